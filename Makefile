@@ -1,0 +1,71 @@
+# make demo      check a 30-layer sigmoid network on real digits
+# make test      format, lint, types, floors, tests, documentation
+# make test-slow the tests that take more than a few seconds
+# make lint      everything of `make test` but the tests
+# make format    format the code and fix what ruff can fix
+# make docs      run the commands of the documentation and write their output into it
+# make bench     measure what a check costs
+# make clean     remove caches and builds; .venv stays
+#
+# Each of these sets up .venv first, unless it is newer than pyproject.toml and
+# constraints.txt. Choose another interpreter with `make PYTHON=python3.12 demo`.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+COG := $(BIN)/cog -I docs --verbosity=1
+PAGES := $(wildcard *.md docs/*.md)
+
+.PHONY: help demo test test-slow lint format docs bench clean
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("unvanish needs Python 3.11 or newer, and $(PYTHON) is %d.%d; try make PYTHON=python3.12" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	@test -x $(BIN)/python || { echo "creating $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@echo "installing (torch takes a minute or two the first time)"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(STAMP)
+	@status=0; $(BIN)/unvanish demo || status=$$?; \
+	case $$status in \
+	1) echo; echo "exit 1: findings. The demo network is sick on purpose, so this is the expected result." ;; \
+	0) echo; echo "exit 0: nothing found in a network that is sick on purpose. That is a fault of unvanish."; exit 1 ;; \
+	*) exit $$status ;; \
+	esac
+
+test: lint
+	@$(BIN)/python -m pytest -n auto -q
+
+test-slow: $(STAMP)
+	@$(BIN)/python -m pytest -n auto -q -m slow
+
+lint: $(STAMP)
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python docs/_rules.py --check
+	@$(COG) --check --diff --check-fail-msg='run: make docs' $(PAGES)
+
+format: $(STAMP)
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+docs: $(STAMP)
+	@$(BIN)/python docs/_rules.py
+	@$(COG) -r $(PAGES)
+
+bench: $(STAMP)
+	@$(BIN)/python -m benchmarks.cost
+
+clean:
+	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -1,0 +1,145 @@
+"""Runs the commands of the documentation, so that what they print cannot drift.
+
+Used from cog blocks::
+
+    <!-- [[[cog
+    from _cog import run
+    run("unvanish check docs/examples/net.py", expect=1)
+    ]]] -->
+    <!-- [[[end]]] -->
+
+`make docs` writes the output between the last two lines; `make test` fails where it
+would change. What differs from run to run or from machine to machine (wall-clock
+seconds, versions of Python and torch) is left out.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+# The wall time at the end of a header, or alone on the header's next line.
+_SECONDS = re.compile(r"(?: · |\n  )(?:\d+ min )?\d+(?:\.\d+)? (?:ms|s)$", re.MULTILINE)
+_VOLATILE = {"seconds", "versions"}
+
+
+def _output(command: str, expect: int) -> str:
+    words = shlex.split(command)
+    if words[0] == "unvanish":
+        words = [sys.executable, "-m", "unvanish", *words[1:]]
+    elif words[0] == "python":
+        words[0] = sys.executable
+    settings = {"COLUMNS": "80", "LINES": "40", "NO_COLOR": "1", "PYTHONUTF8": "1"}
+    hidden = {"FORCE_COLOR", "CLICOLOR_FORCE", "PYTHONWARNINGS"}
+    kept = {name: value for name, value in os.environ.items() if name not in hidden}
+    done = subprocess.run(
+        words,
+        cwd=ROOT,
+        env={**kept, **settings},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    if done.returncode != expect:
+        raise RuntimeError(
+            f"`{command}` ended with {done.returncode}, the page expects {expect}\n{done.stderr}"
+        )
+    # An error belongs to the page only where the page shows an error.
+    return done.stdout + (done.stderr if expect in (2, 3) else "")
+
+
+def steady(text: str) -> str:
+    """Return a text without its wall-clock seconds, trailing blanks and absolute paths."""
+    text = _SECONDS.sub("", text).replace(f"{ROOT}/", "")
+    return "\n".join(line.rstrip() for line in text.strip("\n").splitlines())
+
+
+def _write(text: str = "") -> None:
+    import cog  # exists only while cog runs
+
+    cog.outl(text)
+
+
+def _block(language: str, body: str) -> None:
+    _write(f"```{language}\n{body}\n```")
+
+
+def run(command: str, *, expect: int = 0, show_exit: bool = False, first: int = 0) -> None:
+    """Print a command and its output as a console block.
+
+    Args:
+        command: The line a person would type.
+        expect: The exit code it must have.
+        show_exit: Whether to print the exit code as a second command.
+        first: How many lines of output to keep, 0 for all.
+    """
+    lines = steady(_output(command, expect)).splitlines()
+    if first and len(lines) > first:
+        lines = [*lines[:first], "…"]
+    if show_exit:
+        lines += ["$ echo $?", str(expect)]
+    _block("console", "\n".join([f"$ {command}", *lines]))
+
+
+def run_json(command: str, *, expect: int = 0, keep: int = 2) -> None:
+    """Print a command and its JSON.
+
+    Args:
+        command: The line a person would type.
+        expect: The exit code it must have.
+        keep: How many members of every list to keep. Seconds and versions are left out.
+    """
+    data = _trim(json.loads(_output(command, expect)), keep)
+    body = json.dumps(data, indent=2, ensure_ascii=False).replace(f"{ROOT}/", "")
+    # Short lists of numbers or words on one line.
+    body = re.sub(r"\[\s+([^\[\]{}]{0,70}?)\s+\]", lambda m: f"[{' '.join(m[1].split())}]", body)
+    _block("console", f"$ {command}")
+    _write()
+    _block("json", body)
+
+
+def _trim(value: Any, keep: int) -> Any:
+    if isinstance(value, dict):
+        return {k: _trim(v, keep) for k, v in value.items() if k not in _VOLATILE}
+    if isinstance(value, list):
+        return [_trim(member, keep) for member in value[:keep]]
+    return value
+
+
+def include(path: str, language: str = "python") -> None:
+    """Print a file of the repository as a code block that `tests/docs` does not run."""
+    _block(f"{language} title={path}", (ROOT / path).read_text(encoding="utf-8").strip("\n"))
+
+
+def table(head: str, rows: list[tuple[object, ...]]) -> None:
+    """Print a Markdown table.
+
+    Args:
+        head: Column titles, separated by ``|``.
+        rows: One tuple a row.
+    """
+    titles = [title.strip() for title in head.split("|")]
+    _write(f"| {' | '.join(titles)} |")
+    _write(f"|{'---|' * len(titles)}")
+    for row in rows:
+        cells = [" ".join(str(cell).split()).replace("|", "\\|") for cell in row]
+        _write(f"| {' | '.join(cells)} |")
+
+
+def show(function: Callable[[], object]) -> None:
+    """Print what a function prints, as a text block."""
+    import contextlib
+    import io
+
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        function()
+    _block("text", steady(out.getvalue()))

@@ -1,0 +1,87 @@
+"""Find where a neural network's gradient dies, and why.
+
+>>> import unvanish
+>>> report = unvanish.checkup(model, batch)  # doctest: +SKIP
+>>> print(report)  # doctest: +SKIP
+
+The names below are loaded when they are first used, so that ``import unvanish`` costs
+nothing and a saved recording opens without torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from unvanish.api import Report, checkup
+    from unvanish.core.errors import UnvanishError
+    from unvanish.core.findings import Cause, Diagnosis, Finding, Severity
+    from unvanish.core.glossary import Quantity
+    from unvanish.core.records import Recording
+    from unvanish.diagnose import diagnose
+    from unvanish.observe import trace
+
+__all__ = [
+    "Cause",
+    "Diagnosis",
+    "Finding",
+    "Quantity",
+    "Recording",
+    "Report",
+    "Severity",
+    "UnvanishError",
+    "__version__",
+    "checkup",
+    "diagnose",
+    "trace",
+]
+
+_HOMES = {
+    "Cause": "unvanish.core.findings",
+    "Diagnosis": "unvanish.core.findings",
+    "Finding": "unvanish.core.findings",
+    "Quantity": "unvanish.core.glossary",
+    "Recording": "unvanish.core.records",
+    "Report": "unvanish.api",
+    "Severity": "unvanish.core.findings",
+    "UnvanishError": "unvanish.core.errors",
+    "checkup": "unvanish.api",
+    "diagnose": "unvanish.diagnose",
+    "trace": "unvanish.observe",
+}
+
+
+class _Facade(ModuleType):
+    """Keeps a verb callable where the package of its stage has the same name.
+
+    Importing ``unvanish.diagnose`` makes Python bind the package to that attribute of
+    ``unvanish``, and ``unvanish.diagnose(recording)`` would call a module.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _HOMES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Facade
+
+
+if not TYPE_CHECKING:  # else a type checker would take every misspelt name for a public one
+
+    def __getattr__(name: str) -> object:
+        """Load a public name from its home and keep it."""
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(importlib.import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, loaded or not."""
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,247 @@
+"""The verbs chained: from a network to a report in one call.
+
+Torch is imported by the verbs and not by the module: a saved report opens without it.
+"""
+
+from __future__ import annotations
+
+import copy
+import html
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unvanish.core import codec
+from unvanish.core.errors import UnvanishError
+from unvanish.core.findings import Diagnosis, Finding, Severity
+from unvanish.core.records import Recording
+from unvanish.core.verdicts import NotMeasured
+from unvanish.diagnose import diagnose
+from unvanish.show.json import to_json
+from unvanish.show.terminal import render
+
+if TYPE_CHECKING:
+    from torch import nn
+    from torch.optim import Optimizer
+
+    from unvanish.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything one check found out. Printing it gives the terminal text.
+
+    Attributes:
+        target: What was checked, as it was named.
+        recording: What was measured.
+        diagnosis: What the rules said about it.
+    """
+
+    target: str
+    recording: Recording
+    diagnosis: Diagnosis
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """All findings, worst first."""
+        return self.diagnosis.findings
+
+    @property
+    def worst(self) -> str:
+        """``error``, ``warning``, ``note``, ``clear`` or ``not-measured``."""
+        return self.diagnosis.worst
+
+    def exit_code(self, fail_on: Severity | str = Severity.WARNING) -> int:
+        """Return what `unvanish check` exits with.
+
+        Args:
+            fail_on: The mildest severity that counts as a failure.
+
+        Returns:
+            1 with a finding at or above `fail_on`; else 3 where a rule that applies could
+            not be judged, since silence is not health; else 0.
+        """
+        limit = Severity(fail_on).rank
+        if any(finding.severity.rank >= limit for finding in self.findings):
+            return 1
+        verdicts = self.diagnosis.verdicts.values()
+        return 3 if not verdicts or any(isinstance(v, NotMeasured) for v in verdicts) else 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as the documented JSON object."""
+        return to_json(self.recording, self.diagnosis, target=self.target)
+
+    def save(self, path: str | Path) -> None:
+        """Write the recording and its target to a file that `unvanish show` opens.
+
+        Args:
+            path: File to write; an existing one is replaced.
+        """
+        document = {**codec.encode_recording(self.recording), "target": self.target}
+        Path(path).write_text(codec.to_text(document) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | Path, *, select: Sequence[str] | None = None) -> Report:
+        """Open a saved report and judge its recording anew. Needs no torch.
+
+        Args:
+            path: A file that `save` wrote, or a saved recording.
+            select: Codes, names or beginnings of codes of the rules to run; None for all.
+
+        Returns:
+            The report.
+        """
+        recording = codec.load(path)
+        document = codec.from_text(Path(path).read_text(encoding="utf-8"))
+        target = document.get("target", Path(path).name)
+        return cls(str(target), recording, diagnose(recording, select=select))
+
+    def text(
+        self,
+        *,
+        width: int = 80,
+        color: bool = False,
+        ascii: bool = False,
+        exit_code: int | None = None,
+    ) -> str:
+        """Return the terminal text.
+
+        Args:
+            width: Columns.
+            color: Whether to write ANSI colours.
+            ascii: Whether to write ASCII only.
+            exit_code: Exit code to tell in the last line; None to leave it out.
+
+        Returns:
+            Lines that end with a newline.
+        """
+        return render(
+            self.recording,
+            self.diagnosis,
+            target=self.target,
+            width=width,
+            color=color,
+            ascii=ascii,
+            exit_code=exit_code,
+        )
+
+    def __repr__(self) -> str:
+        return self.text(width=shutil.get_terminal_size((80, 24)).columns).rstrip("\n")
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(self.text())}</pre>"
+
+
+def checkup(
+    model: nn.Module | Recipe | str | Path,
+    batch: object = None,
+    *,
+    loss: Callable[..., Any] | str | None = None,
+    optimizer: Optimizer | Callable[..., Any] | None = None,
+    data: Iterable[Any] | None = None,
+    seed: int = 0,
+    batches: int = 3,
+    probe_steps: int = 3,
+    autocast: str = "",
+    clip_grad_norm: float | None = None,
+    device: str | None = None,
+    select: Sequence[str] | None = None,
+) -> Report:
+    """Look at one batch of a network and say where its gradient is lost, and why.
+
+    What is not given is taken from the target's recipe, or inferred and said in the report.
+
+    Args:
+        model: The network; or a TARGET such as ``"train.py:Net"``; or a loaded recipe. A
+            network is left as it is, bit for bit, and where it is.
+        batch: ``(inputs, target)``, a dict of keyword arguments, or the inputs alone.
+        loss: ``loss(output, target)`` or a name such as ``"cross_entropy"``.
+        optimizer: The optimiser, or ``optimizer(model)`` which makes it.
+        data: Further batches; the first one stands in for a missing `batch`.
+        seed: Seeds everything random during the check.
+        batches: Number of batches to look at, at least 1.
+        probe_steps: Optimiser steps on a copy before the second look; 0 for none.
+        autocast: ``"bfloat16"`` or ``"float16"`` for an autocast region; ``""`` for none.
+        clip_grad_norm: Largest gradient norm that training allows.
+        device: Where to build a TARGET.
+        select: Codes, names or beginnings of codes of the rules to run; None for all.
+
+    Returns:
+        The report.
+
+    Raises:
+        UnvanishError: On anything that keeps the check from being made.
+    """
+    from unvanish.observe import trace
+    from unvanish.recipe import Batches, is_out_of_memory, out_of_memory, seeded
+
+    if device is not None and not isinstance(model, str | Path):
+        raise UnvanishError(
+            "device is for a TARGET; a network given in Python is checked where it is",
+            help=f"unvanish.checkup(model.to({device!r}), ...)",
+        )
+    if batch is None and data is not None:
+        with seeded(seed):
+            drawn = Batches(data, origin="data")
+            batch, data = drawn.first, drawn.after_first()
+    recipe = _recipe_of(model, batch, seed, device)
+    with recipe.running():
+        try:
+            recording = trace(
+                recipe.model,
+                recipe.batch,
+                loss if loss is not None else recipe.loss,
+                optimizer=optimizer if optimizer is not None else recipe.optimizer,
+                data=data if data is not None else recipe.data,
+                batches=batches,
+                probe_steps=probe_steps,
+                seed=seed,
+                autocast=autocast or recipe.autocast,
+                clip_grad_norm=clip_grad_norm
+                if clip_grad_norm is not None
+                else recipe.clip_grad_norm,
+                built=recipe.built,
+            )
+        except UnvanishError:
+            raise
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise out_of_memory("the check") from error
+            raise
+    inferred = (*recipe.inferred, *recording.context.inferred)
+    recording = replace(recording, context=replace(recording.context, inferred=inferred))
+    return Report(recipe.target, recording, diagnose(recording, select=select))
+
+
+def _recipe_of(
+    model: nn.Module | Recipe | str | Path, batch: object, seed: int, device: str | None
+) -> Recipe:
+    from torch import nn
+
+    from unvanish.recipe import Recipe, invent_batch, load, seeded
+
+    if isinstance(model, Recipe):
+        return model if batch is None else replace(model, batch=batch)
+    if isinstance(model, str | Path):
+        return load(str(model), seed=seed, device=device, batch=batch)
+    if not isinstance(model, nn.Module):
+        raise UnvanishError(
+            f"the model is {type(model).__name__}, not an nn.Module and no TARGET",
+            help="unvanish.checkup(model, (inputs, target))",
+        )
+    inferred: tuple[str, ...] = ()
+    if batch is None:
+        with seeded(seed):
+            invented = invent_batch(model)
+        batch, inferred = invented.batch, invented.inferred
+    return Recipe(
+        target=type(model).__name__,
+        seed=seed,
+        model=model,
+        batch=batch,
+        inferred=inferred,
+        built={},
+        make=lambda _: copy.deepcopy(model),
+    )

@@ -1,0 +1,192 @@
+"""The commands: check, demo, explain, show."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from unvanish import __version__
+from unvanish.cli.check import CheckOptions, run_check, shape_of
+from unvanish.cli.explain import explanation
+from unvanish.cli.guard import GuardedGroup, settings_of
+from unvanish.cli.screen import Screen, emit
+
+_FORMAT = click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="What to write on stdout.",
+)
+_COLOR = click.option(
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    help="auto: on a terminal, without NO_COLOR.",
+)
+_FAIL_ON = click.option(
+    "--fail-on",
+    type=click.Choice(["note", "warning", "error"]),
+    default="warning",
+    show_default=True,
+    help="Mildest finding that gives exit code 1.",
+)
+_SELECT = click.option(
+    "--select",
+    multiple=True,
+    metavar="CODES",
+    help="Run these rules only: codes, names or beginnings of codes, separated by commas.",
+)
+
+_EPILOG = """\b
+Exit codes:
+  0  clear, or findings below --fail-on only
+  1  findings at or above --fail-on
+  2  wrong use, or a target that cannot be loaded
+  3  could not measure"""
+
+
+@click.group(
+    cls=GuardedGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=_EPILOG,
+)
+@click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")
+def app() -> None:
+    """Find where a neural network's gradient dies, and why."""
+
+
+_CHECK_HELP = """Check the network TARGET and say where its gradient is lost, and why.
+
+\b
+TARGET is
+  file.py[:name]         a network, a class, a factory or a recipe
+  package.module[:name]  the same, by its dotted name
+  zoo:NAME               a network of ours, such as zoo:deep_sigmoid
+
+The target's file is imported: code at its top level runs, code under
+`if __name__ == "__main__"` does not.
+
+\b
+A recipe is a file or a class with any of
+  model()  batch()  data()  loss(output, target)  optimizer(model)
+  metric(model)  GOAL  HIGHER_IS_BETTER  CLIP_GRAD_NORM  AUTOCAST
+
+What is missing is inferred, and the report says so.
+"""
+
+
+@app.command(help=_CHECK_HELP, short_help="Check a network.", epilog=_EPILOG)
+@click.argument("target")
+@_FORMAT
+@_FAIL_ON
+@_SELECT
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    default=0,
+    show_default=True,
+    help="Seed of the weights, the batch and everything random.",
+)
+@click.option("--device", metavar="D", help="Where to run: cpu, cuda, cuda:1, mps.")
+@click.option(
+    "--input-shape",
+    callback=shape_of,
+    metavar="3,224,224",
+    help="Shape of one sample, for a target without a batch.",
+)
+@click.option(
+    "--classes",
+    type=click.IntRange(min=1),
+    metavar="10",
+    help="Number of classes, for a target without a batch.",
+)
+@click.option(
+    "--batches",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    help="Batches to look at, where the target has data.",
+)
+@click.option(
+    "--probe-steps",
+    type=click.IntRange(min=0),
+    default=3,
+    show_default=True,
+    help="Optimiser steps on a copy before the second look.",
+)
+@click.option(
+    "--autocast",
+    type=click.Choice(["bfloat16", "float16"]),
+    help="Run under autocast of this type.",
+)
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    metavar="FILE",
+    help="Save what was measured; `unvanish show FILE` opens it.",
+)
+@_COLOR
+@click.pass_context
+def check(ctx: click.Context, /, format_: str, color: str, **options: Any) -> None:
+    """Check the network TARGET and say where its gradient is lost, and why."""
+    settings_of(ctx).as_json = format_ == "json"
+    screen = Screen.of(sys.stdout, color)
+    ctx.exit(run_check(CheckOptions(**options), screen, as_json=format_ == "json"))
+
+
+@app.command(short_help="Check a network of ours that does not learn.")
+@_FORMAT
+@_FAIL_ON
+@_COLOR
+@click.pass_context
+def demo(ctx: click.Context, format_: str, fail_on: str, color: str) -> None:
+    """Check a network of ours that does not learn: 30 sigmoid layers on real digits."""
+    settings_of(ctx).as_json = format_ == "json"
+    target = "zoo:deep_sigmoid"
+    click.echo(
+        "unvanish demo: 30 sigmoid layers on scikit-learn's handwritten digits; "
+        f"same as: unvanish check {target}",
+        err=True,
+    )
+    options = CheckOptions(target=target, fail_on=fail_on)
+    screen = Screen.of(sys.stdout, color)
+    ctx.exit(run_check(options, screen, as_json=format_ == "json"))
+
+
+@app.command(short_help="Explain a rule; without CODE, list all rules.")
+@click.argument("code", required=False)
+@_COLOR
+def explain(code: str | None, color: str) -> None:
+    """Explain the rule CODE, such as UV101 or vanishing-gradient; list all without CODE."""
+    emit(explanation(code, Screen.of(sys.stdout, color)))
+
+
+@app.command(short_help="Show a saved report.", epilog=_EPILOG)
+@click.argument("file", type=click.Path(path_type=Path))
+@_FORMAT
+@_FAIL_ON
+@_SELECT
+@_COLOR
+@click.pass_context
+def show(
+    ctx: click.Context,
+    file: Path,
+    format_: str,
+    fail_on: str,
+    select: tuple[str, ...],
+    color: str,
+) -> None:
+    """Show the report saved in FILE by `unvanish check --output FILE`. Needs no torch."""
+    from unvanish.api import Report
+    from unvanish.cli.check import print_report, words
+
+    settings_of(ctx).as_json = format_ == "json"
+    report = Report.load(file, select=words(select))
+    screen = Screen.of(sys.stdout, color)
+    ctx.exit(print_report(report, screen, fail_on=fail_on, as_json=format_ == "json"))

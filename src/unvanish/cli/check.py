@@ -1,0 +1,149 @@
+"""`unvanish check`: load the target, check it, write the report."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from unvanish.cli.screen import Screen, complain, emit
+from unvanish.core.errors import UnvanishError
+from unvanish.core.stack import display_path
+
+if TYPE_CHECKING:
+    from unvanish.api import Report
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckOptions:
+    """The options of `unvanish check`, named as on the command line."""
+
+    target: str
+    fail_on: str = "warning"
+    select: tuple[str, ...] = ()
+    seed: int = 0
+    device: str | None = None
+    input_shape: tuple[int, ...] | None = None
+    classes: int | None = None
+    batches: int = 3
+    probe_steps: int = 3
+    autocast: str | None = None
+    output: Path | None = None
+
+
+def shape_of(
+    ctx: click.Context, param: click.Parameter, value: str | None
+) -> tuple[int, ...] | None:
+    """Read ``3,224,224``, or say how a shape is written."""
+    if value is None:
+        return None
+    text = value.strip().strip("()[]").replace("x", ",")
+    try:
+        sizes = tuple(int(size) for size in text.split(",") if size.strip())
+    except ValueError:
+        sizes = ()
+    if not sizes or min(sizes) < 1:
+        raise click.BadParameter(
+            f"{value!r} is no shape; write the sizes of one sample: 3,224,224", ctx, param
+        )
+    return sizes
+
+
+def run_check(options: CheckOptions, screen: Screen, *, as_json: bool) -> int:
+    """Check a target, write the report, and return the exit code."""
+    if options.output is not None and not options.output.absolute().parent.is_dir():
+        raise UnvanishError(
+            f"there is no folder {options.output.parent}",
+            where="--output",
+            help=f"mkdir -p {options.output.parent}",
+        )
+    with _held_back(say=not as_json), _spinner(f"checking {options.target}"):
+        report = _checked(options)
+    if options.output is not None:
+        try:
+            report.save(options.output)
+        except OSError as error:
+            raise UnvanishError(
+                f"the file cannot be written: {error.strerror}", where=str(options.output)
+            ) from error
+    return print_report(report, screen, fail_on=options.fail_on, as_json=as_json)
+
+
+def print_report(report: Report, screen: Screen, *, fail_on: str, as_json: bool) -> int:
+    """Write a report to stdout and return the exit code."""
+    code = report.exit_code(fail_on)
+    if as_json:
+        emit(json.dumps(report.to_json(), indent=2, allow_nan=False))
+    else:
+        emit(
+            report.text(width=screen.width, color=screen.color, ascii=screen.ascii, exit_code=code)
+        )
+    return code
+
+
+def words(select: Iterable[str]) -> Sequence[str] | None:
+    """Split what stands after ``--select``; None if it was not given."""
+    chosen = [word.strip() for part in select for word in part.split(",") if word.strip()]
+    return chosen or None
+
+
+def _checked(options: CheckOptions) -> Report:
+    from unvanish.api import checkup
+    from unvanish.diagnose import all_rules, choose
+    from unvanish.recipe import load
+
+    select = words(options.select)
+    choose(all_rules().members, select, also=all_rules().broken)  # before the work, not after it
+    with contextlib.redirect_stdout(sys.stderr):
+        recipe = load(
+            options.target,
+            seed=options.seed,
+            input_shape=options.input_shape,
+            classes=options.classes,
+            device=options.device,
+        )
+        return checkup(
+            recipe,
+            seed=options.seed,
+            batches=options.batches,
+            probe_steps=options.probe_steps,
+            autocast=options.autocast or "",
+            select=select,
+        )
+
+
+@contextmanager
+def _spinner(text: str) -> Iterator[None]:
+    """Show that work goes on, where somebody looks at stderr."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(text):
+        yield
+
+
+@contextmanager
+def _held_back(*, say: bool) -> Iterator[None]:
+    """Keep warnings of the checked code out of the report, and say that there were some."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        yield
+    seen = {f"{w.category.__name__}: {w.message}": w for w in caught}
+    if seen and say:
+        text, first = next(iter(seen.items()))
+        held = f"{len(seen)} warnings were held back, the first"
+        line = (text.splitlines() or [""])[0]
+        place = f"{display_path(first.filename)}:{first.lineno}"
+        complain(
+            f"note: {held if len(seen) > 1 else '1 warning was held back'}: {line:.160} ({place})"
+        )

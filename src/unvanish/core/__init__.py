@@ -1,0 +1,1 @@
+"""The records every stage meets in: plain numbers, standard library only."""

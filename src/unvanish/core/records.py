@@ -1,0 +1,339 @@
+"""What one look at a network leaves behind: sites, edges, profiles, parameters.
+
+Everything here is plain numbers and text, without torch, so that a recording opens
+anywhere at once and a rule can be tested on five numbers written by hand. Gradients are
+kept as base-10 logarithms: a gradient of 1e-850 is an ordinary value here, while a
+float would call it zero. An exact zero is ``-inf``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from unvanish.core.glossary import Quantity
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLine:
+    """A line of the user's own code."""
+
+    file: str
+    line: int
+    function: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+class Role(StrEnum):
+    """Which part of the computation a site belongs to."""
+
+    SIGNAL = "signal"
+    """On the way from the inputs to the network's outputs."""
+
+    WEIGHT = "weight"
+    """Computed from parameters alone: transposes, weight norm, masks of weights."""
+
+    LOSS = "loss"
+    """Between the network's outputs and the loss."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """One differentiable step of the computation, met in the forward pass.
+
+    Attributes:
+        index: Position in `Recording.sites`; sites stand in forward order.
+        path: Path of the innermost module, such as ``"layers.3"``; ``""`` is the root.
+        op: The operation as the user would name it: ``"linear"``, ``"sigmoid"``, ``"add"``.
+        call: How many times this path and operation ran before, from 0. For a recurrent
+            layer it counts the time steps.
+        depth: Weight-bearing operations on the longest path from the inputs to here.
+        role: Signal, weight or loss.
+        size: Number of elements of the output.
+        shape: Shape of the output.
+        module: Class name of the innermost module, such as ``"Linear"``.
+        function: What the user called, where it is made of several operations
+            (``"multi_head_attention_forward"``); otherwise equal to ``op``.
+        source: The user's line that runs this step.
+        built: The user's line that built the module, where it was seen.
+        weights: Names of the parameters this step multiplies its input with.
+        is_output: Whether only elementwise steps lie between here and the network's
+            output, so that this step shapes the output rather than a hidden layer.
+        gates: Whether the output is used as a multiplicative gate.
+        can_saturate: Whether the operation is an activation whose slope can fall to zero
+            on part of its domain.
+        slope_cap: Largest possible slope of the activation, ``nan`` where it has none.
+        opaque: Whether PyTorch runs several steps here as one that cannot be looked into.
+    """
+
+    index: int
+    path: str
+    op: str
+    call: int = 0
+    depth: int = 0
+    role: Role = Role.SIGNAL
+    size: int = 1
+    shape: tuple[int, ...] = ()
+    module: str = ""
+    function: str = ""
+    source: SourceLine | None = None
+    built: SourceLine | None = None
+    weights: tuple[str, ...] = ()
+    is_output: bool = False
+    gates: bool = False
+    can_saturate: bool = False
+    slope_cap: float = math.nan
+    opaque: bool = False
+
+    @property
+    def name(self) -> str:
+        """The site as a person would point at it, such as ``layers.3 sigmoid``."""
+        place = self.path or "(root)"
+        nth = f" #{self.call}" if self.call else ""
+        return f"{place} {self.op}{nth}"
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """One use of a producer's output by a consumer; the gradient flows backwards along it.
+
+    Attributes:
+        producer: Index of the site whose output is used.
+        consumer: Index of the site that uses it.
+        log10_gain: log10(|contribution to the producer| / |gradient at the consumer|),
+            Euclidean norms.
+        share: Signed share of this edge in the gradient that arrives at the producer,
+            <contribution, total> / |total|^2. Shares of one producer sum to 1.
+    """
+
+    producer: int
+    consumer: int
+    log10_gain: float
+    share: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One quantity over the sites it was measured at.
+
+    Attributes:
+        quantity: What was measured; defined in the glossary.
+        values: Site index to value.
+    """
+
+    quantity: Quantity
+    values: Mapping[int, float]
+
+    def __getitem__(self, site: Site | int) -> float:
+        return self.values[site if isinstance(site, int) else site.index]
+
+    def get(self, site: Site | int, default: float = math.nan) -> float:
+        """Return the value at a site, or a default where it was not measured."""
+        return self.values.get(site if isinstance(site, int) else site.index, default)
+
+    def __contains__(self, site: Site | int) -> bool:
+        return (site if isinstance(site, int) else site.index) in self.values
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One use of a parameter and the gradient that comes back from it."""
+
+    site: int
+    log10_grad_rms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """What one look showed about one parameter tensor.
+
+    Attributes:
+        name: Name in ``named_parameters()``; the first one where it is tied.
+        aliases: The other names of a tied parameter.
+        shape: Shape of the tensor.
+        requires_grad: False for a frozen parameter.
+        in_optimizer: Whether the user's optimiser holds it; None where none was given.
+        used: Whether the forward pass touched it.
+        feeds_loss: Whether its value reaches the loss, with or without gradient.
+        has_grad: Whether a gradient path from the loss reaches it.
+        rms: Root mean square of the values.
+        log10_grad_rms: log10 of the root mean square of dL/dw; ``-inf`` for exact zero,
+            ``nan`` where there is none.
+        zero_fraction: Share of gradient entries that are exactly zero, over the rows
+            that the batch touched (embeddings).
+        non_finite_fraction: Share of gradient entries that are NaN or infinite.
+        underflow_fraction: For ``float32``, ``bfloat16`` and ``float16``, the share of
+            non-zero gradient entries too small for that type.
+        uses: Contribution of every use, in forward order.
+        update_ratio: |w after one optimiser step - w| / |w|, measured on a copy; ``nan``
+            where it was not measured.
+    """
+
+    name: str
+    aliases: tuple[str, ...] = ()
+    shape: tuple[int, ...] = ()
+    requires_grad: bool = True
+    in_optimizer: bool | None = None
+    used: bool = True
+    feeds_loss: bool = True
+    has_grad: bool = True
+    rms: float = math.nan
+    log10_grad_rms: float = math.nan
+    zero_fraction: float = math.nan
+    non_finite_fraction: float = 0.0
+    underflow_fraction: Mapping[str, float] = field(default_factory=dict)
+    uses: tuple[Use, ...] = ()
+    update_ratio: float = math.nan
+
+    @property
+    def size(self) -> int:
+        """Number of entries."""
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Optimizer:
+    """The optimiser the user really uses; None where a setting does not exist."""
+
+    name: str
+    lr: float | None = None
+    eps: float | None = None
+    betas: tuple[float, float] | None = None
+    momentum: float | None = None
+    weight_decay: float | None = None
+    clip_grad_norm: float | None = None
+
+    def __str__(self) -> str:
+        settings = [
+            f"{word} {value:g}"
+            for word, value in (
+                ("lr", self.lr),
+                ("momentum", self.momentum),
+                ("eps", self.eps),
+                ("weight decay", self.weight_decay),
+                ("clip norm", self.clip_grad_norm),
+            )
+            if value
+        ]
+        return f"{self.name}({', '.join(settings)})"
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A call that lets a value pass on towards the loss but not the gradient back.
+
+    Attributes:
+        op: What was called: ``"detach"``, ``"data"``, ``"argmax"``, or any operation under
+            ``no_grad``.
+        path: Path of the module that called it.
+        source: The user's line.
+        parameters: Names of the parameters whose values pass here.
+    """
+
+    op: str
+    path: str
+    source: SourceLine | None
+    parameters: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Something that could not be seen, and why. Not measured is not healthy."""
+
+    what: str
+    why: str
+    site: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunContext:
+    """Under which conditions a recording was made.
+
+    Attributes:
+        seed: Seed of every random generator during the probe.
+        dtype: Commonest parameter type, such as ``"float32"``.
+        autocast: Type of the autocast region the probe ran under, or ``""``.
+        device: Device of the parameters.
+        training: Whether the root module was in training mode.
+        batch_size: Samples in a probe batch; 0 where it could not be told.
+        batches: Number of probe batches.
+        probe_steps: Optimiser steps taken on a copy before the second look.
+        loss: Name of the loss.
+        loss_value: Loss at the first batch.
+        optimizer: The user's optimiser, or None.
+        parameters: Number of parameter entries.
+        modules: How many modules of each leaf class, such as ``{"Linear": 30}``.
+        grad_dtype: Type in which gradients were measured: ``"float32"``; ``"float64"``
+            where a float32 gradient read zero and the probe was repeated; ``"extended"``
+            where even float64 did and exponents were kept apart.
+        inferred: What was not given and had to be inferred, one sentence each.
+        versions: Versions of python, torch and unvanish.
+        seconds: Wall time of the whole look.
+    """
+
+    seed: int = 0
+    dtype: str = "float32"
+    autocast: str = ""
+    device: str = "cpu"
+    training: bool = True
+    batch_size: int = 0
+    batches: int = 1
+    probe_steps: int = 0
+    loss: str = ""
+    loss_value: float = math.nan
+    optimizer: Optimizer | None = None
+    parameters: int = 0
+    modules: Mapping[str, int] = field(default_factory=dict)
+    grad_dtype: str = "float32"
+    inferred: tuple[str, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = math.nan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """One look at a network, as plain numbers.
+
+    Attributes:
+        sites: Every differentiable step, in forward order.
+        edges: Every use of one step's output by another.
+        profiles: Each quantity over the sites it was measured at.
+        parameters: Every parameter tensor.
+        context: The conditions of the look.
+        cuts: Calls at which gradient is cut on the way between parameters and loss.
+        gaps: What could not be seen, and why.
+        later: The same network after a few probe steps on a copy, where they were taken:
+            it tells a gate that starts at zero from one that is dead.
+        schema: Version of this layout.
+    """
+
+    sites: tuple[Site, ...] = ()
+    edges: tuple[Edge, ...] = ()
+    profiles: Mapping[Quantity, Profile] = field(default_factory=dict)
+    parameters: tuple[Parameter, ...] = ()
+    context: RunContext = field(default_factory=RunContext)
+    cuts: tuple[Cut, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    later: Recording | None = None
+    schema: int = SCHEMA
+
+    def __getitem__(self, quantity: Quantity) -> Profile:
+        """Return a profile; an empty one where nothing was measured."""
+        return self.profiles.get(quantity, Profile(quantity, {}))
+
+    def signal_sites(self) -> Iterator[Site]:
+        """Yield the sites between the inputs and the network's outputs, in forward order."""
+        return (site for site in self.sites if site.role is Role.SIGNAL)
+
+    def measured(self) -> frozenset[Quantity]:
+        """Return the quantities that were measured at least at one site."""
+        return frozenset(q for q, profile in self.profiles.items() if len(profile))

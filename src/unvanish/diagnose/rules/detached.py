@@ -1,0 +1,182 @@
+"""UV501: trainable parameters that no gradient reaches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+from unvanish.core.findings import Cause, Finding, Severity
+from unvanish.core.glossary import Quantity
+from unvanish.core.records import Parameter, Recording
+from unvanish.core.sources import SOURCES, Source
+from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class DetachedParameter:
+    """A trainable parameter shapes the loss, but no gradient comes back to it.
+
+    ## What it measures
+    For every trainable parameter two things: whether its value reaches the loss, and whether
+    a gradient path leads back from the loss to it. A parameter with the first and without
+    the second is cut off; the limit is zero such parameters (`max_cut_parameters`), since a
+    graph either has the path or has not. A parameter that does not reach the loss at all is
+    unused in this loss, which is a note and never more.
+
+    ## Why it hurts
+    The optimiser skips a parameter without a gradient. It keeps its first value for good,
+    without an error and without a word.
+
+    ## When it stays silent
+    On frozen parameters (`requires_grad` is False), on parameters that the optimiser does
+    not hold (the momentum copy of BYOL and MoCo, a teacher), and on parameters whose
+    gradient is there but exactly zero: that is a matter of UV101 and UV202.
+
+    ## False alarms
+    An auxiliary head that this loss does not use is healthy; it is reported as a note. A
+    target network that is fed under `no_grad` looks cut off while the optimiser is not
+    known: where every cut parameter has a living twin of the same name and shape in another
+    branch, the finding is a note. Give the optimiser to be sure.
+
+    ## What helps
+    Remove what cuts the graph between the parameter and the loss: `.detach()`, `.data`,
+    `.item()`, `torch.no_grad()`, a round trip through numpy, `argmax`, or reentrant
+    checkpointing whose inputs need no gradient. Freeze on purpose with
+    `requires_grad_(False)`.
+
+    ## Source
+    Paszke and others (2019): gradients flow only along recorded operations.
+    """
+
+    code: ClassVar[str] = "UV501"
+    name: ClassVar[str] = "detached-parameter"
+    needs: ClassVar[frozenset[Quantity]] = frozenset()
+    sources: ClassVar[tuple[Source, ...]] = (SOURCES["paszke2019"],)
+
+    max_cut_parameters: int = 0
+
+    def examine(self, recording: Recording) -> Verdict:
+        """Judge every trainable parameter that the optimiser may hold."""
+        if not recording.parameters:
+            return NotMeasured("parameters, and which of them the gradient reaches")
+        trainable = [p for p in recording.parameters if p.requires_grad]
+        if not trainable:
+            return NotApplicable("no parameter is trainable: all are frozen")
+        watched = [p for p in trainable if p.in_optimizer is not False]
+        if not any(p.has_grad for p in trainable):
+            return Found((self._nothing_learns(trainable),))
+        cut = [p for p in watched if p.feeds_loss and not p.has_grad]
+        unused = [p for p in watched if not p.feeds_loss and not p.has_grad]
+        findings = []
+        if len(cut) > self.max_cut_parameters:
+            findings.append(self._cut(recording, cut, trainable))
+        if unused:
+            findings.append(self._unused(unused))
+        if findings:
+            return Found(tuple(findings))
+        return Clear(
+            0.0,
+            "parameters",
+            f"a gradient path reaches all {len(watched)} trainable parameters",
+        )
+
+    def _cut(
+        self, recording: Recording, cut: list[Parameter], trainable: list[Parameter]
+    ) -> Finding:
+        target = _are_a_target(cut, trainable)
+        place = next(
+            (s for s in recording.sites if set(s.weights) & {p.name for p in cut}),
+            None,
+        )
+        notes = ["the value reaches the loss along a path that the backward pass cannot walk"]
+        if target:
+            notes.append(
+                "every one of them has a living twin in another branch, as the target network "
+                "of BYOL or a teacher has; whether the optimiser holds them is not known"
+            )
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=Severity.NOTE if target else Severity.ERROR,
+            message=f"{_named(cut)} reach{'es' if len(cut) == 1 else ''} the loss, "
+            "but no gradient comes back",
+            sites=(place,) if place else (),
+            parameters=tuple(p.name for p in cut),
+            measured=float(len(cut)),
+            expected=0.0,
+            limit=float(self.max_cut_parameters),
+            unit="parameters",
+            causes=(Cause.DETACHED_GRAPH,),
+            notes=tuple(notes),
+            help=(
+                "remove what cuts the graph on the way to the loss: .detach(), .data, .item(), "
+                "torch.no_grad(), argmax, or a round trip through numpy",
+                "with checkpointing, pass use_reentrant=False",
+                "if they are meant to stay as they are: parameter.requires_grad_(False)",
+            ),
+        )
+
+    def _unused(self, unused: list[Parameter]) -> Finding:
+        verb = "is" if len(unused) == 1 else "are"
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=Severity.NOTE,
+            message=f"{_named(unused)} {verb} unused in this loss",
+            parameters=tuple(p.name for p in unused),
+            measured=float(len(unused)),
+            expected=0.0,
+            limit=0.0,
+            unit="parameters",
+            causes=(Cause.DETACHED_GRAPH,),
+            notes=("this is healthy for an auxiliary head and for a branch that takes turns",),
+            help=("if this is not on purpose, look where the forward pass leaves them out",),
+        )
+
+    def _nothing_learns(self, trainable: list[Parameter]) -> Finding:
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=Severity.ERROR,
+            message=f"no gradient reaches any of the {len(trainable)} trainable parameters",
+            parameters=tuple(p.name for p in trainable),
+            measured=float(len(trainable)),
+            expected=0.0,
+            limit=float(self.max_cut_parameters),
+            unit="parameters",
+            causes=(Cause.DETACHED_GRAPH,),
+            notes=("the graph between the parameters and the loss is cut as a whole",),
+            help=(
+                "compute the loss from the network's output itself, outside torch.no_grad(), "
+                "without .detach(), .data, .item() or numpy in between",
+            ),
+        )
+
+
+def _named(parameters: Sequence[Parameter]) -> str:
+    if len(parameters) == 1:
+        return parameters[0].name
+    return f"{len(parameters)} parameters, the first {parameters[0].name},"
+
+
+def _are_a_target(cut: Sequence[Parameter], trainable: Sequence[Parameter]) -> bool:
+    """Whether each has a living twin in another branch, and no optimiser is known."""
+    alive = {(_inner(p), p.shape): _branch(p) for p in trainable if p.has_grad}
+    return all(
+        p.in_optimizer is None
+        and _inner(p)
+        and alive.get((_inner(p), p.shape), _branch(p)) != _branch(p)
+        for p in cut
+    )
+
+
+def _branch(parameter: Parameter) -> str:
+    return parameter.name.partition(".")[0]
+
+
+def _inner(parameter: Parameter) -> str:
+    """Return the name inside the branch, where that is more than ``weight``."""
+    inner = parameter.name.partition(".")[2]
+    return inner if "." in inner else ""

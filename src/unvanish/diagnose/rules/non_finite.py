@@ -1,0 +1,225 @@
+"""UV403: values that are no longer numbers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Final, final
+
+from unvanish.core.findings import Cause, Finding, Severity
+from unvanish.core.glossary import Quantity
+from unvanish.core.records import Recording, Role, Site
+from unvanish.core.sources import SOURCES, Source
+from unvanish.core.verdicts import Clear, Found, NotMeasured, Verdict
+
+_AT_ZERO: Final = frozenset(
+    {"log", "log2", "log10", "log1p", "sqrt", "rsqrt", "div", "true_divide", "reciprocal"}
+    | {"pow", "norm", "vector_norm", "atan2", "acos", "asin"}
+)
+_MASKS: Final = frozenset({"masked_fill", "where", "add", "sub"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Trouble:
+    """What is not finite, and where it begins."""
+
+    message: str
+    share: float
+    sites: tuple[Site, ...] = ()
+    parameters: tuple[str, ...] = ()
+    fully_masked: Site | None = None
+
+    @property
+    def op(self) -> str:
+        return self.sites[0].op if self.sites else ""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class NonFinite:
+    """A value of the forward or the backward pass is NaN or infinite.
+
+    ## What it measures
+    The share of NaN and infinite entries at every step. One such entry that reaches the
+    loss is enough, so the limit is zero (`max_non_finite_fraction`): NaN times anything is
+    NaN, and one NaN in the loss makes every gradient NaN. The rule names the first step in
+    forward order from which the loss, or the network's output, is poisoned; where the
+    forward pass is clean it names the first step that the backward pass met.
+
+    ## Why it hurts
+    After one optimiser step with such a gradient every weight is NaN, for good.
+
+    ## When it stays silent
+    Infinities that the next step absorbs: attention masks of minus infinity vanish in the
+    softmax, and their gradient is zero. Steps that lead neither to the loss nor to the
+    network's output do not count.
+
+    ## False alarms
+    A float16 loop with `torch.amp.GradScaler` meets infinite gradients now and then by
+    design, skips the step and lowers the scale; a recording of just this step shows them.
+
+    ## What helps
+    An epsilon inside log, sqrt and division; `torch.logsumexp` and
+    `binary_cross_entropy_with_logits` in place of exp and log by hand; bfloat16 in place of
+    float16; a smaller initialisation or learning rate where values overflow; for an
+    attention row in which everything is masked, leave one position open.
+
+    ## Source
+    Micikevicius and others (2018) for the range of float16; IEEE 754 for how NaN spreads.
+    """
+
+    code: ClassVar[str] = "UV403"
+    name: ClassVar[str] = "non-finite"
+    needs: ClassVar[frozenset[Quantity]] = frozenset({Quantity.NON_FINITE_FRACTION})
+    sources: ClassVar[tuple[Source, ...]] = (SOURCES["micikevicius2018"],)
+
+    max_non_finite_fraction: float = 0.0
+
+    def examine(self, recording: Recording) -> Verdict:
+        """Look at the forward pass, the loss, the backward pass and the parameters."""
+        forward = recording[Quantity.NON_FINITE_FRACTION]
+        sick = [s for s in recording.sites if forward.get(s) > self.max_non_finite_fraction]
+        trouble = (
+            _in_forward(recording, sick)
+            or _in_loss(recording)
+            or self._in_backward(recording)
+            or self._in_parameters(recording)
+        )
+        if trouble:
+            return Found((self._finding(recording, trouble),))
+        if not len(forward):
+            return NotMeasured("share of NaN and infinite values at every step")
+        absorbed = f"; the infinities of {sick[0].name} are absorbed" if sick else ""
+        return Clear(0.0, "fraction", f"every value that reaches the loss is finite{absorbed}")
+
+    def _in_backward(self, recording: Recording) -> _Trouble | None:
+        profile = recording[Quantity.NON_FINITE_GRAD_FRACTION]
+        met = [
+            site
+            for site in reversed(recording.sites)  # as the backward pass meets them
+            if profile.get(site) > self.max_non_finite_fraction
+        ]
+        if not met:
+            return None
+        message = f"the gradient is no longer finite from {met[0].name} backwards"
+        return _Trouble(message=message, share=profile[met[0]], sites=tuple(met))
+
+    def _in_parameters(self, recording: Recording) -> _Trouble | None:
+        sick = [
+            parameter
+            for parameter in reversed(recording.parameters)
+            if parameter.has_grad and parameter.non_finite_fraction > self.max_non_finite_fraction
+        ]
+        if not sick:
+            return None
+        more = f", and that of {len(sick) - 1} more parameters" if len(sick) > 1 else ""
+        return _Trouble(
+            message=f"the gradient of {sick[0].name} is not finite{more}",
+            share=sick[0].non_finite_fraction,
+            parameters=tuple(parameter.name for parameter in sick),
+        )
+
+    def _finding(self, recording: Recording, trouble: _Trouble) -> Finding:
+        cause = _cause(recording, trouble)
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=Severity.ERROR,
+            message=trouble.message,
+            sites=trouble.sites,
+            parameters=trouble.parameters,
+            measured=trouble.share,
+            expected=0.0,
+            limit=self.max_non_finite_fraction,
+            unit="fraction of entries",
+            causes=(cause,),
+            notes=_notes(recording, trouble),
+            help=_help(cause, trouble),
+        )
+
+
+def _in_forward(recording: Recording, sick: list[Site]) -> _Trouble | None:
+    """Follow what is not finite from the end of the network back to where it begins."""
+    indices = {site.index for site in sick}
+    producers: dict[int, list[int]] = {}
+    used = set()
+    for edge in recording.edges:
+        producers.setdefault(edge.consumer, []).append(edge.producer)
+        used.add(edge.producer)
+    last = max((site.index for site in recording.signal_sites()), default=-1)
+    ends = [s for s in sick if s.role is Role.LOSS or s.index == last or s.index not in used]
+    if not recording.edges:
+        ends = [site for site in ends if site.role is Role.LOSS or site.index == last]
+    reached: set[int] = set()
+    waiting = [site.index for site in ends]
+    while waiting:
+        index = waiting.pop()
+        if index not in reached:
+            reached.add(index)
+            waiting.extend(p for p in producers.get(index, ()) if p in indices)
+    if not reached:
+        return None
+    poisoned = tuple(site for site in sick if site.index in reached)
+    origin = poisoned[0]
+    softmax = next((site for site in poisoned if "softmax" in site.op), None)
+    return _Trouble(
+        message=f"the forward pass is no longer finite from {origin.name} on",
+        share=recording[Quantity.NON_FINITE_FRACTION][origin],
+        sites=poisoned,
+        fully_masked=softmax if origin.op in _MASKS else None,
+    )
+
+
+def _in_loss(recording: Recording) -> _Trouble | None:
+    context = recording.context
+    if not context.loss or math.isfinite(context.loss_value):
+        return None  # without the name of a loss, nan means that none was taken
+    site = next((s for s in reversed(recording.sites) if s.role is Role.LOSS), None)
+    return _Trouble(
+        message=f"the loss is {context.loss_value:g} while the network's output is finite",
+        share=1.0,
+        sites=(site,) if site else (),
+    )
+
+
+def _cause(recording: Recording, trouble: _Trouble) -> Cause:
+    if trouble.fully_masked is not None:
+        return Cause.SOFTMAX_SATURATION
+    if "float16" in (recording.context.autocast, recording.context.dtype):
+        return Cause.PRECISION
+    return Cause.INPUT_SCALE if trouble.op in _AT_ZERO else Cause.INIT_TOO_LARGE
+
+
+def _notes(recording: Recording, trouble: _Trouble) -> tuple[str, ...]:
+    if trouble.fully_masked is not None:
+        return (
+            f"{trouble.sites[0].name} masks with minus infinity, and {trouble.fully_masked.name} "
+            "gives NaN for a row in which everything is masked",
+        )
+    if trouble.op in _AT_ZERO:
+        return (f"{trouble.op} or its slope is not finite at zero",)
+    if not trouble.sites:
+        return ()
+    before = [
+        recording[Quantity.ACTIVATION_RMS].get(edge.producer)
+        for edge in recording.edges
+        if edge.consumer == trouble.sites[0].index
+    ]
+    sizes = [size for size in before if math.isfinite(size)]
+    return (f"its input has rms {max(sizes):.3g}",) if sizes else ()
+
+
+def _help(cause: Cause, trouble: _Trouble) -> tuple[str, ...]:
+    if trouble.fully_masked is not None:
+        return ("leave at least one position of every row unmasked",)
+    if cause is Cause.PRECISION:
+        return (
+            "use bfloat16, which has the range of float32: "
+            "torch.autocast(device_type, dtype=torch.bfloat16)",
+        )
+    if cause is Cause.INPUT_SCALE:
+        return ("keep its input away from zero: x.clamp_min(1e-8), or add an epsilon",)
+    return (
+        "initialise smaller: torch.nn.init.xavier_normal_(layer.weight)",
+        "or lower the learning rate if this happens in training",
+    )

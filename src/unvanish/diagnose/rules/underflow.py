@@ -1,0 +1,153 @@
+"""UV402: gradients too small for the number format they flow in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Final, final
+
+from unvanish.core.findings import Cause, Finding, Severity
+from unvanish.core.glossary import Quantity
+from unvanish.core.records import Parameter, Recording
+from unvanish.core.sources import SOURCES, Source
+from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
+
+_SMALLEST: Final = {"float16": "3.0e-08", "bfloat16": "4.6e-41", "float32": "7.0e-46"}
+"""Half of the smallest subnormal: what rounds to zero."""
+
+_LOG10_FLOAT64_FLOOR: Final = -323.6
+
+_HELP: Final = {
+    "float16": (
+        "scale the loss: scaler = torch.amp.GradScaler(); scaler.scale(loss).backward()",
+        "or use bfloat16, which has the range of float32: "
+        "torch.autocast(device_type, dtype=torch.bfloat16)",
+    ),
+    "other": (
+        "this is not a trouble of precision alone, since a gradient this small trains nothing: "
+        "`unvanish explain UV101` says how to keep it from vanishing",
+    ),
+}
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class PrecisionUnderflow:
+    """Gradients are too small for the number format they flow in.
+
+    ## What it measures
+    Per parameter, the share of non-zero gradient entries that round to zero in the format
+    the gradient flows in: the autocast type where there is one, the parameters' type
+    otherwise. An entry rounds to zero below half of the smallest subnormal: 3.0e-8 in
+    float16, 4.6e-41 in bfloat16, 7.0e-46 in float32, 2.5e-324 in float64. Entries that are
+    exactly zero in exact arithmetic (dead units, rows that the batch did not touch) do not
+    count.
+
+    The limit is one tenth (`max_underflow_fraction`). If the logarithm of the entries is
+    normal with the spread of one decade that is common in practice, a tenth is lost when
+    the median is 1.3 decades above the format's floor; one more decade of shrinkage loses
+    four tenths. It is an error when half of the weights are hit
+    (`min_weight_share_of_error`), by number of tensors or by number of entries.
+
+    ## Why it hurts
+    A lost entry is a zero, and zeros are lost in every step: the optimiser sees a sparser,
+    biased gradient. No optimiser setting brings it back.
+
+    ## When it stays silent
+    Biases and the scales and shifts of norms, which have one dimension, are not judged
+    while there are weights: their gradient may be zero by symmetry (a bias before
+    BatchNorm, the key bias of attention), and where it is truly lost its weight is too.
+    Parameters without a gradient are UV501's matter.
+
+    ## False alarms
+    A converged network has small gradients, and losing them costs nothing. Loss scaling
+    that the recording does not know about (a `GradScaler` in the training loop) cures what
+    is reported here. Gates that start at zero have an exact zero, which does not count.
+
+    ## What helps
+    For float16: loss scaling with `torch.amp.GradScaler`, or bfloat16. For bfloat16 and
+    float32 a gradient this small is not a matter of the format alone: see UV101.
+
+    ## Source
+    Micikevicius and others (2018), section 3.2, on loss scaling. The limit follows from the
+    normal spread as derived above.
+    """
+
+    code: ClassVar[str] = "UV402"
+    name: ClassVar[str] = "precision-underflow"
+    needs: ClassVar[frozenset[Quantity]] = frozenset()
+    sources: ClassVar[tuple[Source, ...]] = (SOURCES["micikevicius2018"],)
+
+    max_underflow_fraction: float = 0.1
+    min_weight_share_of_error: float = 0.5
+
+    def examine(self, recording: Recording) -> Verdict:
+        """Judge the weights in the format that their gradients flow in."""
+        dtype = recording.context.autocast or recording.context.dtype
+        trained = [p for p in recording.parameters if p.requires_grad and p.has_grad]
+        if not trained:
+            if recording.parameters:
+                return NotApplicable("no parameter has a gradient")
+            return NotMeasured("gradients of the parameters")
+        judged = [p for p in trained if len(p.shape) >= 2] or trained
+        lost = {p.name: _lost(p, dtype) for p in judged}
+        seen = [p for p in judged if lost[p.name] >= 0.0]
+        if not seen:
+            if all(p.log10_grad_rms == -math.inf for p in judged):
+                return NotApplicable("every gradient is exactly zero, so nothing is left to lose")
+            return NotMeasured(f"share of gradient entries that are too small for {dtype}")
+        hit = [p for p in seen if lost[p.name] > self.max_underflow_fraction]
+        if hit:
+            return Found((self._finding(dtype, lost, seen, hit),))
+        worst = max(seen, key=lambda p: lost[p.name])
+        return Clear(
+            self.max_underflow_fraction - lost[worst.name],
+            "fraction of gradient entries",
+            f"{dtype} loses {lost[worst.name]:.1%} of the gradient entries of a weight at most"
+            f"{self._elsewhere(seen, dtype)}",
+        )
+
+    def _elsewhere(self, seen: list[Parameter], dtype: str) -> str:
+        """Say in which smaller format the gradient would underflow, and where first."""
+        parts = []
+        for other in ("float16", "bfloat16"):
+            hit = [p for p in seen if _lost(p, other) > self.max_underflow_fraction]
+            if other != dtype and hit:
+                parts.append(f"{other} would lose {_lost(hit[0], other):.0%} of {hit[0].name}")
+        return "".join(f"; {part}" for part in parts)
+
+    def _finding(
+        self, dtype: str, lost: Mapping[str, float], seen: list[Parameter], hit: list[Parameter]
+    ) -> Finding:
+        ranked = sorted(hit, key=lambda p: -lost[p.name])
+        tensors = len(hit) / len(seen)
+        entries = sum(p.size for p in hit) / max(sum(p.size for p in seen), 1)
+        is_error = max(tensors, entries) >= self.min_weight_share_of_error
+        measured = lost[ranked[0].name]
+        others = f", and of {len(hit) - 1} more of {len(seen)} weights" if len(hit) > 1 else ""
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=Severity.ERROR if is_error else Severity.WARNING,
+            message=f"{dtype} rounds {measured:.0%} of the gradient entries of "
+            f"{ranked[0].name} to zero{others}",
+            parameters=tuple(p.name for p in ranked),
+            measured=measured,
+            expected=0.0,
+            limit=self.max_underflow_fraction,
+            unit="fraction of gradient entries",
+            causes=(Cause.PRECISION,),
+            notes=(f"{dtype} rounds to zero whatever is below {_SMALLEST.get(dtype, '2.5e-324')}",),
+            help=_HELP.get(dtype, _HELP["other"]),
+        )
+
+
+def _lost(parameter: Parameter, dtype: str) -> float:
+    """Return the share of a parameter's gradient entries that a format loses, or nan."""
+    if dtype == "float64":
+        log10 = parameter.log10_grad_rms
+        if math.isnan(log10) or log10 == -math.inf:
+            return math.nan
+        return 1.0 if log10 < _LOG10_FLOAT64_FLOOR else 0.0
+    return parameter.underflow_fraction.get(dtype, math.nan)

@@ -1,0 +1,175 @@
+"""UV101: the gradient does not reach the early layers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+from unvanish.core.findings import Cause, Finding, Severity
+from unvanish.core.flow import Flow, Level, gradient_flow
+from unvanish.core.glossary import Quantity
+from unvanish.core.records import Recording
+from unvanish.core.sources import SOURCES, Source
+from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
+from unvanish.diagnose.propagation import (
+    flow_chart,
+    loss_factors,
+    propagation_flow,
+    underflow_note,
+    update_note,
+    updates_are_level,
+)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class VanishingGradient:
+    """The gradient does not reach the early layers.
+
+    ## What it measures
+    The network is cut at every depth, and the largest gradient that crosses each cut is
+    compared with the gradient at the output layer, in decades (factors of ten). A skip
+    connection crosses the cuts it spans, so a weak branch beside a strong trunk is fine.
+    The gradient starts from random signs at the network's output: the loss, its scale, the
+    batch size and the number of classes play no part.
+
+    Two readings are taken, and either one is enough. The first is the compounded loss: the
+    total between output and cut, less the largest single step. The second is the loss of
+    sensitivity |gradient| x |activation|. Multiplying one layer's weights by a number and
+    dividing the next layer's by it changes neither, as it does not change the function.
+
+    The limit is 3 decades (`max_lost_decades`). A learning rate just stable for the last
+    layer moves a layer with a gradient 10^-3 as large by a thousandth of what it could:
+    training such a layer once takes the time to train the rest a thousand times. At
+    critical initialisation theory predicts 0 decades at any depth.
+
+    ## Why it hurts
+    Early layers stay at their random start, and the later layers learn from what random
+    layers make of the input. Depth then costs time and gives nothing.
+
+    ## When it stays silent
+    When the early layers are reached on any path (residual networks), when only one
+    layer's own scale is small, when a gate starts at zero and opens within the probe steps
+    (ReZero, LoRA, zero-initialised heads), and on networks with fewer than two layers.
+
+    ## False alarms
+    An optimiser that rescales every parameter (Adam) makes up for small gradients as long
+    as they stay above its eps: where the probe step moved starved and well-fed layers
+    alike and fewer than 6 decades are lost, the finding is a warning. Networks that
+    bypass depth by hand-written gradient rules (straight-through, synthetic gradients) are
+    judged by the gradient those rules deliver.
+
+    ## What helps
+    Activations with slope one (ReLU, GELU) with He initialisation; for tanh, Xavier or
+    orthogonal weights; batch normalisation before a sigmoid (layer normalisation is not
+    enough there); residual connections. Clipping does not help: it never raises a gradient.
+
+    ## Source
+    Hochreiter (1991) for the phenomenon; Glorot and Bengio (2010) and He and others (2015)
+    for initialisations that keep the gradient's size; Schoenholz and others (2017) for the
+    prediction of 0 decades at criticality.
+    """
+
+    code: ClassVar[str] = "UV101"
+    name: ClassVar[str] = "vanishing-gradient"
+    needs: ClassVar[frozenset[Quantity]] = frozenset({Quantity.LOG10_ACTIVATION_GRAD_RMS})
+    sources: ClassVar[tuple[Source, ...]] = (
+        SOURCES["hochreiter1991"],
+        SOURCES["glorot2010"],
+        SOURCES["he2015"],
+        SOURCES["schoenholz2017"],
+    )
+
+    max_lost_decades: float = 3.0
+    hopeless_lost_decades: float = 6.0
+
+    def examine(self, recording: Recording) -> Verdict:
+        """Judge how much of the gradient reaches the earliest layers."""
+        flow = propagation_flow(recording)
+        if flow is None:
+            return NotApplicable("the network has fewer than two layers with weights")
+        if not math.isfinite(flow.output.log10_grad):
+            return NotMeasured("a finite, non-zero gradient at the output layer")
+        losses = self._losses(flow)
+        worst = max(range(len(losses)), key=lambda i: losses[i])
+        if losses[worst] <= self.max_lost_decades:
+            return self._clear(flow, losses[worst])
+        if losses[worst] == math.inf and self._opens_later(recording):
+            return Clear(
+                0.0,
+                "decades",
+                f"{flow.levels[worst].layer.path} has no gradient at the start, but a few "
+                "optimiser steps open the way to it",
+            )
+        return Found((self._finding(recording, flow, losses),))
+
+    def _losses(self, flow: Flow) -> list[float]:
+        """Decades lost at every level, in the larger of the two readings."""
+        compounded = flow.compounded(sign=1)
+        losses = []
+        for level, own in zip(flow.levels, compounded, strict=True):
+            readings = [own, flow.sensitivity_lost(level)]
+            if flow.lost(level) == math.inf:
+                readings.append(math.inf)
+            losses.append(max((r for r in readings if not math.isnan(r)), default=0.0))
+        return losses
+
+    def _clear(self, flow: Flow, loss: float) -> Clear:
+        lost = flow.lost(flow.levels[0])
+        word = "loses" if lost >= 0 else "gains"
+        return Clear(
+            self.max_lost_decades - loss,
+            "decades",
+            f"the gradient {word} {abs(lost):.1f} decades over {len(flow.levels)} layers",
+        )
+
+    def _opens_later(self, recording: Recording) -> bool:
+        if recording.later is None:
+            return False
+        flow = propagation_flow(recording.later)
+        return flow is not None and max(self._losses(flow)) <= self.max_lost_decades
+
+    def _finding(self, recording: Recording, flow: Flow, losses: list[float]) -> Finding:
+        starved = [
+            level
+            for level, loss in zip(flow.levels, losses, strict=True)
+            if loss > self.max_lost_decades
+        ]
+        worst = max(range(len(losses)), key=lambda i: (losses[i], -i))
+        measured = max(losses[worst], flow.lost(flow.levels[worst]))
+        factors = loss_factors(recording, flow, flow.levels[worst])
+        reach = f"{len(starved)} of {len(flow.levels)} layers"
+        how_much = (
+            f"no gradient at all reaches {flow.levels[worst].layer.path or 'the first layer'}"
+            if measured == math.inf
+            else f"{measured:.1f} decades are lost on the way to "
+            f"{flow.levels[worst].layer.path or 'the first layer'}"
+        )
+        notes = [*factors.notes]
+        with_loss = gradient_flow(recording, Quantity.LOG10_ACTIVATION_GRAD_RMS)
+        if with_loss is not None:
+            notes.extend(underflow_note(with_loss))
+        notes.extend(update_note(recording, [level.layer for level in starved]))
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=self._severity(recording, starved, measured),
+            message=f"the gradient vanishes: {how_much}, {reach} are starved",
+            sites=tuple(level.layer for level in starved),
+            measured=measured,
+            expected=0.0,
+            limit=self.max_lost_decades,
+            unit="decades",
+            causes=factors.causes,
+            notes=tuple(notes),
+            help=factors.help,
+            chart=flow_chart(recording, flow, starved),
+        )
+
+    def _severity(self, recording: Recording, starved: list[Level], measured: float) -> Severity:
+        if measured >= self.hopeless_lost_decades:
+            return Severity.ERROR
+        if updates_are_level(recording, [level.layer for level in starved]):
+            return Severity.WARNING
+        return Severity.ERROR

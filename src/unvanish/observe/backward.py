@@ -1,0 +1,233 @@
+"""Read the gradient at every node and along every edge of one backward pass.
+
+A hook on an autograd node sees the gradient that arrived (accumulated over all uses of
+the node's output) and the contribution it sends along each edge, before accumulation. On
+every path from the loss, log|gradient at a node| - log|gradient at the loss| is then the
+exact sum of edge gains and merges.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from unvanish.core.records import Edge
+from unvanish.observe.graph import Graph, Link
+from unvanish.observe.statistics.magnitude import LOG10_2, dense_values, log10_norm, norms
+
+_FLUSH_TENSORS = 96
+_FLUSH_BYTES = 48 * 2**20
+
+
+@dataclass(slots=True)
+class ParameterGradient:
+    """A parameter's gradient: the true value is ``tensor * 2**exponent``."""
+
+    tensor: Tensor
+    exponent: int = 0
+
+
+@dataclass(slots=True)
+class Gradients:
+    """What one backward pass showed.
+
+    Attributes:
+        log10_norms: Node index to log10 of the Euclidean norm of the gradient that
+            arrived there, over all its output slots.
+        contributions: (consumer, position) to log10 norm of what was sent along the edge.
+        shares: (consumer, position) to the signed share in what arrived at the producer.
+        non_finite: Node index to the share of entries that are NaN or infinite.
+        parameters: Name to gradient; parameters that none arrived at are absent.
+        deepest_exponent: Most negative power of two that had to be kept apart.
+    """
+
+    log10_norms: dict[int, float] = field(default_factory=dict)
+    contributions: dict[tuple[int, int], float] = field(default_factory=dict)
+    shares: dict[tuple[int, int], float] = field(default_factory=dict)
+    non_finite: dict[int, float] = field(default_factory=dict)
+    parameters: dict[str, ParameterGradient] = field(default_factory=dict)
+    deepest_exponent: int = 0
+
+    def edges(self, graph: Graph) -> tuple[Edge, ...]:
+        """Return the measured edges between sites, in forward order of the consumer."""
+        found = []
+        for row in graph.links:
+            for link in row:
+                key = (link.consumer, link.position)
+                if link.producer is None or key not in self.contributions:
+                    continue
+                arrived = self.log10_norms.get(link.consumer, math.nan)
+                sent = self.contributions[key]
+                gain = -math.inf if sent == -math.inf else sent - arrived
+                found.append(
+                    Edge(link.producer, link.consumer, gain, self.shares.get(key, 1.0))
+                )
+        return tuple(found)
+
+
+class GradientSink:
+    """Collects the numbers of one backward pass, in few transfers and bounded memory.
+
+    Args:
+        graph: The computation that is walked.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.result = Gradients()
+        self._waiting: list[tuple[Any, Tensor, int]] = []
+        self._bytes = 0
+        self._open: dict[tuple[int, int], list[tuple[Link, Tensor, int]]] = {}
+        self._joint: dict[int, list[float]] = {}
+        self._sent_alone: list[tuple[tuple[int, int], int]] = []
+
+    def visit(
+        self,
+        node: int,
+        arrived: Sequence[Tensor | None],
+        sent: Sequence[Tensor | None],
+        exponent: int = 0,
+    ) -> None:
+        """Take the numbers of one node: what arrived at its outputs, what it sent on.
+
+        Args:
+            node: Index of the node.
+            arrived: Accumulated gradient of each output slot, scaled by ``2**-exponent``.
+            sent: Contribution along each edge, in the same scale.
+            exponent: Power of two the tensors must be multiplied with; 0 in a plain pass.
+        """
+        self.result.deepest_exponent = min(self.result.deepest_exponent, exponent)
+        for slot, tensor in enumerate(arrived):
+            if tensor is None:
+                continue
+            values = dense_values(tensor)
+            self._add(("arrived", node), values, exponent)
+            for link, contribution, its_exponent in self._open.pop((node, slot), ()):
+                self._share(link, contribution, its_exponent, values, exponent)
+        for link in self.graph.links[node]:
+            tensor = sent[link.position] if link.position < len(sent) else None
+            if tensor is None:
+                continue
+            key = (link.consumer, link.position)
+            if link.producer is not None and self.graph.uses.get(link.producer, 0) == 1:
+                self._sent_alone.append((key, link.producer))  # equals what arrives there
+                continue
+            values = dense_values(tensor)
+            self._add(("sent", key), values, exponent)
+            if link.producer is not None:
+                waiting = self._open.setdefault((link.producer, link.slot), [])
+                waiting.append((link, values, exponent))
+
+    def finish(self) -> Gradients:
+        """Return everything that was collected."""
+        self._flush()
+        result = self.result
+        for node, parts in self._joint.items():
+            result.log10_norms[node] = _joint_norm(parts)
+        for key, producer in self._sent_alone:
+            if producer in result.log10_norms:
+                result.contributions[key] = result.log10_norms[producer]
+        return result
+
+    def _add(self, key: Any, values: Tensor, exponent: int) -> None:
+        if values.numel() == 0:
+            return
+        self._waiting.append((key, values, exponent))
+        self._bytes += values.numel() * values.element_size()
+        if len(self._waiting) >= _FLUSH_TENSORS or self._bytes >= _FLUSH_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        with torch.no_grad():
+            tensors = [values for _, values, _ in self._waiting]
+            for (key, values, exponent), norm in zip(self._waiting, norms(tensors), strict=True):
+                kind, where = key
+                log10 = log10_norm(values, norm) + exponent * LOG10_2
+                if math.isnan(log10) and kind == "arrived":
+                    bad = values.numel() - int(torch.isfinite(values).sum())
+                    self.result.non_finite[where] = bad / values.numel()
+                if kind == "arrived":
+                    self._joint.setdefault(where, []).append(log10)
+                else:
+                    self.result.contributions[where] = log10
+        self._waiting.clear()
+        self._bytes = 0
+
+    def _share(
+        self, link: Link, contribution: Tensor, its_exponent: int, total: Tensor, exponent: int
+    ) -> None:
+        if contribution.shape != total.shape:
+            return
+        with torch.no_grad():
+            a, b = contribution.flatten().double(), total.flatten().double()
+            largest = float(b.abs().amax()) if b.numel() else 0.0
+            if largest == 0.0 or not math.isfinite(largest):
+                return
+            a, b = a / largest, b / largest
+            share = float(a.dot(b) / b.dot(b))
+        self.result.shares[(link.consumer, link.position)] = share * 2.0 ** (
+            its_exponent - exponent
+        )
+
+
+def _joint_norm(log10_parts: list[float]) -> float:
+    """Combine norms of several slots: log10 sqrt(sum 10^(2 p))."""
+    largest = max(log10_parts)
+    if math.isnan(sum(log10_parts)):
+        return math.nan
+    if largest == -math.inf:
+        return -math.inf
+    return largest + 0.5 * math.log10(sum(10 ** (2 * (p - largest)) for p in log10_parts))
+
+
+def run_backward(
+    graph: Graph,
+    roots: Sequence[Tensor],
+    cotangents: Sequence[Tensor] | None,
+    parameters: dict[str, Tensor],
+) -> Gradients:
+    """Run PyTorch's own backward pass and read every node on the way.
+
+    ``.grad`` of the parameters is not touched and the graph is kept.
+
+    Args:
+        graph: The computation behind the roots.
+        roots: Tensors to start from, usually the loss alone.
+        cotangents: Gradient at each root; None for a scalar loss.
+        parameters: Name to parameter, those that want a gradient.
+
+    Returns:
+        The gradients; parameters without a path from the roots are absent.
+    """
+    sink = GradientSink(graph)
+
+    def hook_for(index: int) -> Any:
+        def hook(sent: Sequence[Tensor | None], arrived: Sequence[Tensor | None]) -> None:
+            sink.visit(index, arrived, sent)
+
+        return hook
+
+    handles = [
+        note.node.register_hook(hook_for(index)) for index, note in enumerate(graph.notes)
+    ]
+    try:
+        grads = torch.autograd.grad(
+            list(roots),
+            list(parameters.values()),
+            grad_outputs=list(cotangents) if cotangents is not None else None,
+            retain_graph=True,
+            allow_unused=True,
+        )
+    finally:
+        for handle in handles:
+            handle.remove()
+    result = sink.finish()
+    for name, grad in zip(parameters, grads, strict=True):
+        if grad is not None:
+            result.parameters[name] = ParameterGradient(grad)
+    return result

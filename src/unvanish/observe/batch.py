@@ -1,0 +1,162 @@
+"""Batches as users write them, and the tensors inside of outputs as libraries nest them."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+
+from unvanish.core.errors import BatchError
+
+_TARGET_KEYS: Final = ("labels", "label", "target", "targets", "y")
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One probe batch.
+
+    Attributes:
+        inputs: What the model is called with: a tensor or any object as one argument, a
+            tuple as several, a mapping as keywords.
+        target: What the loss compares the output with; None where the batch has none.
+    """
+
+    inputs: Any
+    target: Any = None
+
+    @property
+    def size(self) -> int:
+        """Samples in the batch: length of the first tensor's first dimension, or 0."""
+        for tensor in tensors_in(self.inputs):
+            if tensor.ndim:
+                return int(tensor.shape[0])
+        return 0
+
+
+def as_batch(batch: Any, model: nn.Module) -> Batch:
+    """Split what the user calls a batch into inputs and target.
+
+    ``(inputs, target)``; ``(x1, x2, ..., target)``; a mapping for the model's keywords,
+    with the target among them or not; a bare tensor where the loss needs no target.
+
+    Raises:
+        BatchError: If the batch is empty, or holds NaN or infinity.
+    """
+    if isinstance(batch, Batch):
+        split = batch
+    elif isinstance(batch, Mapping):
+        split = _split_mapping(batch, model)
+    elif isinstance(batch, (tuple, list)) and len(batch) == 2:
+        split = Batch(batch[0], batch[1])
+    elif isinstance(batch, (tuple, list)) and len(batch) == 1:
+        split = Batch(batch[0])
+    elif isinstance(batch, (tuple, list)) and len(batch) > 2:
+        split = Batch(tuple(batch[:-1]), batch[-1])
+    else:
+        split = Batch(batch)
+    _check(split)
+    return split
+
+
+def _split_mapping(batch: Mapping[str, Any], model: nn.Module) -> Batch:
+    if set(batch) <= {"inputs", "target"} and "inputs" in batch:
+        return Batch(batch["inputs"], batch.get("target"))
+    inputs = dict(batch)
+    target = None
+    try:
+        accepted = inspect.signature(model.forward).parameters
+    except (TypeError, ValueError):
+        return Batch(inputs)
+    if any(p.kind is p.VAR_KEYWORD for p in accepted.values()):
+        return Batch(inputs, next((inputs[k] for k in _TARGET_KEYS if k in inputs), None))
+    for key in _TARGET_KEYS:
+        if key in inputs:
+            target = inputs[key] if target is None else target
+            if key not in accepted:
+                del inputs[key]
+    return Batch(inputs, target)
+
+
+def _check(batch: Batch) -> None:
+    for role, part in (("input", batch.inputs), ("target", batch.target)):
+        for tensor in tensors_in(part):
+            if tensor.numel() == 0:
+                raise BatchError(
+                    f"the {role} of the batch is empty: a tensor of shape {tuple(tensor.shape)}",
+                    where="batch",
+                    help="return at least one sample, better 32, from batch() or data()",
+                )
+            if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+                bad = tensor.numel() - int(torch.isfinite(tensor).sum())
+                raise BatchError(
+                    f"the {role} of the batch holds {bad} NaN or infinite "
+                    f"value{'s' if bad > 1 else ''} of {tensor.numel()}",
+                    where="batch",
+                    help="look at the data first: torch.isfinite(x).all() must be True",
+                )
+
+
+def call_model(model: nn.Module, inputs: Any) -> Any:
+    """Call a model the way the shape of its inputs says."""
+    if isinstance(inputs, tuple):
+        return model(*inputs)
+    if isinstance(inputs, Mapping) and all(isinstance(key, str) for key in inputs):
+        return model(**inputs)
+    return model(inputs)
+
+
+def map_tensors(value: Any, change: Any) -> Any:
+    """Rebuild a nested value with every tensor replaced by ``change(tensor)``."""
+    if isinstance(value, Tensor):
+        return change(value)
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(map_tensors(v, change) for v in value))
+    if isinstance(value, (tuple, list)):
+        return type(value)(map_tensors(v, change) for v in value)
+    if isinstance(value, Mapping):
+        return {k: map_tensors(v, change) for k, v in value.items()}
+    return value
+
+
+def tensors_in(value: Any, *, depth: int = 6) -> Iterator[Tensor]:
+    """Yield every tensor nested in tuples, mappings, dataclasses and plain objects."""
+    if isinstance(value, Tensor):
+        yield value
+    elif depth <= 0 or value is None or isinstance(value, (str, bytes, int, float, type)):
+        return
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from tensors_in(item, depth=depth - 1)
+    elif isinstance(value, (tuple, list)):
+        for item in value:
+            yield from tensors_in(item, depth=depth - 1)
+    elif dataclasses.is_dataclass(value):
+        for field in dataclasses.fields(value):
+            yield from tensors_in(getattr(value, field.name, None), depth=depth - 1)
+    elif isinstance(value, torch.distributions.Distribution) or hasattr(value, "__dict__"):
+        if isinstance(value, nn.Module):
+            return
+        for item in vars(value).values():
+            yield from tensors_in(item, depth=depth - 1)
+
+
+def own_loss(output: Any) -> Tensor | None:
+    """Return the loss that a model computed itself, as Hugging Face models do."""
+    loss = output.get("loss") if isinstance(output, Mapping) else getattr(output, "loss", None)
+    if isinstance(loss, Tensor) and loss.numel() == 1:
+        return loss
+    return None
+
+
+def main_output(output: Any) -> Tensor | None:
+    """Return the tensor a loss would most likely use: ``logits``, else the first float one."""
+    named = output.get("logits") if isinstance(output, Mapping) else getattr(output, "logits", None)
+    if isinstance(named, Tensor):
+        return named
+    floats = (t for t in tensors_in(output) if t.is_floating_point() or t.is_complex())
+    return next((t for t in floats if t.ndim), None)

@@ -1,0 +1,362 @@
+"""Watch a forward pass: every torch call, its module, the user's line, its numbers.
+
+A torch-function mode sees modules, functional calls and operators alike. After each call
+the autograd nodes it left behind are found by walking back to nodes already known, so an
+operation made of several nodes (attention, a recurrent layer) is seen node by node.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import (
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+)
+from torch.overrides import TorchFunctionMode
+
+from unvanish.core.glossary import Quantity
+from unvanish.core.records import SourceLine
+from unvanish.core.stack import user_line
+from unvanish.observe.lineage import Lineage
+from unvanish.observe.names import (
+    LAYER_FUNCTIONS,
+    MATMUL_OPS,
+    RECURRENT_FUNCTIONS,
+    VIEW_OPS,
+    Node,
+    clean,
+    is_leaf_node,
+    op_of_node,
+)
+from unvanish.observe.opaque import decomposed
+from unvanish.observe.statistics.samples import cosine_and_rank, sample_matrix
+from unvanish.observe.statistics.slope import ACTIVATIONS, Activation, read_slope, slope_of
+
+_QUERIES: Final = frozenset(
+    "dim size numel stride storage_offset is_contiguous __set__ __len__ is_floating_point "
+    "is_complex requires_grad_ data_ptr untyped_storage get_device nelement ndimension element_size "
+    "is_same_size result_type _set_grad_enabled set_grad_enabled backward register_hook __hash__ "
+    "__repr__ __format__ __str__ retain_grad has_names".split()
+)
+_RANDOM_ACTIVATIONS: Final = frozenset({"rrelu"})
+_CHANNELS_FIRST: Final = frozenset(
+    "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d batch_norm "
+    "group_norm instance_norm".split()
+)
+_SPREAD_OPS: Final = MATMUL_OPS | frozenset(
+    {"add", "layer_norm", "batch_norm", "group_norm", "rms_norm", "instance_norm"}
+)
+
+
+@dataclass(slots=True)
+class NodeNote:
+    """What the forward pass showed about one autograd node."""
+
+    node: Node
+    op: str
+    path: str = ""
+    function: str = ""
+    module: str = ""
+    source: SourceLine | None = None
+    built: SourceLine | None = None
+    from_weights: bool = False
+    activation: Activation | None = None
+    unit_dim: int = -1
+    shape: tuple[int, ...] = ()
+    values: dict[Quantity, Tensor | float] = field(default_factory=dict)
+    alive: Tensor | None = None
+    cosine_before: Tensor | float | None = None
+    low_precision: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The call in flight when the forward pass raised."""
+
+    op: str
+    path: str
+    source: SourceLine | None
+    shapes: tuple[tuple[int, ...], ...]
+
+
+class ForwardTape(TorchFunctionMode):
+    """Record one forward pass while it is active; leaves nothing behind when it ends.
+
+    Args:
+        model: The model whose module paths name the sites.
+        batch_size: Samples in the batch, for statistics over samples.
+        built: Module to the line that built it, where known.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        batch_size: int,
+        built: Mapping[nn.Module, SourceLine] | None = None,
+    ) -> None:
+        super().__init__()
+        self.notes: dict[Node, NodeNote] = {}
+        self.failure: Failure | None = None
+        self.recurrent_calls: list[tuple[str, str, Tensor, bool]] = []
+        self._batch_size = batch_size
+        self._built = built or {}
+        self._paths = {id(module): path for path, module in model.named_modules()}
+        self._stack: list[nn.Module] = []
+        self._hooks: list[Any] = []
+        names: dict[int, str] = {}
+        for name, parameter in model.named_parameters():
+            names.setdefault(id(parameter), name)
+        self.lineage = Lineage(names)
+
+    def __enter__(self) -> ForwardTape:
+        self._hooks = [
+            register_module_forward_pre_hook(self._enter_module),
+            register_module_forward_hook(self._leave_module, always_call=True),
+        ]
+        super().__enter__()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        super().__exit__(exc_type, exc_val, exc_tb)
+        for hook in self._hooks:
+            hook.remove()
+
+    def _enter_module(self, module: nn.Module, args: Any) -> None:  # noqa: ARG002
+        self._stack.append(module)
+
+    def _leave_module(self, module: nn.Module, args: Any, output: Any) -> None:  # noqa: ARG002
+        # A module whose pre-hook raised was never pushed; a nested one may not have popped.
+        for position in range(len(self._stack) - 1, -1, -1):
+            if self._stack[position] is module:
+                del self._stack[position:]
+                return
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,  # noqa: ARG002
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        raw_name = getattr(func, "__name__", "")
+        if raw_name in _QUERIES:
+            return func(*args, **kwargs)
+        if raw_name == "__get__":
+            return self._read_property(func, args)
+        name = clean(raw_name)
+        inputs = list(_tensors_in(args, kwargs))
+        activation = ACTIVATIONS.get(name)
+        before: Tensor | None = None
+        if activation is not None and inputs:
+            in_place = raw_name.endswith("_") or kwargs.get("inplace") or any(a is True for a in args[1:])
+            before = inputs[0].detach().clone() if in_place else inputs[0]
+        try:
+            with decomposed(name, kwargs):
+                output = func(*args, **kwargs)
+        except Exception:
+            if self.failure is None:
+                shapes = tuple(tuple(t.shape) for t in inputs)
+                self.failure = Failure(name, self.current_path, user_line(sys._getframe(1)), shapes)
+            raise
+        outputs = [t for t in _tensors_in((output,), {})]
+        if outputs:
+            self._see(func, name, args, kwargs, inputs, before, outputs)
+        return output
+
+    def _read_property(self, func: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+        """Follow properties that hand out tensors: ``.T`` keeps the gradient, ``.data`` cuts it."""
+        output = func(*args)
+        name = getattr(getattr(func, "__self__", None), "__name__", "property")
+        if isinstance(output, Tensor) and name != "grad" and isinstance(args[0], Tensor):
+            self._see(func, name, args, {}, [args[0]], None, [output])
+        return output
+
+    @property
+    def current_path(self) -> str:
+        """Path of the innermost module that is running."""
+        for module in reversed(self._stack):
+            path = self._paths.get(id(module))
+            if path is not None:
+                return path
+        return ""
+
+    def _see(
+        self,
+        func: Callable[..., Any],
+        name: str,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        inputs: list[Tensor],
+        before: Tensor | None,
+        outputs: list[Tensor],
+    ) -> None:
+        path = self.current_path
+        source = user_line(sys._getframe(2))
+        signal = name in LAYER_FUNCTIONS or not inputs
+        input_nodes = [t.grad_fn for t in inputs if t.grad_fn is not None]
+        self.lineage.add_call(name, path, source, inputs, outputs, signal=signal)
+        from_weights = not self.lineage.calls[-1].signal
+        fresh = [
+            note
+            for tensor in outputs
+            if tensor.grad_fn is not None
+            for note in self.discover(tensor.grad_fn)
+        ]
+        if not fresh:
+            return
+        module = self._stack[-1] if self._stack else None
+        built = self._built.get(module) if module is not None else None
+        for note in fresh:
+            note.path, note.source, note.built = path, source or built, built
+            note.module = type(module).__name__ if module is not None else ""
+            note.function = name
+            note.from_weights = note.from_weights or from_weights
+        main = _main_note(fresh)
+        if sum(note.op not in VIEW_OPS and not note.from_weights for note in fresh) <= 1:
+            main.op = name or main.op
+        if name in RECURRENT_FUNCTIONS and isinstance(args[0], Tensor):
+            batch_first = _is_batch_first(name, args)
+            self.recurrent_calls.append((path, name, outputs[0], batch_first))
+        if not from_weights and outputs[0].grad_fn is not None:
+            self._measure(func, name, args, kwargs, before, outputs[0], main, input_nodes)
+
+    def _measure(
+        self,
+        func: Callable[..., Any],
+        name: str,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        before: Tensor | None,
+        output: Tensor,
+        note: NodeNote,
+        input_nodes: list[Node],
+    ) -> None:
+        note.shape = tuple(output.shape)
+        note.low_precision = output.dtype in (torch.float16, torch.bfloat16)
+        inherited = next((self.notes[n].unit_dim for n in input_nodes if n in self.notes), None)
+        if name in _CHANNELS_FIRST:
+            note.unit_dim = 1
+        elif name not in MATMUL_OPS:
+            note.unit_dim = (1 if output.ndim >= 4 else -1) if inherited is None else inherited
+        if name in VIEW_OPS:
+            return
+        with torch.no_grad():
+            value = output.detach()
+            if value.is_complex():
+                value = torch.view_as_real(value)
+            if not value.is_floating_point() or value.layout is not torch.strided:
+                return
+            size = max(1, value.numel())
+            norm = torch.linalg.vector_norm(value, dtype=torch.float64)
+            note.values[Quantity.ACTIVATION_RMS] = norm / math.sqrt(size)
+            note.values[Quantity.ACTIVATION_MEAN] = value.mean(dtype=torch.float64)
+            if not math.isfinite(float(norm)):
+                bad = value.numel() - int(torch.isfinite(value).sum())
+                note.values[Quantity.NON_FINITE_FRACTION] = bad / size
+                return
+            note.values[Quantity.NON_FINITE_FRACTION] = 0.0
+            if name in _SPREAD_OPS:
+                self._measure_spread(value, note)
+        if before is not None and name not in _RANDOM_ACTIVATIONS:
+            self._measure_slope(func, name, args, kwargs, before, output, note, input_nodes)
+
+    def _measure_spread(self, value: Tensor, note: NodeNote) -> None:
+        samples = sample_matrix(value, self._batch_size)
+        if samples is not None:
+            cosine, rank = cosine_and_rank(samples)
+            note.values[Quantity.SAMPLE_COSINE] = cosine
+            note.values[Quantity.EFFECTIVE_RANK] = rank
+
+    def _measure_slope(
+        self,
+        func: Callable[..., Any],
+        name: str,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        before: Tensor,
+        output: Tensor,
+        note: NodeNote,
+        input_nodes: list[Node],
+    ) -> None:
+        note.activation = ACTIVATIONS[name]
+        slope = slope_of(func, name, before, output, args[1:], kwargs)
+        with torch.no_grad():
+            reading = read_slope(slope, note.activation, note.unit_dim)
+            note.values[Quantity.SLOPE_RMS] = reading.rms
+            note.values[Quantity.SLOPE_MAX] = reading.largest
+            if reading.saturated is not None:
+                note.values[Quantity.SATURATED_FRACTION] = reading.saturated
+            note.alive = reading.alive
+            producer = next((self.notes[n] for n in input_nodes if n in self.notes), None)
+            if producer is not None and Quantity.SAMPLE_COSINE in producer.values:
+                cosine: Tensor | float = producer.values[Quantity.SAMPLE_COSINE]
+            else:
+                samples = sample_matrix(before, self._batch_size)
+                if samples is None:
+                    return
+                cosine, _ = cosine_and_rank(samples)
+            note.cosine_before = cosine
+
+    def discover(self, root: Node) -> list[NodeNote]:
+        """Take note of every node behind `root` that is not known yet, producers first."""
+        fresh: list[NodeNote] = []
+        stack: list[tuple[Node, bool]] = [(root, False)]
+        while stack:
+            node, expanded = stack.pop()
+            if node in self.notes or is_leaf_node(node):
+                continue
+            behind = [n for n, _ in node.next_functions if n is not None]
+            if not expanded:
+                stack.append((node, True))
+                stack.extend((n, False) for n in behind)
+                continue
+            note = NodeNote(node, op_of_node(node.name()))
+            note.from_weights = (
+                bool(behind)
+                and note.op in VIEW_OPS
+                and all(is_leaf_node(n) or self.notes[n].from_weights for n in behind)
+            )
+            self.notes[node] = note
+            fresh.append(note)
+        return fresh
+
+
+def _is_batch_first(name: str, args: tuple[Any, ...]) -> bool:
+    flags = [a for a in args if isinstance(a, bool)]
+    return bool(flags[-1]) if len(flags) >= 4 else False
+
+
+def _tensors_in(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Iterator[Tensor]:
+    for value in (*args, *kwargs.values()):
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, (tuple, list)):
+            for item in value:
+                if isinstance(item, Tensor):
+                    yield item
+
+
+def _main_note(fresh: list[NodeNote]) -> NodeNote:
+    """Of the nodes one call left behind, return the one that stands for the call."""
+    for note in reversed(fresh):
+        if note.op in MATMUL_OPS:
+            return note
+    for note in reversed(fresh):
+        if note.op not in VIEW_OPS and not note.from_weights:
+            return note
+    return fresh[-1]

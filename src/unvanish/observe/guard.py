@@ -1,0 +1,122 @@
+"""Put everything back as it was: the observer's oath, kept by snapshot and restore."""
+
+from __future__ import annotations
+
+import copy
+import random
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+_CONTAINERS = (dict, list, set)
+
+
+class ModelSnapshot:
+    """The complete state of a model, for an exact return to it.
+
+    Parameters and buffers are copied; every module's own attributes, and the dicts,
+    lists and sets directly among them (hooks, caches, counters), are copied one level
+    deep; plain tensor attributes are copied by value.
+
+    Args:
+        model: The model to keep.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._tensors: list[tuple[Tensor, Tensor, Tensor, int, Tensor | None]] = []
+        self._modules: list[tuple[nn.Module, dict[str, Any], dict[str, Any]]] = []
+        seen: set[int] = set()
+        for module in model.modules():
+            state = dict(module.__dict__)
+            inner = {k: copy.copy(v) for k, v in state.items() if isinstance(v, _CONTAINERS)}
+            self._modules.append((module, state, inner))
+            for value in (
+                *module._parameters.values(),
+                *module._buffers.values(),
+                *state.values(),
+            ):
+                if isinstance(value, Tensor) and id(value) not in seen and _has_storage(value):
+                    seen.add(id(value))
+                    self._keep(value)
+
+    def _keep(self, tensor: Tensor) -> None:
+        data = tensor.data
+        grad = tensor.grad if tensor.is_leaf else None
+        self._tensors.append((tensor, data, data.clone(), tensor._version, grad))
+
+    def restore(self) -> None:
+        """Put back every attribute, container, buffer, parameter and ``.grad``."""
+        for module, state, inner in self._modules:
+            own = module.__dict__
+            for key, saved in inner.items():
+                _restore_container(state[key], saved)
+            if own.keys() != state.keys() or any(own[k] is not v for k, v in state.items()):
+                own.clear()
+                own.update(state)
+        with torch.no_grad():
+            for tensor, data, values, version, grad in self._tensors:
+                if tensor.data_ptr() != data.data_ptr():
+                    tensor.data = data
+                if tensor._version != version or not _same_bits(data, values):
+                    data.copy_(values)
+                if tensor.is_leaf and tensor.grad is not grad:
+                    tensor.grad = grad
+
+
+def _has_storage(tensor: Tensor) -> bool:
+    return (
+        tensor.layout is torch.strided
+        and tensor.device.type != "meta"
+        and not isinstance(tensor, nn.parameter.UninitializedTensorMixin)
+    )
+
+
+def _same_bits(a: Tensor, b: Tensor) -> bool:
+    return bool(torch.equal(a, b)) if a.shape == b.shape else False
+
+
+def _restore_container(container: Any, saved: Any) -> None:
+    if isinstance(container, list):
+        container[:] = saved
+    else:
+        container.clear()
+        container.update(saved)
+
+
+@contextmanager
+def untouched(model: nn.Module, *, seed: int) -> Iterator[None]:
+    """Run a block with its own random numbers and leave model and generators as found.
+
+    Args:
+        model: The model that must come out bit-identical.
+        seed: Seed of python's, numpy's and torch's generators inside the block.
+    """
+    snapshot = ModelSnapshot(model)
+    python_state = random.getstate()
+    numpy = sys.modules.get("numpy")
+    numpy_state = numpy.random.get_state() if numpy is not None else None
+    cuda = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
+    grad_enabled = torch.is_grad_enabled()
+    try:
+        with torch.random.fork_rng(devices=cuda):
+            seed_everything(seed)
+            yield
+    finally:
+        torch.set_grad_enabled(grad_enabled)
+        random.setstate(python_state)
+        if numpy is not None:
+            numpy.random.set_state(numpy_state)
+        snapshot.restore()
+
+
+def seed_everything(seed: int) -> None:
+    """Seed python, torch (all devices) and, where it is loaded, numpy."""
+    random.seed(seed)
+    torch.manual_seed(seed)
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        numpy.random.seed(seed % 2**32)

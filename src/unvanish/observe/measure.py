@@ -1,0 +1,281 @@
+"""From looks to plain numbers: profiles merged over batches, and one record a parameter."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from unvanish.core.glossary import Quantity
+from unvanish.core.records import Cut, Parameter, Profile, Site, Use
+from unvanish.observe.backward import Gradients, ParameterGradient
+from unvanish.observe.graph import Graph
+from unvanish.observe.look import Look
+from unvanish.observe.statistics.magnitude import LOG10_2, dense_values, log10_norm
+from unvanish.theory.dead_units import expected_dead_fraction
+
+SMALLEST: Final = {"float16": -25, "bfloat16": -134, "float32": -150}
+"""log2 of half the smallest subnormal number: anything below rounds to zero."""
+
+SiteKey = tuple[str, str, int, tuple[str, ...]]
+
+
+def site_key(site: Site) -> SiteKey:
+    """Return what identifies the same step in two looks at the same network."""
+    return (site.path, site.op, site.call, site.weights)
+
+
+def positions(source: Graph, target: Graph) -> dict[int, int]:
+    """Map site indices of one look to those of another look at the same network."""
+    if [s.op for s in source.sites] == [s.op for s in target.sites]:
+        return {i: i for i in range(len(source.sites))}
+    places = {site_key(site): site.index for site in target.sites}
+    return {
+        site.index: places[site_key(site)] for site in source.sites if site_key(site) in places
+    }
+
+
+def merge_rms(log10_values: Sequence[float]) -> float:
+    """Combine root mean squares of several batches: log10 sqrt(mean(10^(2 x)))."""
+    largest = max(log10_values)
+    if math.isnan(sum(log10_values)):
+        return math.nan
+    if largest == -math.inf:
+        return -math.inf
+    total = sum(10 ** (2 * (x - largest)) for x in log10_values)
+    return largest + 0.5 * math.log10(total / len(log10_values))
+
+
+def grad_profile(graph: Graph, norms: Mapping[int, float]) -> dict[int, float]:
+    """Turn norms into root mean squares: log10 |g| - log10 sqrt(size)."""
+    return {
+        i: norm - 0.5 * math.log10(max(1, graph.sites[i].size)) for i, norm in norms.items()
+    }
+
+
+def forward_profiles(looks: Sequence[Look]) -> dict[Quantity, Profile]:
+    """Merge the forward statistics of all batches on the sites of the first."""
+    first = looks[0]
+    collected: dict[Quantity, dict[int, list[float]]] = {}
+    alive: dict[int, Tensor] = {}
+    cosines: dict[int, list[float]] = {}
+    samples = max(1, sum(look.batch_size for look in looks))
+    for look in looks:
+        place = positions(look.graph, first.graph)
+        rows: list[tuple[Quantity | None, int, float | Tensor]] = []
+        for i, note in enumerate(look.graph.notes):
+            if i not in place:
+                continue
+            rows.extend((quantity, place[i], value) for quantity, value in note.values.items())
+            if note.cosine_before is not None:
+                rows.append((None, place[i], note.cosine_before))
+            if note.alive is not None:
+                _merge_alive(alive, place[i], note.alive)
+        for (quantity, i, _), value in zip(rows, _to_floats(v for *_, v in rows), strict=True):
+            if quantity is None:
+                cosines.setdefault(i, []).append(value)
+            else:
+                collected.setdefault(quantity, {}).setdefault(i, []).append(value)
+    profiles = {
+        quantity: Profile(quantity, {i: _merged(quantity, values) for i, values in row.items()})
+        for quantity, row in collected.items()
+    }
+    if alive:
+        dead = {i: 1.0 - float(mask.double().mean()) for i, mask in alive.items()}
+        expected = {
+            i: expected_dead_fraction(samples, sum(values) / len(values))
+            for i, values in cosines.items()
+            if i in dead and math.isfinite(sum(values))
+        }
+        profiles[Quantity.DEAD_FRACTION] = Profile(Quantity.DEAD_FRACTION, dead)
+        profiles[Quantity.EXPECTED_DEAD_FRACTION] = Profile(
+            Quantity.EXPECTED_DEAD_FRACTION, expected
+        )
+    return profiles
+
+
+def _merge_alive(alive: dict[int, Tensor], i: int, mask: Tensor) -> None:
+    known = alive.get(i)
+    if known is None or known.shape != mask.shape:
+        alive[i] = mask
+    else:
+        alive[i] = known | mask
+
+
+def _merged(quantity: Quantity, values: list[float]) -> float:
+    worst = quantity in (Quantity.NON_FINITE_FRACTION, Quantity.SLOPE_MAX)
+    return max(values) if worst else sum(values) / len(values)
+
+
+def _to_floats(values: Iterable[float | Tensor]) -> list[float]:
+    """Read many 0-d tensors with one transfer."""
+    values = list(values)
+    tensors = [v.reshape(()).double() for v in values if isinstance(v, Tensor)]
+    read = iter(torch.stack(tensors).tolist() if tensors else [])
+    return [next(read) if isinstance(v, Tensor) else float(v) for v in values]
+
+
+def gradient_profiles(looks: Sequence[Look], *, on: Look) -> dict[Quantity, Profile]:
+    """Merge the gradient statistics of all batches on the sites of the look `on`."""
+    rows: dict[Quantity, dict[int, list[float]]] = {}
+    for look in looks:
+        place = positions(look.graph, on.graph)
+        for quantity, norms in (
+            (Quantity.LOG10_ACTIVATION_GRAD_RMS, look.gradients.log10_norms),
+            (Quantity.LOG10_PROBE_GRAD_RMS, look.probe.log10_norms if look.probe else {}),
+            (Quantity.LOG10_LAST_STEP_GRAD_RMS, look.last_step),
+        ):
+            for i, value in grad_profile(look.graph, norms).items():
+                if i in place:
+                    rows.setdefault(quantity, {}).setdefault(place[i], []).append(value)
+    profiles = {
+        quantity: Profile(quantity, {i: merge_rms(values) for i, values in row.items()})
+        for quantity, row in rows.items()
+    }
+    bad: dict[int, float] = {}
+    for look in looks:
+        place = positions(look.graph, on.graph)
+        for i, value in look.gradients.non_finite.items():
+            if i in place:
+                bad[place[i]] = max(bad.get(place[i], 0.0), value)
+    if Quantity.LOG10_ACTIVATION_GRAD_RMS in profiles:
+        arrived = profiles[Quantity.LOG10_ACTIVATION_GRAD_RMS].values
+        profiles[Quantity.NON_FINITE_GRAD_FRACTION] = Profile(
+            Quantity.NON_FINITE_GRAD_FRACTION, {i: bad.get(i, 0.0) for i in arrived}
+        )
+    return profiles
+
+
+def parameter_records(
+    model: nn.Module,
+    look: Look,
+    gradients: Gradients,
+    *,
+    uses_from: Look,
+    held: set[int] | None,
+    updates: Mapping[str, float],
+) -> tuple[Parameter, ...]:
+    """Return one record a parameter tensor, in the order of ``named_parameters()``.
+
+    Args:
+        model: The model itself.
+        look: The first look, for lineage.
+        gradients: Whose parameter gradients to report; those of the extended pass where
+            one was needed.
+        uses_from: The look whose graph `gradients` belongs to.
+        held: ids of the parameters the user's optimiser holds, or None.
+        updates: Name to relative update.
+    """
+    aliases: dict[int, list[str]] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        aliases.setdefault(id(parameter), []).append(name)
+    used, feeding = _reach(look)
+    uses = _uses(gradients, uses_from.graph, look.graph)
+    records = []
+    for name, parameter in model.named_parameters():
+        grad = gradients.parameters.get(name)
+        stats = _gradient_stats(grad, touched_rows=_is_embedding(name, uses_from.graph))
+        numeric = parameter.is_floating_point() or parameter.is_complex()
+        values = dense_values(parameter) if numeric else parameter
+        rms = log10_norm(values) - 0.5 * math.log10(max(1, values.numel())) if numeric else math.nan
+        records.append(
+            Parameter(
+                name=name,
+                aliases=tuple(aliases[id(parameter)][1:]),
+                shape=tuple(parameter.shape),
+                requires_grad=parameter.requires_grad,
+                in_optimizer=None if held is None else id(parameter) in held,
+                used=name in used or grad is not None,
+                feeds_loss=name in feeding or grad is not None,
+                has_grad=grad is not None,
+                rms=10**rms if math.isfinite(rms) else (0.0 if rms == -math.inf else math.nan),
+                log10_grad_rms=stats[0],
+                zero_fraction=stats[1],
+                non_finite_fraction=stats[2],
+                underflow_fraction=stats[3],
+                uses=uses.get(name, ()),
+                update_ratio=updates.get(name, math.nan),
+            )
+        )
+    return tuple(records)
+
+
+def cuts(look: Look, *, most: int = 20) -> tuple[Cut, ...]:
+    """Return the calls at which the gradient of parameters is cut on the way to the loss."""
+    lineage = look.tape.lineage
+    end = lineage.maker(look.loss)
+    if end is None:
+        return ()
+    found = []
+    for index in sorted(lineage.upstream([end])):
+        call = lineage.calls[index]
+        if not call.cuts:
+            continue
+        names: dict[str, None] = {}
+        for above in sorted(lineage.upstream([index])):
+            names.update(dict.fromkeys(lineage.calls[above].parameters))
+        found.append(Cut(call.op, call.path, call.source, tuple(names)))
+        if len(found) == most:
+            break
+    return tuple(found)
+
+
+def _reach(look: Look) -> tuple[set[str], set[str]]:
+    """Names of the parameters that were used, and of those whose value reaches the loss."""
+    lineage = look.tape.lineage
+    used = {name for call in lineage.calls for name in call.parameters}
+    end = lineage.maker(look.loss)
+    upstream = lineage.upstream([end]) if end is not None else set()
+    return used, {name for index in upstream for name in lineage.calls[index].parameters}
+
+
+def _uses(gradients: Gradients, graph: Graph, target: Graph) -> dict[str, tuple[Use, ...]]:
+    place = positions(graph, target)
+    uses: dict[str, list[Use]] = {}
+    for row in graph.links:
+        for link in row:
+            key = (link.consumer, link.position)
+            if link.parameter is None or key not in gradients.contributions:
+                continue
+            size = 1
+            for extent in graph.leaf_shapes.get(link.parameter, ()):
+                size *= extent
+            log10_rms = gradients.contributions[key] - 0.5 * math.log10(max(1, size))
+            if link.consumer in place:
+                uses.setdefault(link.parameter, []).append(Use(place[link.consumer], log10_rms))
+    return {name: tuple(found) for name, found in uses.items()}
+
+
+def _is_embedding(name: str, graph: Graph) -> bool:
+    return any(site.op == "embedding" and name in site.weights for site in graph.sites)
+
+
+def _gradient_stats(
+    grad: ParameterGradient | None, *, touched_rows: bool
+) -> tuple[float, float, float, dict[str, float]]:
+    """Return log10 rms, share of zeros, share of non-finite entries, underflow by type."""
+    if grad is None:
+        return math.nan, math.nan, 0.0, {}
+    values = dense_values(grad.tensor)
+    if values.numel() == 0:
+        return -math.inf, 1.0, 0.0, {}
+    log10 = log10_norm(values) + grad.exponent * LOG10_2 - 0.5 * math.log10(values.numel())
+    if math.isnan(log10):
+        bad = 1.0 - float(torch.isfinite(values).double().mean())
+        return math.nan, math.nan, bad, {}
+    size = values.abs()
+    if touched_rows and size.ndim > 1:
+        rows = size.flatten(1).amax(1) > 0
+        size = size[rows]
+    count = max(1, size.numel())
+    non_zero = int(torch.count_nonzero(size))
+    underflow = {}
+    for dtype, log2 in SMALLEST.items():
+        shifted = log2 - grad.exponent
+        limit = math.ldexp(1.0, shifted) if shifted < 1000 else math.inf
+        below = int(torch.count_nonzero(size.double() < limit)) - (count - non_zero)
+        underflow[dtype] = max(0, below) / non_zero if non_zero and limit > 0 else 0.0
+    return log10, 1.0 - non_zero / count, 0.0, underflow

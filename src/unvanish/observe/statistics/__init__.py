@@ -1,0 +1,1 @@
+"""Numbers taken from single tensors, one kind a file."""

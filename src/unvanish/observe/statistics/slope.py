@@ -1,0 +1,144 @@
+"""Slopes of activation functions at the pre-activations that really occur."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """What is known of an activation function before it is measured.
+
+    Attributes:
+        cap: Largest possible |slope|.
+        can_saturate: Whether the slope falls to zero towards an end of the domain while
+            the function is smooth and bounded; a ReLU is switched off, not saturated.
+    """
+
+    cap: float
+    can_saturate: bool = False
+
+
+ACTIVATIONS: Final[dict[str, Activation]] = {
+    "sigmoid": Activation(0.25, can_saturate=True),
+    "tanh": Activation(1.0, can_saturate=True),
+    "softsign": Activation(1.0, can_saturate=True),
+    "hardtanh": Activation(1.0, can_saturate=True),
+    "relu6": Activation(1.0),
+    "hardsigmoid": Activation(1 / 6, can_saturate=True),
+    "erf": Activation(2 / math.sqrt(math.pi), can_saturate=True),
+    "relu": Activation(1.0),
+    "leaky_relu": Activation(1.0),
+    "prelu": Activation(1.0),
+    "elu": Activation(1.0),
+    "celu": Activation(1.0),
+    "selu": Activation(1.7580993),
+    "gelu": Activation(1.1289),
+    "silu": Activation(1.09984),
+    "mish": Activation(1.0885),
+    "softplus": Activation(1.0),
+    "hardswish": Activation(1.5),
+    "hardshrink": Activation(1.0),
+    "softshrink": Activation(1.0),
+    "tanhshrink": Activation(1.0),
+    "logsigmoid": Activation(1.0),
+    "threshold": Activation(1.0),
+    "sin": Activation(1.0),
+    "cos": Activation(1.0),
+    "sign": Activation(0.0),
+    "round": Activation(0.0),
+    "floor": Activation(0.0),
+    "heaviside": Activation(0.0),
+}
+"""Caps from calculus; gelu, silu and mish by maximising the derivative numerically."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlopeReading:
+    """Slope statistics of one activation at one batch; 0-d tensors, left on the device."""
+
+    rms: Tensor
+    largest: Tensor
+    saturated: Tensor | None
+    alive: Tensor
+    """Boolean, one a unit: some sample has a non-zero slope."""
+
+
+def slope_of(
+    function: Callable[..., Tensor],
+    name: str,
+    before: Tensor,
+    after: Tensor,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+) -> Tensor:
+    """Return phi'(z) for every entry of z, in the precision the run really uses.
+
+    Sigmoid, tanh and ReLU are read off their outputs; any other function is
+    differentiated once more on a private graph, which the user's graph never sees.
+
+    Args:
+        function: The function as the user called it.
+        name: Its name, without the underscore of the in-place form.
+        before: Pre-activation z; a copy where the call works in place.
+        after: The output.
+        args: The call's other positional arguments.
+        kwargs: The call's keyword arguments.
+
+    Returns:
+        Tensor of the shape of z.
+    """
+    after = after.detach()
+    if name == "sigmoid":
+        return after * (1 - after)
+    if name == "tanh":
+        return 1 - after.square()
+    if name == "relu":
+        return (after > 0).to(after.dtype)
+    with (
+        torch.enable_grad(),
+        torch.autograd.graph.saved_tensors_hooks(lambda t: t, lambda t: t),
+    ):
+        z = before.detach().requires_grad_()
+        rest = [a.detach() if isinstance(a, Tensor) else a for a in args]
+        options = {
+            k: v.detach() if isinstance(v, Tensor) else v
+            for k, v in kwargs.items()
+            if k not in ("inplace", "out")
+        }
+        if rest and isinstance(rest[-1], bool):  # F.elu(x, alpha, inplace)
+            rest[-1] = False
+        in_place = getattr(function, "__name__", "").endswith("_")
+        y = function(z.clone() if in_place else z, *rest, **options)
+        if not y.requires_grad:
+            return torch.zeros_like(z)
+        (slope,) = torch.autograd.grad(y.sum(), z, allow_unused=True)
+    return torch.zeros_like(z) if slope is None else slope.detach()
+
+
+def read_slope(slope: Tensor, activation: Activation, unit_dim: int) -> SlopeReading:
+    """Reduce slopes to rms, maximum, saturated share and living units.
+
+    Args:
+        slope: phi'(z), any shape.
+        activation: The function's cap and kind.
+        unit_dim: Dimension that counts units: 1 for channels, -1 for features.
+
+    Returns:
+        The reading; ``saturated`` is None where the function cannot saturate.
+    """
+    size = slope.abs()
+    rms = torch.linalg.vector_norm(size, dtype=torch.float64) / math.sqrt(max(1, size.numel()))
+    saturated = None
+    if activation.can_saturate:
+        saturated = torch.count_nonzero(size < activation.cap / 10).double() / max(1, size.numel())
+    unit_dim = unit_dim % max(1, size.ndim)
+    others = [d for d in range(size.ndim) if d != unit_dim]
+    largest = size.amax(others) if others else size
+    return SlopeReading(rms, largest.amax(), saturated, largest > 0)

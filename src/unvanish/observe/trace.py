@@ -1,0 +1,368 @@
+"""One command's worth of looking: probe batches, both probes, a few steps on a copy."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import math
+import platform
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import replace
+from itertools import islice
+from typing import Any, Final
+
+import torch
+from torch import nn
+
+from unvanish.core.errors import BatchError, UnvanishError
+from unvanish.core.records import Gap, Recording, RunContext, SourceLine
+from unvanish.observe.batch import Batch, as_batch, call_model, map_tensors, tensors_in
+from unvanish.observe.failures import is_out_of_memory, out_of_memory
+from unvanish.observe.guard import untouched
+from unvanish.observe.look import Conditions, Look, look, look_extended
+from unvanish.observe.loss import LossFunction
+from unvanish.observe.measure import (
+    cuts,
+    forward_profiles,
+    gradient_profiles,
+    parameter_records,
+)
+from unvanish.observe.optimizer import OptimizerLike, build_optimizer, describe, held_parameters
+from unvanish.observe.steps import take_steps
+
+_log = logging.getLogger(__name__)
+_UNDERFLOW_LOG10: Final = {torch.float32: -36.0, torch.float64: -140.0}
+"""Gradients below this may have lost entries in the type that was measured."""
+
+
+def trace(
+    model: nn.Module,
+    batch: Any,
+    loss: LossFunction | str | None = None,
+    *,
+    optimizer: OptimizerLike = None,
+    data: Iterable[Any] | None = None,
+    batches: int = 3,
+    probe_steps: int = 3,
+    seed: int = 0,
+    autocast: str = "",
+    clip_grad_norm: float | None = None,
+    built: Mapping[nn.Module, SourceLine] | None = None,
+) -> Recording:
+    """Look at a network on a few batches and leave it, bit for bit, as it was.
+
+    Args:
+        model: The network, in the mode and on the device it would be trained in.
+        batch: ``(inputs, target)``, a mapping of keyword arguments, or a tensor. Inputs
+            may be a tensor, a tuple of several, or a mapping.
+        loss: ``loss(output, target)``, a name from `torch.nn.functional`, or None: the
+            model's own loss, or one inferred from output and target.
+        optimizer: The user's optimiser, a factory ``optimizer(model)``, or None for AdamW
+            with learning rate 1e-3.
+        data: Further batches; the first of them are used as additional probes.
+        batches: Probe batches in all, at least 1.
+        probe_steps: Optimiser steps on a copy before a second look; 0 takes none.
+        seed: Seed of every random generator, before every look. At least 0.
+        autocast: ``"bfloat16"`` or ``"float16"`` to run the probes under autocast.
+        clip_grad_norm: Largest total gradient norm, where the user clips by norm.
+        built: Module to the line that built it, where it was recorded.
+
+    Returns:
+        The recording.
+
+    Raises:
+        BatchError: If batch, model and loss do not fit each other.
+        CouldNotMeasureError: If memory runs out.
+
+    Example:
+        >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU())
+        >>> recording = trace(model, (torch.randn(16, 4), torch.randn(16, 8)))
+        >>> [site.op for site in recording.signal_sites()]
+        ['linear', 'relu']
+    """
+    _check_arguments(model, batches, probe_steps, autocast)
+    started = time.perf_counter()
+    said: list[str] = []
+    gaps: list[Gap] = []
+    model = _eager(model)
+    with _eager_stance(), untouched(model, seed=seed):
+        first = as_batch(batch, model)
+        model = _materialised(model, first, said)
+        probe_batches = _probe_batches(first, data, batches, model, gaps)
+        conditions = Conditions(loss, seed, autocast, built or {})
+        try:
+            looks = [look(model, one, conditions) for one in probe_batches]
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise out_of_memory(error) from None
+            raise
+        deep = _look_deeper(model, looks[0], first, conditions, gaps)
+        if optimizer is None:
+            said.append("no optimizer was given: AdamW with learning rate 1e-3 was assumed")
+        own = build_optimizer(optimizer, model)
+        steps = take_steps(
+            model, optimizer, probe_batches, conditions, probe_steps, clip_grad_norm, gaps
+        )
+        recording = _record(model, looks, deep, own, optimizer is not None, steps.updates)
+        later = None
+        if steps.model is not None:
+            later = _look_again(steps.model, first, conditions, gaps)
+        del steps
+    if looks[0].said:
+        said.insert(0, looks[0].said)
+    if not model.training:
+        said.append("the model is in evaluation mode; model.train() shows it as it trains")
+    context = RunContext(
+        seed=seed,
+        dtype=_common_dtype(model),
+        autocast=autocast,
+        device=str(next((p.device for p in model.parameters()), "cpu")),
+        training=model.training,
+        batch_size=first.size,
+        batches=len(probe_batches),
+        probe_steps=probe_steps if later is not None else 0,
+        loss=looks[0].loss_name,
+        loss_value=float(looks[0].loss.detach().real),
+        optimizer=describe(own, clip_grad_norm=clip_grad_norm),
+        parameters=sum(p.numel() for p in model.parameters()),
+        modules=_leaf_modules(model),
+        grad_dtype=_grad_dtype(model, deep),
+        inferred=tuple(said),
+        versions=_versions(),
+        seconds=time.perf_counter() - started,
+    )
+    gaps.extend(_unseen(looks[0]))
+    return replace(recording, context=context, gaps=tuple(gaps), later=later)
+
+
+def _check_arguments(model: object, batches: int, probe_steps: int, autocast: str) -> None:
+    if not isinstance(model, nn.Module):
+        raise BatchError(
+            f"the model is a {type(model).__name__}, not a torch.nn.Module",
+            where="model",
+            help="unvanish.trace(model, (inputs, target), loss=...)",
+        )
+    if batches < 1 or probe_steps < 0:
+        raise BatchError(
+            f"batches must be at least 1 and probe_steps at least 0, "
+            f"but they are {batches} and {probe_steps}",
+            where="trace",
+            help="unvanish.trace(model, batch, batches=3, probe_steps=3)",
+        )
+    if autocast not in ("", "bfloat16", "float16"):
+        raise BatchError(
+            f"autocast must be 'bfloat16' or 'float16', but is {autocast!r}",
+            where="autocast",
+            help='unvanish.trace(model, batch, autocast="bfloat16")',
+        )
+    if not any(p.requires_grad for p in model.parameters()):
+        raise BatchError(
+            "the model has no trainable parameter: nothing in it can learn",
+            where=type(model).__name__,
+            help="register layers as attributes or in nn.ModuleList, or call "
+            "model.requires_grad_(True)",
+        )
+
+
+def _eager(model: nn.Module) -> nn.Module:
+    """Return the module behind a `torch.compile` wrapper."""
+    original = getattr(model, "_orig_mod", None)
+    return original if isinstance(original, nn.Module) else model
+
+
+def _eager_stance() -> Any:
+    """Run compiled parts eagerly, where anything was compiled at all."""
+    if "torch._dynamo" in sys.modules:
+        return torch.compiler.set_stance("force_eager")
+    return nullcontext()
+
+
+def _materialised(model: nn.Module, batch: Batch, said: list[str]) -> nn.Module:
+    """Return a copy with its lazy parameters created; the model itself where it has none."""
+    lazy = nn.parameter.UninitializedTensorMixin
+    if not any(isinstance(t, lazy) for t in (*model.parameters(), *model.buffers())):
+        return model
+    twin = copy.deepcopy(model)
+    with torch.no_grad():
+        call_model(twin, map_tensors(batch.inputs, lambda t: t.clone()))
+    said.append("the model has lazy layers: a copy was initialised with the first batch")
+    return twin
+
+
+def _probe_batches(
+    first: Batch, data: Iterable[Any] | None, wanted: int, model: nn.Module, gaps: list[Gap]
+) -> list[Batch]:
+    found = [first]
+    if data is None or wanted < 2:
+        return found
+    try:
+        for raw in islice(iter(data), wanted):
+            one = as_batch(raw, model)
+            if len(found) < wanted and not _equal(one, first):
+                found.append(one)
+    except UnvanishError:
+        raise
+    except Exception as error:
+        _log.debug("reading data failed", exc_info=True)
+        gaps.append(Gap("further probe batches", f"data raised {type(error).__name__}: {error}"))
+    return found
+
+
+def _equal(a: Batch, b: Batch) -> bool:
+    xs, ys = list(tensors_in(a.inputs)), list(tensors_in(b.inputs))
+    return len(xs) == len(ys) and all(
+        x.shape == y.shape and torch.equal(x, y) for x, y in zip(xs, ys, strict=True)
+    )
+
+
+def _look_deeper(
+    model: nn.Module, first: Look, batch: Batch, conditions: Conditions, gaps: list[Gap]
+) -> Look | None:
+    """Repeat the first look in float64 with exponents kept, where the plain one may be zero."""
+    if not _needs_depth(first, model):
+        return None
+    try:
+        twin = copy.deepcopy(model).double()
+        wide = Batch(
+            map_tensors(batch.inputs, _widen),
+            map_tensors(batch.target, _widen),
+        )
+        return look_extended(twin, wide, replace(conditions, autocast=""))
+    except Exception as error:
+        _log.debug("the float64 look failed", exc_info=True)
+        gaps.append(
+            Gap(
+                "gradients below the range of the measured type",
+                f"a float64 copy could not be probed: {type(error).__name__}: {_line(error)}",
+            )
+        )
+        return None
+
+
+def _widen(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.detach().double() if tensor.is_floating_point() else tensor
+
+
+def _needs_depth(first: Look, model: nn.Module) -> bool:
+    if first.gradients.non_finite:
+        return False
+    if any(note.low_precision for note in first.graph.notes):
+        return True
+    dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
+    floor = _UNDERFLOW_LOG10.get(dtype, -4.0)
+    rows = [first.gradients.log10_norms]
+    if first.probe is not None:
+        rows.append(first.probe.log10_norms)
+    return any(
+        value - 0.5 * math.log10(max(1, first.graph.sites[i].size)) < floor
+        for norms in rows
+        for i, value in norms.items()
+    )
+
+
+def _record(
+    model: nn.Module,
+    looks: list[Look],
+    deep: Look | None,
+    optimizer: torch.optim.Optimizer,
+    optimizer_given: bool,
+    updates: Mapping[str, float],
+) -> Recording:
+    first = looks[0]
+    source = deep if deep is not None and deep.gradients.log10_norms else None
+    profiles = forward_profiles(looks)
+    gradients = gradient_profiles([source] if source else looks, on=first)
+    if source is not None:
+        gradients = {**gradient_profiles(looks, on=first), **gradients}
+    graph = first.graph
+    edges = (
+        source.gradients.edges(source.graph)
+        if source is not None and len(source.graph.sites) == len(graph.sites)
+        else first.gradients.edges(graph)
+    )
+    held = held_parameters(optimizer) if optimizer_given else None
+    if held is not None and not held & {id(p) for p in model.parameters()}:
+        held = None  # a lazily initialised copy: the user's optimiser holds the original
+    parameters = parameter_records(
+        model,
+        first,
+        source.gradients if source is not None else first.gradients,
+        uses_from=source or first,
+        held=held,
+        updates=updates,
+    )
+    return Recording(
+        sites=tuple(graph.sites),
+        edges=edges,
+        profiles={**profiles, **gradients},
+        parameters=parameters,
+        cuts=cuts(first),
+    )
+
+
+def _look_again(
+    twin: nn.Module, batch: Batch, conditions: Conditions, gaps: list[Gap]
+) -> Recording | None:
+    """Look at the copy after its probe steps; a failure there is a gap, not an error."""
+    try:
+        again = look(twin, batch, conditions)
+        deep = _look_deeper(twin, again, batch, conditions, [])
+        own = torch.optim.SGD([p for p in twin.parameters() if p.requires_grad], lr=0.0)
+        return _record(twin, [again], deep, own, False, {})
+    except Exception as error:
+        _log.debug("the second look failed", exc_info=True)
+        gaps.append(Gap("the network after probe steps", f"{type(error).__name__}: {_line(error)}"))
+        return None
+
+
+def _unseen(first: Look) -> Iterator[Gap]:
+    opaque = [site for site in first.graph.sites if site.opaque]
+    for site in opaque[:10]:
+        yield Gap(
+            f"the steps inside {site.name}",
+            f"PyTorch runs them as one operation, {first.graph.notes[site.index].node.name()}",
+            site.index,
+        )
+    if first.loss.grad_fn is not None and first.probe is None:
+        yield Gap(
+            "propagation apart from the loss",
+            "the model returns no output tensor besides its loss, so no probe could start there",
+        )
+
+
+def _grad_dtype(model: nn.Module, deep: Look | None) -> str:
+    if deep is None:
+        return _common_dtype(model)
+    return "extended" if deep.gradients.deepest_exponent < -1000 else "float64"
+
+
+def _common_dtype(model: nn.Module) -> str:
+    counts: Counter[str] = Counter()
+    for parameter in model.parameters():
+        counts[str(parameter.dtype).removeprefix("torch.")] += parameter.numel()
+    return counts.most_common(1)[0][0] if counts else "float32"
+
+
+def _leaf_modules(model: nn.Module) -> dict[str, int]:
+    counts = Counter(type(m).__name__ for m in model.modules() if not any(m.children()))
+    return dict(counts.most_common())
+
+
+def _versions() -> dict[str, str]:
+    from unvanish import __version__
+
+    return {
+        "unvanish": __version__,
+        "torch": str(torch.__version__),
+        "python": platform.python_version(),
+    }
+
+
+def _line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else ""
+

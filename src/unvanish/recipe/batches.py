@@ -1,0 +1,176 @@
+"""Bring the user's batches into one shape, and move them to a device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import torch
+
+from unvanish.core.errors import BatchError
+from unvanish.recipe.usercode import reported, surroundings
+
+
+def checked_batch(batch: object, origin: str, where: str = "") -> object:
+    """Check that something is a batch.
+
+    Args:
+        batch: What the user's code returned; a list counts as a tuple.
+        origin: Where it comes from, such as ``"batch()"``.
+        where: File and line, where they are known.
+
+    Returns:
+        ``(inputs, target)``, a dict, or the inputs alone.
+
+    Raises:
+        BatchError: If it is none of these.
+    """
+    if isinstance(batch, list) or (type(batch) is tuple and len(batch) == 1):
+        batch = tuple(batch) if len(batch) != 1 else batch[0]
+    line = "return inputs, target"
+    if batch is None:
+        raise BatchError(f"{origin} returned nothing", where=where, help=line)
+    if isinstance(batch, bool | int | float | str | bytes):
+        raise BatchError(
+            f"{origin} gave {type(batch).__name__} {batch!r}, not a batch of tensors",
+            where=where,
+            help=line,
+        )
+    if isinstance(batch, tuple | Mapping) and not batch:
+        raise BatchError(f"{origin} gave an empty {type(batch).__name__}", where=where, help=line)
+    if type(batch) is tuple and len(batch) > 2:
+        count = len(batch)
+        raise BatchError(
+            f"{origin} gave {count} values; unvanish cannot tell inputs from target",
+            where=where,
+            help=f"return (first, ..., input_{count - 1}), target",
+        )
+    if any(type(leaf).__module__ == "numpy" for leaf in _leaves(batch)):
+        raise BatchError(
+            f"{origin} gave numpy arrays, not tensors",
+            where=where,
+            help="return torch.from_numpy(x).float(), torch.from_numpy(y)",
+        )
+    return batch
+
+
+def _leaves(batch: object) -> Iterator[object]:
+    if isinstance(batch, Mapping):
+        batch = tuple(batch.values())
+    if isinstance(batch, tuple | list):
+        for part in batch:
+            yield from _leaves(part)
+    else:
+        yield batch
+
+
+def moved(thing: object, device: torch.device | None) -> object:
+    """Return tensors, however nested, on a device; everything else as it is."""
+    if device is None:
+        return thing
+    if isinstance(thing, Mapping) and not hasattr(thing, "to"):
+        return {key: moved(value, device) for key, value in thing.items()}
+    if isinstance(thing, tuple) and hasattr(thing, "_make"):  # a named tuple
+        return thing._make(moved(value, device) for value in thing)
+    if isinstance(thing, tuple | list):
+        return type(thing)(moved(value, device) for value in thing)
+    return thing.to(device) if hasattr(thing, "to") else thing
+
+
+class Batches(Iterable[object]):
+    """The user's data, drawn once and replayed as often as needed.
+
+    Each batch is drawn when it is first asked for, so that endless data is fine, and kept,
+    so that a second pass meets the same batches.
+
+    Args:
+        source: The iterable the user gave.
+        origin: Its name in errors, such as ``"data()"``.
+        where: File and line of it, where they are known.
+        folders: What its code expects on ``sys.path``.
+        device: Where to move each batch; None to leave it.
+    """
+
+    def __init__(
+        self,
+        source: object,
+        *,
+        origin: str,
+        where: str = "",
+        folders: Sequence[str] = (),
+        device: torch.device | None = None,
+    ) -> None:
+        self._origin = origin
+        self._where = where
+        self._folders = folders
+        self._device = device
+        self._drawn: list[object] = []
+        self._source = self._opened(source)
+
+    def __iter__(self) -> Iterator[object]:
+        position = 0
+        while position < len(self._drawn) or self._draw():
+            yield self._drawn[position]
+            position += 1
+
+    @property
+    def first(self) -> object:
+        """The first batch.
+
+        Raises:
+            BatchError: If there is none.
+        """
+        for batch in self:
+            return batch
+        raise BatchError(
+            f"{self._origin} is empty: it gives no batch",
+            where=self._where,
+            help="let it yield (inputs, target) at least once; a DataLoader with drop_last=True "
+            "drops a data set smaller than one batch",
+        )
+
+    def after_first(self) -> Iterable[object]:
+        """Return the batches after the first one, as often as they are asked for."""
+        return _AfterFirst(self)
+
+    def _draw(self) -> bool:
+        with surroundings(self._folders), reported(f"drawing from {self._origin}", kind=BatchError):
+            try:
+                batch = next(self._source)
+            except StopIteration:
+                return False
+        checked = checked_batch(batch, f"{self._origin} batch {len(self._drawn)}", self._where)
+        self._drawn.append(moved(checked, self._device))
+        return True
+
+    def _opened(self, source: object) -> Iterator[object]:
+        help = "def data(): return DataLoader(dataset, batch_size=32)"
+        if isinstance(source, torch.Tensor):
+            raise BatchError(
+                f"{self._origin} is one tensor, not batches", where=self._where, help=help
+            )
+        is_samples = isinstance(source, torch.utils.data.Dataset)
+        if is_samples and not isinstance(source, torch.utils.data.IterableDataset):
+            raise BatchError(
+                f"{self._origin} is a Dataset: single samples, not batches",
+                where=self._where,
+                help=help,
+            )
+        with surroundings(self._folders):
+            try:
+                return iter(source)  # type: ignore[call-overload, no-any-return]
+            except TypeError:
+                raise BatchError(
+                    f"{self._origin} is not iterable: it is {type(source).__name__}",
+                    where=self._where,
+                    help=help,
+                ) from None
+
+
+class _AfterFirst(Iterable[object]):
+    def __init__(self, batches: Batches) -> None:
+        self._batches = batches
+
+    def __iter__(self) -> Iterator[object]:
+        rest = iter(self._batches)
+        next(rest, None)
+        yield from rest

@@ -1,0 +1,77 @@
+"""What a target comes down to: a network and everything needed to train it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from unvanish.recipe.building import BuildLines
+from unvanish.recipe.seeding import seeded
+from unvanish.recipe.usercode import surroundings
+
+Maker = Callable[[int], nn.Module]
+"""Makes the network anew from a seed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A network, a batch, and the rest that a training run consists of.
+
+    Attributes:
+        target: The TARGET as the user wrote it.
+        seed: Seed of the build, the batch and the data.
+        model: The network, built.
+        batch: ``(inputs, target)``, a dict, or the inputs alone.
+        data: Further batches, the same on every pass; None where there are none.
+        loss: ``loss(output, target)``, a name, or None to infer it.
+        optimizer: An optimiser, ``optimizer(model)``, or None to infer it.
+        metric: ``metric(model)``, or None.
+        goal: Value of the metric that counts as trained, or None.
+        higher_is_better: Direction of the metric.
+        clip_grad_norm: Largest gradient norm the user allows, or None.
+        autocast: ``"bfloat16"``, ``"float16"`` or ``""``.
+        inferred: What the target did not say and had to be assumed, one sentence each.
+        built: Each module's line in the user's code, where it was seen.
+        folders: What the user's code expects on ``sys.path``.
+        make: Makes the network anew from a seed.
+    """
+
+    target: str
+    seed: int
+    model: nn.Module
+    batch: object
+    data: Iterable[Any] | None = None
+    loss: Callable[..., Any] | str | None = None
+    optimizer: torch.optim.Optimizer | Callable[..., Any] | None = None
+    metric: Callable[..., Any] | None = None
+    goal: float | None = None
+    higher_is_better: bool = True
+    clip_grad_norm: float | None = None
+    autocast: str = ""
+    inferred: tuple[str, ...] = ()
+    built: BuildLines
+    folders: tuple[str, ...] = ()
+    make: Maker
+
+    def fresh(self, seed: int) -> nn.Module:
+        """Build the network anew.
+
+        Args:
+            seed: Seed of its initial weights. A target that is a finished module rather
+                than something that makes one is copied, whatever the seed.
+
+        Returns:
+            A network that shares nothing with `model`.
+        """
+        return self.make(seed)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Run a block in which the user's code finds its files, seeded, our stdout kept clean."""
+        with surroundings(self.folders), seeded(self.seed):
+            yield

@@ -1,0 +1,23 @@
+"""Nearest names, for errors that say what was probably meant."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+def nearest(name: str, known: Iterable[str], *, count: int = 3) -> list[str]:
+    """Return the known names most like a mistyped one, best first; case does not matter."""
+    by_folded: dict[str, str] = {}
+    for word in known:
+        by_folded.setdefault(word.casefold(), word)
+    matches = difflib.get_close_matches(name.casefold(), by_folded, n=count, cutoff=0.55)
+    return [by_folded[match] for match in matches]
+
+
+def listing(words: Iterable[str], *, most: int = 6) -> str:
+    """Return words as ``a, b, c and 4 more``."""
+    words = list(words)
+    if len(words) <= most:
+        return ", ".join(words)
+    return f"{', '.join(words[:most])} and {len(words) - most} more"

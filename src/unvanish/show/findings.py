@@ -1,0 +1,85 @@
+"""One finding after the grammar of rustc: what, where, how it looks, why, what to do."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+from unvanish.core.findings import Finding, Severity
+from unvanish.show.chart import draw_chart
+from unvanish.show.places import place_lines
+from unvanish.show.sheet import Lines, Sheet, join, styled
+from unvanish.show.words import bare, plural, quantity
+
+MOST_OF_A_SEVERITY: Final = 6
+_MOST_NOTES: Final = 6
+
+
+def finding_lines(finding: Finding, sheet: Sheet) -> Lines:
+    """Lay out one finding.
+
+    Args:
+        finding: What a rule found.
+        sheet: Where to lay it out.
+
+    Returns:
+        Head line, places, chart, then ``size``, ``cause``, ``note`` and ``help``.
+    """
+    code = sheet.text(finding.code).plain
+    lead = join([styled(f"{finding.severity.value}[{code}]", finding.severity.value), ": "])
+    lines = sheet.paragraph(
+        lead, [line.copy() for line in sheet.prose(finding.message, "strong")], hang=2
+    )
+    lines += place_lines(finding, sheet)
+    if finding.chart is not None and finding.chart.points:
+        lines += [styled("", ""), *draw_chart(finding.chart, sheet), styled("", "")]
+    lines += _size(finding, sheet)
+    if finding.causes:
+        causes = ", ".join(cause.value for cause in finding.causes)
+        lines += sheet.paragraph(styled("  cause: ", "strong"), [sheet.text(causes)])
+    for note in finding.notes[:_MOST_NOTES]:
+        lines += sheet.paragraph(styled("   note: ", "note"), sheet.prose(note))
+    if len(finding.notes) > _MOST_NOTES:
+        more = plural(len(finding.notes) - _MOST_NOTES, "more note")
+        lines.append(styled(f"         and {more}; --format json has them all", "quiet"))
+    for suggestion in finding.help:
+        lines += sheet.paragraph(styled("   help: ", "help"), sheet.prose(suggestion))
+    return lines
+
+
+def _size(finding: Finding, sheet: Sheet) -> Lines:
+    """Return the number that was judged beside what theory expects and the limit."""
+    if math.isnan(finding.measured):
+        return []
+    words = [f"{quantity(finding.measured, finding.unit)} measured"]
+    if not math.isnan(finding.expected):
+        words.append(f"{bare(finding.expected, finding.unit)} expected")
+    if not math.isnan(finding.limit):
+        words.append(f"limit {bare(finding.limit, finding.unit)}")
+    return sheet.paragraph(styled("   size: ", "strong"), [sheet.text("; ".join(words))])
+
+
+def all_findings(findings: Sequence[Finding], sheet: Sheet) -> list[Lines]:
+    """Lay out all findings, those beyond the sixth of a severity summed up in one line.
+
+    Args:
+        findings: Worst first.
+        sheet: Where to lay them out.
+
+    Returns:
+        One block of lines each.
+    """
+    blocks: list[Lines] = []
+    for severity in reversed(Severity):
+        same = [finding for finding in findings if finding.severity is severity]
+        blocks += [finding_lines(finding, sheet) for finding in same[:MOST_OF_A_SEVERITY]]
+        rest = same[MOST_OF_A_SEVERITY:]
+        if rest:
+            codes = Counter(finding.code for finding in rest)
+            listed = ", ".join(f"{code} x {n:,}" if n > 1 else code for code, n in codes.items())
+            lead = styled(f"and {plural(len(rest), f'more {severity.value}')}: ", severity.value)
+            words = f"{listed}; --format json has them all"
+            blocks.append(sheet.paragraph(lead, [sheet.text(words)], hang=2))
+    return blocks

@@ -1,0 +1,124 @@
+"""What the rules said that found nothing. Not measured must never look healthy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+from rich.text import Text
+
+from unvanish.core.findings import Diagnosis
+from unvanish.core.records import Gap
+from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
+from unvanish.show.sheet import Lines, Sheet, join, styled
+from unvanish.show.words import plural, quantity
+
+_LONGEST_NAME: Final = 28
+_MOST_GAPS: Final = 4
+
+
+def headline(diagnosis: Diagnosis, sheet: Sheet) -> Lines:
+    """Say in one line how a network does of which no rule found anything wrong.
+
+    Returns:
+        One wrapped line; empty where there are findings, which speak for themselves.
+    """
+    if diagnosis.findings:
+        return []
+    verdicts = list(diagnosis.verdicts.values())
+    clear = [verdict for verdict in verdicts if isinstance(verdict, Clear)]
+    unseen = [verdict for verdict in verdicts if isinstance(verdict, NotMeasured)]
+    glyphs = sheet.glyphs
+    if not verdicts:
+        lead, words = f"{glyphs.unknown} not measured", "no rule was run"
+    elif unseen:
+        lead = f"{glyphs.unknown} not measured"
+        words = f"{len(unseen)} of {plural(len(verdicts), 'rule')} could not be judged"
+        if clear:
+            words += f"; {len(clear)} found nothing wrong"
+    elif not clear:
+        lead = f"{glyphs.unknown} nothing judged"
+        words = f"none of the {len(verdicts)} rules is about a network like this"
+    else:
+        lead = f"{glyphs.yes} clear"
+        words = f"{plural(len(clear), 'rule')} found nothing wrong"
+        nearest = _nearest(clear)
+        if nearest is not None:
+            words += f"; the nearest limit is {quantity(nearest.margin, nearest.unit)} away"
+    style = "clear" if lead.endswith("clear") else "warning"
+    return sheet.paragraph(styled(f"{lead}: ", style), [styled(words, "strong")], hang=2)
+
+
+def _nearest(clear: Sequence[Clear]) -> Clear | None:
+    """Return the smallest margin of the first unit met; other units do not compare."""
+    finite = [verdict for verdict in clear if math.isfinite(verdict.margin)]
+    same = [verdict for verdict in finite if verdict.unit == finite[0].unit]
+    return min(same, key=lambda verdict: verdict.margin, default=None)
+
+
+def verdict_lines(diagnosis: Diagnosis, sheet: Sheet) -> Lines:
+    """Lay out all verdicts but the findings: not measured, clear, not applicable."""
+    order = (NotMeasured, Clear, NotApplicable)
+    rows = [
+        (code, verdict)
+        for kind in order
+        for code, verdict in diagnosis.verdicts.items()
+        if isinstance(verdict, kind)
+    ]
+    names = {
+        code: sheet.elide(diagnosis.names.get(code, ""), _LONGEST_NAME)
+        for code in diagnosis.verdicts
+    }
+    name_width = max((Text(names[code]).cell_len for code, _ in rows), default=0)
+    code_width = max((sheet.text(code).cell_len for code, _ in rows), default=0)
+    lines: Lines = []
+    for code, verdict in rows:
+        glyph, style, lead, words = _said(verdict, sheet)
+        shown = sheet.text(code)
+        name = Text(names[code])
+        start = join(
+            [
+                styled(glyph, style),
+                " ",
+                shown,
+                " " * (code_width - shown.cell_len + 1),
+                name,
+                " " * (name_width - name.cell_len + 2),
+            ]
+        )
+        said = join([styled(lead, style), ": " if words else ""])
+        body = sheet.prose(words) if words else [Text("")]
+        body[0] = join([said, body[0]])
+        lines += sheet.paragraph(start, body)
+    return lines
+
+
+def _said(verdict: Verdict, sheet: Sheet) -> tuple[str, str, str, str]:
+    glyphs = sheet.glyphs
+    match verdict:
+        case NotMeasured(missing):
+            return glyphs.unknown, "warning", "not measured", missing
+        case NotApplicable(reason):
+            return glyphs.none, "quiet", "not applicable", reason
+        case Clear(margin, unit, summary):
+            by = f" by {quantity(margin, unit)}" if math.isfinite(margin) else ""
+            return glyphs.yes, "clear", f"clear{by}", summary
+        case Found():
+            raise ValueError("a finding has its own block")
+
+
+def gap_lines(gaps: Sequence[Gap], sheet: Sheet) -> Lines:
+    """Say what could not be seen, and why."""
+    lines: Lines = []
+    for gap in gaps[:_MOST_GAPS]:
+        lead = styled(f"{sheet.glyphs.unknown} not seen: ", "warning")
+        lines += sheet.paragraph(lead, sheet.prose(f"{gap.what}: {gap.why}"), hang=2)
+    if len(gaps) > _MOST_GAPS:
+        more = plural(len(gaps) - _MOST_GAPS, "more gap")
+        lines.append(
+            styled(
+                f"{sheet.glyphs.unknown} and {more} not seen; --format json has them all", "warning"
+            )
+        )
+    return lines

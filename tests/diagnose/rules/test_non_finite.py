@@ -1,0 +1,93 @@
+"""UV403: where NaN and infinity begin, and infinities that do no harm."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from unvanish.core.findings import Cause, Severity
+from unvanish.core.glossary import Quantity
+from unvanish.core.records import Parameter, RunContext
+from unvanish.core.verdicts import Clear, Found, NotMeasured
+from unvanish.diagnose.rules.non_finite import NonFinite
+from unvanish.testing import recording_of
+
+examine = NonFinite().examine
+
+
+def forward(steps: str, shares: list[float], **settings):
+    return examine(
+        recording_of(*steps.split(), profiles={Quantity.NON_FINITE_FRACTION: shares}, **settings)
+    )
+
+
+def only(verdict):
+    assert isinstance(verdict, Found)
+    (finding,) = verdict.findings
+    assert finding.severity is Severity.ERROR
+    return finding
+
+
+@pytest.mark.parametrize(
+    ("op", "cause"),
+    [("exp", Cause.INIT_TOO_LARGE), ("log", Cause.INPUT_SCALE), ("div", Cause.INPUT_SCALE)],
+)
+def test_the_first_step_is_named(op, cause):
+    finding = only(forward(f"linear {op} linear", [0.0, 0.1, 1.0]))
+    assert finding.message == f"the forward pass is no longer finite from layers.1 {op} on"
+    assert finding.sites[0].path == "layers.1"
+    assert finding.causes == (cause,)
+    assert finding.measured == 0.1
+
+
+def test_half_precision_is_the_cause_of_its_overflows():
+    context = RunContext(autocast="float16")
+    finding = only(forward("linear exp", [0.0, 0.1], context=context))
+    assert finding.causes == (Cause.PRECISION,)
+
+
+def test_an_attention_mask_of_minus_infinity_is_healthy():
+    verdict = forward("linear masked_fill softmax linear", [0.0, 0.5, 0.0, 0.0])
+    assert isinstance(verdict, Clear)
+    assert "the infinities of layers.1 masked_fill are absorbed" in verdict.summary
+
+
+def test_a_row_in_which_everything_is_masked_is_not():
+    finding = only(forward("linear masked_fill softmax linear", [0.0, 0.5, 0.1, 0.1]))
+    assert "NaN for a row in which everything is masked" in finding.notes[0]
+    assert finding.causes == (Cause.SOFTMAX_SATURATION,)
+
+
+def test_the_loss_alone():
+    context = RunContext(loss="cross_entropy", loss_value=math.inf)
+    finding = only(forward("linear", [0.0], context=context))
+    assert finding.message == "the loss is inf while the network's output is finite"
+    assert isinstance(forward("linear", [0.0], context=RunContext()), Clear)
+
+
+def test_the_first_step_of_the_backward_pass_is_the_last_in_forward_order():
+    recording = recording_of(
+        "linear",
+        "sqrt",
+        "linear",
+        profiles={
+            Quantity.NON_FINITE_FRACTION: [0.0, 0.0, 0.0],
+            Quantity.NON_FINITE_GRAD_FRACTION: [1.0, 0.25, 0.0],
+        },
+    )
+    finding = only(examine(recording))
+    assert finding.message == "the gradient is no longer finite from layers.1 sqrt backwards"
+    assert [site.index for site in finding.sites] == [1, 0]
+    assert finding.causes == (Cause.INPUT_SCALE,)
+
+
+def test_parameters_alone():
+    parameters = [Parameter(name="a"), Parameter(name="b", non_finite_fraction=0.5)]
+    finding = only(forward("linear", [0.0], parameters=parameters))
+    assert finding.message == "the gradient of b is not finite"
+    assert finding.parameters == ("b",)
+
+
+def test_nothing_measured():
+    assert isinstance(examine(recording_of("linear")), NotMeasured)

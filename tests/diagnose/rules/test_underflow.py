@@ -1,0 +1,94 @@
+"""UV402: what a number format loses, and what is zero for other reasons."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from unvanish.core.findings import Cause, Severity
+from unvanish.core.records import Parameter, RunContext
+from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured
+from unvanish.diagnose.rules.underflow import PrecisionUnderflow
+from unvanish.testing import recording_of
+
+
+def weight(name: str, half: float = 0.0, *, shape=(64, 64), single: float = 0.0, **settings):
+    settings = {"log10_grad_rms": -6.0} | settings
+    lost = {"float16": half, "bfloat16": single, "float32": single}
+    return Parameter(name=name, shape=shape, underflow_fraction=lost, **settings)
+
+
+def examine(*parameters: Parameter, dtype: str = "float32", autocast: str = ""):
+    context = RunContext(dtype=dtype, autocast=autocast)
+    return PrecisionUnderflow().examine(
+        recording_of("linear", parameters=parameters, context=context)
+    )
+
+
+def only(verdict):
+    assert isinstance(verdict, Found)
+    (finding,) = verdict.findings
+    return finding
+
+
+def test_half_precision_without_loss_scaling():
+    finding = only(examine(weight("a", 0.6), weight("b", 0.2), dtype="float16"))
+    assert finding.severity is Severity.ERROR
+    assert finding.causes == (Cause.PRECISION,)
+    assert finding.parameters == ("a", "b")
+    assert "GradScaler" in finding.help[0]
+
+
+def test_the_type_of_autocast_counts():
+    parameters = [weight("a", 0.6), weight("b"), weight("c")]
+    assert only(examine(*parameters, autocast="float16")).severity is Severity.WARNING
+    assert isinstance(examine(*parameters, autocast="bfloat16"), Clear)
+
+
+def test_a_large_part_of_the_entries_is_an_error_too():
+    big = weight("big", 0.6, shape=(1000, 100))
+    finding = only(examine(big, weight("b"), weight("c"), dtype="float16"))
+    assert finding.severity is Severity.ERROR
+
+
+def test_clear_tells_where_a_smaller_type_would_underflow():
+    verdict = examine(weight("a"), weight("b", 0.6), weight("c", 0.7))
+    assert isinstance(verdict, Clear)
+    assert verdict.margin == pytest.approx(0.1)
+    assert verdict.summary.endswith("float16 would lose 60% of b")
+
+
+def test_float32_points_at_the_vanishing_gradient():
+    assert "UV101" in only(examine(weight("a", 1.0, single=0.5))).help[0]
+
+
+def test_float64_is_judged_by_its_exponent():
+    assert isinstance(examine(weight("a", 1.0, log10_grad_rms=-200.0), dtype="float64"), Clear)
+    finding = only(examine(weight("a", 1.0, log10_grad_rms=-850.0), dtype="float64"))
+    assert finding.measured == 1.0
+
+
+def test_a_bias_that_is_zero_by_symmetry_is_healthy():
+    """The bias before BatchNorm and the key bias of attention have gradients of 1e-17."""
+    bias = weight("conv.bias", 1.0, shape=(64,), log10_grad_rms=-17.0)
+    assert isinstance(examine(weight("conv.weight", 0.01), bias, dtype="float16"), Clear)
+    assert isinstance(examine(bias, dtype="float16"), Found)
+
+
+def test_gates_that_start_at_zero_have_nothing_to_lose():
+    zero = Parameter(
+        name="branch.weight",
+        shape=(64, 64),
+        log10_grad_rms=-math.inf,
+        underflow_fraction={"float16": math.nan},
+    )
+    assert isinstance(examine(zero, weight("head"), dtype="float16"), Clear)
+    assert isinstance(examine(zero, dtype="float16"), NotApplicable)
+
+
+def test_parameters_without_gradient_are_not_its_matter():
+    frozen = weight("a", 1.0, requires_grad=False)
+    cut = weight("b", 1.0, has_grad=False)
+    assert isinstance(examine(frozen, cut, dtype="float16"), NotApplicable)
+    assert isinstance(examine(weight("c"), dtype="float8_e4m3fn"), NotMeasured)

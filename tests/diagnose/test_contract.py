@@ -1,0 +1,104 @@
+"""Every built-in rule keeps the contract: one sick, one healthy, one unmeasured recording."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import pytest
+
+from unvanish.core.glossary import Quantity
+from unvanish.core.records import Gap, Parameter, Recording, RunContext
+from unvanish.diagnose.rules import BUILTIN_RULES
+from unvanish.testing import check_rule, recording_of
+
+
+class Case(NamedTuple):
+    sick: Recording
+    healthy: Recording
+    not_measured: Recording
+
+
+def saturated(share: float) -> Recording:
+    return recording_of(
+        "linear", "tanh", "linear", profiles={Quantity.SATURATED_FRACTION: [None, share, None]}
+    )
+
+
+def dead(share: float) -> Recording:
+    return recording_of(
+        "linear",
+        "relu",
+        "linear",
+        profiles={
+            Quantity.DEAD_FRACTION: [None, share, None],
+            Quantity.EXPECTED_DEAD_FRACTION: [None, 0.02, None],
+        },
+    )
+
+
+def weights(**settings: object) -> list[Parameter]:
+    return [Parameter(name="head.weight", shape=(64, 64), log10_grad_rms=-2.0, **settings)]
+
+
+def finite(share: float) -> Recording:
+    return recording_of("linear", "exp", profiles={Quantity.NON_FINITE_FRACTION: [0.0, share]})
+
+
+def gradient(*gaps: Gap) -> Recording:
+    return recording_of("linear", profiles={Quantity.LOG10_ACTIVATION_GRAD_RMS: [-2.0]}, gaps=gaps)
+
+
+CASES = {
+    "UV201": Case(saturated(0.97), saturated(0.05), recording_of("linear", "tanh", "linear")),
+    "UV202": Case(dead(0.95), dead(0.03), recording_of("linear", "relu", "linear")),
+    "UV402": Case(
+        recording_of("linear", parameters=weights(underflow_fraction={"float32": 0.4})),
+        recording_of("linear", parameters=weights(underflow_fraction={"float32": 0.0})),
+        recording_of("linear", parameters=weights()),
+    ),
+    "UV403": Case(finite(0.1), finite(0.0), recording_of("linear", "exp")),
+    "UV501": Case(
+        recording_of("linear", parameters=[*weights(), Parameter(name="cut", has_grad=False)]),
+        recording_of("linear"),
+        recording_of("linear", parameters=[]),
+    ),
+    "UV901": Case(gradient(Gap("the inside of LSTM", "it is one step")), gradient(), Recording()),
+}
+
+STRANGE = {
+    "no numbers": recording_of(
+        "linear",
+        "relu",
+        "tanh",
+        "linear",
+        profiles={quantity: [math.nan] * 4 for quantity in Quantity},
+        context=RunContext(dtype="", loss="mse", loss_value=1.0),
+    ),
+    "infinities": recording_of(
+        "linear",
+        "relu",
+        "tanh",
+        "linear",
+        profiles={quantity: [math.inf, -math.inf, math.inf, -1.0] for quantity in Quantity},
+    ),
+    "no parameters": recording_of("relu", "tanh", parameters=[]),
+    "bare parameter": recording_of("linear", parameters=[Parameter(name="w")]),
+}
+
+
+@pytest.mark.parametrize("rule", BUILTIN_RULES, ids=lambda rule: rule.code)
+def test_the_rule_keeps_the_contract(rule):
+    assert rule.code in CASES, f"write a sick, a healthy and an unmeasured case for {rule.code}"
+    check_rule(rule, **CASES[rule.code]._asdict())
+
+
+@pytest.mark.parametrize("name", STRANGE)
+@pytest.mark.parametrize("rule", BUILTIN_RULES, ids=lambda rule: rule.code)
+def test_the_rule_survives_a_strange_recording(rule, name):
+    rule.examine(STRANGE[name])
+
+
+def test_codes_stand_in_order_and_once():
+    codes = [rule.code for rule in BUILTIN_RULES]
+    assert codes == sorted(set(codes))

@@ -1,0 +1,218 @@
+"""The parts of a recipe, each plain or with a seed."""
+
+import pytest
+import torch
+
+from unvanish.core.errors import BatchError, TargetError
+from unvanish.recipe import load
+
+HEAD = """
+    import torch
+    from torch import nn
+
+    def model(): return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+    def pair(rows=6): return torch.randn(rows, 4), torch.randint(2, (rows,))
+"""
+
+
+def recipe_of(write, body, name="", **options):
+    lines = "\n".join("    " + line for line in body.splitlines())
+    write("r.py", HEAD + lines)
+    return load(f"r.py{name}", seed=options.pop("seed", 0), **options)
+
+
+def test_everything_a_recipe_may_say(write):
+    recipe = recipe_of(
+        write,
+        """
+def batch(seed): return pair(seed)
+def data(): return [pair(3), pair(5)]
+def loss(output, target): return ((output - 1) ** 2).mean()
+def optimizer(model): return torch.optim.SGD(model.parameters(), lr=0.25)
+def metric(model, seed): return float(seed)
+GOAL = 1
+HIGHER_IS_BETTER = False
+CLIP_GRAD_NORM = 2
+AUTOCAST = torch.bfloat16
+""",
+        seed=7,
+    )
+    assert recipe.batch[0].shape == (7, 4)
+    assert [len(x) for x, _ in recipe.data] == [3, 5]
+    assert recipe.loss(torch.zeros(2), None) == 1
+    assert recipe.optimizer(recipe.model).defaults["lr"] == 0.25
+    assert recipe.metric(recipe.model) == 7.0
+    assert (recipe.goal, recipe.higher_is_better) == (1.0, False)
+    assert (recipe.clip_grad_norm, recipe.autocast) == (2.0, "bfloat16")
+    assert recipe.inferred == ()
+
+
+@pytest.mark.parametrize("name", [":Task", ":task"])
+def test_class_or_object(write, name):
+    recipe = recipe_of(
+        write,
+        """
+class Task:
+    def model(self): return model()
+    def batch(self, seed=0): return pair(4)
+    loss = "cross_entropy"
+    GOAL = 0.5
+task = Task()
+""",
+        name,
+    )
+    assert recipe.batch[0].shape == (4, 4)
+    assert (recipe.loss, recipe.goal) == ("cross_entropy", 0.5)
+
+
+def test_values_in_place_of_functions(write):
+    recipe = recipe_of(
+        write,
+        """
+net = model = model()
+batch = pair()
+loss = nn.CrossEntropyLoss()
+optimizer = torch.optim.Adam(model.parameters())
+""",
+    )
+    assert recipe.batch[0].shape == (6, 4)
+    assert isinstance(recipe.loss, torch.nn.CrossEntropyLoss)
+    assert isinstance(recipe.optimizer, torch.optim.Adam)
+    ours = {id(p) for p in recipe.model.parameters()}
+    assert {id(p) for g in recipe.optimizer.param_groups for p in g["params"]} == ours
+
+
+def test_other_words_for_the_loss_are_taken_and_said(write):
+    recipe = recipe_of(write, "criterion = nn.CrossEntropyLoss()\nbatch = pair()")
+    assert isinstance(recipe.loss, torch.nn.CrossEntropyLoss)
+    assert recipe.inferred == ("the loss is criterion, as r.py names it",)
+
+
+def test_a_criterion_class_is_made(write):
+    recipe = recipe_of(write, "loss = nn.CrossEntropyLoss\nbatch = pair()")
+    assert isinstance(recipe.loss, torch.nn.CrossEntropyLoss)
+
+
+def test_first_of_data_is_the_batch_and_the_rest_repeats(write):
+    recipe = recipe_of(
+        write,
+        """
+def data():
+    rows = 2
+    while True:
+        yield list(pair(rows))
+        rows += 1
+""",
+    )
+    assert recipe.batch[0].shape == (2, 4)
+    firsts = [next(iter(recipe.data))[0] for _ in range(2)]
+    assert firsts[0].shape == (3, 4)
+    assert firsts[0] is firsts[1]
+
+
+def test_shuffled_loader_gives_the_same_batches_for_the_same_seed(write):
+    body = """
+from torch.utils.data import DataLoader, TensorDataset
+def data():
+    rows = torch.arange(64.0).view(16, 4)
+    return DataLoader(TensorDataset(rows, torch.zeros(16).long()), batch_size=4, shuffle=True)
+"""
+    first, second = (recipe_of(write, body, seed=3) for _ in range(2))
+    assert torch.equal(first.batch[0], second.batch[0])
+    assert len(list(first.data)) == 3
+
+
+def test_dict_batch_and_inputs_alone(write):
+    assert set(recipe_of(write, "def batch(): return {'x': pair()[0]}").batch) == {"x"}
+    assert recipe_of(write, "def batch(): return pair()[0]").batch.shape == (6, 4)
+    assert recipe_of(write, "def batch(): return (pair()[0],)").batch.shape == (6, 4)
+
+
+def test_device_moves_model_criterion_and_batch(write):
+    recipe = recipe_of(
+        write,
+        "loss = nn.CrossEntropyLoss(weight=torch.ones(2))\n"
+        "def batch(): return {'a': [pair()[0]]}\ndef data(): yield pair()",
+        device="meta" if False else "cpu",
+    )
+    assert recipe.batch["a"][0].device.type == "cpu"
+
+
+def test_fresh_optimizer_error_names_the_users_line(write):
+    recipe = recipe_of(write, "batch = pair()\ndef optimizer(model): return 1 / 0")
+    with pytest.raises(TargetError, match=r"optimizer\(model\) raised ZeroDivisionError") as caught:
+        recipe.optimizer(recipe.model)
+    assert caught.value.where.startswith("r.py:8 in optimizer")
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "what", "help"),
+    [
+        ("def batch(): pass", BatchError, r"batch\(\) returned nothing", "return inputs, target"),
+        ("batch = 32", BatchError, "batch gave int 32", "return inputs, target"),
+        ("def batch(): return ()", BatchError, "empty tuple", "return inputs, target"),
+        ("def batch(): return 1 / 0", BatchError, r"batch\(\) raised ZeroDivisionError", ""),
+        ("def batch(size): return 1", BatchError, r"batch\(\) needs arguments: size", "def batch"),
+        ("batch = (*pair(), 3)", BatchError, "gave 3 values", "return \\(first"),
+        (
+            "import numpy\ndef batch(): return numpy.zeros(3), numpy.zeros(3)",
+            BatchError,
+            "numpy arrays",
+            "torch.from_numpy",
+        ),
+        ("def data(): return []", BatchError, r"data\(\) is empty", "yield"),
+        ("def data(): return 3", BatchError, "not iterable: it is int", "DataLoader"),
+        ("def data(): return pair()[0]", BatchError, "one tensor", "DataLoader"),
+        ("data = {'train': 1}", BatchError, "gave str 'train'", "return inputs"),
+        ("def data():\n    yield 1 / 0", BatchError, "drawing from data.* ZeroDivision", ""),
+        (
+            "data = torch.utils.data.TensorDataset(*pair())",
+            BatchError,
+            "single samples",
+            "DataLoader",
+        ),
+        ("batch = pair()\nGOAL = '90 %'", TargetError, "GOAL of the recipe is '90 %'", "GOAL ="),
+        ("batch = pair()\nGOAL = True", TargetError, "GOAL of the recipe is True", "GOAL ="),
+        ("batch = pair()\nGOAL = float('nan')", TargetError, "GOAL of the recipe is nan", "GOAL"),
+        ("batch = pair()\nHIGHER_IS_BETTER = 1", TargetError, "not True or False", "True"),
+        ("batch = pair()\nCLIP_GRAD_NORM = 0", TargetError, "not a positive number", "CLIP"),
+        ("batch = pair()\nAUTOCAST = 'int8'", TargetError, "AUTOCAST .* 'int8'", "bfloat16"),
+        ("batch = pair()\nloss = 3", TargetError, "loss of the recipe is int 3", "def loss"),
+        ("batch = pair()\noptimizer = torch.optim.SGD", TargetError, "class SGD", "def optimizer"),
+        ("batch = pair()\ndef optimiser(model): 0", TargetError, "'optimiser'", "mean optimizer"),
+        ("def Batch(): return pair()", TargetError, "'Batch'", "mean batch"),
+        ("batch = pair()\ngoal = 0.9", TargetError, "'goal'", "mean GOAL"),
+        ("batch = pair()\ndef optimzer(model): 0", TargetError, "'optimzer'", "mean optimizer"),
+    ],
+)
+def test_what_does_not_fit_is_said(write, body, kind, what, help):
+    with pytest.raises(kind, match=what) as caught:
+        recipe_of(write, body)
+    assert caught.value.exit_code == 2
+    if help:
+        with pytest.raises(AssertionError, match=help):
+            raise AssertionError(caught.value.help)
+
+
+def test_a_class_without_a_model(write):
+    with pytest.raises(TargetError, match="recipe Task has no model") as caught:
+        recipe_of(write, "class Task:\n    def batch(self): return pair()", ":Task")
+    assert "def model(self)" in caught.value.help
+
+
+def test_a_class_with_a_misspelt_model(write):
+    with pytest.raises(TargetError, match="no 'Model'") as caught:
+        recipe_of(write, "class Task:\n    def Model(self): return model()", ":Task")
+    assert "did you mean model?" in caught.value.help
+
+
+def test_a_class_that_needs_arguments(write):
+    body = "class Task:\n    def __init__(self, size): 0\n    def model(self): return model()"
+    with pytest.raises(TargetError, match="Task needs arguments: size") as caught:
+        recipe_of(write, body, ":Task")
+    assert "recipe = Task(size=...)" in caught.value.help
+
+
+def test_shape_options_are_not_silently_ignored(write):
+    with pytest.raises(BatchError, match="brings its own batch"):
+        recipe_of(write, "batch = pair()", classes=3)

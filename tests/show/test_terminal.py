@@ -1,0 +1,180 @@
+"""The terminal text: compared as a whole, and held to the promises of its grammar."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+
+import pytest
+from rich.cells import cell_len
+from tests.show.fixtures import CASES
+from tests.show.parts import context, diagnosis, profile, vanishing
+
+from unvanish.core.findings import Diagnosis, Severity
+from unvanish.core.records import Recording
+from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured
+from unvanish.show.sheet import Sheet, paint, styled
+from unvanish.show.terminal import render, wants_ascii, wants_color
+
+WIDTHS = (60, 80, 96)
+ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
+Golden = Callable[[str, str], None]
+
+
+def show(name: str, *, width: int = 80, color: bool = False, ascii: bool = False) -> str:
+    recording, found, target = CASES[name]()
+    return render(
+        recording, found, target=target, width=width, color=color, ascii=ascii, exit_code=1
+    )
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_golden_at_80_columns(name: str, golden: Golden) -> None:
+    golden(f"{name}.txt", show(name))
+
+
+@pytest.mark.parametrize("width", [60, 96])
+@pytest.mark.parametrize("name", ["sick", "long_paths", "not_measured"])
+def test_golden_at_other_widths(name: str, width: int, golden: Golden) -> None:
+    golden(f"{name}_{width}.txt", show(name, width=width))
+
+
+@pytest.mark.parametrize("name", ["sick", "hostile", "healthy"])
+def test_golden_in_ascii(name: str, golden: Golden) -> None:
+    text = show(name, ascii=True)
+    assert text.isascii()
+    golden(f"{name}_ascii.txt", text)
+
+
+@pytest.mark.parametrize("ascii", [False, True])
+@pytest.mark.parametrize("width", [*WIDTHS, 20, 300])
+@pytest.mark.parametrize("name", CASES)
+def test_no_line_is_too_wide_or_ends_in_a_space(name: str, width: int, *, ascii: bool) -> None:
+    allowed = min(max(width, 60), 96)
+    for line in show(name, width=width, ascii=ascii).splitlines():
+        assert cell_len(line) <= allowed, line
+        assert line == line.rstrip(), line
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name", CASES)
+def test_colour_adds_escape_codes_and_nothing_else(
+    name: str, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")  # the caller decides, not the environment
+    colored = show(name, width=width, color=True)
+    assert ESCAPE.sub("", colored) == show(name, width=width)
+    assert "\x1b[" in colored
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_nothing_of_the_user_reaches_the_terminal_as_a_command(name: str) -> None:
+    plain = show(name)
+    assert all(character == "\n" or character.isprintable() for character in plain)
+    plain.encode("utf-8")
+    safe = "0 1 2 31 32 33 91 94 1;91 1;33 1;94 1;36 1;32".split()
+    used = ESCAPE.findall(show(name, color=True))
+    assert set(used) <= {f"\x1b[{code}m" for code in safe}
+
+
+def test_markup_in_names_is_printed_literally() -> None:
+    text = show("hostile")
+    for literal in ("[bold]bold[/bold] :smile: \\x1b]0;title\\x07", "[dim]line[/dim]", "[i]guess"):
+        assert literal in text
+    assert "\\u202e" in text
+    assert "\\udcff" in text
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_last_line_counts_what_is_there(name: str) -> None:
+    _, found, _ = CASES[name]()
+    last = show(name).splitlines()[-1]
+    for severity in Severity:
+        there = sum(finding.severity is severity for finding in found.findings)
+        said = re.search(rf"(\d+) {severity.value}s?\b", last)
+        assert int(said[1] if said else 0) == there
+    unseen = sum(isinstance(verdict, NotMeasured) for verdict in found.verdicts.values())
+    said = re.search(r"(\d+) rules? not measured", last)
+    assert int(said[1] if said else 0) == unseen
+    assert last.endswith("exit 1")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_blocks_and_summary_add_up_to_the_counts(name: str) -> None:
+    _, found, _ = CASES[name]()
+    text = show(name)
+    for severity in Severity:
+        blocks = len(re.findall(rf"^{severity.value}\[", text, re.MULTILINE))
+        more = re.search(rf"^and (\d+) more {severity.value}s?:", text, re.MULTILINE)
+        there = sum(finding.severity is severity for finding in found.findings)
+        assert blocks + int(more[1] if more else 0) == there
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_rule_that_found_nothing_has_its_line(name: str) -> None:
+    _, found, _ = CASES[name]()
+    lines = show(name).splitlines()
+    for code, verdict in found.verdicts.items():
+        glyph = {Clear: "✓", NotMeasured: "?", NotApplicable: "–"}.get(type(verdict))
+        rows = [line for line in lines if line.startswith(f"{glyph} {code} ")]
+        assert len(rows) == (glyph is not None)
+
+
+def test_a_healthy_network_reads_clear_and_by_how_much_at_the_top() -> None:
+    text = show("healthy")
+    first = text.split("\n\n")[1]
+    assert first == "✓ clear: 6 rules found nothing wrong; the nearest limit is 2.7 decades away"
+
+
+@pytest.mark.parametrize("name", ["not_measured", "no_rules", "nothing_judged"])
+def test_what_was_not_measured_never_looks_healthy(name: str) -> None:
+    first = show(name).split("\n\n")[1]
+    assert first.startswith("? ")
+    assert "✓" not in first
+
+
+def test_gaps_are_told_even_where_every_rule_is_clear() -> None:
+    recording, _, _ = CASES["not_measured"]()
+    text = render(recording, diagnosis(UV102=Clear(1.0, "decades", "fine")), target="x")
+    assert "? not seen: rnn: cuDNN runs all time steps as one" in text
+
+
+def test_findings_without_a_chart_or_with_an_empty_one() -> None:
+    for chart in (None, profile(())):
+        found = diagnosis(UV101=Found((vanishing(chart, ()),)))
+        text = render(Recording(context=context()), found, target="x")
+        assert "layer " not in text.split("size:")[0].split("error[")[1]
+
+
+def test_the_exit_code_may_be_left_out() -> None:
+    text = render(Recording(), Diagnosis(), target="x")
+    assert text.endswith("0 errors, 0 warnings\n")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_colour_needs_a_terminal_and_leave() -> None:
+    assert wants_color(Terminal(), {})
+    assert wants_color(Terminal(), {"NO_COLOR": ""})
+    assert not wants_color(Terminal(), {"NO_COLOR": "1"})
+    assert not wants_color(Terminal(), {"TERM": "dumb"})
+    assert not wants_color(io.StringIO(), {})
+
+
+@pytest.mark.parametrize(
+    ("encoding", "answer"),
+    [("utf-8", False), ("UTF8", False), ("ascii", True), ("latin-1", True), ("cp1252", True)],
+)
+def test_ascii_where_the_encoding_has_no_bars(encoding: str, *, answer: bool) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    assert wants_ascii(stream) is answer
+
+
+def test_a_line_too_wide_would_be_noticed() -> None:
+    """The width check above can fail: a line that no one wrapped is wider than its sheet."""
+    text = paint([styled("x" * 90, "strong")], color=False)
+    assert cell_len(text.splitlines()[0]) > Sheet.of(80).width
