@@ -61,6 +61,7 @@ format: $(STAMP)
 
 docs: $(STAMP)
 	@$(BIN)/python docs/_rules.py
+	@$(BIN)/python docs/_picture.py
 	@$(COG) -r $(PAGES)
 
 bench: $(STAMP)

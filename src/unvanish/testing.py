@@ -134,7 +134,7 @@ def check_rule(rule: Rule, *, sick: Recording, healthy: Recording, not_measured:
     assert isinstance(clear, Clear)
     _demand(clear.margin >= 0.0, f"the margin of Clear must not be negative, but is {clear.margin}")
     _demand(bool(clear.summary), "Clear must say in `summary` what was measured")
-    _demand(bool(clear.unit), "Clear must name the unit of its margin")
+    _demand(bool(clear.unit) or clear.margin == math.inf, "Clear must name the unit of its margin")
     gap = _examine(rule, not_measured, "not measured")
     _demand(
         isinstance(gap, NotMeasured), f"the unmeasured recording must give NotMeasured, not {gap}"

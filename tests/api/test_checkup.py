@@ -94,7 +94,7 @@ def test_what_is_no_model():
 
 def test_out_of_memory_is_one_error():
     class Greedy(nn.Linear):
-        def forward(self, x):
+        def forward(self, _):
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried")
 
     with pytest.raises(UnvanishError, match="memory") as caught:
@@ -131,6 +131,18 @@ def test_exit_code_of_a_gap_beside_a_note():
     report = Report("x", Recording(), Diagnosis(verdicts))
     assert report.exit_code() == 3
     assert report.exit_code("note") == 1
+
+
+def test_what_the_forward_pass_prints_stays_where_it_was(capsys):
+    class Loud(nn.Linear):
+        def forward(self, x):
+            print("loud")
+            return super().forward(x)
+
+    unvanish.checkup(Loud(6, 3), pair())
+    out, err = capsys.readouterr()
+    assert "loud" in out
+    assert err == ""
 
 
 def test_the_library_neither_prints_nor_warns(capfd):

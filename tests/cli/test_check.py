@@ -38,7 +38,7 @@ def fake(monkeypatch, write):
     write("net.py", HEALTHY)
 
     def set_outcome(outcome):
-        def checkup(recipe, **options):
+        def checkup(recipe, **_):
             from unvanish.api import Report
 
             if isinstance(outcome, BaseException):
@@ -133,7 +133,7 @@ def test_select(write):
     assert set(json.loads(result.stdout)["verdicts"]) == {"UV403", "UV501"}
 
 
-def test_unknown_rule_is_told_before_the_work(write):
+def test_unknown_rule_is_told_before_the_work():
     result = run("check", "no_such.py", "--select", "UV40E")
     assert result.exit_code == 2
     assert "error: there is no rule 'UV40E'" in result.stderr
@@ -159,7 +159,7 @@ def test_output_and_show(write):
     assert "net.py" in run("show", "run.json").stdout
 
 
-def test_output_folder_missing_is_told_before_the_work(write):
+def test_output_folder_missing_is_told_before_the_work():
     result = run("check", "no_such.py", "--output", "nowhere/run.json")
     assert result.exit_code == 2
     assert "help: mkdir -p nowhere" in result.stderr

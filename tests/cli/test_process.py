@@ -5,10 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 import unvanish
+
+PATHS = os.pathsep.join(str(Path(p).resolve()) for p in sys.path if p)
 
 
 def run(*args, **options):
@@ -79,7 +82,7 @@ def test_interruption_exits_130(tmp_path):
         stderr=subprocess.PIPE,
         env={
             **os.environ,
-            "PYTHONPATH": os.pathsep.join(os.path.abspath(p) for p in sys.path if p),
+            "PYTHONPATH": PATHS,
         },
     )
     assert process.stderr.readline() == b"in\n"
@@ -95,7 +98,7 @@ def test_ascii_terminal(tmp_path):
     env = {
         **os.environ,
         "PYTHONIOENCODING": "ascii",
-        "PYTHONPATH": os.pathsep.join(os.path.abspath(p) for p in sys.path if p),
+        "PYTHONPATH": PATHS,
     }
     result = run("-m", "unvanish", "check", "net.py", cwd=tmp_path, env=env)
     assert result.returncode == 0, result.stderr

@@ -49,7 +49,23 @@ def gradient(*gaps: Gap) -> Recording:
     return recording_of("linear", profiles={Quantity.LOG10_ACTIVATION_GRAD_RMS: [-2.0]}, gaps=gaps)
 
 
+def slope(decades: float) -> Recording:
+    """Build twelve layers, each with the given loss of gradient towards the input."""
+    quantities = (Quantity.LOG10_ACTIVATION_GRAD_RMS, Quantity.LOG10_PROBE_GRAD_RMS)
+    profile = [-2.0 - decades * (11 - i // 2) for i in range(23)]
+    activations = {Quantity.ACTIVATION_RMS: [1.0] * 23}
+    return recording_of(
+        *["linear", "tanh"] * 11,
+        "linear",
+        profiles=dict.fromkeys(quantities, profile) | activations,
+    )
+
+
+DEEP = recording_of(*["linear", "tanh"] * 11, "linear")
+
 CASES = {
+    "UV101": Case(slope(0.85), slope(0.02), DEEP),
+    "UV102": Case(slope(-0.85), slope(0.02), DEEP),
     "UV201": Case(saturated(0.97), saturated(0.05), recording_of("linear", "tanh", "linear")),
     "UV202": Case(dead(0.95), dead(0.03), recording_of("linear", "relu", "linear")),
     "UV402": Case(

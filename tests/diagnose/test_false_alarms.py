@@ -60,7 +60,11 @@ HEALTHY = {
     "one layer x1000, the next /1000": healthy(
         "linear",
         "linear",
-        profiles={Quantity.ACTIVATION_RMS: [1000.0, 1.0]},
+        profiles={
+            Quantity.ACTIVATION_RMS: [1000.0, 1.0],
+            Quantity.LOG10_ACTIVATION_GRAD_RMS: [-5.0, -2.0],
+            Quantity.LOG10_PROBE_GRAD_RMS: [-3.0, 0.0],
+        },
         parameters=[weight("a", -5.0, rms=125.0), weight("b", 1.0, rms=1.25e-4)],
     ),
     "bias before BatchNorm": healthy(

@@ -28,7 +28,7 @@ def test_first_linear_gives_the_shape():
 
 
 def test_one_output_is_a_regression():
-    inputs, target = invent_batch(nn.Linear(7, 1)).batch
+    _, target = invent_batch(nn.Linear(7, 1)).batch
     assert target.shape == (32, 1)
     assert target.is_floating_point()
 
@@ -86,6 +86,15 @@ def test_shape_that_does_not_fit():
         invent_batch(nn.Linear(7, 3), input_shape=(9,))
 
 
+def test_layer_that_does_not_fit_is_named():
+    model = nn.Sequential(nn.Linear(4, 4), nn.Sequential(nn.ReLU(), nn.Linear(5, 2)))
+    with pytest.raises(BatchError, match="32x4 and 5x2") as caught:
+        invent_batch(model, target="net.py:net", place="net.py")
+    first = caught.value.where.splitlines()[0]
+    assert first == "1.1: Linear(in_features=5, out_features=2, bias=True)"
+    assert "--input-shape 4" in caught.value.help
+
+
 def test_classes_that_do_not_fit():
     with pytest.raises(BatchError, match="--classes 4 does not fit") as caught:
         invent_batch(nn.Linear(7, 3), classes=4)
@@ -99,7 +108,7 @@ def test_no_target_for_an_output_of_unknown_meaning():
 
 def test_output_that_is_no_tensor():
     class Strange(nn.Linear):
-        def forward(self, x):
+        def forward(self, _):
             return "nothing"
 
     with pytest.raises(BatchError, match="output of str"):
@@ -112,7 +121,7 @@ def test_two_inputs():
 
 
 def test_no_parameters():
-    with pytest.raises(BatchError, match="cannot be told"):
+    with pytest.raises(BatchError, match="no parameters"):
         invent_batch(nn.ReLU())
 
 

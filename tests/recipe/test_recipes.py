@@ -128,12 +128,24 @@ def test_dict_batch_and_inputs_alone(write):
     assert recipe_of(write, "def batch(): return (pair()[0],)").batch.shape == (6, 4)
 
 
+def test_words_of_their_own_are_no_slips(write):
+    body = """
+def batch(): return pair()
+def optimize(): 0
+def metrics(): 0
+def mode(): 0
+DATA = "digits.csv"
+class Loss: pass
+"""
+    assert recipe_of(write, body).optimizer is None
+
+
 def test_device_moves_model_criterion_and_batch(write):
     recipe = recipe_of(
         write,
         "loss = nn.CrossEntropyLoss(weight=torch.ones(2))\n"
         "def batch(): return {'a': [pair()[0]]}\ndef data(): yield pair()",
-        device="meta" if False else "cpu",
+        device="cpu",
     )
     assert recipe.batch["a"][0].device.type == "cpu"
 
@@ -181,6 +193,8 @@ def test_fresh_optimizer_error_names_the_users_line(write):
         ("batch = pair()\noptimizer = torch.optim.SGD", TargetError, "class SGD", "def optimizer"),
         ("batch = pair()\ndef optimiser(model): 0", TargetError, "'optimiser'", "mean optimizer"),
         ("def Batch(): return pair()", TargetError, "'Batch'", "mean batch"),
+        ("batch = pair()\noptimiser = object()", TargetError, "'optimiser'", "mean optimizer"),
+        ("Batch = pair()", TargetError, "'Batch'", "mean batch"),
         ("batch = pair()\ngoal = 0.9", TargetError, "'goal'", "mean GOAL"),
         ("batch = pair()\ndef optimzer(model): 0", TargetError, "'optimzer'", "mean optimizer"),
     ],

@@ -8,7 +8,7 @@ from unvanish.recipe import load
 
 
 def error_of(target, **options):
-    with pytest.raises(TargetError, match=".") as caught:
+    with pytest.raises(TargetError, match=r"\w") as caught:
         load(target, seed=0, **options)
     assert caught.value.exit_code == 2
     return caught.value

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -19,7 +20,11 @@ from unvanish.core.errors import UnvanishError
 from unvanish.core.stack import display_path
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from unvanish.api import Report
+
+_SMALL_NETWORK: Final = 10_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +115,7 @@ def _checked(options: CheckOptions) -> Report:
             classes=options.classes,
             device=options.device,
         )
+        _use_few_threads(recipe.model)
         return checkup(
             recipe,
             seed=options.seed,
@@ -118,6 +124,20 @@ def _checked(options: CheckOptions) -> Report:
             autocast=options.autocast or "",
             select=select,
         )
+
+
+def _use_few_threads(model: nn.Module) -> None:
+    """Give a small network one thread: on a busy machine several wait for each other.
+
+    Measured on two busy cores, a 16-channel residual network took 25 s with two threads
+    and 0.3 s with one; idle, both took the same. ``OMP_NUM_THREADS`` is respected.
+    """
+    import torch
+
+    if "OMP_NUM_THREADS" not in os.environ and (
+        sum(p.numel() for p in model.parameters()) < _SMALL_NETWORK
+    ):
+        torch.set_num_threads(1)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from unvanish.core.records import Site
-from unvanish.core.verdicts import Found, NotMeasured, Verdict
+from unvanish.core.verdicts import Found, Verdict
 
 
 class Severity(StrEnum):
@@ -144,6 +144,5 @@ class Diagnosis:
         """
         if self.findings:
             return self.findings[0].severity.value
-        if not self.verdicts or any(isinstance(v, NotMeasured) for v in self.verdicts.values()):
-            return "not-measured"
-        return "clear"
+        kinds = {verdict.kind for verdict in self.verdicts.values()}
+        return "clear" if "clear" in kinds and "not-measured" not in kinds else "not-measured"

@@ -127,19 +127,18 @@ def gradient_flow(recording: Recording, quantity: Quantity) -> Flow | None:
     grad_at = _highest(((s, until[s.index]) for s in signal), log10_grad, depths)
     sens_at = _highest(((s, until[s.index]) for s in signal), sensitivity, depths)
     by_index = {s.index: s for s in signal}
-    return Flow(
-        tuple(
-            Level(
-                depth,
-                grad_at[depth][0],
-                sens_at[depth][0] if depth in sens_at else math.nan,
-                layers[depth],
-                by_index[grad_at[depth][1]],
-            )
-            for depth in depths
-            if depth in grad_at
+    levels = tuple(
+        Level(
+            depth,
+            grad_at[depth][0],
+            sens_at[depth][0] if depth in sens_at else math.nan,
+            layers[depth],
+            by_index[grad_at[depth][1]],
         )
+        for depth in depths
+        if depth in grad_at
     )
+    return Flow(levels) if len(levels) > 1 else None
 
 
 def _log10(value: float) -> float:

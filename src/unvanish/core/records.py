@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 
 from unvanish.core.glossary import Quantity
 
@@ -329,6 +330,23 @@ class Recording:
     def __getitem__(self, quantity: Quantity) -> Profile:
         """Return a profile; an empty one where nothing was measured."""
         return self.profiles.get(quantity, Profile(quantity, {}))
+
+    def save(self, path: str | Path) -> None:
+        """Write the recording to a JSON file that `load` and `unvanish show` open."""
+        from unvanish.core.codec import save
+
+        save(self, path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Recording:
+        """Open a saved recording; needs no torch.
+
+        Raises:
+            UnvanishError: If the file is missing, damaged, or of a newer layout.
+        """
+        from unvanish.core.codec import load
+
+        return load(path)
 
     def signal_sites(self) -> Iterator[Site]:
         """Yield the sites between the inputs and the network's outputs, in forward order."""

@@ -51,13 +51,10 @@ def owner_of(filename: str) -> Owner:
     return Owner.USER
 
 
-@lru_cache(maxsize=4096)
 def display_path(filename: str) -> str:
     """Shorten a path to be relative to the working directory, where it lies below it."""
-    try:
-        return str(Path(filename).relative_to(Path.cwd()))
-    except ValueError:
-        return filename
+    here = os.getcwd() + os.sep  # noqa: PTH109 (called once an operation: keep it cheap)
+    return filename[len(here) :] if filename.startswith(here) else filename
 
 
 def user_line(frame: FrameType | None = None, *, building: object = None) -> SourceLine | None:
@@ -75,7 +72,7 @@ def user_line(frame: FrameType | None = None, *, building: object = None) -> Sou
     Returns:
         The line, or None where only torch and `unvanish` are on the stack.
     """
-    current = frame if frame is not None else sys._getframe(1)
+    current: FrameType | None = frame if frame is not None else sys._getframe(1)
     library: SourceLine | None = None
     entered = False
     while current is not None:
@@ -84,9 +81,9 @@ def user_line(frame: FrameType | None = None, *, building: object = None) -> Sou
         if owner is Owner.OURS:
             if entered:
                 break
-        elif building is not None and current.f_locals.get("self") is building:
-            entered = True
-        elif owner is Owner.FRAMEWORK:
+        elif owner is Owner.FRAMEWORK or (
+            building is not None and current.f_locals.get("self") is building
+        ):
             entered = True
         else:
             entered = True

@@ -15,7 +15,8 @@ class Clear:
     """The rule looked and found nothing wrong.
 
     Attributes:
-        margin: How far the measurement is from the limit, in `unit`; never negative.
+        margin: How far the measurement is from the limit, in `unit`; never negative, and
+            infinite where nothing was counted that could come near a limit.
         unit: Unit of the margin.
         summary: What was measured, in half a sentence: "the gradient loses 0.3 decades
             over 30 layers".

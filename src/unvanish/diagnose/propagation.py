@@ -134,7 +134,7 @@ def flow_chart(recording: Recording, flow: Flow, starved: Sequence[Level]) -> Ch
     for site in recording.signal_sites():
         if site in slopes and not site.gates:
             by_depth.setdefault(site.depth, []).append(slopes[site])
-    weak = set(level.depth for level in starved)
+    weak = {level.depth for level in starved}
     points = []
     for position, level in enumerate(flow.levels):
         note = ""

@@ -64,9 +64,7 @@ class Gradients:
                 arrived = self.log10_norms.get(link.consumer, math.nan)
                 sent = self.contributions[key]
                 gain = -math.inf if sent == -math.inf else sent - arrived
-                found.append(
-                    Edge(link.producer, link.consumer, gain, self.shares.get(key, 1.0))
-                )
+                found.append(Edge(link.producer, link.consumer, gain, self.shares.get(key, 1.0)))
         return tuple(found)
 
 
@@ -212,9 +210,7 @@ def run_backward(
 
         return hook
 
-    handles = [
-        note.node.register_hook(hook_for(index)) for index, note in enumerate(graph.notes)
-    ]
+    handles = [note.node.register_hook(hook_for(index)) for index, note in enumerate(graph.notes)]
     try:
         grads = torch.autograd.grad(
             list(roots),

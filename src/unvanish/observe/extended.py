@@ -120,18 +120,18 @@ def _visit(
         sent = _call(node, arrived)
     fitted: list[Tensor | None] = list(sent)
     for link in graph.links[index]:
-        tensor = fitted[link.position] if link.position < len(fitted) else None
-        if tensor is None:
+        given = fitted[link.position] if link.position < len(fitted) else None
+        if given is None:
             continue
         if link.producer is not None:
             target = graph.notes[link.producer].node._input_metadata[link.slot]
-            tensor = _fit(tensor, tuple(int(n) for n in target.shape), target.dtype)
+            tensor = _fit(given, tuple(int(n) for n in target.shape), target.dtype)
             fitted[link.position] = tensor
             key = (link.producer, link.slot)
             arriving[key] = add_scaled(arriving.get(key), (tensor, exponent))
         elif link.parameter in wanted:
             leaf, _ = node.next_functions[link.position]
-            tensor = _fit(tensor, tuple(leaf.variable.shape), leaf.variable.dtype)
+            tensor = _fit(given, tuple(leaf.variable.shape), leaf.variable.dtype)
             fitted[link.position] = tensor
             parameters[link.parameter] = normalise(
                 add_scaled(parameters.get(link.parameter), (tensor, exponent))

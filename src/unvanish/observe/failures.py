@@ -49,6 +49,29 @@ def explained(tape: ForwardTape) -> Iterator[None]:
         raise _explain(error, tape) from error
 
 
+@contextmanager
+def backward_explained() -> Iterator[None]:
+    """Translate what the backward pass raises inside the block.
+
+    Raises:
+        BatchError: If the user's graph cannot be differentiated.
+        CouldNotMeasureError: If memory ran out.
+    """
+    try:
+        yield
+    except UnvanishError:
+        raise
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise out_of_memory(error) from None
+        raise BatchError(
+            f"the backward pass raised {type(error).__name__}: {_first_line(error)}",
+            where=_user_frames(error) or "backward pass",
+            help="loss.backward() fails in the same way; "
+            "torch.autograd.set_detect_anomaly(True) names the operation",
+        ) from error
+
+
 def _explain(error: Exception, tape: ForwardTape) -> BatchError:
     failure = tape.failure
     if failure is None:

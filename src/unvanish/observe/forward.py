@@ -7,14 +7,12 @@ operation made of several nodes (attention, a recurrent layer) is seen node by n
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final
 
-import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import (
     register_module_forward_hook,
@@ -22,7 +20,6 @@ from torch.nn.modules.module import (
 )
 from torch.overrides import TorchFunctionMode
 
-from unvanish.core.glossary import Quantity
 from unvanish.core.records import SourceLine
 from unvanish.core.stack import user_line
 from unvanish.observe.lineage import Lineage
@@ -36,45 +33,16 @@ from unvanish.observe.names import (
     is_leaf_node,
     op_of_node,
 )
-from unvanish.observe.opaque import decomposed
-from unvanish.observe.statistics.samples import cosine_and_rank, sample_matrix
-from unvanish.observe.statistics.slope import ACTIVATIONS, Activation, read_slope, slope_of
+from unvanish.observe.opaque import unfused
+from unvanish.observe.readings import Call, NodeNote, measure
+from unvanish.observe.statistics.slope import ACTIVATIONS
 
 _QUERIES: Final = frozenset(
     "dim size numel stride storage_offset is_contiguous __set__ __len__ is_floating_point "
-    "is_complex requires_grad_ data_ptr untyped_storage get_device nelement ndimension element_size "
-    "is_same_size result_type _set_grad_enabled set_grad_enabled backward register_hook __hash__ "
-    "__repr__ __format__ __str__ retain_grad has_names".split()
+    "is_complex requires_grad_ data_ptr untyped_storage get_device nelement ndimension "
+    "element_size is_same_size result_type _set_grad_enabled set_grad_enabled backward "
+    "register_hook __hash__ __repr__ __format__ __str__ retain_grad has_names".split()
 )
-_RANDOM_ACTIVATIONS: Final = frozenset({"rrelu"})
-_CHANNELS_FIRST: Final = frozenset(
-    "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d batch_norm "
-    "group_norm instance_norm".split()
-)
-_SPREAD_OPS: Final = MATMUL_OPS | frozenset(
-    {"add", "layer_norm", "batch_norm", "group_norm", "rms_norm", "instance_norm"}
-)
-
-
-@dataclass(slots=True)
-class NodeNote:
-    """What the forward pass showed about one autograd node."""
-
-    node: Node
-    op: str
-    path: str = ""
-    function: str = ""
-    module: str = ""
-    source: SourceLine | None = None
-    built: SourceLine | None = None
-    from_weights: bool = False
-    activation: Activation | None = None
-    unit_dim: int = -1
-    shape: tuple[int, ...] = ()
-    values: dict[Quantity, Tensor | float] = field(default_factory=dict)
-    alive: Tensor | None = None
-    cosine_before: Tensor | float | None = None
-    low_precision: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +77,7 @@ class ForwardTape(TorchFunctionMode):
         self.recurrent_calls: list[tuple[str, str, Tensor, bool]] = []
         self._batch_size = batch_size
         self._built = built or {}
-        self._paths = {id(module): path for path, module in model.named_modules()}
+        self._paths: dict[int, str] = {id(module): path for path, module in model.named_modules()}
         self._stack: list[nn.Module] = []
         self._hooks: list[Any] = []
         names: dict[int, str] = {}
@@ -122,7 +90,7 @@ class ForwardTape(TorchFunctionMode):
             register_module_forward_pre_hook(self._enter_module),
             register_module_forward_hook(self._leave_module, always_call=True),
         ]
-        super().__enter__()
+        super().__enter__()  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(
@@ -131,7 +99,7 @@ class ForwardTape(TorchFunctionMode):
         exc_val: BaseException | None,
         exc_tb: TracebackType | None,
     ) -> None:
-        super().__exit__(exc_type, exc_val, exc_tb)
+        super().__exit__(exc_type, exc_val, exc_tb)  # type: ignore[no-untyped-call]
         for hook in self._hooks:
             hook.remove()
 
@@ -148,7 +116,7 @@ class ForwardTape(TorchFunctionMode):
     def __torch_function__(
         self,
         func: Callable[..., Any],
-        types: Any,  # noqa: ARG002
+        types: Any,
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
@@ -163,17 +131,19 @@ class ForwardTape(TorchFunctionMode):
         activation = ACTIVATIONS.get(name)
         before: Tensor | None = None
         if activation is not None and inputs:
-            in_place = raw_name.endswith("_") or kwargs.get("inplace") or any(a is True for a in args[1:])
+            in_place = (
+                raw_name.endswith("_") or kwargs.get("inplace") or any(a is True for a in args[1:])
+            )
             before = inputs[0].detach().clone() if in_place else inputs[0]
         try:
-            with decomposed(name, kwargs):
+            with unfused(name):
                 output = func(*args, **kwargs)
         except Exception:
             if self.failure is None:
                 shapes = tuple(tuple(t.shape) for t in inputs)
                 self.failure = Failure(name, self.current_path, user_line(sys._getframe(1)), shapes)
             raise
-        outputs = [t for t in _tensors_in((output,), {})]
+        outputs = list(_tensors_in((output,), {}))
         if outputs:
             self._see(func, name, args, kwargs, inputs, before, outputs)
         return output
@@ -230,87 +200,12 @@ class ForwardTape(TorchFunctionMode):
         if sum(note.op not in VIEW_OPS and not note.from_weights for note in fresh) <= 1:
             main.op = name or main.op
         if name in RECURRENT_FUNCTIONS and isinstance(args[0], Tensor):
-            batch_first = _is_batch_first(name, args)
+            batch_first = _is_batch_first(args)
             self.recurrent_calls.append((path, name, outputs[0], batch_first))
         if not from_weights and outputs[0].grad_fn is not None:
-            self._measure(func, name, args, kwargs, before, outputs[0], main, input_nodes)
-
-    def _measure(
-        self,
-        func: Callable[..., Any],
-        name: str,
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-        before: Tensor | None,
-        output: Tensor,
-        note: NodeNote,
-        input_nodes: list[Node],
-    ) -> None:
-        note.shape = tuple(output.shape)
-        note.low_precision = output.dtype in (torch.float16, torch.bfloat16)
-        inherited = next((self.notes[n].unit_dim for n in input_nodes if n in self.notes), None)
-        if name in _CHANNELS_FIRST:
-            note.unit_dim = 1
-        elif name not in MATMUL_OPS:
-            note.unit_dim = (1 if output.ndim >= 4 else -1) if inherited is None else inherited
-        if name in VIEW_OPS:
-            return
-        with torch.no_grad():
-            value = output.detach()
-            if value.is_complex():
-                value = torch.view_as_real(value)
-            if not value.is_floating_point() or value.layout is not torch.strided:
-                return
-            size = max(1, value.numel())
-            norm = torch.linalg.vector_norm(value, dtype=torch.float64)
-            note.values[Quantity.ACTIVATION_RMS] = norm / math.sqrt(size)
-            note.values[Quantity.ACTIVATION_MEAN] = value.mean(dtype=torch.float64)
-            if not math.isfinite(float(norm)):
-                bad = value.numel() - int(torch.isfinite(value).sum())
-                note.values[Quantity.NON_FINITE_FRACTION] = bad / size
-                return
-            note.values[Quantity.NON_FINITE_FRACTION] = 0.0
-            if name in _SPREAD_OPS:
-                self._measure_spread(value, note)
-        if before is not None and name not in _RANDOM_ACTIVATIONS:
-            self._measure_slope(func, name, args, kwargs, before, output, note, input_nodes)
-
-    def _measure_spread(self, value: Tensor, note: NodeNote) -> None:
-        samples = sample_matrix(value, self._batch_size)
-        if samples is not None:
-            cosine, rank = cosine_and_rank(samples)
-            note.values[Quantity.SAMPLE_COSINE] = cosine
-            note.values[Quantity.EFFECTIVE_RANK] = rank
-
-    def _measure_slope(
-        self,
-        func: Callable[..., Any],
-        name: str,
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-        before: Tensor,
-        output: Tensor,
-        note: NodeNote,
-        input_nodes: list[Node],
-    ) -> None:
-        note.activation = ACTIVATIONS[name]
-        slope = slope_of(func, name, before, output, args[1:], kwargs)
-        with torch.no_grad():
-            reading = read_slope(slope, note.activation, note.unit_dim)
-            note.values[Quantity.SLOPE_RMS] = reading.rms
-            note.values[Quantity.SLOPE_MAX] = reading.largest
-            if reading.saturated is not None:
-                note.values[Quantity.SATURATED_FRACTION] = reading.saturated
-            note.alive = reading.alive
-            producer = next((self.notes[n] for n in input_nodes if n in self.notes), None)
-            if producer is not None and Quantity.SAMPLE_COSINE in producer.values:
-                cosine: Tensor | float = producer.values[Quantity.SAMPLE_COSINE]
-            else:
-                samples = sample_matrix(before, self._batch_size)
-                if samples is None:
-                    return
-                cosine, _ = cosine_and_rank(samples)
-            note.cosine_before = cosine
+            call = Call(func, name, args[1:], kwargs, before, outputs[0])
+            behind = [self.notes[n] for n in input_nodes if n in self.notes]
+            measure(main, call, behind, self._batch_size)
 
     def discover(self, root: Node) -> list[NodeNote]:
         """Take note of every node behind `root` that is not known yet, producers first."""
@@ -336,7 +231,7 @@ class ForwardTape(TorchFunctionMode):
         return fresh
 
 
-def _is_batch_first(name: str, args: tuple[Any, ...]) -> bool:
+def _is_batch_first(args: tuple[Any, ...]) -> bool:
     flags = [a for a in args if isinstance(a, bool)]
     return bool(flags[-1]) if len(flags) >= 4 else False
 

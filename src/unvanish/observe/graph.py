@@ -9,10 +9,10 @@ from typing import Final
 from torch import Tensor
 
 from unvanish.core.records import Role, Site
-from unvanish.observe.forward import ForwardTape, NodeNote
+from unvanish.observe.forward import ForwardTape
 from unvanish.observe.names import MATMUL_OPS, VIEW_OPS, Node, is_leaf_node
 from unvanish.observe.opaque import is_opaque
-
+from unvanish.observe.readings import NodeNote
 
 _PASSING_GATES: Final = VIEW_OPS | {"sub", "rsub"}
 """A gate stays one when it is moved, or turned into ``1 - gate`` (highway, GRU)."""
@@ -243,8 +243,7 @@ def _gates(notes: list[NodeNote], links: list[list[Link]]) -> list[bool]:
     for i in range(len(notes) - 1, -1, -1):
         behind = consumers.get(i, [])
         gates[i] = bool(behind) and all(
-            notes[c].op == "mul" or (gates[c] and notes[c].op in _PASSING_GATES)
-            for c in behind
+            notes[c].op == "mul" or (gates[c] and notes[c].op in _PASSING_GATES) for c in behind
         )
     return gates
 

@@ -67,12 +67,15 @@ class ModelSnapshot:
                     tensor.grad = grad
 
 
-def _has_storage(tensor: Tensor) -> bool:
-    return (
-        tensor.layout is torch.strided
-        and tensor.device.type != "meta"
-        and not isinstance(tensor, nn.parameter.UninitializedTensorMixin)
+def is_lazy(tensor: Tensor) -> bool:
+    """Tell whether a lazy module's parameter or buffer still waits for its first input."""
+    return isinstance(
+        tensor, (nn.parameter.UninitializedParameter, nn.parameter.UninitializedBuffer)
     )
+
+
+def _has_storage(tensor: Tensor) -> bool:
+    return tensor.layout is torch.strided and tensor.device.type != "meta" and not is_lazy(tensor)
 
 
 def _same_bits(a: Tensor, b: Tensor) -> bool:
@@ -88,12 +91,15 @@ def _restore_container(container: Any, saved: Any) -> None:
 
 
 @contextmanager
-def untouched(model: nn.Module, *, seed: int) -> Iterator[None]:
+def untouched(model: nn.Module, *, seed: int) -> Iterator[ModelSnapshot]:
     """Run a block with its own random numbers and leave model and generators as found.
 
     Args:
         model: The model that must come out bit-identical.
         seed: Seed of python's, numpy's and torch's generators inside the block.
+
+    Yields:
+        The snapshot, to return to the beginning between two looks.
     """
     snapshot = ModelSnapshot(model)
     python_state = random.getstate()
@@ -104,7 +110,7 @@ def untouched(model: nn.Module, *, seed: int) -> Iterator[None]:
     try:
         with torch.random.fork_rng(devices=cuda):
             seed_everything(seed)
-            yield
+            yield snapshot
     finally:
         torch.set_grad_enabled(grad_enabled)
         random.setstate(python_state)

@@ -14,11 +14,12 @@ from unvanish.core.records import SourceLine
 from unvanish.observe.backward import Gradients, run_backward
 from unvanish.observe.batch import Batch, call_model, map_tensors, own_loss, tensors_in
 from unvanish.observe.extended import run_extended_backward
-from unvanish.observe.failures import explained
+from unvanish.observe.failures import backward_explained, explained
 from unvanish.observe.forward import ForwardTape
 from unvanish.observe.graph import Graph, build_graph
 from unvanish.observe.guard import seed_everything
 from unvanish.observe.loss import LossFunction, compute_loss
+from unvanish.observe.opaque import in_the_open
 
 
 @dataclass(slots=True)
@@ -94,7 +95,7 @@ def look_forward(model: nn.Module, batch: Batch, conditions: Conditions) -> Look
     for tensor in tensors_in((batch.inputs, batch.target)):
         tape.lineage.add_input(tensor)
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    with explained(tape), running(conditions, device), tape:
+    with explained(tape), running(conditions, device), in_the_open(), tape:
         output = call_model(model, batch.inputs)
         loss, name, said = compute_loss(conditions.loss, output, batch)
     outputs = _outputs(output, own_loss(output), loss)
@@ -123,7 +124,8 @@ def look(model: nn.Module, batch: Batch, conditions: Conditions, *, probes: bool
     wanted = trainable(model)
     if seen.loss.grad_fn is None or not wanted:
         return seen
-    seen.gradients = run_backward(seen.graph, [seen.loss], None, wanted)
+    with backward_explained():
+        seen.gradients = run_backward(seen.graph, [seen.loss], None, wanted)
     seen.outputs = _reached(seen.outputs, seen)
     if probes and seen.outputs:
         seen.probe = run_backward(seen.graph, seen.outputs, _signs(seen.outputs), wanted)

@@ -33,9 +33,7 @@ def positions(source: Graph, target: Graph) -> dict[int, int]:
     if [s.op for s in source.sites] == [s.op for s in target.sites]:
         return {i: i for i in range(len(source.sites))}
     places = {site_key(site): site.index for site in target.sites}
-    return {
-        site.index: places[site_key(site)] for site in source.sites if site_key(site) in places
-    }
+    return {site.index: places[site_key(site)] for site in source.sites if site_key(site) in places}
 
 
 def merge_rms(log10_values: Sequence[float]) -> float:
@@ -51,9 +49,7 @@ def merge_rms(log10_values: Sequence[float]) -> float:
 
 def grad_profile(graph: Graph, norms: Mapping[int, float]) -> dict[int, float]:
     """Turn norms into root mean squares: log10 |g| - log10 sqrt(size)."""
-    return {
-        i: norm - 0.5 * math.log10(max(1, graph.sites[i].size)) for i, norm in norms.items()
-    }
+    return {i: norm - 0.5 * math.log10(max(1, graph.sites[i].size)) for i, norm in norms.items()}
 
 
 def forward_profiles(looks: Sequence[Look]) -> dict[Quantity, Profile]:
@@ -267,6 +263,8 @@ def _gradient_stats(
         bad = 1.0 - float(torch.isfinite(values).double().mean())
         return math.nan, math.nan, bad, {}
     size = values.abs()
+    if size.dtype in (torch.float16, torch.bfloat16):
+        size = size.float()  # the limits below lie outside the range of the short types
     if touched_rows and size.ndim > 1:
         rows = size.flatten(1).amax(1) > 0
         size = size[rows]
@@ -276,6 +274,6 @@ def _gradient_stats(
     for dtype, log2 in SMALLEST.items():
         shifted = log2 - grad.exponent
         limit = math.ldexp(1.0, shifted) if shifted < 1000 else math.inf
-        below = int(torch.count_nonzero(size.double() < limit)) - (count - non_zero)
+        below = int(torch.count_nonzero(size < limit)) - (count - non_zero)
         underflow[dtype] = max(0, below) / non_zero if non_zero and limit > 0 else 0.0
     return log10, 1.0 - non_zero / count, 0.0, underflow

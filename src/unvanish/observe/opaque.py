@@ -7,12 +7,17 @@ computes the same numbers up to rounding.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Final
 
 import torch
+import torch.utils.checkpoint
+from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from unvanish.observe.names import RECURRENT_FUNCTIONS
 
 OPAQUE_NODES: Final = (
     "MkldnnRnnLayerBackward",
@@ -40,15 +45,40 @@ def _without_fused_rnn() -> Iterator[None]:
             torch._C._set_cudnn_enabled(cudnn_before)
 
 
-def decomposed(name: str, kwargs: Mapping[str, Any]) -> Any:
-    """Return a context in which the named function runs step by step, where it can."""
-    if name == "lstm":
-        return _without_fused_rnn()
-    if name in ("gru", "rnn_tanh", "rnn_relu") and torch.cuda.is_available():
-        return _without_fused_rnn()
-    if name == "scaled_dot_product_attention" and not kwargs.get("enable_gqa"):
-        return sdpa_kernel(SDPBackend.MATH)
-    return nullcontext()
+def unfused(function: str) -> AbstractContextManager[None]:
+    """Return a context in which one recurrent function runs step by step."""
+    fused_everywhere = function == "lstm"
+    fused_on_gpu = function in RECURRENT_FUNCTIONS and torch.cuda.is_initialized()
+    return _without_fused_rnn() if fused_everywhere or fused_on_gpu else nullcontext()
+
+
+class _PlainCheckpoint:
+    """Stands in for the reentrant checkpoint: the same gradient, in the open.
+
+    The real one runs the function without gradient, and again inside the backward pass,
+    where nothing could be seen. It gives no gradient at all where none of its arguments
+    asks for one; so does this.
+    """
+
+    @staticmethod
+    def apply(function: Callable[..., Any], preserve_rng: bool, *args: Any) -> Any:  # noqa: ARG004
+        wanted = any(isinstance(a, Tensor) and a.requires_grad for a in args)
+        with torch.set_grad_enabled(wanted):
+            return function(*args)
+
+
+@contextmanager
+def in_the_open() -> Iterator[None]:
+    """Run a forward pass with attention in plain steps and reentrant checkpoints unfolded."""
+    original = torch.utils.checkpoint.CheckpointFunction
+    torch.utils.checkpoint.CheckpointFunction = _PlainCheckpoint  # type: ignore[misc, assignment]
+    try:
+        with sdpa_kernel(SDPBackend.MATH), warnings.catch_warnings():
+            # The tape's module hooks are global; compiled parts run eagerly meanwhile.
+            warnings.filterwarnings("ignore", message="Using `torch.compile.module.` when there")
+            yield
+    finally:
+        torch.utils.checkpoint.CheckpointFunction = original  # type: ignore[misc]
 
 
 def is_opaque(node_name: str) -> bool:

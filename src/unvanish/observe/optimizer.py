@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from unvanish.core.errors import BatchError
 from unvanish.core.records import Optimizer
+from unvanish.observe.statistics.magnitude import dense_values, norms
 
 OptimizerLike = torch.optim.Optimizer | Callable[[nn.Module], torch.optim.Optimizer] | None
 
@@ -109,7 +110,6 @@ def update_ratios(model: nn.Module, step: Callable[[], None]) -> dict[str, float
         old = before.pop(name)
         if old.layout is not torch.strided or old.numel() == 0:
             continue
-        change = torch.linalg.vector_norm(parameter.detach() - old, dtype=torch.float64).item()
-        size = torch.linalg.vector_norm(old, dtype=torch.float64).item()
+        change, size = norms([dense_values(parameter.detach() - old), dense_values(old)])
         ratios[name] = change / size if size else (math.inf if change else 0.0)
     return ratios

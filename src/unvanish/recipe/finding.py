@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import re
 from dataclasses import dataclass, field
+from difflib import SequenceMatcher
 from types import FunctionType, ModuleType
 from typing import Final
 
@@ -31,7 +31,7 @@ RECIPE_NAMES: Final = (
 )
 """Everything a recipe may offer."""
 
-_OTHER_WORDS: Final = {"optimiser": "optimizer", "optim": "optimizer"}
+_OTHER_WORDS: Final = {"optimiser": "optimizer"}
 _LOSS_WORDS: Final = ("criterion", "loss_fn", "loss_function")
 _FACTORY: Final = re.compile(r"(build|make|create|get)_?\w*(model|net)\w*$|(build|make|create)$")
 _Found = dict[str, Foreign]
@@ -282,22 +282,24 @@ def _misspelt(owner: object, *, names: set[str]) -> list[tuple[str, str]]:
         (name, meant)
         for name, thing in public.items()
         if name not in RECIPE_NAMES and not inspect.isclass(thing)
-        for meant in [_meant(name, callable(thing))]
+        for meant in [_meant(name, thing)]
         if meant and meant not in names and not (meant == "batch" and "data" in names)
     ]
 
 
-def _meant(name: str, is_callable: bool) -> str:
-    constants = [n for n in RECIPE_NAMES if n.isupper()]
-    if not is_callable:
-        return next((c for c in constants if c == name.upper() != name), "")
-    verbs = [n for n in RECIPE_NAMES if not n.isupper()]
-    folded = name.casefold()
-    for verb in verbs:
-        ratio = difflib.SequenceMatcher(None, folded, verb).ratio()
-        if folded == verb or (ratio >= 0.85 and folded != f"{verb}s"):
-            return verb
-    return _OTHER_WORDS.get(folded, "")
+def _meant(name: str, thing: object) -> str:
+    """Return the recipe name that was probably meant; empty if the name is no slip of one."""
+    if not callable(thing) and name.upper() in RECIPE_NAMES:
+        return name.upper()
+    folded = _OTHER_WORDS.get(name.casefold(), name.casefold())
+    verbs = [verb for verb in RECIPE_NAMES if not verb.isupper()]
+    if folded in verbs:
+        return "" if isinstance(thing, str | int | float) else folded
+    if not callable(thing):
+        return ""
+    # Neither a plural nor a beginning: `metrics` and `optimize` are words of their own.
+    near = (v for v in verbs if folded != f"{v}s" and not v.startswith(folded))
+    return next((v for v in near if SequenceMatcher(None, folded, v).ratio() >= 0.85), "")
 
 
 def _spelling_error(name: str, meant: str, place: str, owner: object) -> TargetError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -12,7 +13,7 @@ import torch
 from torch import nn
 
 from unvanish.core.errors import BatchError
-from unvanish.recipe.usercode import Foreign, exception_line, is_out_of_memory
+from unvanish.recipe.usercode import Foreign, exception_line, is_out_of_memory, user_frames
 
 BATCH_SIZE: Final = 32
 
@@ -83,13 +84,19 @@ def invent_batch(
     """
     speaker = _Speaker(place, target)
     layer_name, layer = _first_layer(model)
+    if layer is None:
+        raise BatchError(
+            "the network has no parameters, so there is no gradient to look at",
+            where=type(model).__name__,
+        )
+    first = str(layer).splitlines()[0]
     integers = layer.num_embeddings if isinstance(layer, nn.Embedding | nn.EmbeddingBag) else None
     shape = tuple(input_shape) if input_shape is not None else _shape_of(layer)
     told = speaker.help(shape or _likely_shape(layer), integers=integers, classes=classes)
     if shape is None:
         raise BatchError(
             "there is no batch, and the shape of one sample cannot be told from the network",
-            where=f"first layer {layer_name}: {layer}" if layer is not None else "",
+            where=f"first layer {layer_name}: {first}",
             help=told,
         )
     if len(needed := _needed_inputs(model)) > 1:
@@ -106,7 +113,7 @@ def invent_batch(
     if weight is not None:
         real = weight.is_floating_point() and inputs.is_floating_point()
         inputs = inputs.to(weight.device, weight.dtype if real else inputs.dtype)
-    source = "" if input_shape is not None else f", from the first layer {layer_name}: {layer}"
+    source = "" if input_shape is not None else f", from the first layer {layer_name}: {first}"
     kind = f"integers below {integers}" if integers else "normal numbers"
     said = f"inputs are random {kind} of shape {full}{source}"
     if {"input_ids", "labels"} <= set(inspect.signature(model.forward).parameters):
@@ -171,8 +178,19 @@ def _trial_output(
             raise
         raise BatchError(
             f"the network does not take an input of shape {shape}: {exception_line(error)}",
-            help=told,
+            where="\n".join(filter(None, (_layer_of(error, trial), user_frames(error)))),
+            help=f"if samples have another shape, say so:\n  {told}",
         ) from error
+
+
+def _layer_of(error: Exception, model: nn.Module) -> str:
+    """Return the innermost layer that an exception passed through."""
+    names = {id(module): name for name, module in model.named_modules()}
+    frames = [frame.f_locals.get("self") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    for module in reversed(frames):
+        if names.get(id(module)):
+            return f"{names[id(module)]}: {str(module).splitlines()[0]}"
+    return ""
 
 
 def _target_for(output: Foreign, classes: int | None, told: str) -> tuple[torch.Tensor, str]:

@@ -72,6 +72,6 @@ class Recipe:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Run a block in which the user's code finds its files, seeded, our stdout kept clean."""
-        with surroundings(self.folders), seeded(self.seed):
+        """Run a block in which the user's code finds its files and is seeded."""
+        with surroundings(self.folders, keep_stdout=True), seeded(self.seed):
             yield

@@ -20,7 +20,9 @@ _LONGEST_MESSAGE = 300
 
 
 @contextmanager
-def surroundings(folders: Sequence[str] = (), script: str = "") -> Iterator[None]:
+def surroundings(
+    folders: Sequence[str] = (), script: str = "", *, keep_stdout: bool = False
+) -> Iterator[None]:
     """Give a block the import path, arguments and stdout that the user's code should see.
 
     Args:
@@ -28,6 +30,7 @@ def surroundings(folders: Sequence[str] = (), script: str = "") -> Iterator[None
             package's own modules cannot hide those of the standard library; removed
             afterwards.
         script: What ``sys.argv`` holds, so that the user's parser does not read ours.
+        keep_stdout: Whether what it prints stays on stdout; else it goes to stderr.
 
     Yields:
         Nothing.
@@ -39,7 +42,7 @@ def surroundings(folders: Sequence[str] = (), script: str = "") -> Iterator[None
     if script:
         sys.argv = [script]
     try:
-        with contextlib.redirect_stdout(sys.stderr):
+        with contextlib.nullcontext() if keep_stdout else contextlib.redirect_stdout(sys.stderr):
             yield
     finally:
         sys.argv = argv

@@ -146,3 +146,25 @@ def test_the_cause_needs_numbers(rms, weight, bias, cause):
         ),
     )
     assert only(examine(recording)).causes == (cause,)
+
+
+def test_units_of_a_feature_map_are_its_channels():
+    """Eight channels of 32 x 32 are eight units, so six silent ones may be bad luck."""
+    recording = relu_net(0.75, 0.5)
+    sites = list(recording.sites)
+    sites[1] = replace(sites[1], shape=(1, 8, 32, 32), size=8 * 32 * 32)
+    assert isinstance(examine(replace(recording, sites=tuple(sites))), Clear)
+
+
+def test_what_has_no_null_is_said():
+    recording = recording_of(
+        "relu",
+        "linear",
+        "relu",
+        "linear",
+        profiles={
+            Quantity.DEAD_FRACTION: [0.1, None, 0.9, None],
+            Quantity.EXPECTED_DEAD_FRACTION: [0.1, None, None, None],
+        },
+    )
+    assert examine(recording).summary.endswith("; 1 more could not be measured")

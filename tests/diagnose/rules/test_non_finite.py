@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from unvanish.core.findings import Cause, Severity
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import Parameter, RunContext
+from unvanish.core.records import Parameter, Role, RunContext, Site
 from unvanish.core.verdicts import Clear, Found, NotMeasured
 from unvanish.diagnose.rules.non_finite import NonFinite
 from unvanish.testing import recording_of
@@ -91,3 +92,20 @@ def test_parameters_alone():
 
 def test_nothing_measured():
     assert isinstance(examine(recording_of("linear")), NotMeasured)
+
+
+def test_an_absorbed_infinity_is_not_blamed_for_a_later_one():
+    finding = only(forward("linear masked_fill softmax log", [0.0, 0.5, 0.0, 0.1]))
+    assert [site.op for site in finding.sites] == ["log"]
+
+
+def test_an_output_that_the_loss_absorbs_is_still_lost():
+    loss = Site(index=0, path="", op="nan_to_num", role=Role.LOSS)
+    profiles = {Quantity.NON_FINITE_FRACTION: [0.0, 0.1, 0.0]}
+    assert only(examine(recording_of("linear", "exp", loss, profiles=profiles))).sites[0].index == 1
+
+
+def test_without_a_graph_only_the_end_counts():
+    profiles = {Quantity.NON_FINITE_FRACTION: [0.0, 0.1, 0.0]}
+    recording = recording_of("linear", "masked_fill", "softmax", profiles=profiles)
+    assert isinstance(examine(replace(recording, edges=())), Clear)

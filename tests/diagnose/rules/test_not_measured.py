@@ -24,7 +24,7 @@ def only(verdict):
 
 
 def test_no_gaps_is_clear():
-    assert examine(look()) == Clear(0.0, "gaps", "everything that was looked for was seen")
+    assert examine(look()) == Clear(summary="everything that was looked for was seen")
 
 
 def test_a_gap_is_a_note_while_the_rest_was_judged():
@@ -48,6 +48,8 @@ def test_without_the_gradient_over_depth_it_is_a_warning():
     finding = only(examine(look(gap, gradient=False)))
     assert finding.severity is Severity.WARNING
     assert finding.measured == 1.0
+    assert only(examine(look(gap))).severity is Severity.WARNING
+    gap = Gap("gradients below the range of the measured type", "a copy could not be probed")
     assert only(examine(look(gap))).severity is Severity.WARNING
 
 

@@ -119,9 +119,9 @@ class DeadUnits:
             if signal and not any(site.op in _FLAT for site in signal):
                 return NotApplicable("no activation has an exactly flat part, as ReLU does")
             return NotMeasured("dead fraction and the share expected by chance")
-        revived = self._revived(recording)
-        suspects = [look for look in looks if look.site.index not in revived]
-        suspects = [look for look in suspects if look.excess > self.max_excess_dead_fraction]
+        many_dead = [look for look in looks if look.excess > self.max_excess_dead_fraction]
+        revived = self._revived(recording) & {look.site.index for look in many_dead}
+        suspects = [look for look in many_dead if look.site.index not in revived]
         sick = [look for look in suspects if not self._may_be_chance(look)]
         if sick:
             hidden = [look for look in sick if not look.site.is_output]
@@ -142,6 +142,9 @@ class DeadUnits:
         )
         if not judged:
             summary = "every unit that was silent is alive again after a few probe steps"
+        reported = sum(s in recording[Quantity.DEAD_FRACTION] for s in recording.signal_sites())
+        if reported > len(looks):
+            summary += f"; {reported - len(looks)} more could not be measured"
         margin = self.max_excess_dead_fraction - (max(worst.excess, 0.0) if judged else 0.0)
         return Clear(margin, "fraction of units", summary)
 
@@ -171,7 +174,7 @@ class DeadUnits:
 
     def _finding(self, recording: Recording, sick: list[_Look], looks: list[_Look]) -> Finding:
         worst = max(sick, key=lambda look: look.excess)
-        is_error = worst.excess >= self.min_excess_dead_fraction_of_error or worst.dead >= 1.0
+        is_error = worst.excess >= self.min_excess_dead_fraction_of_error
         cause = self._cause(recording, min(sick, key=lambda look: look.site.index).site)
         where = "the network's output" if worst.site.is_output else "a hidden activation"
         message = f"{worst.dead:.0%} of the units of {worst.site.name} are dead"

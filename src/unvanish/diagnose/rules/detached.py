@@ -77,9 +77,7 @@ class DetachedParameter:
         if findings:
             return Found(tuple(findings))
         return Clear(
-            0.0,
-            "parameters",
-            f"a gradient path reaches all {len(watched)} trainable parameters",
+            summary=f"a gradient path reaches all {len(watched)} trainable parameters",
         )
 
     def _cut(

@@ -77,6 +77,10 @@ class ExplodingGradient:
 
     def examine(self, recording: Recording) -> Verdict:
         """Judge how much the gradient grows towards the earliest layers."""
+        if not any(
+            map(math.isfinite, recording[Quantity.LOG10_ACTIVATION_GRAD_RMS].values.values())
+        ):
+            return NotMeasured("a gradient of the loss that is finite and not zero")
         flow = propagation_flow(recording)
         if flow is None:
             return NotApplicable("the network has fewer than two layers with weights")

@@ -90,7 +90,7 @@ class NonFinite:
         if not len(forward):
             return NotMeasured("share of NaN and infinite values at every step")
         absorbed = f"; the infinities of {sick[0].name} are absorbed" if sick else ""
-        return Clear(0.0, "fraction", f"every value that reaches the loss is finite{absorbed}")
+        return Clear(summary=f"every value that reaches the loss is finite{absorbed}")
 
     def _in_backward(self, recording: Recording) -> _Trouble | None:
         profile = recording[Quantity.NON_FINITE_GRAD_FRACTION]

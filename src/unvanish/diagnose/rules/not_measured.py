@@ -59,7 +59,7 @@ class CouldNotMeasure:
         if not len(recording[_MAIN]) and not any(_is_main(gap) for gap in gaps):
             gaps.insert(0, Gap("the gradient over depth", "no step reported one"))
         if len(gaps) <= self.max_gaps:
-            return Clear(0.0, "gaps", "everything that was looked for was seen")
+            return Clear(summary="everything that was looked for was seen")
         return Found((self._finding(recording, gaps),))
 
     def _finding(self, recording: Recording, gaps: list[Gap]) -> Finding:
@@ -85,4 +85,5 @@ class CouldNotMeasure:
 
 
 def _is_main(gap: Gap) -> bool:
-    return _MAIN.value in gap.what or "gradient over depth" in gap.what
+    words = (_MAIN.value, "gradient over depth", "gradients below the range")
+    return any(word in gap.what for word in words)

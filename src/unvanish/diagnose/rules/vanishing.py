@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, final
 
-from unvanish.core.findings import Cause, Finding, Severity
+from unvanish.core.findings import Finding, Severity
 from unvanish.core.flow import Flow, Level, gradient_flow
 from unvanish.core.glossary import Quantity
 from unvanish.core.records import Recording
@@ -86,6 +86,10 @@ class VanishingGradient:
 
     def examine(self, recording: Recording) -> Verdict:
         """Judge how much of the gradient reaches the earliest layers."""
+        if not any(
+            map(math.isfinite, recording[Quantity.LOG10_ACTIVATION_GRAD_RMS].values.values())
+        ):
+            return NotMeasured("a gradient of the loss that is finite and not zero")
         flow = propagation_flow(recording)
         if flow is None:
             return NotApplicable("the network has fewer than two layers with weights")
@@ -97,9 +101,7 @@ class VanishingGradient:
             return self._clear(flow, losses[worst])
         if losses[worst] == math.inf and self._opens_later(recording):
             return Clear(
-                0.0,
-                "decades",
-                f"{flow.levels[worst].layer.path} has no gradient at the start, but a few "
+                summary=f"{flow.levels[worst].layer.path} has no gradient at the start, but a few "
                 "optimiser steps open the way to it",
             )
         return Found((self._finding(recording, flow, losses),))

@@ -44,6 +44,7 @@ def norms(tensors: Sequence[Tensor]) -> list[float]:
     """
     if not tensors:
         return []
+    results: Sequence[Tensor]
     try:
         results = torch._foreach_norm(list(tensors), 2, dtype=torch.float64)
     except (AttributeError, RuntimeError, TypeError):  # private; absent on some backends

@@ -118,8 +118,8 @@ def slope_of(
         y = function(z.clone() if in_place else z, *rest, **options)
         if not y.requires_grad:
             return torch.zeros_like(z)
-        (slope,) = torch.autograd.grad(y.sum(), z, allow_unused=True)
-    return torch.zeros_like(z) if slope is None else slope.detach()
+        (slope,) = torch.autograd.grad(y.sum(), z)
+    return slope.detach()
 
 
 def read_slope(slope: Tensor, activation: Activation, unit_dim: int) -> SlopeReading:

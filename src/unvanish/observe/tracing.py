@@ -22,7 +22,7 @@ from unvanish.core.errors import BatchError, UnvanishError
 from unvanish.core.records import Gap, Recording, RunContext, SourceLine
 from unvanish.observe.batch import Batch, as_batch, call_model, map_tensors, tensors_in
 from unvanish.observe.failures import is_out_of_memory, out_of_memory
-from unvanish.observe.guard import untouched
+from unvanish.observe.guard import is_lazy, untouched
 from unvanish.observe.look import Conditions, Look, look, look_extended
 from unvanish.observe.loss import LossFunction
 from unvanish.observe.measure import (
@@ -89,13 +89,16 @@ def trace(
     said: list[str] = []
     gaps: list[Gap] = []
     model = _eager(model)
-    with _eager_stance(), untouched(model, seed=seed):
+    with _eager_stance(), untouched(model, seed=seed) as snapshot:
         first = as_batch(batch, model)
         model = _materialised(model, first, said)
         probe_batches = _probe_batches(first, data, batches, model, gaps)
         conditions = Conditions(loss, seed, autocast, built or {})
         try:
-            looks = [look(model, one, conditions) for one in probe_batches]
+            looks = []
+            for one in probe_batches:
+                looks.append(look(model, one, conditions))
+                snapshot.restore()  # every look starts from the same buffers
         except Exception as error:
             if is_out_of_memory(error):
                 raise out_of_memory(error) from None
@@ -183,10 +186,14 @@ def _eager_stance() -> Any:
 
 def _materialised(model: nn.Module, batch: Batch, said: list[str]) -> nn.Module:
     """Return a copy with its lazy parameters created; the model itself where it has none."""
-    lazy = nn.parameter.UninitializedTensorMixin
-    if not any(isinstance(t, lazy) for t in (*model.parameters(), *model.buffers())):
+    if not any(is_lazy(t) for t in (*model.parameters(), *model.buffers())):
         return model
-    twin = copy.deepcopy(model)
+    lazy_buffers = {
+        id(b): nn.parameter.UninitializedBuffer(device=b.device, dtype=b.dtype)  # type: ignore[call-arg]
+        for b in model.buffers()
+        if is_lazy(b)
+    }  # unlike lazy parameters, they do not know how to copy themselves
+    twin = copy.deepcopy(model, lazy_buffers)
     with torch.no_grad():
         call_model(twin, map_tensors(batch.inputs, lambda t: t.clone()))
     said.append("the model has lazy layers: a copy was initialised with the first batch")
@@ -257,10 +264,11 @@ def _needs_depth(first: Look, model: nn.Module) -> bool:
     rows = [first.gradients.log10_norms]
     if first.probe is not None:
         rows.append(first.probe.log10_norms)
+    layers = [site for site in first.graph.sites if site.weights]
     return any(
-        value - 0.5 * math.log10(max(1, first.graph.sites[i].size)) < floor
+        norms.get(site.index, 0.0) - 0.5 * math.log10(max(1, site.size)) < floor
         for norms in rows
-        for i, value in norms.items()
+        for site in layers
     )
 
 
@@ -348,7 +356,7 @@ def _common_dtype(model: nn.Module) -> str:
 
 
 def _leaf_modules(model: nn.Module) -> dict[str, int]:
-    counts = Counter(type(m).__name__ for m in model.modules() if not any(m.children()))
+    counts = Counter(type(m).__name__ for m in model.modules() if next(m.children(), None) is None)
     return dict(counts.most_common())
 
 
@@ -365,4 +373,3 @@ def _versions() -> dict[str, str]:
 def _line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return lines[0] if lines else ""
-

@@ -1,0 +1,132 @@
+"""The numbers of one forward operation, kept as 0-d tensors until the look is over."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from unvanish.core.glossary import Quantity
+from unvanish.core.records import SourceLine
+from unvanish.observe.names import MATMUL_OPS, VIEW_OPS, Node
+from unvanish.observe.statistics.samples import cosine_and_rank, sample_matrix
+from unvanish.observe.statistics.slope import ACTIVATIONS, Activation, read_slope, slope_of
+
+_RANDOM_ACTIVATIONS: Final = frozenset({"rrelu"})
+_CHANNELS_FIRST: Final = frozenset(
+    "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d batch_norm "
+    "group_norm instance_norm".split()
+)
+_SPREAD_OPS: Final = MATMUL_OPS | frozenset(
+    {"add", "layer_norm", "batch_norm", "group_norm", "rms_norm", "instance_norm"}
+)
+
+
+@dataclass(slots=True)
+class NodeNote:
+    """What the forward pass showed about one autograd node."""
+
+    node: Node
+    op: str
+    path: str = ""
+    function: str = ""
+    module: str = ""
+    source: SourceLine | None = None
+    built: SourceLine | None = None
+    from_weights: bool = False
+    activation: Activation | None = None
+    unit_dim: int = -1
+    shape: tuple[int, ...] = ()
+    values: dict[Quantity, Tensor | float] = field(default_factory=dict)
+    alive: Tensor | None = None
+    cosine_before: Tensor | float | None = None
+    low_precision: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a torch function, as the tape saw it.
+
+    Attributes:
+        function: What was called.
+        name: The operation's name.
+        rest: Positional arguments after the first.
+        kwargs: Keyword arguments.
+        before: Input of an activation function; a copy where the call worked in place;
+            None for any other operation.
+        output: The first output.
+    """
+
+    function: Callable[..., Any]
+    name: str
+    rest: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    before: Tensor | None
+    output: Tensor
+
+
+def measure(note: NodeNote, call: Call, behind: Sequence[NodeNote], batch_size: int) -> None:
+    """Fill in a note: size and mean of the output, spread over samples, slope.
+
+    Args:
+        note: The node that stands for the call.
+        call: The call.
+        behind: Notes of the nodes that made the call's inputs.
+        batch_size: Samples in the batch.
+    """
+    output = call.output
+    note.shape = tuple(output.shape)
+    note.low_precision = output.dtype in (torch.float16, torch.bfloat16)
+    if call.name in _CHANNELS_FIRST:
+        note.unit_dim = 1
+    elif call.name not in MATMUL_OPS:
+        note.unit_dim = behind[0].unit_dim if behind else (1 if output.ndim >= 4 else -1)
+    if call.name in VIEW_OPS:
+        return
+    with torch.no_grad():
+        value = output.detach()
+        if value.is_complex():
+            value = torch.view_as_real(value)
+        if not value.is_floating_point() or value.layout is not torch.strided:
+            return
+        size = max(1, value.numel())
+        norm = torch.linalg.vector_norm(value, dtype=torch.float64)
+        note.values[Quantity.ACTIVATION_RMS] = norm / math.sqrt(size)
+        note.values[Quantity.ACTIVATION_MEAN] = value.mean(dtype=torch.float64)
+        if not math.isfinite(float(norm)):
+            bad = value.numel() - int(torch.isfinite(value).sum())
+            note.values[Quantity.NON_FINITE_FRACTION] = bad / size
+            return
+        note.values[Quantity.NON_FINITE_FRACTION] = 0.0
+        if call.name in _SPREAD_OPS:
+            samples = sample_matrix(value, batch_size)
+            if samples is not None:
+                cosine, rank = cosine_and_rank(samples)
+                note.values[Quantity.SAMPLE_COSINE] = cosine
+                note.values[Quantity.EFFECTIVE_RANK] = rank
+    if call.before is not None and call.name not in _RANDOM_ACTIVATIONS:
+        _measure_slope(note, call, call.before, behind, batch_size)
+
+
+def _measure_slope(
+    note: NodeNote, call: Call, before: Tensor, behind: Sequence[NodeNote], batch_size: int
+) -> None:
+    note.activation = ACTIVATIONS[call.name]
+    slope = slope_of(call.function, call.name, before, call.output, call.rest, call.kwargs)
+    with torch.no_grad():
+        reading = read_slope(slope, note.activation, note.unit_dim)
+        note.values[Quantity.SLOPE_RMS] = reading.rms
+        note.values[Quantity.SLOPE_MAX] = reading.largest
+        if reading.saturated is not None:
+            note.values[Quantity.SATURATED_FRACTION] = reading.saturated
+        note.alive = reading.alive
+        if behind and Quantity.SAMPLE_COSINE in behind[0].values:
+            note.cosine_before = behind[0].values[Quantity.SAMPLE_COSINE]
+        else:
+            samples = sample_matrix(before, batch_size)
+            if samples is not None:
+                note.cosine_before, _ = cosine_and_rank(samples)
