@@ -91,6 +91,8 @@ def peak_mib(name: str, job: str) -> float:
 def measure_memory(name: str, job: str) -> float:
     """Return the growth of the peak resident set by one job, in MiB."""
     case = MODELS[name]()
+    plain_step(sigmoid_stack(2))()
+    one_trace(sigmoid_stack(2))()  # so that code loaded on first use is not counted
     work = plain_step(case) if job == "plain" else one_trace(case)
     Path("/proc/self/clear_refs").write_text("5")  # forget the peak of the imports
     before = resident("VmRSS")

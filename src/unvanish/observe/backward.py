@@ -18,10 +18,18 @@ from torch import Tensor
 
 from unvanish.core.records import Edge
 from unvanish.observe.graph import Graph, Link
-from unvanish.observe.statistics.magnitude import LOG10_2, dense_values, log10_norm, norms
+from unvanish.observe.statistics.magnitude import (
+    LOG10_2,
+    dense_values,
+    dot64,
+    log10_norm,
+    norms,
+)
 
 _FLUSH_TENSORS = 96
-_FLUSH_BYTES = 48 * 2**20
+_SMALLEST_ENERGY = 1e-280
+"""Below this a float64 sum of squares has lost entries."""
+_FLUSH_BYTES = 4 * 2**20
 
 
 @dataclass(slots=True)
@@ -162,12 +170,16 @@ class GradientSink:
         if contribution.shape != total.shape:
             return
         with torch.no_grad():
-            a, b = contribution.flatten().double(), total.flatten().double()
-            largest = float(b.abs().amax()) if b.numel() else 0.0
-            if largest == 0.0 or not math.isfinite(largest):
+            energy = float(dot64(total, total))
+            if energy < _SMALLEST_ENERGY and total.numel():
+                largest = float(total.abs().amax())
+                if largest == 0.0:
+                    return
+                contribution, total = contribution / largest, total / largest
+                energy = float(dot64(total, total))
+            if not 0.0 < energy < math.inf:
                 return
-            a, b = a / largest, b / largest
-            share = float(a.dot(b) / b.dot(b))
+            share = float(dot64(contribution, total)) / energy
         self.result.shares[(link.consumer, link.position)] = share * 2.0 ** (
             its_exponent - exponent
         )
@@ -188,6 +200,8 @@ def run_backward(
     roots: Sequence[Tensor],
     cotangents: Sequence[Tensor] | None,
     parameters: dict[str, Tensor],
+    *,
+    keep: bool = True,
 ) -> Gradients:
     """Run PyTorch's own backward pass and read every node on the way.
 
@@ -198,6 +212,7 @@ def run_backward(
         roots: Tensors to start from, usually the loss alone.
         cotangents: Gradient at each root; None for a scalar loss.
         parameters: Name to parameter, those that want a gradient.
+        keep: Whether to keep the parameters' gradients, not only the numbers on the way.
 
     Returns:
         The gradients; parameters without a path from the roots are absent.
@@ -224,6 +239,6 @@ def run_backward(
             handle.remove()
     result = sink.finish()
     for name, grad in zip(parameters, grads, strict=True):
-        if grad is not None:
+        if keep and grad is not None:
             result.parameters[name] = ParameterGradient(grad)
     return result

@@ -128,7 +128,9 @@ def look(model: nn.Module, batch: Batch, conditions: Conditions, *, probes: bool
         seen.gradients = run_backward(seen.graph, [seen.loss], None, wanted)
     seen.outputs = _reached(seen.outputs, seen)
     if probes and seen.outputs:
-        seen.probe = run_backward(seen.graph, seen.outputs, _signs(seen.outputs), wanted)
+        seen.probe = run_backward(
+            seen.graph, seen.outputs, _signs(seen.outputs), wanted, keep=False
+        )
     if probes:
         _probe_last_steps(seen, wanted)
     return seen
@@ -214,7 +216,7 @@ def _probe_last_steps(seen: Look, wanted: dict[str, Tensor]) -> None:
         cotangent = torch.zeros_like(output)
         last = cotangent[:, -1] if batch_first and output.ndim == 3 else cotangent[-1]
         last.copy_(_signs([last])[0])
-        gradients = run_backward(seen.graph, [output], [cotangent], wanted)
+        gradients = run_backward(seen.graph, [output], [cotangent], wanted, keep=False)
         for node, value in gradients.log10_norms.items():
             site = seen.graph.sites[node]
             if site.path == path and site.depth:

@@ -170,10 +170,11 @@ def parameter_records(
         aliases.setdefault(id(parameter), []).append(name)
     used, feeding = _reach(look)
     uses = _uses(gradients, uses_from.graph, look.graph)
+    embeddings = {name for s in uses_from.graph.sites if s.op == "embedding" for name in s.weights}
     records = []
     for name, parameter in model.named_parameters():
         grad = gradients.parameters.get(name)
-        stats = _gradient_stats(grad, touched_rows=_is_embedding(name, uses_from.graph))
+        stats = _gradient_stats(grad, touched_rows=name in embeddings)
         numeric = parameter.is_floating_point() or parameter.is_complex()
         values = dense_values(parameter) if numeric else parameter
         rms = log10_norm(values) - 0.5 * math.log10(max(1, values.numel())) if numeric else math.nan
@@ -243,10 +244,6 @@ def _uses(gradients: Gradients, graph: Graph, target: Graph) -> dict[str, tuple[
             if link.consumer in place:
                 uses.setdefault(link.parameter, []).append(Use(place[link.consumer], log10_rms))
     return {name: tuple(found) for name, found in uses.items()}
-
-
-def _is_embedding(name: str, graph: Graph) -> bool:
-    return any(site.op == "embedding" and name in site.weights for site in graph.sites)
 
 
 def _gradient_stats(

@@ -13,6 +13,7 @@ from torch import Tensor
 from unvanish.core.glossary import Quantity
 from unvanish.core.records import SourceLine
 from unvanish.observe.names import MATMUL_OPS, VIEW_OPS, Node
+from unvanish.observe.statistics.magnitude import mean64, norm64
 from unvanish.observe.statistics.samples import cosine_and_rank, sample_matrix
 from unvanish.observe.statistics.slope import ACTIVATIONS, Activation, read_slope, slope_of
 
@@ -94,9 +95,9 @@ def measure(note: NodeNote, call: Call, behind: Sequence[NodeNote], batch_size: 
         if not value.is_floating_point() or value.layout is not torch.strided:
             return
         size = max(1, value.numel())
-        norm = torch.linalg.vector_norm(value, dtype=torch.float64)
+        norm = norm64(value)
         note.values[Quantity.ACTIVATION_RMS] = norm / math.sqrt(size)
-        note.values[Quantity.ACTIVATION_MEAN] = value.mean(dtype=torch.float64)
+        note.values[Quantity.ACTIVATION_MEAN] = mean64(value)
         if not math.isfinite(float(norm)):
             bad = value.numel() - int(torch.isfinite(value).sum())
             note.values[Quantity.NON_FINITE_FRACTION] = bad / size

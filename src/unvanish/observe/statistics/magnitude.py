@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 LOG10_2 = math.log10(2.0)
+_CHUNK = 2**18
 _SMALLEST_SAFE_NORM = 1e-140
 """Below this a float64 sum of squares may have lost entries (1e-154 squared is zero)."""
 
@@ -33,6 +34,35 @@ def dense_values(tensor: Tensor) -> Tensor:
     return tensor
 
 
+def chunks(tensor: Tensor) -> tuple[Tensor, ...]:
+    """Cut a tensor into flat pieces, small enough that a float64 copy of one costs nothing.
+
+    PyTorch reduces in another type by converting the whole tensor first: twice its memory.
+    """
+    return tensor.reshape(-1).split(_CHUNK)
+
+
+def norm64(tensor: Tensor) -> Tensor:
+    """Return the Euclidean norm, accumulated in float64, as a 0-d tensor on the device."""
+    if tensor.numel() <= _CHUNK:
+        return torch.linalg.vector_norm(tensor, dtype=torch.float64)
+    parts = [torch.linalg.vector_norm(part, dtype=torch.float64) for part in chunks(tensor)]
+    return torch.linalg.vector_norm(torch.stack(parts))
+
+
+def mean64(tensor: Tensor) -> Tensor:
+    """Return the mean, accumulated in float64, as a 0-d tensor on the device."""
+    if tensor.numel() <= _CHUNK:
+        return tensor.mean(dtype=torch.float64)
+    return torch.stack([p.sum(dtype=torch.float64) for p in chunks(tensor)]).sum() / tensor.numel()
+
+
+def dot64(a: Tensor, b: Tensor) -> Tensor:
+    """Return the inner product of two tensors of one shape, accumulated in float64."""
+    pairs = zip(chunks(a), chunks(b), strict=True)
+    return torch.stack([x.double().dot(y.double()) for x, y in pairs]).sum()
+
+
 def norms(tensors: Sequence[Tensor]) -> list[float]:
     """Return the Euclidean norm of each tensor, accumulated in float64, with one transfer.
 
@@ -44,13 +74,19 @@ def norms(tensors: Sequence[Tensor]) -> list[float]:
     """
     if not tensors:
         return []
-    results: Sequence[Tensor]
-    try:
-        results = torch._foreach_norm(list(tensors), 2, dtype=torch.float64)
-    except (AttributeError, RuntimeError, TypeError):  # private; absent on some backends
-        results = [torch.linalg.vector_norm(t, dtype=torch.float64) for t in tensors]
-    values: list[float] = torch.stack([r.reshape(()) for r in results]).tolist()
+    results = {i: norm64(t) for i, t in enumerate(tensors) if t.numel() > _CHUNK}
+    small = [i for i in range(len(tensors)) if i not in results]
+    if small:
+        results.update(zip(small, _norms_at_once([tensors[i] for i in small]), strict=True))
+    values: list[float] = torch.stack([results[i] for i in range(len(tensors))]).tolist()
     return values
+
+
+def _norms_at_once(tensors: list[Tensor]) -> Sequence[Tensor]:
+    try:
+        return torch._foreach_norm(tensors, 2, dtype=torch.float64)
+    except (AttributeError, RuntimeError, TypeError):  # private; absent on some backends
+        return [torch.linalg.vector_norm(t, dtype=torch.float64) for t in tensors]
 
 
 def log10_norm(tensor: Tensor, norm: float | None = None) -> float:

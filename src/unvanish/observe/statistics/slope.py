@@ -10,6 +10,8 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
+from unvanish.observe.statistics.magnitude import norm64
+
 
 @dataclass(frozen=True, slots=True)
 class Activation:
@@ -134,7 +136,7 @@ def read_slope(slope: Tensor, activation: Activation, unit_dim: int) -> SlopeRea
         The reading; ``saturated`` is None where the function cannot saturate.
     """
     size = slope.abs()
-    rms = torch.linalg.vector_norm(size, dtype=torch.float64) / math.sqrt(max(1, size.numel()))
+    rms = norm64(size) / math.sqrt(max(1, size.numel()))
     saturated = None
     if activation.can_saturate:
         saturated = torch.count_nonzero(size < activation.cap / 10).double() / max(1, size.numel())
