@@ -129,10 +129,10 @@ def look(model: nn.Module, batch: Batch, conditions: Conditions, *, probes: bool
     seen.outputs = _reached(seen.outputs, seen)
     if probes and seen.outputs:
         seen.probe = run_backward(
-            seen.graph, seen.outputs, _signs(seen.outputs), wanted, keep=False
+            seen.graph, seen.outputs, _signs(seen.outputs), _cheapest(seen, wanted), keep=False
         )
     if probes:
-        _probe_last_steps(seen, wanted)
+        _probe_last_steps(seen, _cheapest(seen, wanted))
     return seen
 
 
@@ -160,6 +160,19 @@ def look_extended(model: nn.Module, batch: Batch, conditions: Conditions) -> Loo
 def trainable(model: nn.Module) -> dict[str, Tensor]:
     """Return name to parameter, for those that want a gradient."""
     return {name: p for name, p in model.named_parameters() if p.requires_grad}
+
+
+def _cheapest(seen: Look, wanted: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Pick the smallest parameter of every site: the engine then skips the others' gradients.
+
+    All activations before a bias still get theirs, which is all a probe asks for.
+    """
+    picked = set()
+    for site in seen.graph.sites:
+        names = [name for name in site.weights if name in wanted]
+        if names:
+            picked.add(min(names, key=lambda name: wanted[name].numel()))
+    return {name: p for name, p in wanted.items() if name in picked} or wanted
 
 
 def _names(model: nn.Module) -> dict[int, str]:
