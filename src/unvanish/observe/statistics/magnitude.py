@@ -39,15 +39,17 @@ def chunks(tensor: Tensor) -> tuple[Tensor, ...]:
 
     PyTorch reduces in another type by converting the whole tensor first: twice its memory.
     """
-    return tensor.reshape(-1).split(_CHUNK)
+    return torch.split(tensor.reshape(-1), _CHUNK)
 
 
 def norm64(tensor: Tensor) -> Tensor:
     """Return the Euclidean norm, accumulated in float64, as a 0-d tensor on the device."""
     if tensor.numel() <= _CHUNK:
-        return torch.linalg.vector_norm(tensor, dtype=torch.float64)
+        whole: Tensor = torch.linalg.vector_norm(tensor, dtype=torch.float64)
+        return whole
     parts = [torch.linalg.vector_norm(part, dtype=torch.float64) for part in chunks(tensor)]
-    return torch.linalg.vector_norm(torch.stack(parts))
+    joint: Tensor = torch.linalg.vector_norm(torch.stack(parts))
+    return joint
 
 
 def mean64(tensor: Tensor) -> Tensor:
