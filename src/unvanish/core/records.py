@@ -49,7 +49,8 @@ class Site:
     """One differentiable step of the computation, met in the forward pass.
 
     Attributes:
-        index: Position in `Recording.sites`; sites stand in forward order.
+        index: Position in `Recording.sites`; sites stand in forward order. -1 in a finding
+            about a call that left no differentiable step behind.
         path: Path of the innermost module, such as ``"layers.3"``; ``""`` is the root.
         op: The operation as the user would name it: ``"linear"``, ``"sigmoid"``, ``"add"``.
         call: How many times this path and operation ran before, from 0. For a recurrent

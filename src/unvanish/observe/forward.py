@@ -22,7 +22,7 @@ from torch.overrides import TorchFunctionMode
 
 from unvanish.core.records import SourceLine
 from unvanish.core.stack import user_line
-from unvanish.observe.lineage import Lineage
+from unvanish.observe.lineage import EXPORTS, Lineage
 from unvanish.observe.names import (
     LAYER_FUNCTIONS,
     MATMUL_OPS,
@@ -83,7 +83,7 @@ class ForwardTape(TorchFunctionMode):
         names: dict[int, str] = {}
         for name, parameter in model.named_parameters():
             names.setdefault(id(parameter), name)
-        self.lineage = Lineage(names)
+        self.lineage = Lineage(names, frozenset(map(id, model.buffers())))
 
     def __enter__(self) -> ForwardTape:
         self._hooks = [
@@ -144,6 +144,8 @@ class ForwardTape(TorchFunctionMode):
                 self.failure = Failure(name, self.current_path, user_line(sys._getframe(1)), shapes)
             raise
         outputs = list(_tensors_in((output,), {}))
+        if name in EXPORTS and not outputs:
+            self.lineage.add_export(name, self.current_path, user_line(sys._getframe(1)), inputs)
         if outputs:
             self._see(func, name, args, kwargs, inputs, before, outputs)
         return output

@@ -10,10 +10,17 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from torch import Tensor
 
 from unvanish.core.records import SourceLine
+
+EXPORTS: Final = frozenset({"item", "numpy", "tolist", "array", "float", "int", "bool"})
+"""Calls that hand a value to Python or numpy, where no tensor can be followed."""
+
+IMPORTS: Final = frozenset({"tensor", "as_tensor", "from_numpy", "asarray", "scalar_tensor"})
+"""Calls that make a tensor of Python or numpy numbers."""
 
 
 @dataclass(slots=True)
@@ -35,10 +42,13 @@ class Lineage:
 
     Attributes:
         parameter_names: id of a parameter to its name.
+        buffers: ids of the model's buffers.
     """
 
     parameter_names: Mapping[int, str]
+    buffers: frozenset[int] = frozenset()
     calls: list[Call] = field(default_factory=list)
+    _exported: list[int] = field(default_factory=list)
     _makers: dict[int, tuple[weakref.ref[Tensor], int]] = field(default_factory=dict)
     _inputs: dict[int, weakref.ref[Tensor]] = field(default_factory=dict)
 
@@ -50,6 +60,10 @@ class Lineage:
         """Return the index of the call that made a tensor, if one was seen."""
         entry = self._makers.get(id(tensor))
         return entry[1] if entry is not None and entry[0]() is tensor else None
+
+    def _is_known(self, tensor: Tensor) -> bool:
+        entry = self._inputs.get(id(tensor))
+        return id(tensor) in self.buffers or (entry is not None and entry() is tensor)
 
     def is_signal(self, tensor: Tensor) -> bool:
         """Tell whether a tensor was computed from the input data."""
@@ -68,11 +82,20 @@ class Lineage:
         outputs: Iterable[Tensor],
         *,
         signal: bool,
-    ) -> None:
-        """Remember one call. ``signal`` says that it is signal whatever its inputs are."""
+    ) -> int:
+        """Remember one call and return its index.
+
+        Args:
+            op: What was called.
+            path: Module that called it.
+            source: The user's line.
+            inputs: Tensors that went in.
+            outputs: Tensors that came out.
+            signal: True where it is signal whatever its inputs are.
+        """
         parents: list[int] = []
         names: list[str] = []
-        carried = False
+        carried = unknown = False
         # What torch.autograd.grad returns need not depend on the values that go in.
         for tensor in () if op == "grad" else inputs:
             signal = signal or self.is_signal(tensor)
@@ -82,12 +105,28 @@ class Lineage:
                 parents.append(made_by)
             elif id(tensor) in self.parameter_names:
                 names.append(self.parameter_names[id(tensor)])
+            elif not self._is_known(tensor):
+                unknown = True
+        if unknown or (op in IMPORTS and not parents and not names):
+            # Made of numbers: whatever left for Python before may be among them.
+            parents.extend(self._exported)
         outputs = list(outputs)
         cuts = carried and bool(outputs) and not any(t.requires_grad for t in outputs)
         index = len(self.calls)
         self.calls.append(Call(op, path, source, tuple(parents), tuple(names), cuts, signal))
         for tensor in outputs:
             self._makers[id(tensor)] = (weakref.ref(tensor), index)
+        return index
+
+    def add_export(
+        self, op: str, path: str, source: SourceLine | None, inputs: Iterable[Tensor]
+    ) -> None:
+        """Remember that a tensor's value left for Python or numpy (``item``, ``numpy``)."""
+        floats = [tensor for tensor in inputs if tensor.is_floating_point()]
+        if floats:
+            index = self.add_call(op, path, source, floats, (), signal=False)
+            self.calls[index].cuts = any(tensor.requires_grad for tensor in floats)
+            self._exported.append(index)
 
     def upstream(self, start: Iterable[int]) -> set[int]:
         """Return the given calls and every call their values come from."""

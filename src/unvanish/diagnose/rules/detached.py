@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import ClassVar, Final, final
 
 from unvanish.core.findings import Cause, Finding, Severity
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import Parameter, Recording
+from unvanish.core.records import Parameter, Recording, Site
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
+
+_CUTTING: Final = frozenset({"detach", "data", "item", "numpy", "tolist"})
 
 
 @final
@@ -66,7 +68,7 @@ class DetachedParameter:
             return NotApplicable("no parameter is trainable: all are frozen")
         watched = [p for p in trainable if p.in_optimizer is not False]
         if not any(p.has_grad for p in trainable):
-            return Found((self._nothing_learns(trainable),))
+            return Found((self._nothing_learns(recording, trainable),))
         cut = [p for p in watched if p.feeds_loss and not p.has_grad]
         unused = [p for p in watched if not p.feeds_loss and not p.has_grad]
         findings = []
@@ -84,11 +86,8 @@ class DetachedParameter:
         self, recording: Recording, cut: list[Parameter], trainable: list[Parameter]
     ) -> Finding:
         target = _are_a_target(cut, trainable)
-        place = next(
-            (s for s in recording.sites if set(s.weights) & {p.name for p in cut}),
-            None,
-        )
-        notes = ["the value reaches the loss along a path that the backward pass cannot walk"]
+        places = _cut_places(recording, cut)
+        notes = _cut_notes(places)
         if target:
             notes.append(
                 "every one of them has a living twin in another branch, as the target network "
@@ -100,7 +99,7 @@ class DetachedParameter:
             severity=Severity.NOTE if target else Severity.ERROR,
             message=f"{_named(cut)} reach{'es' if len(cut) == 1 else ''} the loss, "
             "but no gradient comes back",
-            sites=(place,) if place else (),
+            sites=places,
             parameters=tuple(p.name for p in cut),
             measured=float(len(cut)),
             expected=0.0,
@@ -133,24 +132,50 @@ class DetachedParameter:
             help=("if this is not on purpose, look where the forward pass leaves them out",),
         )
 
-    def _nothing_learns(self, trainable: list[Parameter]) -> Finding:
+    def _nothing_learns(self, recording: Recording, trainable: list[Parameter]) -> Finding:
+        places = _cut_places(recording, trainable)[::-1]  # nearest to the loss first
         return Finding(
             code=self.code,
             name=self.name,
             severity=Severity.ERROR,
             message=f"no gradient reaches any of the {len(trainable)} trainable parameters",
+            sites=places,
             parameters=tuple(p.name for p in trainable),
             measured=float(len(trainable)),
             expected=0.0,
             limit=float(self.max_cut_parameters),
             unit="parameters",
             causes=(Cause.DETACHED_GRAPH,),
-            notes=("the graph between the parameters and the loss is cut as a whole",),
+            notes=(
+                "the graph between the parameters and the loss is cut as a whole",
+                *(_cut_notes(places) if places else ()),
+            ),
             help=(
                 "compute the loss from the network's output itself, outside torch.no_grad(), "
                 "without .detach(), .data, .item() or numpy in between",
             ),
         )
+
+
+def _cut_places(recording: Recording, cut: Sequence[Parameter]) -> tuple[Site, ...]:
+    """Return the calls that cut these parameters off, each line once."""
+    names = {parameter.name for parameter in cut}
+    places: dict[tuple[str, str], Site] = {}
+    for call in recording.cuts:
+        if names & set(call.parameters):
+            site = Site(index=-1, path=call.path, op=call.op, source=call.source)
+            places.setdefault((call.op, str(call.source)), site)
+    users = (site for site in recording.sites if names & set(site.weights))
+    return tuple(places.values()) or tuple(users)[:1]
+
+
+def _cut_notes(places: Sequence[Site]) -> list[str]:
+    first = places[0] if places else None
+    if first is None or first.index >= 0:
+        return ["the value reaches the loss along a path that the backward pass cannot walk"]
+    what = f".{first.op}" if first.op in _CUTTING else f"{first.op}, run without gradient,"
+    where = f" at {first.source}" if first.source else f" in {first.path or 'the model'}"
+    return [f"the gradient ends at {what}{where}"]
 
 
 def _named(parameters: Sequence[Parameter]) -> str:
