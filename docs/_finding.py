@@ -22,7 +22,9 @@ def recording() -> unvanish.Recording:
     torch.manual_seed(0)
     example = runpy.run_path(str(NET))
     batch = next(iter(example["data"]()))
-    return unvanish.trace(example["model"](), batch, nn.functional.cross_entropy)
+    return unvanish.trace(
+        example["model"](), batch, nn.functional.cross_entropy, data=example["data"]()
+    )
 
 
 def sites() -> None:

@@ -11,6 +11,7 @@ from unvanish.core.findings import Cause, Chart, Mark, Point
 from unvanish.core.flow import Flow, Level, gradient_flow
 from unvanish.core.glossary import Quantity
 from unvanish.core.records import Recording, Role, Site
+from unvanish.core.verdicts import NotApplicable, NotMeasured
 
 _SMALLEST: Final = (("float16", -7.2), ("bfloat16", -40.0), ("float32", -44.9))
 """log10 of the smallest subnormal number of each type."""
@@ -48,6 +49,19 @@ def propagation_flow(recording: Recording) -> Flow | None:
     return gradient_flow(recording, Quantity.LOG10_PROBE_GRAD_RMS) or gradient_flow(
         recording, Quantity.LOG10_ACTIVATION_GRAD_RMS
     )
+
+
+def judged_flow(recording: Recording) -> Flow | NotApplicable | NotMeasured:
+    """Return the flow that UV101 and UV102 judge, or why there is none."""
+    grads = recording[Quantity.LOG10_ACTIVATION_GRAD_RMS].values.values()
+    if not any(map(math.isfinite, grads)):
+        return NotMeasured("a gradient of the loss that is finite and not zero")
+    flow = propagation_flow(recording)
+    if flow is None:
+        return NotApplicable("the network has fewer than two layers with weights")
+    if not math.isfinite(flow.output.log10_grad):
+        return NotMeasured("a finite, non-zero gradient at the output layer")
+    return flow
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -33,30 +33,30 @@ def out_of_memory(error: BaseException) -> CouldNotMeasureError:
 
 @contextmanager
 def explained(tape: ForwardTape) -> Iterator[None]:
-    """Translate whatever the user's code raises inside the block.
+    """Translate whatever the user's code raises inside a forward pass.
 
     Raises:
         BatchError: With the layer, the operation and the shapes that did not fit.
         CouldNotMeasureError: If memory ran out.
     """
-    try:
+    with _translated(lambda error: _explain_forward(error, tape)):
         yield
-    except UnvanishError:
-        raise
-    except Exception as error:
-        if is_out_of_memory(error):
-            raise out_of_memory(error) from None
-        raise _explain(error, tape) from error
 
 
 @contextmanager
 def backward_explained() -> Iterator[None]:
-    """Translate what the backward pass raises inside the block.
+    """Translate what a backward pass raises.
 
     Raises:
         BatchError: If the user's graph cannot be differentiated.
         CouldNotMeasureError: If memory ran out.
     """
+    with _translated(_explain_backward):
+        yield
+
+
+@contextmanager
+def _translated(explain: Callable[[Exception], BatchError]) -> Iterator[None]:
     try:
         yield
     except UnvanishError:
@@ -64,15 +64,19 @@ def backward_explained() -> Iterator[None]:
     except Exception as error:
         if is_out_of_memory(error):
             raise out_of_memory(error) from None
-        raise BatchError(
-            f"the backward pass raised {type(error).__name__}: {_first_line(error)}",
-            where=_user_frames(error) or "backward pass",
-            help="loss.backward() fails in the same way; "
-            "torch.autograd.set_detect_anomaly(True) names the operation",
-        ) from error
+        raise explain(error) from error
 
 
-def _explain(error: Exception, tape: ForwardTape) -> BatchError:
+def _explain_backward(error: Exception) -> BatchError:
+    return BatchError(
+        f"the backward pass raised {type(error).__name__}: {_first_line(error)}",
+        where=_user_frames(error) or "backward pass",
+        help="loss.backward() fails in the same way; "
+        "torch.autograd.set_detect_anomaly(True) names the operation",
+    )
+
+
+def _explain_forward(error: Exception, tape: ForwardTape) -> BatchError:
     failure = tape.failure
     if failure is None:
         place = tape.current_path

@@ -11,11 +11,11 @@ from unvanish.core.flow import Flow
 from unvanish.core.glossary import Quantity
 from unvanish.core.records import Recording
 from unvanish.core.sources import SOURCES, Source
-from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
+from unvanish.core.verdicts import Clear, Found, Verdict
 from unvanish.diagnose.propagation import (
     flow_chart,
     growth_causes,
-    propagation_flow,
+    judged_flow,
     update_note,
     updates_are_level,
 )
@@ -77,15 +77,9 @@ class ExplodingGradient:
 
     def examine(self, recording: Recording) -> Verdict:
         """Judge how much the gradient grows towards the earliest layers."""
-        if not any(
-            map(math.isfinite, recording[Quantity.LOG10_ACTIVATION_GRAD_RMS].values.values())
-        ):
-            return NotMeasured("a gradient of the loss that is finite and not zero")
-        flow = propagation_flow(recording)
-        if flow is None:
-            return NotApplicable("the network has fewer than two layers with weights")
-        if not math.isfinite(flow.output.log10_grad):
-            return NotMeasured("a finite, non-zero gradient at the output layer")
+        flow = judged_flow(recording)
+        if not isinstance(flow, Flow):
+            return flow
         gains = self._gains(flow)
         worst = max(range(len(gains)), key=lambda i: gains[i])
         if gains[worst] <= self.max_gained_decades:

@@ -11,9 +11,10 @@ from unvanish.core.flow import Flow, Level, gradient_flow
 from unvanish.core.glossary import Quantity
 from unvanish.core.records import Recording
 from unvanish.core.sources import SOURCES, Source
-from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
+from unvanish.core.verdicts import Clear, Found, Verdict
 from unvanish.diagnose.propagation import (
     flow_chart,
+    judged_flow,
     loss_factors,
     propagation_flow,
     underflow_note,
@@ -86,15 +87,9 @@ class VanishingGradient:
 
     def examine(self, recording: Recording) -> Verdict:
         """Judge how much of the gradient reaches the earliest layers."""
-        if not any(
-            map(math.isfinite, recording[Quantity.LOG10_ACTIVATION_GRAD_RMS].values.values())
-        ):
-            return NotMeasured("a gradient of the loss that is finite and not zero")
-        flow = propagation_flow(recording)
-        if flow is None:
-            return NotApplicable("the network has fewer than two layers with weights")
-        if not math.isfinite(flow.output.log10_grad):
-            return NotMeasured("a finite, non-zero gradient at the output layer")
+        flow = judged_flow(recording)
+        if not isinstance(flow, Flow):
+            return flow
         losses = self._losses(flow)
         worst = max(range(len(losses)), key=lambda i: losses[i])
         if losses[worst] <= self.max_lost_decades:
