@@ -7,6 +7,7 @@ operation made of several nodes (attention, a recurrent layer) is seen node by n
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from unvanish.observe.names import (
     clean,
     is_leaf_node,
     op_of_node,
+    shape_of,
 )
 from unvanish.observe.opaque import unfused
 from unvanish.observe.readings import Call, NodeNote, measure
@@ -183,6 +185,8 @@ class ForwardTape(TorchFunctionMode):
         input_nodes = [t.grad_fn for t in inputs if t.grad_fn is not None]
         self.lineage.add_call(name, path, source, inputs, outputs, signal=signal)
         from_weights = not self.lineage.calls[-1].signal
+        for node in input_nodes:
+            self._note_unseen(node)
         fresh = [
             note
             for tensor in outputs
@@ -207,7 +211,18 @@ class ForwardTape(TorchFunctionMode):
         if not from_weights and outputs[0].grad_fn is not None:
             call = Call(func, name, args[1:], kwargs, before, outputs[0])
             behind = [self.notes[n] for n in input_nodes if n in self.notes]
-            measure(main, call, behind, self._batch_size)
+            # A recurrent layer's steps are smaller than its output: measure where it leaves.
+            same_size = math.prod(shape_of(main.node)) == outputs[0].numel()
+            target = main if same_size else self.notes[outputs[0].grad_fn]
+            measure(target, call, behind, self._batch_size)
+
+    def _note_unseen(self, node: Node) -> None:
+        """Place nodes no call was seen for (custom autograd functions): one module further out."""
+        outer = self._stack[-2] if len(self._stack) > 1 else None
+        for note in self.discover(node) if node not in self.notes else ():
+            note.path = self._paths.get(id(outer), "") if outer is not None else ""
+            note.module = type(outer).__name__ if outer is not None else ""
+            note.function = note.op
 
     def discover(self, root: Node) -> list[NodeNote]:
         """Take note of every node behind `root` that is not known yet, producers first."""

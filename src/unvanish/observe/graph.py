@@ -10,7 +10,7 @@ from torch import Tensor
 
 from unvanish.core.records import Role, Site
 from unvanish.observe.forward import ForwardTape
-from unvanish.observe.names import MATMUL_OPS, VIEW_OPS, Node, is_leaf_node
+from unvanish.observe.names import MATMUL_OPS, VIEW_OPS, Node, is_leaf_node, shape_of
 from unvanish.observe.opaque import is_opaque
 from unvanish.observe.readings import NodeNote
 
@@ -95,7 +95,7 @@ def build_graph(
         call = calls.get(key, 0)
         calls[key] = call + 1
         size = 1
-        shape = note.shape or _output_shape(note.node)
+        shape = note.shape or shape_of(note.node)
         for extent in shape:
             size *= extent
         sites.append(
@@ -255,10 +255,3 @@ def _path_of(note: NodeNote, names: tuple[str, ...], weighted: bool) -> str:
         if owner.startswith(note.path) and ".parametrizations" not in owner:
             return owner
     return note.path
-
-
-def _output_shape(node: Node) -> tuple[int, ...]:
-    try:
-        return tuple(int(n) for n in node._input_metadata[0].shape)
-    except (AttributeError, IndexError, TypeError, RuntimeError):
-        return ()

@@ -102,3 +102,11 @@ def op_of_node(name: str) -> str:
 def is_leaf_node(node: Node) -> bool:
     """Tell whether a node stands for a parameter: it has nowhere to pass the gradient on."""
     return type(node).__name__ == "AccumulateGrad"
+
+
+def shape_of(node: Node) -> tuple[int, ...]:
+    """Return the shape of a node's first output, or () where the node does not tell."""
+    try:
+        return tuple(int(n) for n in node._input_metadata[0].shape)
+    except (AttributeError, IndexError, TypeError, RuntimeError):
+        return ()
