@@ -130,6 +130,8 @@ class ForwardTape(TorchFunctionMode):
             return self._read_property(func, args)
         name = clean(raw_name)
         inputs = list(_tensors_in(args, kwargs))
+        # Before the call: an in-place operation gives its input a new node.
+        input_nodes = self._nodes_behind(inputs)
         activation = ACTIVATIONS.get(name)
         before: Tensor | None = None
         if activation is not None and inputs:
@@ -149,7 +151,7 @@ class ForwardTape(TorchFunctionMode):
         if name in EXPORTS and not outputs:
             self.lineage.add_export(name, self.current_path, user_line(sys._getframe(1)), inputs)
         if outputs:
-            self._see(func, name, args, kwargs, inputs, before, outputs)
+            self._see(func, name, args, kwargs, inputs, input_nodes, before, outputs)
         return output
 
     def _read_property(self, func: Callable[..., Any], args: tuple[Any, ...]) -> Any:
@@ -157,7 +159,7 @@ class ForwardTape(TorchFunctionMode):
         output = func(*args)
         name = getattr(getattr(func, "__self__", None), "__name__", "property")
         if isinstance(output, Tensor) and name != "grad" and isinstance(args[0], Tensor):
-            self._see(func, name, args, {}, [args[0]], None, [output])
+            self._see(func, name, args, {}, [args[0]], [], None, [output])
         return output
 
     @property
@@ -176,17 +178,15 @@ class ForwardTape(TorchFunctionMode):
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
         inputs: list[Tensor],
+        input_nodes: list[Node],
         before: Tensor | None,
         outputs: list[Tensor],
     ) -> None:
         path = self.current_path
         source = user_line(sys._getframe(2))
         signal = name in LAYER_FUNCTIONS or not inputs
-        input_nodes = [t.grad_fn for t in inputs if t.grad_fn is not None]
         self.lineage.add_call(name, path, source, inputs, outputs, signal=signal)
         from_weights = not self.lineage.calls[-1].signal
-        for node in input_nodes:
-            self._note_unseen(node)
         fresh = [
             note
             for tensor in outputs
@@ -216,13 +216,19 @@ class ForwardTape(TorchFunctionMode):
             target = main if same_size else self.notes[outputs[0].grad_fn]
             measure(target, call, behind, self._batch_size)
 
-    def _note_unseen(self, node: Node) -> None:
-        """Place nodes no call was seen for (custom autograd functions): one module further out."""
+    def _nodes_behind(self, inputs: list[Tensor]) -> list[Node]:
+        """Return the nodes that made some tensors.
+
+        Nodes no call was seen for (custom autograd functions) are placed one module further
+        out than the call that uses them.
+        """
+        nodes = [t.grad_fn for t in inputs if t.grad_fn is not None]
         outer = self._stack[-2] if len(self._stack) > 1 else None
-        for note in self.discover(node) if node not in self.notes else ():
+        for note in (n for node in nodes if node not in self.notes for n in self.discover(node)):
             note.path = self._paths.get(id(outer), "") if outer is not None else ""
             note.module = type(outer).__name__ if outer is not None else ""
             note.function = note.op
+        return nodes
 
     def discover(self, root: Node) -> list[NodeNote]:
         """Take note of every node behind `root` that is not known yet, producers first."""
