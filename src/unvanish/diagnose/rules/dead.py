@@ -140,6 +140,8 @@ class DeadUnits:
             f"at most {worst.dead:.0%} of the units of an activation are silent "
             f"({worst.site.name}), where chance leaves {worst.expected:.0%}"
         )
+        if worst.dead == 0.0:
+            summary = "every unit reacts to some sample"
         if not judged:
             summary = "every unit that was silent is alive again after a few probe steps"
         reported = sum(s in recording[Quantity.DEAD_FRACTION] for s in recording.signal_sites())

@@ -101,11 +101,16 @@ class SaturatedActivation:
         )
         if not saturated:
             worst = max(shares, key=lambda site: shares[site])
+            at_most = (
+                f"at most {shares[worst]:.0%} of the entries of a hidden activation are "
+                f"saturated ({worst.name})"
+                if shares[worst] >= 5e-3
+                else "no hidden activation is saturated"
+            )
             return Clear(
                 self.max_saturated_fraction - shares[worst],
                 "fraction of entries",
-                f"at most {shares[worst]:.0%} of the entries of a hidden activation are "
-                f"saturated ({worst.name}){_not_seen(len(hidden) - len(shares))}",
+                f"{at_most}{_not_seen(len(hidden) - len(shares))}",
             )
         return Found((self._finding(recording, shares, saturated),))
 

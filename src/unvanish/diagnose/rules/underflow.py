@@ -101,11 +101,15 @@ class PrecisionUnderflow:
         if hit:
             return Found((self._finding(dtype, lost, seen, hit),))
         worst = max(seen, key=lambda p: lost[p.name])
+        at_most = (
+            f"{dtype} loses at most {lost[worst.name]:.1%} of a weight's gradient entries"
+            if lost[worst.name] >= 5e-4
+            else f"{dtype} loses no gradient"
+        )
         return Clear(
             self.max_underflow_fraction - lost[worst.name],
             "fraction of gradient entries",
-            f"{dtype} loses {lost[worst.name]:.1%} of the gradient entries of a weight at most"
-            f"{self._elsewhere(seen, dtype)}",
+            f"{at_most}{self._elsewhere(seen, dtype)}",
         )
 
     def _elsewhere(self, seen: list[Parameter], dtype: str) -> str:
