@@ -7,7 +7,22 @@ not do its work, in three parts: what happened, where, and the literal call to m
 from __future__ import annotations
 
 import importlib
+import re
 from types import ModuleType
+from typing import Final
+
+PACKAGES: Final = {
+    "PIL": "pillow",
+    "bs4": "beautifulsoup4",
+    "cv2": "opencv-python",
+    "dotenv": "python-dotenv",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+}
+"""Modules whose package goes by another name."""
+
+_ASKED: Final = re.compile(r"[Tt]ried to allocate (?P<size>[\d.]+) ?(?P<unit>\w+)")
 
 
 class UnvanishError(Exception):
@@ -73,7 +88,32 @@ def import_optional(module: str, *, extra: str, purpose: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] != module.split(".")[0]:
             raise
+        name = module.split(".")[0]
+        package = PACKAGES.get(name, name)
         raise MissingExtraError(
             f"{purpose} needs the package {error.name!r}, which is not installed",
-            help=f"pip install 'unvanish[{extra}]'",
+            help=f"pip install {package}   or, where unvanish came from an index:   "
+            f"pip install 'unvanish[{extra}]'",
         ) from None
+
+
+def memory_asked(message: str) -> str:
+    """Read off an allocator's message what it was asked for.
+
+    Args:
+        message: Such as ``"... you tried to allocate 360000000000 bytes. Error code 12"``.
+
+    Returns:
+        ``"tried to allocate 335.3 GiB"``; empty where the message does not say.
+    """
+    match = _ASKED.search(message)
+    if match is None:
+        return ""
+    if match["unit"] != "bytes":
+        return f"tried to allocate {match['size']} {match['unit']}"
+    size = float(match["size"])
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if size < 1024:
+            return f"tried to allocate {size:.4g} {unit}"
+        size /= 1024
+    return f"tried to allocate {size:.4g} TiB"

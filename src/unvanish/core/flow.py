@@ -1,6 +1,6 @@
 """How much gradient crosses each depth of a network: the one profile rules are built on.
 
-A network is cut at every depth. Across the cut run the tensors that were computed at or
+A network is cut behind every layer. Across the cut run the tensors that were computed
 before it and are used after it: the layer's own output and every skip connection around
 it. The flow at that depth is the largest gradient among them. A branch that is weak while
 the trunk beside it is strong lowers no flow, and a skip connection counts.
@@ -11,6 +11,7 @@ in which modules were registered.
 
 from __future__ import annotations
 
+import bisect
 import heapq
 import math
 from collections.abc import Iterable, Mapping
@@ -61,11 +62,12 @@ class Flow:
         return _difference(self.levels[deep].log10_grad, self.levels[shallow].log10_grad)
 
     def compounded(self, *, sign: int) -> list[float]:
-        """Return, for every level, the decades lost that no single step explains.
+        """Return, for every level, the decades lost once the largest step is made ordinary.
 
-        The total between the output and the level, less the largest single step on the
-        way. One layer whose weights are a thousand times larger, followed by one a
-        thousand times smaller, computes the same function and compounds nothing.
+        The total between the output and the level, with the largest single step replaced
+        by the median one. One layer whose weights are a thousand times larger, followed by
+        one a thousand times smaller, computes the same function and compounds nothing; a
+        loss that every layer takes part in is kept whole. One step alone compounds nothing.
 
         Args:
             sign: +1 for decades lost, -1 for decades gained.
@@ -74,12 +76,16 @@ class Flow:
             One number a level, input side first; ``nan`` where a zero makes it undefined.
         """
         result = [0.0] * len(self.levels)
-        largest = 0.0
+        steps: list[float] = []
         for position in range(len(self.levels) - 2, -1, -1):
             step = sign * self.lost_between(position, position + 1)
-            largest = max(largest, step)
+            bisect.insort(steps, step)
             total = sign * self.lost(self.levels[position])
-            result[position] = total - largest if math.isfinite(total) else math.nan
+            median = (steps[(len(steps) - 1) // 2] + steps[len(steps) // 2]) / 2
+            if not (math.isfinite(total) and math.isfinite(steps[-1])):
+                result[position] = math.nan
+            elif len(steps) > 1:
+                result[position] = total - steps[-1] + median
         return result
 
     def lost(self, level: Level) -> float:
@@ -100,7 +106,7 @@ def _difference(a: float, b: float) -> float:
 
 
 def gradient_flow(recording: Recording, quantity: Quantity) -> Flow | None:
-    """Cut a recording at every depth.
+    """Cut a recording behind every layer.
 
     Args:
         recording: What was observed.
@@ -111,34 +117,110 @@ def gradient_flow(recording: Recording, quantity: Quantity) -> Flow | None:
         The flow, or None where fewer than two depths carry a measured gradient.
     """
     grads = recording[quantity]
-    rms = recording[Quantity.ACTIVATION_RMS]
-    signal = [s for s in recording.sites if s.role is Role.SIGNAL and s in grads]
-    until = _last_use(recording, {s.index: s for s in signal})
-    log10_grad = {s.index: grads[s] + 0.5 * math.log10(max(1, s.size)) for s in signal}
-    sensitivity = {
-        s.index: log10_grad[s.index] + _log10(rms[s]) + 0.5 * math.log10(max(1, s.size))
-        for s in signal
-        if s in rms
+    signal = {s.index: s for s in recording.sites if s.role is Role.SIGNAL and s in grads}
+    producers: dict[int, list[int]] = {}
+    consumers: dict[int, list[int]] = {}
+    for edge in recording.edges:
+        if edge.producer in signal and edge.consumer in signal:
+            producers.setdefault(edge.consumer, []).append(edge.producer)
+            consumers.setdefault(edge.producer, []).append(edge.consumer)
+    layers = {
+        i
+        for i, site in signal.items()
+        if site.weights
+        and site.depth > max((signal[p].depth for p in producers.get(i, ())), default=0)
     }
-    layers = _layers(signal, log10_grad)
-    if len(layers) < 2:
-        return None
-    depths = sorted(layers)
-    grad_at = _highest(((s, until[s.index]) for s in signal), log10_grad, depths)
-    sens_at = _highest(((s, until[s.index]) for s in signal), sensitivity, depths)
-    by_index = {s.index: s for s in signal}
+    log10_grad = {i: grads[s] + 0.5 * math.log10(max(1, s.size)) for i, s in signal.items()}
+    spans = _spans(signal, layers, consumers)
+    best = _best_layers(signal, layers, log10_grad)
+    depths = sorted(best)
+    grad_at = _highest(spans, log10_grad, depths)
+    sensitivity = _sensitivity(recording, signal, log10_grad, producers, consumers)
+    sens_at = _highest(spans, sensitivity, depths)
     levels = tuple(
         Level(
             depth,
             grad_at[depth][0],
             sens_at[depth][0] if depth in sens_at else math.nan,
-            layers[depth],
-            by_index[grad_at[depth][1]],
+            best[depth],
+            signal[grad_at[depth][1]],
         )
         for depth in depths
         if depth in grad_at
     )
     return Flow(levels) if len(levels) > 1 else None
+
+
+Span = tuple[float, float]
+
+
+def _spans(
+    signal: Mapping[int, Site], layers: set[int], consumers: Mapping[int, list[int]]
+) -> dict[int, Span]:
+    """From where to where a site's output is carried, on an axis of depths.
+
+    A layer of depth d begins at d and everything computed from it at d + 1/2. The cut lies
+    between, at d + 1/4: behind the layer and before its activation, which may kill all
+    that the layer would have received.
+    """
+
+    def begin(i: int) -> float:
+        return signal[i].depth + (0.0 if i in layers else 0.5)
+
+    spans = {}
+    for i in signal:
+        last = max((begin(c) for c in consumers.get(i, ())), default=begin(i) + 0.5)
+        spans[i] = (begin(i), last)
+    return spans
+
+
+def _best_layers(
+    signal: Mapping[int, Site], layers: set[int], log10_grad: Mapping[int, float]
+) -> dict[int, Site]:
+    """Depth to the layer at that depth with the largest gradient."""
+    best: dict[int, Site] = {}
+    for i in sorted(layers):
+        site = signal[i]
+        known = best.get(site.depth)
+        if known is None or not log10_grad[i] <= log10_grad[known.index]:
+            best[site.depth] = site
+    return best
+
+
+def _sensitivity(
+    recording: Recording,
+    signal: Mapping[int, Site],
+    log10_grad: Mapping[int, float],
+    producers: Mapping[int, list[int]],
+    consumers: Mapping[int, list[int]],
+) -> dict[int, float]:
+    """Return log10 |gradient| |activation| where the activation's size means something.
+
+    Steps that only move numbers take the size from what they move. What enters a softmax
+    is left out: it means the same after any shift, and masks make it as large as 1e38.
+    """
+    rms = dict(recording[Quantity.ACTIVATION_RMS].values)
+    for i, site in signal.items():
+        if i not in rms and not site.weights:
+            same = [p for p in producers.get(i, ()) if p in rms and signal[p].size == site.size]
+            if same:
+                rms[i] = rms[same[0]]
+    scores: set[int] = set()
+    for i in reversed(signal):
+        after = consumers.get(i, ())
+        if after and all(
+            "softmax" in signal[c].op or (c in scores and signal[c].op not in _MIXING)
+            for c in after
+        ):
+            scores.add(i)
+    return {
+        i: log10_grad[i] + _log10(rms[i]) + 0.5 * math.log10(max(1, site.size))
+        for i, site in signal.items()
+        if i in rms and i not in scores
+    }
+
+
+_MIXING = frozenset({"linear", "matmul", "conv1d", "conv2d", "conv3d", "einsum", "embedding"})
 
 
 def _log10(value: float) -> float:
@@ -147,46 +229,21 @@ def _log10(value: float) -> float:
     return math.log10(value) if value > 0 else -math.inf
 
 
-def _last_use(recording: Recording, signal: Mapping[int, Site]) -> dict[int, int]:
-    """Index of a site to the last depth before which its output is still needed."""
-    until = {index: site.depth for index, site in signal.items()}
-    for edge in recording.edges:
-        if edge.producer in until and edge.consumer in signal:
-            last = signal[edge.consumer].depth - 1
-            until[edge.producer] = max(until[edge.producer], last)
-    return until
-
-
-def _layers(signal: Iterable[Site], log10_grad: Mapping[int, float]) -> dict[int, Site]:
-    """Depth to the weight-bearing site at that depth with the largest gradient."""
-    best: dict[int, Site] = {}
-    for site in signal:
-        if not site.weights or site.depth < 1:
-            continue
-        known = best.get(site.depth)
-        if known is None or not log10_grad[site.index] <= log10_grad[known.index]:
-            best[site.depth] = site
-    return best
-
-
 def _highest(
-    spans: Iterable[tuple[Site, int]], values: Mapping[int, float], depths: Iterable[int]
+    spans: Mapping[int, Span], values: Mapping[int, float], depths: Iterable[int]
 ) -> dict[int, tuple[float, int]]:
-    """Sweep over depths and keep the largest value among the spans that cover each."""
-    waiting = sorted(
-        (site.depth, until, values[site.index], site.index)
-        for site, until in spans
-        if site.index in values and not math.isnan(values[site.index])
-    )
-    heap: list[tuple[float, int, int]] = []
+    """Sweep over the cuts and keep the largest value among the spans that cover each."""
+    waiting = sorted((*spans[i], value, i) for i, value in values.items() if not math.isnan(value))
+    heap: list[tuple[float, int, float]] = []
     result: dict[int, tuple[float, int]] = {}
     position = 0
     for depth in depths:
-        while position < len(waiting) and waiting[position][0] <= depth:
-            _, until, value, index = waiting[position]
-            heapq.heappush(heap, (-value, index, until))
+        cut = depth + 0.25
+        while position < len(waiting) and waiting[position][0] < cut:
+            _, last, value, index = waiting[position]
+            heapq.heappush(heap, (-value, index, last))
             position += 1
-        while heap and heap[0][2] < depth:
+        while heap and heap[0][2] < cut:
             heapq.heappop(heap)
         if heap:
             result[depth] = (-heap[0][0], heap[0][1])

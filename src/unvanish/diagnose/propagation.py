@@ -4,44 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from unvanish.core.findings import Cause, Chart, Mark, Point
 from unvanish.core.flow import Flow, Level, gradient_flow
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import Recording, Role, Site
+from unvanish.core.records import Recording, Site
 from unvanish.core.verdicts import NotApplicable, NotMeasured
 
 _SMALLEST: Final = (("float16", -7.2), ("bfloat16", -40.0), ("float32", -44.9))
 """log10 of the smallest subnormal number of each type."""
-
-_HELP: Final = {
-    Cause.ACTIVATION_SLOPE: (
-        "replace {activation} by torch.nn.ReLU() and initialise with "
-        "torch.nn.init.kaiming_normal_(layer.weight, nonlinearity='relu')",
-        "or keep {activation} and put a batch normalisation before each one; layer "
-        "normalisation or Xavier alone does not cure a deep sigmoid network",
-    ),
-    Cause.SATURATION: (
-        "bring the pre-activations back to unit scale: smaller weights, inputs with mean 0 "
-        "and standard deviation 1, or a normalisation before {activation}",
-    ),
-    Cause.INIT_TOO_SMALL: (
-        "initialise larger: torch.nn.init.kaiming_normal_(layer.weight, nonlinearity='relu') "
-        "for ReLU, torch.nn.init.xavier_normal_(layer.weight) for tanh; PyTorch's default "
-        "for nn.Linear has a third of the variance that tanh needs, a sixth of ReLU's",
-        "or add skip connections: x = x + block(x)",
-    ),
-    Cause.BIAS: (
-        "no sample switches these units on: start their biases at zero, "
-        "torch.nn.init.zeros_(layer.bias), or use torch.nn.LeakyReLU()",
-    ),
-    Cause.ZERO_INIT: (
-        "a weight on the only path is exactly zero and stays so: initialise it with "
-        "torch.nn.init.normal_(layer.weight, std=1e-2)",
-    ),
-}
 
 
 def propagation_flow(recording: Recording) -> Flow | None:
@@ -53,6 +25,9 @@ def propagation_flow(recording: Recording) -> Flow | None:
 
 def judged_flow(recording: Recording) -> Flow | NotApplicable | NotMeasured:
     """Return the flow that UV101 and UV102 judge, or why there is none."""
+    context = recording.context
+    if context.loss and not math.isfinite(context.loss_value):
+        return NotMeasured("a finite loss: see UV403")
     grads = recording[Quantity.LOG10_ACTIVATION_GRAD_RMS].values.values()
     if not any(map(math.isfinite, grads)):
         return NotMeasured("a gradient of the loss that is finite and not zero")
@@ -62,70 +37,6 @@ def judged_flow(recording: Recording) -> Flow | NotApplicable | NotMeasured:
     if not math.isfinite(flow.output.log10_grad):
         return NotMeasured("a finite, non-zero gradient at the output layer")
     return flow
-
-
-@dataclass(frozen=True, slots=True)
-class LossFactors:
-    """Where the lost decades went, and what follows from it."""
-
-    causes: tuple[Cause, ...]
-    notes: tuple[str, ...]
-    help: tuple[str, ...]
-
-
-def loss_factors(recording: Recording, flow: Flow, worst: Level) -> LossFactors:
-    """Split the decades lost on the way to a level into activation slopes and the rest.
-
-    Args:
-        recording: What was observed.
-        flow: The flow that was judged.
-        worst: The starved level.
-
-    Returns:
-        Causes, largest share first, with the sentences that go with them.
-    """
-    total = flow.lost(worst)
-    acts = _activations(recording, worst.depth, flow.output.depth)
-    name = _commonest(site.op for site in acts)
-    if total == math.inf:
-        cause, note = _why_zero(recording, worst)
-        return LossFactors((cause, *_structure(recording, flow)), (note,), _fill(cause, name))
-    slopes = recording[Quantity.SLOPE_RMS]
-    depths = max(1, len({site.depth for site in acts}))
-    cap = sum(-math.log10(min(1.0, s.slope_cap)) for s in acts if s.slope_cap > 0)
-    saturated = sum(
-        -math.log10(max(slopes[s], 1e-12) / s.slope_cap)
-        for s in acts
-        if s.can_saturate and s.slope_cap > 0
-    )
-    gated = sum(-math.log10(max(slopes[s], 1e-12)) for s in acts if not s.can_saturate)
-    scale = depths / max(1, len(acts))  # parallel branches count once a depth
-    cap, saturated, gated = cap * scale, saturated * scale, gated * scale
-    weights = total - cap - saturated - gated
-    shares = {
-        Cause.ACTIVATION_SLOPE: cap,
-        Cause.SATURATION: saturated,
-        # A ReLU halves the energy by design; weights of critical size make up for it.
-        Cause.INIT_TOO_SMALL: weights + gated,
-    }
-    ranked = sorted(shares, key=lambda cause: -shares[cause])
-    causes = [cause for cause in ranked if shares[cause] > 0.1 * total] or ranked[:1]
-    notes = []
-    if acts:
-        slope = cap + saturated + gated
-        per_layer = f"x{10 ** (-slope / depths):.3f} a layer"
-        notes.append(
-            f"of {total:.1f} decades lost, the slope of {name} took {slope:.1f} ({per_layer}) "
-            f"and the weights {weights:.1f}"
-        )
-        if cap > 0.5 * total:
-            notes.append(
-                f"{name} never passes more than {acts[0].slope_cap:g} of the gradient, "
-                "whatever the data: this is the network's design, not a bug in the loop"
-            )
-    return LossFactors(
-        (*causes, *_structure(recording, flow)), tuple(notes), _fill(causes[0], name)
-    )
 
 
 def growth_causes(recording: Recording, flow: Flow) -> tuple[Cause, ...]:
@@ -138,7 +49,7 @@ def growth_causes(recording: Recording, flow: Flow) -> tuple[Cause, ...]:
         return (Cause.NO_NORMALISATION, Cause.INIT_TOO_LARGE)
     if normalised and not _has_skip(recording):
         return (Cause.DEPTH_WITHOUT_SKIP,)
-    return (Cause.INIT_TOO_LARGE, *_structure(recording, flow))
+    return (Cause.INIT_TOO_LARGE, *structure(recording, flow))
 
 
 def flow_chart(recording: Recording, flow: Flow, starved: Sequence[Level]) -> Chart:
@@ -169,7 +80,7 @@ def flow_chart(recording: Recording, flow: Flow, starved: Sequence[Level]) -> Ch
     return Chart(
         title="gradient at each layer, in decades against the output layer",
         points=tuple(points),
-        note_title="slope x weights",
+        note_title="slope x rest",
     )
 
 
@@ -192,12 +103,17 @@ def update_note(recording: Recording, layers: Sequence[Site]) -> Iterator[str]:
     mine = [(ratios[name], name) for s in layers for name in s.weights if name in ratios]
     if not mine or recording.context.optimizer is None:
         return
+    optimizer = recording.context.optimizer
     least, name = min(mine)
     most, best = max((value, name) for name, value in ratios.items())
-    yield (
-        f"the first step of {recording.context.optimizer} changes {name} by "
-        f"{_ratio(least)} of its size, and {best} by {_ratio(most)}"
-    )
+    decay = (optimizer.lr or 0.0) * (optimizer.weight_decay or 0.0)
+    if not least:
+        moved = f"does not move {name} at all"
+    elif decay and least < 1.01 * decay:
+        moved = f"changes {name} by {least:.1e} of its size, all of it weight decay"
+    else:
+        moved = f"changes {name} by {least:.1e} of its size"
+    yield f"the first step of {optimizer} {moved}, and {best} by {most:.1e}"
 
 
 def updates_are_level(recording: Recording, layers: Iterable[Site]) -> bool:
@@ -224,50 +140,7 @@ def _updates(recording: Recording) -> dict[str, float]:
     }
 
 
-def _ratio(value: float) -> str:
-    return f"{value:.1e}" if value else "exactly 0"
-
-
-def _activations(recording: Recording, shallow: int, deep: int) -> list[Site]:
-    slopes = recording[Quantity.SLOPE_RMS]
-    return [
-        site
-        for site in recording.signal_sites()
-        if site in slopes
-        and not site.gates
-        and shallow <= site.depth < deep
-        and not math.isnan(site.slope_cap)
-    ]
-
-
-def _commonest(names: Iterable[str]) -> str:
-    counts: dict[str, int] = {}
-    for name in names:
-        counts[name] = counts.get(name, 0) + 1
-    return max(counts, key=lambda name: counts[name]) if counts else "the activation"
-
-
-def _why_zero(recording: Recording, worst: Level) -> tuple[Cause, str]:
-    """Find the step where a living gradient becomes exactly zero."""
-    slopes = recording[Quantity.SLOPE_RMS]
-    for site in reversed(recording.sites):
-        if site.role is Role.SIGNAL and site in slopes and slopes[site] == 0.0:
-            if site.slope_cap == 0.0:
-                return (
-                    Cause.ACTIVATION_SLOPE,
-                    f"{site.name} has slope zero everywhere and lets no gradient through",
-                )
-            return Cause.BIAS, f"the slope of {site.name} is zero for every sample"
-    zero = [p.name for p in recording.parameters if p.rms == 0.0 and len(p.shape) >= 2]
-    if zero:
-        return Cause.ZERO_INIT, f"{zero[0]} is all zero and passes no gradient on"
-    return (
-        Cause.ZERO_INIT,
-        f"the gradient at {worst.layer.name} is exactly zero even with exponents kept apart",
-    )
-
-
-def _structure(recording: Recording, flow: Flow) -> tuple[Cause, ...]:
+def structure(recording: Recording, flow: Flow) -> tuple[Cause, ...]:
     """Secondary causes that lie in the architecture."""
     found = []
     layers = [level.layer for level in flow.levels]
@@ -296,8 +169,3 @@ def _has_skip(recording: Recording) -> bool:
         and len({sites[p].depth for p in producers.get(site.index, ()) if sites[p].depth}) > 1
         for site in recording.signal_sites()
     )
-
-
-def _fill(cause: Cause, activation: str) -> tuple[str, ...]:
-    lines = _HELP.get(cause, ())
-    return tuple(line.format(activation=activation) for line in lines)

@@ -132,6 +132,8 @@ class ForwardTape(TorchFunctionMode):
         inputs = list(_tensors_in(args, kwargs))
         # Before the call: an in-place operation gives its input a new node.
         input_nodes = self._nodes_behind(inputs)
+        if name == "hardtanh" and _clips_at_zero(args, kwargs):
+            name = "relu6"  # nn.ReLU6 calls it so; its lower end is a switch, not a saturation
         activation = ACTIVATIONS.get(name)
         before: Tensor | None = None
         if activation is not None and inputs:
@@ -252,6 +254,11 @@ class ForwardTape(TorchFunctionMode):
             self.notes[node] = note
             fresh.append(note)
         return fresh
+
+
+def _clips_at_zero(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+    low = kwargs.get("min_val", args[1] if len(args) > 1 else -1.0)
+    return isinstance(low, (int, float)) and low >= 0
 
 
 def _is_batch_first(args: tuple[Any, ...]) -> bool:

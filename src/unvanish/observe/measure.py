@@ -81,16 +81,18 @@ def forward_profiles(looks: Sequence[Look]) -> dict[Quantity, Profile]:
     }
     if alive:
         dead = {i: 1.0 - float(mask.double().mean()) for i, mask in alive.items()}
-        expected = {
-            i: expected_dead_fraction(samples, sum(values) / len(values))
-            for i, values in cosines.items()
-            if i in dead and math.isfinite(sum(values))
-        }
+        # Where no samples could be told apart they may all look alike: cosine 1.
+        expected = {i: expected_dead_fraction(samples, _mean(cosines.get(i, [1.0]))) for i in dead}
         profiles[Quantity.DEAD_FRACTION] = Profile(Quantity.DEAD_FRACTION, dead)
         profiles[Quantity.EXPECTED_DEAD_FRACTION] = Profile(
             Quantity.EXPECTED_DEAD_FRACTION, expected
         )
     return profiles
+
+
+def _mean(values: list[float]) -> float:
+    mean = sum(values) / len(values)
+    return mean if math.isfinite(mean) else 1.0
 
 
 def _merge_alive(alive: dict[int, Tensor], i: int, mask: Tensor) -> None:

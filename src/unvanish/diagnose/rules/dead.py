@@ -147,7 +147,8 @@ class DeadUnits:
         reported = sum(s in recording[Quantity.DEAD_FRACTION] for s in recording.signal_sites())
         if reported > len(looks):
             summary += f"; {reported - len(looks)} more could not be measured"
-        margin = self.max_excess_dead_fraction - (max(worst.excess, 0.0) if judged else 0.0)
+        excess = min(max(worst.excess, 0.0), self.max_excess_dead_fraction)
+        margin = self.max_excess_dead_fraction - (excess if judged else 0.0)
         return Clear(margin, "fraction of units", summary)
 
     def _may_be_chance(self, look: _Look) -> bool:
@@ -215,7 +216,7 @@ def _looks(recording: Recording) -> list[_Look]:
     return [
         _Look(site, dead[site], min(null[site], 1.0), _units(site))
         for site in recording.signal_sites()
-        if dead.get(site) >= 0.0 and null.get(site) >= 0.0
+        if site.op in _FLAT and dead.get(site) >= 0.0 and null.get(site) >= 0.0
     ]
 
 

@@ -12,6 +12,7 @@ from unvanish.core.records import Recording, Role, Site
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotMeasured, Verdict
 
+_LOSSES: Final = frozenset({"binary_cross_entropy", "nll_loss", "cross_entropy", "kl_div"})
 _AT_ZERO: Final = frozenset(
     {"log", "log2", "log10", "log1p", "sqrt", "rsqrt", "div", "true_divide", "reciprocal"}
     | {"pow", "norm", "vector_norm", "atan2", "acos", "asin"}
@@ -101,8 +102,10 @@ class NonFinite:
         ]
         if not met:
             return None
-        message = f"the gradient is no longer finite from {met[0].name} backwards"
-        return _Trouble(message=message, share=profile[met[0]], sites=tuple(met))
+        sender = _sender(recording, met[0], {site.index for site in met})
+        sites = (sender, *met) if sender else tuple(met)
+        message = f"the gradient is no longer finite from {sites[0].name} backwards"
+        return _Trouble(message=message, share=profile[met[0]], sites=sites)
 
     def _in_parameters(self, recording: Recording) -> _Trouble | None:
         sick = [
@@ -182,12 +185,36 @@ def _in_loss(recording: Recording) -> _Trouble | None:
     )
 
 
+def _sender(recording: Recording, first: Site, sick: set[int]) -> Site | None:
+    """Return the step that received a finite gradient and sent NaN or infinity to `first`.
+
+    The derivative that failed is the step's own: that of ``sqrt`` at zero, not that of the
+    layer before it, at whose output the NaN is met.
+    """
+    senders = [
+        edge.consumer
+        for edge in recording.edges
+        if edge.producer == first.index and edge.consumer not in sick
+    ]
+    return recording.sites[max(senders)] if senders else None
+
+
 def _cause(recording: Recording, trouble: _Trouble) -> Cause:
     if trouble.fully_masked is not None:
         return Cause.SOFTMAX_SATURATION
     if "float16" in (recording.context.autocast, recording.context.dtype):
         return Cause.PRECISION
+    if _broken_weights(recording, trouble):
+        return Cause.LEARNING_RATE
+    if trouble.op in _LOSSES:
+        return Cause.LOSS_SATURATION
     return Cause.INPUT_SCALE if trouble.op in _AT_ZERO else Cause.INIT_TOO_LARGE
+
+
+def _broken_weights(recording: Recording, trouble: _Trouble) -> list[str]:
+    """Return the weights of the first sick step that hold NaN or infinity themselves."""
+    names = set(trouble.sites[0].weights) if trouble.sites else set()
+    return [p.name for p in recording.parameters if p.name in names and not math.isfinite(p.rms)]
 
 
 def _notes(recording: Recording, trouble: _Trouble) -> tuple[str, ...]:
@@ -197,7 +224,10 @@ def _notes(recording: Recording, trouble: _Trouble) -> tuple[str, ...]:
             "gives NaN for a row in which everything is masked",
         )
     if trouble.op in _AT_ZERO:
-        return (f"{trouble.op} or its slope is not finite at zero",)
+        return (f"{trouble.op} or its slope is not finite at zero or below it",)
+    broken = _broken_weights(recording, trouble)
+    if broken:
+        return (f"{broken[0]} itself holds NaN or infinity: training diverged before",)
     if not trouble.sites:
         return ()
     before = [
@@ -219,6 +249,13 @@ def _help(cause: Cause, trouble: _Trouble) -> tuple[str, ...]:
         )
     if cause is Cause.INPUT_SCALE:
         return ("keep its input away from zero: x.clamp_min(1e-8), or add an epsilon",)
+    if cause is Cause.LEARNING_RATE:
+        return ("go back to a checkpoint from before, and lower the learning rate",)
+    if cause is Cause.LOSS_SATURATION:
+        return (
+            "compute the loss from logits: torch.nn.functional.cross_entropy or "
+            "binary_cross_entropy_with_logits, without softmax, sigmoid or log before it",
+        )
     return (
         "initialise smaller: torch.nn.init.xavier_normal_(layer.weight)",
         "or lower the learning rate if this happens in training",

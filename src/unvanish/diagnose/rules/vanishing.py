@@ -12,10 +12,10 @@ from unvanish.core.glossary import Quantity
 from unvanish.core.records import Recording
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, Verdict
+from unvanish.diagnose.factors import loss_factors
 from unvanish.diagnose.propagation import (
     flow_chart,
     judged_flow,
-    loss_factors,
     propagation_flow,
     underflow_note,
     update_note,
@@ -36,14 +36,20 @@ class VanishingGradient:
     batch size and the number of classes play no part.
 
     Two readings are taken, and either one is enough. The first is the compounded loss: the
-    total between output and cut, less the largest single step. The second is the loss of
-    sensitivity |gradient| x |activation|. Multiplying one layer's weights by a number and
-    dividing the next layer's by it changes neither, as it does not change the function.
+    total between output and cut, the largest single step replaced by the median one. The
+    second is what gradient and sensitivity, |gradient| x |activation|, have both lost.
+    Multiplying one layer's weights by a number and dividing the next layer's by it changes
+    neither, as it does not change the function.
 
     The limit is 3 decades (`max_lost_decades`). A learning rate just stable for the last
     layer moves a layer with a gradient 10^-3 as large by a thousandth of what it could:
     training such a layer once takes the time to train the rest a thousand times. At
     critical initialisation theory predicts 0 decades at any depth.
+
+    Adam and its kin rescale every parameter's update. Where the probe step moved the starved
+    layers as much as the others the limit is 4 decades (`max_lost_decades_if_rescaled`) and
+    the finding a warning: gradient entries of a healthy output layer are around 1e-4, and
+    four decades below stands Adam's eps, 1e-8, from where it no longer makes up for them.
 
     ## Why it hurts
     Early layers stay at their random start, and the later layers learn from what random
@@ -56,8 +62,7 @@ class VanishingGradient:
 
     ## False alarms
     An optimiser that rescales every parameter (Adam) makes up for small gradients as long
-    as they stay above its eps: where the probe step moved starved and well-fed layers
-    alike and fewer than 6 decades are lost, the finding is a warning. Networks that
+    as they stay above its eps; the limit allows for that. Networks that
     bypass depth by hand-written gradient rules (straight-through, synthetic gradients) are
     judged by the gradient those rules deliver.
 
@@ -83,6 +88,7 @@ class VanishingGradient:
     )
 
     max_lost_decades: float = 3.0
+    max_lost_decades_if_rescaled: float = 4.0
     hopeless_lost_decades: float = 6.0
 
     def examine(self, recording: Recording) -> Verdict:
@@ -92,8 +98,9 @@ class VanishingGradient:
             return flow
         losses = self._losses(flow)
         worst = max(range(len(losses)), key=lambda i: losses[i])
-        if losses[worst] <= self.max_lost_decades:
-            return self._clear(flow, losses[worst])
+        limit = self._limit(recording, flow, losses)
+        if losses[worst] <= limit:
+            return self._clear(flow, losses[worst], limit)
         if losses[worst] == math.inf and self._opens_later(recording):
             return Clear(
                 summary=f"{flow.levels[worst].layer.path} has no gradient at the start, but a few "
@@ -106,20 +113,30 @@ class VanishingGradient:
         compounded = flow.compounded(sign=1)
         losses = []
         for level, own in zip(flow.levels, compounded, strict=True):
-            readings = [own, flow.sensitivity_lost(level)]
-            if flow.lost(level) == math.inf:
+            lost = flow.lost(level)
+            readings = [own, min(lost, flow.sensitivity_lost(level))]
+            if lost == math.inf:
                 readings.append(math.inf)
             losses.append(max((r for r in readings if not math.isnan(r)), default=0.0))
         return losses
 
-    def _clear(self, flow: Flow, loss: float) -> Clear:
-        lost = flow.lost(flow.levels[0])
-        word = "loses" if lost >= 0 else "gains"
-        return Clear(
-            self.max_lost_decades - loss,
-            "decades",
-            f"the gradient {word} {abs(lost):.1f} decades over {len(flow.levels)} layers",
+    def _limit(self, recording: Recording, flow: Flow, losses: list[float]) -> float:
+        """Allow more where the optimiser was seen to make up for small gradients."""
+        starved = [
+            level.layer
+            for level, loss in zip(flow.levels, losses, strict=True)
+            if loss > self.max_lost_decades
+        ]
+        level = bool(starved) and updates_are_level(recording, starved)
+        return self.max_lost_decades_if_rescaled if level else self.max_lost_decades
+
+    def _clear(self, flow: Flow, loss: float, limit: float) -> Clear:
+        said = (
+            f"at most {loss:.1f} decades of gradient are lost over {len(flow.levels)} layers"
+            if loss >= 0.05
+            else f"no gradient is lost over {len(flow.levels)} layers"
         )
+        return Clear(limit - max(0.0, loss), "decades", said)
 
     def _opens_later(self, recording: Recording) -> bool:
         if recording.later is None:
