@@ -31,6 +31,8 @@ class Level:
         log10_sensitivity: log10 of the largest |gradient| x |activation| that crosses: the
             relative sensitivity of the output to this depth. It does not change when one
             layer's weights are multiplied and the next layer's divided by a number.
+        log10_layer_sensitivity: The same for the layer's own output alone; ``nan`` where its
+            activation was not measured.
         layer: The weight-bearing site at this depth that carries most gradient.
         widest: The site whose gradient is the flow.
     """
@@ -38,6 +40,7 @@ class Level:
     depth: int
     log10_grad: float
     log10_sensitivity: float
+    log10_layer_sensitivity: float
     layer: Site
     widest: Site
 
@@ -96,6 +99,14 @@ class Flow:
         """The same for the sensitivity, which no rescaling of single layers can move."""
         return _difference(self.output.log10_sensitivity, level.log10_sensitivity)
 
+    def layer_sensitivity_lost(self, level: Level) -> float:
+        """The same for the layers' own outputs alone.
+
+        |gradient| |activation| overrates a tensor whose large gradients meet its small
+        entries (rows near zero before a normalisation); a layer's output mixes both.
+        """
+        return _difference(self.output.log10_layer_sensitivity, level.log10_layer_sensitivity)
+
 
 def _difference(a: float, b: float) -> float:
     if math.isnan(a) or math.isnan(b):
@@ -142,6 +153,7 @@ def gradient_flow(recording: Recording, quantity: Quantity) -> Flow | None:
             depth,
             grad_at[depth][0],
             sens_at[depth][0] if depth in sens_at else math.nan,
+            sensitivity.get(best[depth].index, math.nan),
             best[depth],
             signal[grad_at[depth][1]],
         )

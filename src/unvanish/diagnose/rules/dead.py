@@ -15,7 +15,7 @@ from unvanish.diagnose.upstream import Upstream
 
 _FLAT: Final = frozenset(
     {"relu", "relu6", "threshold", "hardtanh", "hardsigmoid", "hardswish", "hardshrink"}
-    | {"softshrink", "clamp", "clamp_min", "clamp_max"}
+    | {"softshrink"}
 )
 
 _HELP: Final = {

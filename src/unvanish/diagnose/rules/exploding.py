@@ -30,7 +30,7 @@ class ExplodingGradient:
     The same cuts as UV101, read the other way: how many decades larger than at the output
     layer the gradient is at each depth. Two readings, either one is enough: the growth with
     its largest single step replaced by the median one, and what gradient and sensitivity,
-    |gradient| x |activation|, have both gained; rescaling one layer against the next moves
+    |gradient| x |activation| at the layer's own output, have both gained; rescaling one layer against the next moves
     neither.
 
     The limit is 4 decades (`max_gained_decades`): when a step moves the first layer by a
@@ -97,7 +97,7 @@ class ExplodingGradient:
         """Decades gained at every level, in the larger of the two readings."""
         gains = []
         for level, own in zip(flow.levels, flow.compounded(sign=-1), strict=True):
-            readings = [own, min(-flow.lost(level), -flow.sensitivity_lost(level))]
+            readings = [own, min(-flow.lost(level), -flow.layer_sensitivity_lost(level))]
             gains.append(max((r for r in readings if math.isfinite(r)), default=0.0))
         return gains
 
