@@ -191,10 +191,10 @@ def _best_layers(
 ) -> dict[int, Site]:
     """Depth to the layer at that depth with the largest gradient."""
     best: dict[int, Site] = {}
-    for i in sorted(layers):
-        site = signal[i]
+    for index in sorted(layers):
+        site = signal[index]
         known = best.get(site.depth)
-        if known is None or not log10_grad[i] <= log10_grad[known.index]:
+        if known is None or not log10_grad[index] <= log10_grad[known.index]:
             best[site.depth] = site
     return best
 
@@ -218,7 +218,7 @@ def _sensitivity(
             if same:
                 rms[i] = rms[same[0]]
     scores: set[int] = set()
-    for i in reversed(signal):
+    for i in sorted(signal, reverse=True):
         after = consumers.get(i, ())
         if after and all(
             "softmax" in signal[c].op or (c in scores and signal[c].op not in _MIXING)

@@ -114,7 +114,7 @@ def loss_factors(recording: Recording, flow: Flow, worst: Level) -> LossFactors:
         Causes, largest share first, with the sentences that go with them.
     """
     total = flow.lost(worst)
-    if total == math.inf:
+    if worst.log10_grad == -math.inf:
         cause, note, name = _why_zero(recording, worst)
         return LossFactors((cause, *structure(recording, flow)), (note,), _fill(cause, name))
     ledger = _walk(recording, flow, worst)

@@ -29,13 +29,13 @@ def judged_flow(recording: Recording) -> Flow | NotApplicable | NotMeasured:
     if context.loss and not math.isfinite(context.loss_value):
         return NotMeasured("a finite loss: see UV403")
     grads = recording[Quantity.LOG10_ACTIVATION_GRAD_RMS].values.values()
-    if not any(map(math.isfinite, grads)):
-        return NotMeasured("a gradient of the loss that is finite and not zero")
+    if all(map(math.isnan, grads)):
+        return NotMeasured("a gradient of the loss that is a number")
     flow = propagation_flow(recording)
     if flow is None:
         return NotApplicable("the network has fewer than two layers with weights")
-    if not math.isfinite(flow.output.log10_grad):
-        return NotMeasured("a finite, non-zero gradient at the output layer")
+    if math.isnan(flow.output.log10_grad):
+        return NotMeasured("a gradient at the output layer that is a number")
     return flow
 
 
@@ -72,7 +72,7 @@ def flow_chart(recording: Recording, flow: Flow, starved: Sequence[Level]) -> Ch
         points.append(
             Point(
                 label=level.layer.path or level.layer.op,
-                log10=-flow.lost(level),
+                log10=-math.inf if level.log10_grad == -math.inf else -flow.lost(level),
                 mark=Mark.STARVED if level.depth in weak else Mark.FINE,
                 note=note,
             )

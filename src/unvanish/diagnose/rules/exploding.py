@@ -11,7 +11,7 @@ from unvanish.core.flow import Flow
 from unvanish.core.glossary import Quantity
 from unvanish.core.records import Recording
 from unvanish.core.sources import SOURCES, Source
-from unvanish.core.verdicts import Clear, Found, Verdict
+from unvanish.core.verdicts import Clear, Found, NotMeasured, Verdict
 from unvanish.diagnose.propagation import (
     flow_chart,
     growth_causes,
@@ -30,8 +30,8 @@ class ExplodingGradient:
     The same cuts as UV101, read the other way: how many decades larger than at the output
     layer the gradient is at each depth. Two readings, either one is enough: the growth with
     its largest single step replaced by the median one, and what gradient and sensitivity,
-    |gradient| x |activation| at the layer's own output, have both gained; rescaling one layer against the next moves
-    neither.
+    |gradient| x |activation| at the layer's own output, have both gained. Rescaling one
+    layer against the next moves neither.
 
     The limit is 4 decades (`max_gained_decades`): when a step moves the first layer by a
     thousandth of its size, it moves the last by 1e-7 of its own, which is where float32
@@ -82,6 +82,8 @@ class ExplodingGradient:
         flow = judged_flow(recording)
         if not isinstance(flow, Flow):
             return flow
+        if flow.output.log10_grad == -math.inf:
+            return NotMeasured("a gradient at the output layer that is not zero: see UV101")
         gains = self._gains(flow)
         worst = max(range(len(gains)), key=lambda i: gains[i])
         if gains[worst] <= self.max_gained_decades:

@@ -114,6 +114,8 @@ class VanishingGradient:
         losses = []
         for level, own in zip(flow.levels, compounded, strict=True):
             lost = flow.lost(level)
+            if level.log10_grad == -math.inf:
+                lost = math.inf  # also where the output layer itself gets nothing
             readings = [own, min(lost, flow.sensitivity_lost(level))]
             if lost == math.inf:
                 readings.append(math.inf)

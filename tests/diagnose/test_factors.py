@@ -1,0 +1,75 @@
+"""Which operation lost the gradient: the parts add up and blame the right one."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import unvanish
+from unvanish.core.findings import Cause, Finding
+
+
+class Stack(nn.Module):
+    """Twelve He-initialised layers with a step of choice after each ReLU."""
+
+    def __init__(self, after: str) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        torch.set_num_threads(1)
+        self.after = after
+        self.layers = nn.ModuleList(nn.Linear(64, 64) for _ in range(12))
+        for layer in self.layers:
+            nn.init.kaiming_normal_(layer.weight)
+        self.head = nn.Linear(64, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers:
+            x = torch.relu(layer(x))
+            if self.after == "scale":
+                x = 0.2 * x
+            elif self.after == "twice":
+                x = torch.sigmoid(torch.tanh(x))
+            elif self.after == "round":
+                x = torch.round(x)
+        return self.head(x)
+
+
+def finding(after: str) -> Finding:
+    batch = torch.randn(64, 64), torch.randint(0, 10, (64,))
+    report = unvanish.checkup(Stack(after), batch, select=["UV101"])
+    (found,) = report.findings
+    return found
+
+
+def test_a_scaling_step_is_named_and_the_weights_are_not() -> None:
+    found = finding("scale")
+    assert found.causes[0] is Cause.DEPTH_WITHOUT_SKIP
+    assert Cause.INIT_TOO_SMALL not in found.causes
+    assert "mul took 8.4 (x0.2 each time)" in found.notes[0]
+    assert "mul at " in found.notes[1]
+
+
+def test_two_activations_in_a_row_are_both_on_the_bill() -> None:
+    found = finding("twice")
+    assert found.causes[0] is Cause.ACTIVATION_SLOPE
+    assert "sigmoid took" in found.notes[0]
+    assert found.notes[1].startswith("sigmoid never passes more than 0.25")
+
+
+def test_a_step_without_slope_is_no_dead_unit() -> None:
+    found = finding("round")
+    assert found.measured == float("inf")
+    assert found.causes[0] is Cause.ACTIVATION_SLOPE
+    assert "round" in found.notes[0]
+    assert "has slope zero everywhere" in found.notes[0]
+
+
+@pytest.mark.parametrize("after", ["scale", "twice"])
+def test_the_parts_add_up_to_the_whole(after: str) -> None:
+    found = finding(after)
+    numbers = [
+        float(word.split()[0])
+        for word in found.notes[0].replace("gave back ", "took -").split("took ")[1:]
+    ]
+    assert sum(numbers) == pytest.approx(found.measured, abs=0.3)  # small parts are left out
