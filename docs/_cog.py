@@ -26,6 +26,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))  # for `tests.networks.zoo`, which the README counts
 # The wall time at the end of a header, or alone on the header's next line.
 _SECONDS = re.compile(r"(?: · |\n  )(?:\d+ min )?\d+(?:\.\d+)? (?:ms|s)$", re.MULTILINE)
 _VOLATILE = {"seconds", "versions"}
@@ -118,6 +120,18 @@ def _trim(value: Any, keep: int) -> Any:
 def include(path: str, language: str = "python") -> None:
     """Print a file of the repository as a code block that `tests/docs` does not run."""
     _block(f"{language} title={path}", (ROOT / path).read_text(encoding="utf-8").strip("\n"))
+
+
+def paste(path: str) -> None:
+    """Print a Markdown file of the repository as it is."""
+    _write((ROOT / path).read_text(encoding="utf-8").strip("\n"))
+
+
+def check_ratios() -> tuple[float, float]:
+    """Return the least and the most plain steps that a whole check cost in `make bench`."""
+    models = json.loads((ROOT / "results" / "cost.json").read_text(encoding="utf-8"))["models"]
+    ratios = [row["check_ratio"] for row in models.values()]
+    return min(ratios), max(ratios)
 
 
 def table(head: str, rows: list[tuple[object, ...]]) -> None:

@@ -208,7 +208,7 @@ def checkup(
             raise
         except Exception as error:
             if is_out_of_memory(error):
-                raise out_of_memory("the check") from error
+                raise out_of_memory("the check", error) from error
             raise
     inferred = (*recipe.inferred, *recording.context.inferred)
     recording = replace(recording, context=replace(recording.context, inferred=inferred))

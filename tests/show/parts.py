@@ -93,14 +93,14 @@ def vanishing(chart: Chart | None, where: tuple[Site, ...], **changes: object) -
         "unit": "decades",
         "causes": (Cause.ACTIVATION_SLOPE, Cause.INIT_TOO_SMALL),
         "notes": (
-            "25.4 decades are lost between layers.29 and layers.0:\n"
-            "  sigmoid slope   17.8 decades   70 %\n"
-            "  weights          7.6 decades   30 %",
+            "of 25.4 decades lost between layers.29 and layers.0 the slope of sigmoid took 17.8, "
+            "which is 70 %, and the weights 7.6",
             "theory predicts a factor of 0.141 a layer, measured is 0.140: this is the "
             "initialisation, not the data and not a bug in the training loop",
         ),
         "help": (
-            "replace sigmoid by ReLU and initialise with `nn.init.kaiming_normal_(w)`",
+            "replace sigmoid by torch.nn.ReLU() and initialise with "
+            "torch.nn.init.kaiming_normal_(layer.weight, nonlinearity='relu')",
             "or put `nn.BatchNorm1d(64)` before each sigmoid",
         ),
         "chart": chart,

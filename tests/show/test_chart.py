@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import random
+import re
+from itertools import pairwise
 
 import pytest
 from rich.cells import cell_len
@@ -65,6 +67,35 @@ def test_not_measured_is_said_and_drawn_as_unknown() -> None:
     row = next(line for line in lines if "layers.0" in line)
     assert row.strip().startswith("?")
     assert row.endswith("not measured")
+
+
+@pytest.mark.parametrize("width", [48, 52, 58, 60, 64, 70, 75, 80, 96])
+@pytest.mark.parametrize("lowest", [-1e-3, -1.2, -6.0, -13.0, -25.5, -99.0, -870.0, -8518.0])
+@pytest.mark.parametrize("note", ["", "0.245 x 0.576"])
+def test_no_tick_is_missing_or_touches_another(width: int, lowest: float, note: str) -> None:
+    """The labels are equal steps, one at each end, with room between them."""
+    chart = profile(tuple(lowest * i / 9 for i in range(9, -1, -1)), note=note)
+    lines = [line.plain for line in draw_chart(chart, Sheet.of(width))]
+    header = next(line for line in lines if line.lstrip().startswith("layer "))
+    labels = re.findall(r"(?:(?<=  )|^)(1|1e[+-]\d+)(?=  |$)", header)
+    ticks = [0 if label == "1" else int(label[2:]) for label in labels]
+    assert len(ticks) >= 2
+    assert len(header.replace("slope x weight", "").split()) == 1 + len(ticks)
+    assert len({after - before for before, after in pairwise(ticks)}) == 1
+    assert ticks[0] <= lowest
+    assert ticks[-1] >= 0
+
+
+def test_a_title_that_is_wrapped_leaves_no_word_alone() -> None:
+    chart = Chart(
+        "gradient at each layer, in decades against the output layer",
+        (Point("a", -9.0, Mark.STARVED), Point("b", 0.0)),
+    )
+    lines = [line.plain for line in draw_chart(chart, Sheet.of(60))]
+    assert lines[:2] == [
+        "    gradient at each layer, in decades",
+        "    against the output layer   ✗ starved",
+    ]
 
 
 def test_a_chart_without_points_draws_nothing() -> None:

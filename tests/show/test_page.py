@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from rich.cells import cell_len
 
-from unvanish.show.page import render_page
+from unvanish.show.page import render_list, render_page
 
 PAGE = """Find a gradient that loses decades on its way to the first layer.
 
@@ -58,15 +58,40 @@ def test_golden(width: int, golden: Callable[[str, str], None]) -> None:
 
 
 @pytest.mark.parametrize("ascii", [False, True])
-@pytest.mark.parametrize("width", [60, 80, 96])
+@pytest.mark.parametrize("width", [48, 60, 80, 96])
 def test_lines_fit_and_colour_changes_nothing(width: int, *, ascii: bool) -> None:
     text = show(width=width, ascii=ascii)
     for line in text.splitlines():
         assert cell_len(line) <= width
         assert line == line.rstrip()
-    colored = show(width=width, ascii=ascii, color=True)
-    assert re.sub(r"\x1b\[[0-9;]*m", "", colored) == text
+    colored = re.sub(r"\x1b\[[0-9;]*m", "", show(width=width, ascii=ascii, color=True))
+    assert colored.split() == text.replace("`", "").split()
     assert not ascii or text.isascii()
+
+
+def test_backticks_go_where_bold_type_stands_for_them() -> None:
+    assert "with `code` that" in show()
+    assert "with \x1b[1mcode\x1b[0m that" in show(color=True)
+
+
+@pytest.mark.parametrize("color", [False, True])
+@pytest.mark.parametrize("width", [20, 48, 60, 75, 76, 80, 96, 300])
+def test_the_list_fits_and_says_how_to_go_on(width: int, *, color: bool) -> None:
+    rules = [
+        ("UV101", "vanishing-gradient", "The gradient does not reach the early layers."),
+        ("UV202", "dead-units", "Units whose slope is `zero` on every sample, beyond what chance "
+         "leaves silent."),
+        ("MY1", "odd\x1b[31m", ""),
+    ]  # fmt: skip
+    text = re.sub(r"\x1b\[[0-9;]*m", "", render_list(rules, width=width, color=color))
+    lines = text.splitlines()
+    for line in lines:
+        assert cell_len(line) <= min(max(width, 48), 96)
+        assert line == line.rstrip()
+    assert lines[-1] == "unvanish explain CODE shows the page of a rule"
+    assert ("`zero`" in text) is not color
+    assert "MY1    odd\\x1b[31m" in text
+    assert " ".join(rules[0][2].split()) in " ".join(text.split())
 
 
 def test_three_ways_of_writing_a_heading() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Callable
 
 import pytest
 from rich.cells import cell_len
 from tests.show.fixtures import CASES
-from tests.show.parts import context, diagnosis, profile, vanishing
+from tests.show.parts import context, diagnosis, profile, sites, vanishing
 
 from unvanish.core.findings import Diagnosis, Severity
 from unvanish.core.records import Recording
@@ -17,7 +18,7 @@ from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured
 from unvanish.show.sheet import Sheet, paint, styled
 from unvanish.show.terminal import render, wants_ascii, wants_color
 
-WIDTHS = (60, 80, 96)
+WIDTHS = (48, 60, 80, 96)
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 Golden = Callable[[str, str], None]
 
@@ -34,7 +35,7 @@ def test_golden_at_80_columns(name: str, golden: Golden) -> None:
     golden(f"{name}.txt", show(name))
 
 
-@pytest.mark.parametrize("width", [60, 96])
+@pytest.mark.parametrize("width", [48, 60, 96])
 @pytest.mark.parametrize("name", ["sick", "long_paths", "not_measured"])
 def test_golden_at_other_widths(name: str, width: int, golden: Golden) -> None:
     golden(f"{name}_{width}.txt", show(name, width=width))
@@ -51,7 +52,7 @@ def test_golden_in_ascii(name: str, golden: Golden) -> None:
 @pytest.mark.parametrize("width", [*WIDTHS, 20, 300])
 @pytest.mark.parametrize("name", CASES)
 def test_no_line_is_too_wide_or_ends_in_a_space(name: str, width: int, *, ascii: bool) -> None:
-    allowed = min(max(width, 60), 96)
+    allowed = min(max(width, 48), 96)
     for line in show(name, width=width, ascii=ascii).splitlines():
         assert cell_len(line) <= allowed, line
         assert line == line.rstrip(), line
@@ -82,6 +83,7 @@ def test_markup_in_names_is_printed_literally() -> None:
     text = show("hostile")
     for literal in ("[bold]bold[/bold] :smile: \\x1b]0;title\\x07", "[dim]line[/dim]", "[i]guess"):
         assert literal in text
+    assert "[dim]line[/dim]\\n\\x1b[2Jsecond line\\u2028third" in text
     assert "\\u202e" in text
     assert "\\udcff" in text
 
@@ -145,6 +147,69 @@ def test_findings_without_a_chart_or_with_an_empty_one() -> None:
         found = diagnosis(UV101=Found((vanishing(chart, ()),)))
         text = render(Recording(context=context()), found, target="x")
         assert "layer " not in text.split("size:")[0].split("error[")[1]
+
+
+def test_a_blank_line_stands_before_the_size_with_and_without_a_chart() -> None:
+    for chart in (None, profile((-9.0, 0.0))):
+        found = diagnosis(UV101=Found((vanishing(chart, sites(2)),)))
+        lines = render(Recording(context=context()), found, target="x").splitlines()
+        size = next(i for i, line in enumerate(lines) if line.startswith("   size:"))
+        assert lines[size - 1] == ""
+        assert lines[size - 2] != ""
+
+
+def test_a_step_of_the_root_module_is_named_by_what_it_does() -> None:
+    calls = tuple(site for site in sites(9) if site.op == "sigmoid")
+    for where, said in (
+        (calls[7:], "  --> model.py:14  sigmoid, call 8"),
+        (calls[:1], "  --> model.py:14  sigmoid"),
+        (calls, "  --> model.py:14  sigmoid, 8 calls"),
+        (sites(2), "  --> model.py:14  layers.0, layers.1  (2 linear, 1 sigmoid)"),
+    ):
+        finding = vanishing(None, where, message=f"{calls[7].name} is flat, like ({calls[0].name})")
+        text = render(Recording(), diagnosis(UV101=Found((finding,))), target="x")
+        assert f"{said}\n" in text
+        assert "]: sigmoid, call 8 is flat, like (sigmoid)\n" in text
+        assert "(root)" not in text
+
+
+def test_no_gradient_at_all_is_said_in_words() -> None:
+    assert "   size: no gradient arrives at all; limit 3 decades\n" in show("zero_gradient")
+    grown = vanishing(profile((math.inf, 0.0)), sites(2), measured=math.inf)
+    text = render(Recording(), diagnosis(UV101=Found((grown,))), target="x")
+    assert "   size: infinitely many decades measured" in text
+
+
+def test_a_class_that_pytorch_made_for_itself_is_not_counted() -> None:
+    made = {"Linear": 2, "NonDynamicallyQuantizableLinear": 4}
+    text = render(Recording(context=context(modules=made)), Diagnosis(), target="x")
+    assert "x · 2 Linear · 117k params" in text
+
+
+def test_a_call_and_a_per_cent_stay_on_one_line() -> None:
+    call = "torch.nn.init.kaiming_normal_(layer.weight, nonlinearity='relu')"
+    for width in range(48, 97):
+        text = show("sick", width=width)
+        assert (call in text) == (width >= len("   help: ") + len(call))
+        assert not re.search(r"^ *%", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("width", [48, 55, 60, 67, 73, 74, 75, 80, 96])
+def test_a_long_message_hangs_by_two_columns(width: int) -> None:
+    for call in ("a(b, c)", "call(" + "x, " * 18 + "x)"):
+        words = " ".join(["word"] * 13 + [call] * 2)
+        finding = vanishing(
+            None, (), message=words, measured=math.nan, causes=(), notes=(), help=()
+        )
+        text = render(Recording(), diagnosis(UV101=Found((finding,))), target="x", width=width)
+        block = text.split("\n\n")[1].splitlines()
+        assert all(re.match(r"  \S", line) for line in block[1:])
+        assert " ".join(line.strip() for line in block) == f"error[UV101]: {words}"
+
+
+def test_verdicts_stand_below_their_names_where_there_is_little_room() -> None:
+    assert "✓ UV403 non-finite-values\n    clear: every value is finite\n" in show("sick", width=75)
+    assert re.search(r"✓ UV403 non-finite-values +clear: every", show("sick", width=76))
 
 
 def test_the_exit_code_may_be_left_out() -> None:

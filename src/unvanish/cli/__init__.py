@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from unvanish.cli.app import app
+from unvanish.cli.streams import open_closed_streams, retire_stdout
 
 __all__ = ["app", "main"]
 
@@ -16,4 +17,8 @@ def main(args: Sequence[str] | None = None, *, prog_name: str = "unvanish") -> N
         args: Words after the program's name; those of the process if None.
         prog_name: How the program calls itself in its help.
     """
-    app.main(args=args, prog_name=prog_name)
+    open_closed_streams()
+    try:
+        app.main(args=args, prog_name=prog_name)
+    finally:
+        retire_stdout()

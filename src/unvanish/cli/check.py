@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
+import shlex
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from unvanish.cli.screen import Screen, complain, emit
+from unvanish.cli.streams import stdout_set_aside
 from unvanish.core.errors import UnvanishError
 from unvanish.core.stack import display_path
 
@@ -64,17 +65,18 @@ def shape_of(
 
 def run_check(options: CheckOptions, screen: Screen, *, as_json: bool) -> int:
     """Check a target, write the report, and return the exit code."""
-    if options.output is not None and not options.output.absolute().parent.is_dir():
+    output = options.output.absolute() if options.output is not None else None
+    if output is not None and options.output is not None and not output.parent.is_dir():
+        folder = options.output.parent
         raise UnvanishError(
-            f"there is no folder {options.output.parent}",
-            where="--output",
-            help=f"mkdir -p {options.output.parent}",
+            f"there is no folder {folder} for --output",
+            help=f"mkdir -p {shlex.quote(str(folder))}",
         )
     with _held_back(say=not as_json), _spinner(f"checking {options.target}"):
         report = _checked(options)
-    if options.output is not None:
+    if output is not None:
         try:
-            report.save(options.output)
+            report.save(output)
         except OSError as error:
             raise UnvanishError(
                 f"the file cannot be written: {error.strerror}", where=str(options.output)
@@ -107,7 +109,7 @@ def _checked(options: CheckOptions) -> Report:
 
     select = words(options.select)
     choose(all_rules().members, select, also=all_rules().broken)  # before the work, not after it
-    with contextlib.redirect_stdout(sys.stderr):
+    with stdout_set_aside():
         recipe = load(
             options.target,
             seed=options.seed,

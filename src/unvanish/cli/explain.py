@@ -10,7 +10,7 @@ from unvanish.core.errors import UnvanishError
 from unvanish.core.pages import page_of, title_of
 from unvanish.core.protocols import Rule
 from unvanish.diagnose import all_rules
-from unvanish.show.page import render_page
+from unvanish.show.page import render_list, render_page
 
 
 def explanation(word: str | None, screen: Screen) -> str:
@@ -25,7 +25,12 @@ def explanation(word: str | None, screen: Screen) -> str:
     """
     rules = all_rules().members
     if word is None:
-        return _listed(rules)
+        return render_list(
+            [(rule.code, rule.name, title_of(page_of(rule))) for rule in rules],
+            width=screen.width,
+            color=screen.color,
+            ascii=screen.ascii,
+        )
     wanted = word.strip().casefold().replace("_", "-")
     for rule in rules:
         if wanted in {rule.code.casefold(), rule.name.casefold()}:
@@ -35,18 +40,9 @@ def explanation(word: str | None, screen: Screen) -> str:
                 name=rule.name,
                 width=screen.width,
                 color=screen.color,
+                ascii=screen.ascii,
             )
     raise _unknown(word, rules)
-
-
-def _listed(rules: Sequence[Rule]) -> str:
-    code_width = max((len(rule.code) for rule in rules), default=0)
-    name_width = max((len(rule.name) for rule in rules), default=0)
-    lines = [
-        f"{rule.code:<{code_width}}  {rule.name:<{name_width}}  {title_of(page_of(rule))}".rstrip()
-        for rule in rules
-    ]
-    return "\n".join([*lines, "", "unvanish explain CODE shows the page of a rule"])
 
 
 def _unknown(word: str, rules: Sequence[Rule]) -> UnvanishError:

@@ -6,12 +6,15 @@ import json
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 import click
 
 from unvanish.cli.screen import complain, emit
+from unvanish.cli.streams import silence
 from unvanish.core.errors import UnvanishError
 
 TRACEBACK: Final = "UNVANISH_TRACEBACK"
@@ -41,6 +44,31 @@ def settings_of(ctx: click.Context) -> Settings:
 class GuardedGroup(click.Group):
     """A group of commands whose exceptions end as one message and one exit code."""
 
+    def main(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
+    ) -> None:
+        """Run the command line and leave Python with its exit code."""
+        words = list(sys.argv[1:] if args is None else args)
+        extra["standalone_mode"] = False
+        try:
+            code = super().main(args=words, prog_name=prog_name, **extra)
+        except click.ClickException as error:
+            code = error.exit_code
+            _show_usage(error, words)
+        except click.Abort:
+            code = _INTERRUPTED
+        except SystemExit as stop:  # how click ends when a reader of --help has gone away
+            code = 0
+            if stop.code != 1:
+                raise
+        except OSError as error:
+            if os.environ.get(TRACEBACK):
+                raise
+            silence(sys.stdout)
+            complain(f"error: stdout cannot be written: {error.strerror}")
+            code = _STUMBLED
+        sys.exit(code if isinstance(code, int) else 0)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command that was asked for."""
         try:
@@ -64,11 +92,37 @@ class GuardedGroup(click.Group):
 def _report(error: UnvanishError, *, as_json: bool) -> None:
     complain(told(error))
     if as_json:
-        document = {
-            "schema": 1,
-            "error": {"what": error.what, "where": error.where, "help": error.help},
-        }
+        _emit_document(error)
+
+
+def _emit_document(error: UnvanishError) -> None:
+    document = {
+        "schema": 1,
+        "error": {"what": error.what, "where": error.where, "help": error.help},
+    }
+    try:
         emit(json.dumps(document, indent=2))
+    except UnvanishError:  # the error was told on stderr, and stdout takes nothing
+        return
+
+
+def _show_usage(error: click.ClickException, words: Sequence[str]) -> None:
+    """Tell of a wrong use as click does, and as a document where JSON was asked for."""
+    try:
+        error.show()
+        sys.stderr.flush()
+    except OSError:
+        silence(sys.stderr)
+    if _wants_json(words):
+        ctx = getattr(error, "ctx", None)
+        path = ctx.command_path if ctx is not None else "unvanish"
+        message = error.format_message().rstrip(".")
+        _emit_document(UnvanishError(message, help=f"{path} --help"))
+
+
+def _wants_json(words: Sequence[str]) -> bool:
+    """Tell whether JSON was asked for in a command line that could not be read."""
+    return "--format=json" in words or ("--format", "json") in pairwise(words)
 
 
 def told(error: UnvanishError) -> str:

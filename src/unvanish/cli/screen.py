@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import os
+import re
 import shutil
 import sys
 from dataclasses import dataclass
-from typing import TextIO
+from typing import Final, TextIO
+
+from unvanish.cli.streams import silence
+from unvanish.core.errors import CouldNotMeasureError
 
 NARROWEST, USUAL, WIDEST = 60, 80, 96
+_CONTROL: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,23 +55,34 @@ class Screen:
 
 
 def emit(text: str) -> None:
-    """Write to stdout; a reader that has gone away is no error."""
+    """Write to stdout; a reader that has gone away is no error.
+
+    Raises:
+        CouldNotMeasureError: If stdout takes nothing for another reason, such as a full disk.
+    """
     if not text.endswith("\n"):
         text += "\n"
+    encoding = sys.stdout.encoding or "ascii"
     try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except UnicodeEncodeError:
-        encoding = sys.stdout.encoding or "ascii"
         sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
         sys.stdout.flush()
     except BrokenPipeError:
-        # Python flushes stdout once more when it ends, which must not complain either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        silence(sys.stdout)
+    except OSError as error:
+        silence(sys.stdout)
+        raise CouldNotMeasureError(f"stdout cannot be written: {error.strerror}") from error
 
 
 def complain(text: str) -> None:
-    """Write to stderr, whatever its encoding can hold."""
+    """Write to stderr, whatever its encoding can hold, and not even if it takes nothing."""
     encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
-    sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
-    sys.stderr.flush()
+    try:
+        sys.stderr.write(plain(text).encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        sys.stderr.flush()
+    except OSError:
+        silence(sys.stderr)
+
+
+def plain(text: str) -> str:
+    """Return a text whose control characters can no longer steer a terminal."""
+    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)

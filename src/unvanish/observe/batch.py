@@ -88,7 +88,6 @@ def _check(batch: Batch) -> None:
             if tensor.numel() == 0:
                 raise BatchError(
                     f"the {role} of the batch is empty: a tensor of shape {tuple(tensor.shape)}",
-                    where="batch",
                     help="return at least one sample, better 32, from batch() or data()",
                 )
             if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
@@ -96,7 +95,6 @@ def _check(batch: Batch) -> None:
                 raise BatchError(
                     f"the {role} of the batch holds {bad} NaN or infinite "
                     f"value{'s' if bad > 1 else ''} of {tensor.numel()}",
-                    where="batch",
                     help="look at the data first: torch.isfinite(x).all() must be True",
                 )
 
@@ -160,3 +158,27 @@ def main_output(output: Any) -> Tensor | None:
         return named
     floats = (t for t in tensors_in(output) if t.is_floating_point() or t.is_complex())
     return next((t for t in floats if t.ndim), None)
+
+
+def output_said(output: Any) -> str:
+    """Say which of several floating tensors `main_output` takes; empty where it has no choice."""
+    if isinstance(output, Mapping):
+        parts = dict(output)
+    elif dataclasses.is_dataclass(output) and not isinstance(output, type):
+        parts = {f.name: getattr(output, f.name, None) for f in dataclasses.fields(output)}
+    elif isinstance(output, (tuple, list)):
+        names = getattr(output, "_fields", range(len(output)))
+        parts = dict(zip(names, output, strict=False))
+    else:
+        return ""
+    chosen = main_output(output)
+    floats = {
+        key: part
+        for key, part in parts.items()
+        if isinstance(part, Tensor) and part.is_floating_point() and part.ndim
+    }
+    key = next((key for key, part in floats.items() if part is chosen), None)
+    if key is None or len(floats) < 2:
+        return ""
+    others = ", ".join(f"{other!r}" for other in floats if other != key)
+    return f"of the output it is given {key!r}, not {others}"

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Final
 
 import torch
 
-from unvanish.core.errors import BatchError, CouldNotMeasureError, UnvanishError
+from unvanish.core.errors import BatchError, CouldNotMeasureError, UnvanishError, memory_asked
 from unvanish.core.stack import Owner, display_path, owner_of
-from unvanish.observe.forward import ForwardTape
+from unvanish.observe.forward import Failure, ForwardTape
+from unvanish.observe.names import MATMUL_OPS, shape_of
 
+_SHOWN_FRAMES: Final = 3
+_ONCE: Final = "run model(inputs) once by itself with this batch"
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
@@ -24,9 +29,10 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def out_of_memory(error: BaseException) -> CouldNotMeasureError:
     """Return the message for a device that ran out of memory."""
+    asked = memory_asked(str(error))
     return CouldNotMeasureError(
-        f"the probe ran out of memory: {_first_line(error)}",
-        where="forward or backward pass",
+        f"the probe ran out of memory{asked and ': it ' + asked}",
+        where=_user_frames(error),
         help="use a smaller batch, fewer probe batches (--batches 1) or --probe-steps 0",
     )
 
@@ -56,43 +62,99 @@ def backward_explained() -> Iterator[None]:
 
 
 @contextmanager
-def _translated(explain: Callable[[Exception], BatchError]) -> Iterator[None]:
+def _translated(explain: Callable[[BaseException], BatchError]) -> Iterator[None]:
     try:
         yield
     except UnvanishError:
         raise
+    except SystemExit as error:
+        call = "exit()" if error.code is None else f"sys.exit({error.code!r})"
+        raise BatchError(
+            f"the network called {call} while it was checked",
+            where=_user_frames(error),
+            help="raise an error that says what is wrong; nothing may leave Python here",
+        ) from error
     except Exception as error:
         if is_out_of_memory(error):
             raise out_of_memory(error) from None
         raise explain(error) from error
 
 
-def _explain_backward(error: Exception) -> BatchError:
+def _explain_backward(error: BaseException) -> BatchError:
     return BatchError(
         f"the backward pass raised {type(error).__name__}: {_first_line(error)}",
-        where=_user_frames(error) or "backward pass",
+        where=_user_frames(error),
         help="loss.backward() fails in the same way; "
         "torch.autograd.set_detect_anomaly(True) names the operation",
     )
 
 
-def _explain_forward(error: Exception, tape: ForwardTape) -> BatchError:
+def _explain_forward(error: BaseException, tape: ForwardTape) -> BatchError:
     failure = tape.failure
-    if failure is None:
-        place = tape.current_path
+    if failure is None or isinstance(error, RecursionError):
         return BatchError(
             f"the forward pass raised {type(error).__name__}: {_first_line(error)}",
-            where=_user_frames(error) or f"module {place or '(root)'}",
-            help="run model(inputs) once by itself with this batch",
+            where=_user_frames(error) or tape.current_path,
+            help="" if failure is not None else "run model(inputs) once by itself with this batch",
         )
     shapes = " and ".join(str(shape) for shape in failure.shapes) or "no tensors"
-    at = f"  {failure.source}" if failure.source else ""
+    place = " ".join(filter(None, (failure.path, str(failure.source or ""))))
     return BatchError(
-        f"{failure.op} in {failure.path or 'the model'} does not fit its input: "
-        f"{_first_line(error)}",
-        where=f"{failure.path or '(root)'} {failure.op}, shapes {shapes}{at}",
-        help="give inputs of the shape this layer expects, for example --input-shape 3,224,224",
+        f"{failure.op} in {failure.path or 'the model'} does not fit its input, "
+        f"shapes {shapes}: {_first_line(error)}",
+        where=place or _user_frames(error),
+        help=_dtype_help(failure, _first_line(error)) or _shape_help(failure, tape),
     )
+
+
+def _dtype_help(failure: Failure, message: str) -> str:
+    """Return what converts a tensor whose type a layer does not take; empty for other faults."""
+    if not re.search(r"dtype|scalar type|Input type|Long|Float\b", message):
+        return ""
+    if failure.op.startswith("embedding") or "scalar types: Long" in message:
+        return "indices are integers: return inputs.long(), target"
+    if re.search(r"long|int|double|byte|bool|uint8", message, re.IGNORECASE):
+        return "layers take float32: return inputs.float(), target"
+    return "give inputs of the type of the weights: return inputs.to(weight.dtype), target"
+
+
+def _shape_help(failure: Failure, tape: ForwardTape) -> str:
+    """Name the two layers that do not fit each other, where the tape knows them."""
+    if failure.op == "linear" and len(failure.shapes) >= 2:
+        return _layer_help(failure, tape, "features", failure.shapes[0][-1:], failure.shapes[1][1:])
+    if failure.op.startswith("conv") and "transpose" not in failure.op and len(failure.shapes) > 1:
+        given = failure.shapes[0][1:2]
+        return _layer_help(failure, tape, "channels", given, failure.shapes[1][1:2])
+    givers = [(_giver(shape, tape), shape) for shape in failure.shapes[:2]]
+    named = [f"{path} gives {shape}" for path, shape in givers if path]
+    return f"make the shapes agree: {', '.join(named)}" if len(named) == 2 else _ONCE
+
+
+def _layer_help(
+    failure: Failure, tape: ForwardTape, word: str, given: tuple[int, ...], takes: tuple[int, ...]
+) -> str:
+    if not given or not takes or given == takes:
+        return _ONCE
+    here = failure.path or "the model"
+    giver = _giver(failure.shapes[0], tape)
+    if giver:
+        return (
+            f"make them agree: {giver} gives {given[0]} {word}, {here} takes {takes[0]}"
+            if giver != here
+            else _ONCE
+        )
+    if tape.notes:
+        return f"make them agree: {given[0]} {word} arrive, {here} takes {takes[0]}"
+    return f"the batch gives {given[0]} {word}, {here} takes {takes[0]}: change either"
+
+
+def _giver(shape: tuple[int, ...], tape: ForwardTape) -> str:
+    """Return the last layer before a tensor of some shape; empty where it is not known."""
+    notes = list(tape.notes.values())
+    end = next((i for i in range(len(notes) - 1, -1, -1) if shape_of(notes[i].node) == shape), None)
+    if end is None:
+        return ""
+    return next((n.path for n in reversed(notes[: end + 1]) if n.op in MATMUL_OPS and n.path), "")
 
 
 def _first_line(error: BaseException) -> str:
@@ -101,7 +163,13 @@ def _first_line(error: BaseException) -> str:
 
 
 def _user_frames(error: BaseException) -> str:
-    """Return the last user lines of a traceback, innermost last."""
-    frames = traceback.extract_tb(error.__traceback__)
-    users = [f for f in frames if owner_of(f.filename) is Owner.USER]
-    return ", ".join(f"{display_path(f.filename)}:{f.lineno}" for f in users[-3:])
+    """Return the last user lines of a traceback, innermost first, each once."""
+    counts: dict[str, int] = {}
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if owner_of(frame.filename) is Owner.USER and not frame.filename.startswith("<"):
+            place = f"{display_path(frame.filename)}:{frame.lineno} in {frame.name}"
+            counts[place] = counts.get(place, 0) + 1
+    return "\n".join(
+        f"{place}   ({count} times)" if count > 1 else place
+        for place, count in list(counts.items())[:_SHOWN_FRAMES]
+    )

@@ -233,7 +233,7 @@ def _leads_to_weights(
 
 
 def _gates(notes: list[NodeNote], links: list[list[Link]]) -> list[bool]:
-    """Whether a node's output is only ever multiplied with something."""
+    """Whether a node's output is only ever multiplied with another signal."""
     consumers: dict[int, list[int]] = {}
     for i, row in enumerate(links):
         for link in row:
@@ -243,9 +243,16 @@ def _gates(notes: list[NodeNote], links: list[list[Link]]) -> list[bool]:
     for i in range(len(notes) - 1, -1, -1):
         behind = consumers.get(i, [])
         gates[i] = bool(behind) and all(
-            notes[c].op == "mul" or (gates[c] and notes[c].op in _PASSING_GATES) for c in behind
+            (notes[c].op == "mul" and _operands(links[c], notes) > 1)
+            or (gates[c] and notes[c].op in _PASSING_GATES)
+            for c in behind
         )
     return gates
+
+
+def _operands(row: list[Link], notes: list[NodeNote]) -> int:
+    """Count the signals a step works on; a constant or a parameter is none."""
+    return sum(link.producer is not None and not notes[link.producer].from_weights for link in row)
 
 
 def _path_of(note: NodeNote, names: tuple[str, ...], weighted: bool) -> str:

@@ -7,12 +7,25 @@ import random
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 _CONTAINERS = (dict, list, set)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """One tensor as it was: an alias of its storage in its shape, a copy, its flags."""
+
+    tensor: Tensor
+    data: Tensor
+    values: Tensor
+    version: int | None
+    requires_grad: bool
+    grad: Tensor | None
 
 
 class ModelSnapshot:
@@ -27,7 +40,8 @@ class ModelSnapshot:
     """
 
     def __init__(self, model: nn.Module) -> None:
-        self._tensors: list[tuple[Tensor, Tensor, Tensor, int, Tensor | None]] = []
+        self._tensors: list[_Kept] = []
+        self._generators: list[tuple[torch.Generator, Tensor]] = []
         self._modules: list[tuple[nn.Module, dict[str, Any], dict[str, Any]]] = []
         seen: set[int] = set()
         for module in model.modules():
@@ -39,17 +53,26 @@ class ModelSnapshot:
                 *module._buffers.values(),
                 *state.values(),
             ):
+                if isinstance(value, torch.Generator):
+                    self._generators.append((value, value.get_state()))
                 if isinstance(value, Tensor) and id(value) not in seen and _has_storage(value):
                     seen.add(id(value))
                     self._keep(value)
 
     def _keep(self, tensor: Tensor) -> None:
         data = tensor.data
+        version = None if tensor.is_inference() else tensor._version
         grad = tensor.grad if tensor.is_leaf else None
-        self._tensors.append((tensor, data, data.clone(), tensor._version, grad))
+        kept = _Kept(tensor, data, data.clone(), version, tensor.requires_grad, grad)
+        self._tensors.append(kept)
 
-    def restore(self) -> None:
-        """Put back every attribute, container, buffer, parameter and ``.grad``."""
+    def restore(self, *, finally_: bool = False) -> None:
+        """Put back every attribute, container, buffer, parameter, flag and ``.grad``.
+
+        Args:
+            finally_: Put back the version counters too. A graph of one of the looks can
+                then no longer be walked, and one that the user keeps still can.
+        """
         for module, state, inner in self._modules:
             own = module.__dict__
             for key, saved in inner.items():
@@ -57,14 +80,26 @@ class ModelSnapshot:
             if own.keys() != state.keys() or any(own[k] is not v for k, v in state.items()):
                 own.clear()
                 own.update(state)
+        for generator, generator_state in self._generators:
+            generator.set_state(generator_state)
         with torch.no_grad():
-            for tensor, data, values, version, grad in self._tensors:
-                if tensor.data_ptr() != data.data_ptr():
-                    tensor.data = data
-                if tensor._version != version or not _same_bits(data, values):
-                    data.copy_(values)
-                if tensor.is_leaf and tensor.grad is not grad:
-                    tensor.grad = grad
+            for kept in self._tensors:
+                _restore_tensor(kept)
+                if finally_ and kept.version not in (None, kept.tensor._version):
+                    torch._C._autograd._unsafe_set_version_counter((kept.tensor,), (kept.version,))
+
+
+def _restore_tensor(kept: _Kept) -> None:
+    tensor, data = kept.tensor, kept.data
+    if tensor.data_ptr() != data.data_ptr() or not _same_layout(tensor, data):
+        tensor.data = data
+    if not _same_bits(data, kept.values):
+        data.copy_(kept.values)
+    if tensor.is_leaf:
+        if tensor.requires_grad != kept.requires_grad:
+            tensor.requires_grad_(kept.requires_grad)
+        if tensor.grad is not kept.grad:
+            tensor.grad = kept.grad
 
 
 def is_lazy(tensor: Tensor) -> bool:
@@ -78,8 +113,19 @@ def _has_storage(tensor: Tensor) -> bool:
     return tensor.layout is torch.strided and tensor.device.type != "meta" and not is_lazy(tensor)
 
 
+def _same_layout(a: Tensor, b: Tensor) -> bool:
+    return (a.dtype, a.shape, a.stride()) == (b.dtype, b.shape, b.stride())
+
+
 def _same_bits(a: Tensor, b: Tensor) -> bool:
-    return bool(torch.equal(a, b)) if a.shape == b.shape else False
+    if a.is_floating_point() or a.is_complex():
+        # Equal numbers may differ in bits (0.0 and -0.0), and equal bits in number (NaN).
+        a, b = _bytes(a), _bytes(b)
+    return bool(torch.equal(a, b))
+
+
+def _bytes(tensor: Tensor) -> Tensor:
+    return tensor.detach().resolve_conj().resolve_neg().contiguous().view(-1).view(torch.uint8)
 
 
 def _restore_container(container: Any, saved: Any) -> None:
@@ -116,7 +162,7 @@ def untouched(model: nn.Module, *, seed: int) -> Iterator[ModelSnapshot]:
         random.setstate(python_state)
         if numpy is not None:
             numpy.random.set_state(numpy_state)
-        snapshot.restore()
+        snapshot.restore(finally_=True)
 
 
 def seed_everything(seed: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -20,6 +20,7 @@ from unvanish.observe.graph import Graph, build_graph
 from unvanish.observe.guard import seed_everything
 from unvanish.observe.loss import LossFunction, compute_loss
 from unvanish.observe.opaque import in_the_open
+from unvanish.observe.widening import widened
 
 
 @dataclass(slots=True)
@@ -144,17 +145,31 @@ def look_extended(model: nn.Module, batch: Batch, conditions: Conditions) -> Loo
         batch: The batch, in float64 where it is floating.
         conditions: Loss and seed; autocast should be off.
     """
-    seen = look_forward(model, batch, conditions)
+    with widened():
+        return extend(look_forward(model, batch, conditions), model)
+
+
+def extend(seen: Look, model: nn.Module) -> Look:
+    """Repeat the backward passes of a look with exponents kept, on the graph it has.
+
+    Args:
+        seen: A look whose forward pass was made.
+        model: The model that was looked at.
+
+    Returns:
+        The same look with gradients of its own.
+    """
     wanted = frozenset(trainable(model))
     if seen.loss.grad_fn is None:
         return seen
     one = torch.ones_like(seen.loss)
-    seen.gradients = run_extended_backward(seen.graph, [seen.loss], [one], wanted=wanted)
-    seen.outputs = _reached(seen.outputs, seen)
-    if seen.outputs:
-        signs = _signs(seen.outputs)
-        seen.probe = run_extended_backward(seen.graph, seen.outputs, signs, wanted=frozenset())
-    return seen
+    gradients = run_extended_backward(seen.graph, [seen.loss], [one], wanted=wanted)
+    deep = replace(seen, gradients=gradients, probe=None, last_step={})
+    deep.outputs = _reached(seen.outputs, deep)
+    if deep.outputs:
+        signs = _signs(deep.outputs)
+        deep.probe = run_extended_backward(deep.graph, deep.outputs, signs, wanted=frozenset())
+    return deep
 
 
 def trainable(model: nn.Module) -> dict[str, Tensor]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable
 from typing import Any
@@ -10,15 +9,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from unvanish.core.errors import BatchError
+from unvanish.core.errors import BatchError, UnvanishError
 from unvanish.core.records import Optimizer
+from unvanish.observe.copies import copied
 from unvanish.observe.statistics.magnitude import dense_values, norms
 
 OptimizerLike = torch.optim.Optimizer | Callable[[nn.Module], torch.optim.Optimizer] | None
 
 
 def default_optimizer(model: nn.Module) -> torch.optim.Optimizer:
-    """Return AdamW with learning rate 1e-3, what is assumed where nothing is given."""
+    """Return AdamW with learning rate 1e-3, what is assumed where nothing is given.
+
+    A model with sparse embeddings gets SGD with 1e-2: AdamW takes no sparse gradients.
+    """
+    if any(getattr(module, "sparse", False) is True for module in model.modules()):
+        return torch.optim.SGD((p for p in model.parameters() if p.requires_grad), lr=1e-2)
     return torch.optim.AdamW((p for p in model.parameters() if p.requires_grad), lr=1e-3)
 
 
@@ -34,16 +39,16 @@ def build_optimizer(optimizer: OptimizerLike, model: nn.Module) -> torch.optim.O
         return optimizer
     try:
         made: Any = optimizer(model)
+    except UnvanishError:
+        raise
     except Exception as error:
         raise BatchError(
             f"optimizer(model) raised {type(error).__name__}: {error}",
-            where="optimizer",
             help="def optimizer(model): return torch.optim.AdamW(model.parameters(), lr=1e-3)",
         ) from error
     if not hasattr(made, "param_groups") or not hasattr(made, "step"):
         raise BatchError(
             f"optimizer(model) returned {type(made).__name__}, not an optimiser",
-            where="optimizer",
             help="def optimizer(model): return torch.optim.AdamW(model.parameters(), lr=1e-3)",
         )
     return made  # type: ignore[no-any-return]
@@ -83,9 +88,9 @@ def copy_with_optimizer(
         Exception: Whatever `copy.deepcopy` raises for this model.
     """
     if isinstance(optimizer, torch.optim.Optimizer):
-        twin, twin_optimizer = copy.deepcopy((model, optimizer))
+        twin, twin_optimizer = copied((model, optimizer))
     else:
-        twin = copy.deepcopy(model)
+        twin = copied(model)
         twin_optimizer = build_optimizer(optimizer, twin)
     for parameter in twin.parameters():
         parameter.grad = None

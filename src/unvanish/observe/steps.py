@@ -6,12 +6,13 @@ relative update of every parameter under any optimiser, without a formula for ea
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from unvanish.core.records import Gap
 from unvanish.observe.batch import Batch, call_model, map_tensors
@@ -63,11 +64,18 @@ def take_steps(
         seed_everything(conditions.seed)
 
         def step(batch: Batch) -> None:
-            twin_optimizer.zero_grad(set_to_none=True)
-            _backward(twin, batch, conditions)
-            if clip_grad_norm is not None:
-                nn.utils.clip_grad_norm_(twin.parameters(), clip_grad_norm)
-            twin_optimizer.step()
+            def closure() -> Tensor:
+                twin_optimizer.zero_grad(set_to_none=True)
+                loss = _backward(twin, batch, conditions)
+                if clip_grad_norm is not None:
+                    nn.utils.clip_grad_norm_(twin.parameters(), clip_grad_norm)
+                return loss
+
+            if _needs_closure(twin_optimizer):
+                twin_optimizer.step(closure)  # type: ignore[arg-type]
+            else:
+                closure()
+                twin_optimizer.step()
 
         for number in range(count):
             batch = batches[number % len(batches)]
@@ -85,7 +93,16 @@ def take_steps(
     return steps
 
 
-def _backward(twin: nn.Module, batch: Batch, conditions: Conditions) -> None:
+def _needs_closure(optimizer: torch.optim.Optimizer) -> bool:
+    """Tell whether ``step`` cannot be called without a closure, as that of LBFGS."""
+    try:
+        parameters = inspect.signature(type(optimizer).step).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    return sum(p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters) > 1
+
+
+def _backward(twin: nn.Module, batch: Batch, conditions: Conditions) -> Tensor:
     device = next((p.device for p in twin.parameters()), torch.device("cpu"))
     with running(conditions, device):
         fresh = Batch(map_tensors(batch.inputs, lambda t: t.detach().clone()), batch.target)
@@ -93,3 +110,4 @@ def _backward(twin: nn.Module, batch: Batch, conditions: Conditions) -> None:
         loss, _, _ = compute_loss(conditions.loss, output, fresh)
     if loss.grad_fn is not None:
         loss.backward()
+    return loss.detach()

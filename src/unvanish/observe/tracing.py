@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import copy
 import logging
-import math
-import platform
 import sys
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from itertools import islice
-from typing import Any, Final
+from typing import Any
 
 import torch
 from torch import nn
@@ -21,9 +18,12 @@ from torch import nn
 from unvanish.core.errors import BatchError, UnvanishError
 from unvanish.core.records import Gap, Recording, RunContext, SourceLine
 from unvanish.observe.batch import Batch, as_batch, call_model, map_tensors, tensors_in
+from unvanish.observe.context import common_dtype, leaf_modules, unseen, versions
+from unvanish.observe.copies import copied
+from unvanish.observe.deeper import first_line, grad_dtype, look_deeper
 from unvanish.observe.failures import is_out_of_memory, out_of_memory
 from unvanish.observe.guard import is_lazy, untouched
-from unvanish.observe.look import Conditions, Look, look, look_extended
+from unvanish.observe.look import Conditions, Look, look
 from unvanish.observe.loss import LossFunction
 from unvanish.observe.measure import (
     cuts,
@@ -35,8 +35,6 @@ from unvanish.observe.optimizer import OptimizerLike, build_optimizer, describe,
 from unvanish.observe.steps import take_steps
 
 _log = logging.getLogger(__name__)
-_UNDERFLOW_LOG10: Final = {torch.float32: -36.0, torch.float64: -140.0}
-"""Gradients below this may have lost entries in the type that was measured."""
 
 
 def trace(
@@ -89,9 +87,13 @@ def trace(
     said: list[str] = []
     gaps: list[Gap] = []
     model = _eager(model)
-    with _eager_stance(), untouched(model, seed=seed) as snapshot:
-        first = as_batch(batch, model)
-        model = _materialised(model, first, said)
+    with (
+        torch.inference_mode(mode=False),
+        _eager_stance(),
+        untouched(model, seed=seed) as snapshot,
+    ):
+        first = _ordinary(as_batch(batch, model))
+        model = _materialised(_ordinary_model(model, said), first, said)
         probe_batches = _probe_batches(first, data, batches, model, gaps)
         conditions = Conditions(loss, seed, autocast, built or {})
         try:
@@ -103,10 +105,11 @@ def trace(
             if is_out_of_memory(error):
                 raise out_of_memory(error) from None
             raise
-        deep = _look_deeper(model, looks[0], first, conditions, gaps)
-        if optimizer is None:
-            said.append("no optimizer was given: AdamW with learning rate 1e-3 was assumed")
+        deep = look_deeper(model, looks[0], first, conditions, gaps)
         own = build_optimizer(optimizer, model)
+        if optimizer is None:
+            name, rate = type(own).__name__, own.defaults["lr"]
+            said.append(f"no optimizer was given: {name} with learning rate {rate:g} was assumed")
         steps = take_steps(
             model, optimizer, probe_batches, conditions, probe_steps, clip_grad_norm, gaps
         )
@@ -121,7 +124,7 @@ def trace(
         said.append("the model is in evaluation mode; model.train() shows it as it trains")
     context = RunContext(
         seed=seed,
-        dtype=_common_dtype(model),
+        dtype=common_dtype(model),
         autocast=autocast,
         device=str(next((p.device for p in model.parameters()), "cpu")),
         training=model.training,
@@ -132,13 +135,13 @@ def trace(
         loss_value=float(looks[0].loss.detach().real),
         optimizer=describe(own, clip_grad_norm=clip_grad_norm),
         parameters=sum(p.numel() for p in model.parameters()),
-        modules=_leaf_modules(model),
-        grad_dtype=_grad_dtype(model, deep),
+        modules=leaf_modules(model),
+        grad_dtype=grad_dtype(common_dtype(model), deep, looks[0]),
         inferred=tuple(said),
-        versions=_versions(),
+        versions=versions(),
         seconds=time.perf_counter() - started,
     )
-    gaps.extend(_unseen(looks[0]))
+    gaps.extend(unseen(looks[0]))
     return replace(recording, context=context, gaps=tuple(gaps), later=later)
 
 
@@ -200,6 +203,26 @@ def _materialised(model: nn.Module, batch: Batch, said: list[str]) -> nn.Module:
     return twin
 
 
+def _ordinary(batch: Batch) -> Batch:
+    """Return the batch without inference tensors, which no backward pass may keep."""
+    if not any(t.is_inference() for t in tensors_in((batch.inputs, batch.target))):
+        return batch
+    return Batch(map_tensors(batch.inputs, _normal), map_tensors(batch.target, _normal))
+
+
+def _normal(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.clone() if tensor.is_inference() else tensor
+
+
+def _ordinary_model(model: nn.Module, said: list[str]) -> nn.Module:
+    """Return a copy that can be trained, where the model was built in inference mode."""
+    tensors = (*model.parameters(), *model.buffers())
+    if not any(t.is_inference() for t in tensors if not is_lazy(t)):
+        return model
+    said.append("the model was built in inference mode: a copy was looked at, which can be trained")
+    return copied(model)  # type: ignore[no-any-return]
+
+
 def _probe_batches(
     first: Batch, data: Iterable[Any] | None, wanted: int, model: nn.Module, gaps: list[Gap]
 ) -> list[Batch]:
@@ -208,7 +231,7 @@ def _probe_batches(
         return found
     try:
         for raw in islice(iter(data), wanted):
-            one = as_batch(raw, model)
+            one = _ordinary(as_batch(raw, model))
             if len(found) < wanted and not _equal(one, first):
                 found.append(one)
     except UnvanishError:
@@ -223,52 +246,6 @@ def _equal(a: Batch, b: Batch) -> bool:
     xs, ys = list(tensors_in(a.inputs)), list(tensors_in(b.inputs))
     return len(xs) == len(ys) and all(
         x.shape == y.shape and torch.equal(x, y) for x, y in zip(xs, ys, strict=True)
-    )
-
-
-def _look_deeper(
-    model: nn.Module, first: Look, batch: Batch, conditions: Conditions, gaps: list[Gap]
-) -> Look | None:
-    """Repeat the first look in float64 with exponents kept, where the plain one may be zero."""
-    if not _needs_depth(first, model):
-        return None
-    try:
-        twin = copy.deepcopy(model).double()
-        wide = Batch(
-            map_tensors(batch.inputs, _widen),
-            map_tensors(batch.target, _widen),
-        )
-        return look_extended(twin, wide, replace(conditions, autocast=""))
-    except Exception as error:
-        _log.debug("the float64 look failed", exc_info=True)
-        gaps.append(
-            Gap(
-                "gradients below the range of the measured type",
-                f"a float64 copy could not be probed: {type(error).__name__}: {_line(error)}",
-            )
-        )
-        return None
-
-
-def _widen(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor.detach().double() if tensor.is_floating_point() else tensor
-
-
-def _needs_depth(first: Look, model: nn.Module) -> bool:
-    if first.gradients.non_finite:
-        return False
-    if any(note.low_precision for note in first.graph.notes):
-        return True
-    dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
-    floor = _UNDERFLOW_LOG10.get(dtype, -4.0)
-    rows = [first.gradients.log10_norms]
-    if first.probe is not None:
-        rows.append(first.probe.log10_norms)
-    layers = [site for site in first.graph.sites if site.weights]
-    return any(
-        norms.get(site.index, 0.0) - 0.5 * math.log10(max(1, site.size)) < floor
-        for norms in rows
-        for site in layers
     )
 
 
@@ -318,58 +295,12 @@ def _look_again(
     """Look at the copy after its probe steps; a failure there is a gap, not an error."""
     try:
         again = look(twin, batch, conditions)
-        deep = _look_deeper(twin, again, batch, conditions, [])
+        deep = look_deeper(twin, again, batch, conditions, [])
         own = torch.optim.SGD([p for p in twin.parameters() if p.requires_grad], lr=0.0)
         return _record(twin, [again], deep, own, False, {})
     except Exception as error:
         _log.debug("the second look failed", exc_info=True)
-        gaps.append(Gap("the network after probe steps", f"{type(error).__name__}: {_line(error)}"))
+        gaps.append(
+            Gap("the network after probe steps", f"{type(error).__name__}: {first_line(error)}")
+        )
         return None
-
-
-def _unseen(first: Look) -> Iterator[Gap]:
-    opaque = [site for site in first.graph.sites if site.opaque]
-    for site in opaque[:10]:
-        yield Gap(
-            f"the steps inside {site.name}",
-            f"PyTorch runs them as one operation, {first.graph.notes[site.index].node.name()}",
-            site.index,
-        )
-    if first.loss.grad_fn is not None and first.probe is None:
-        yield Gap(
-            "propagation apart from the loss",
-            "the model returns no output tensor besides its loss, so no probe could start there",
-        )
-
-
-def _grad_dtype(model: nn.Module, deep: Look | None) -> str:
-    if deep is None:
-        return _common_dtype(model)
-    return "extended" if deep.gradients.deepest_exponent < -1000 else "float64"
-
-
-def _common_dtype(model: nn.Module) -> str:
-    counts: Counter[str] = Counter()
-    for parameter in model.parameters():
-        counts[str(parameter.dtype).removeprefix("torch.")] += parameter.numel()
-    return counts.most_common(1)[0][0] if counts else "float32"
-
-
-def _leaf_modules(model: nn.Module) -> dict[str, int]:
-    counts = Counter(type(m).__name__ for m in model.modules() if next(m.children(), None) is None)
-    return dict(counts.most_common())
-
-
-def _versions() -> dict[str, str]:
-    from unvanish import __version__
-
-    return {
-        "unvanish": __version__,
-        "torch": str(torch.__version__),
-        "python": platform.python_version(),
-    }
-
-
-def _line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else ""

@@ -13,7 +13,7 @@ from typing import Final
 
 from unvanish.core.errors import TargetError
 from unvanish.core.stack import Owner, display_path, owner_of
-from unvanish.recipe.suggest import listing, nearest
+from unvanish.recipe.suggest import command, listing, nearest
 from unvanish.recipe.usercode import reported, surroundings
 
 _FILE: Final = re.compile(r"(?P<file>.*\.pyw?)(?::{1,2}(?P<name>.*))?$", re.IGNORECASE)
@@ -55,6 +55,16 @@ class Address:
     def named(self, name: str) -> str:
         """Return the literal target for another name in the same file."""
         return f"{self.place}:{name}"
+
+    @property
+    def is_users(self) -> bool:
+        """Whether the code is the user's to edit, rather than a library's or ours."""
+        if self.file is not None:
+            return True
+        if self.module.partition(".")[0] == "unvanish":
+            return False
+        file = getattr(sys.modules.get(self.module), "__file__", None)
+        return isinstance(file, str) and owner_of(file) is Owner.USER
 
     @property
     def folders(self) -> tuple[str, ...]:
@@ -173,7 +183,7 @@ def _import_module(address: Address) -> ModuleType:
         raise TargetError(
             f"no module named {missing!r}",
             where=address.text,
-            help=f"did you mean {' or '.join(f'unvanish check {prefix}{c}' for c in close)}?"
+            help=f"did you mean {' or '.join(command(prefix + c) for c in close)}?"
             if close
             else _GRAMMAR,
         ) from None
@@ -218,7 +228,7 @@ def _missing_file(file: Path, name: str) -> TargetError:
     there = sorted(p.name for p in folder.glob("*.py"))
     close = nearest(file.name, there)
     if close:
-        help = "did you mean " + " or ".join(f"unvanish check {folder / c}{suffix}" for c in close)
+        help = "did you mean " + " or ".join(command(f"{folder / c}{suffix}") for c in close)
         return TargetError(f"there is no file {file}", help=f"{help}?")
     help = f"Python files there: {listing(there)}" if there else "there is no Python file there"
     return TargetError(f"there is no file {file}", where=str(folder.resolve()), help=help)
@@ -229,7 +239,7 @@ def _not_python(path: Path) -> TargetError:
         files = sorted(p.name for p in path.glob("*.py"))
         return TargetError(
             f"{path} is a folder, not a Python file",
-            help=f"name one of its files, such as unvanish check {path / files[0]}"
+            help=f"name one of its files, such as {command(str(path / files[0]))}"
             if files
             else _GRAMMAR,
         )

@@ -3,37 +3,31 @@
 from __future__ import annotations
 
 import inspect
+import pkgutil
 import re
 from dataclasses import dataclass, field
-from difflib import SequenceMatcher
 from types import FunctionType, ModuleType
 from typing import Final
 
+import torch
 from torch import nn
 
 from unvanish.core.errors import TargetError
-from unvanish.core.stack import display_path
 from unvanish.recipe.address import Address
-from unvanish.recipe.suggest import listing, nearest
+from unvanish.recipe.names import (
+    RECIPE_NAMES,
+    check_spelling,
+    line_of,
+    misspelt,
+    own_names,
+    spelling_error,
+)
+from unvanish.recipe.suggest import command, listing, nearest
 from unvanish.recipe.usercode import Foreign
 
-RECIPE_NAMES: Final = (
-    "model",
-    "batch",
-    "data",
-    "loss",
-    "optimizer",
-    "metric",
-    "GOAL",
-    "HIGHER_IS_BETTER",
-    "CLIP_GRAD_NORM",
-    "AUTOCAST",
-)
-"""Everything a recipe may offer."""
-
-_OTHER_WORDS: Final = {"optimiser": "optimizer"}
 _LOSS_WORDS: Final = ("criterion", "loss_fn", "loss_function")
 _FACTORY: Final = re.compile(r"(build|make|create|get)_?\w*(model|net)\w*$|(build|make|create)$")
+_MOST_MODULES: Final = 8
 _Found = dict[str, Foreign]
 
 
@@ -47,6 +41,9 @@ class Parts:
         model_name: How the user's file names it.
         rest: The other parts of the recipe by name.
         inferred: What was chosen where the target did not say.
+        in_class: Whether the parts are methods of a class.
+        shared: Names of the parts that the file holds beside a network that was named.
+        loaders: Names of the module's DataLoaders.
     """
 
     owner: str
@@ -54,6 +51,9 @@ class Parts:
     model_name: str
     rest: _Found = field(default_factory=dict)
     inferred: tuple[str, ...] = ()
+    in_class: bool = False
+    shared: tuple[str, ...] = ()
+    loaders: tuple[str, ...] = ()
 
 
 def find(module: ModuleType, address: Address) -> Parts:
@@ -64,7 +64,8 @@ def find(module: ModuleType, address: Address) -> Parts:
         address: With or without a name.
 
     Returns:
-        The parts of the recipe; of a bare network or factory, only the model.
+        The parts of the recipe. A network, class or factory that was named takes what
+        else its module offers; a class that is a recipe itself takes nothing.
 
     Raises:
         TargetError: If the name is missing, nothing in the module is a network, or
@@ -74,15 +75,15 @@ def find(module: ModuleType, address: Address) -> Parts:
         return _from_module(module, address)
     thing = _look_up(module, address)
     if isinstance(thing, nn.Module) or _is_network_class(thing):
-        return Parts(address.place, thing, address.name)
+        return _with_module(thing, module, address)
     owner = thing
-    if inspect.isclass(thing) and (_recipe_parts(thing) or _misspelt(thing, names=set())):
+    if inspect.isclass(thing) and (_recipe_parts(thing) or misspelt(thing, names=set())):
         owner = _instance(thing, address)
     if not isinstance(owner, FunctionType | ModuleType) and (
         inspect.isclass(thing) or not callable(owner)
     ):
         parts = _recipe_parts(owner)
-        _check_spelling(owner, parts, address)
+        check_spelling(owner, parts, address)
         if parts:
             model = parts.pop("model", None)
             if model is None:
@@ -91,27 +92,14 @@ def find(module: ModuleType, address: Address) -> Parts:
                     where=line_of(thing),
                     help=f"add to {address.name}: def model(self): return Net()",
                 )
-            return Parts(address.name, model, f"{address.name}.model", parts)
+            return Parts(address.name, model, f"{address.name}.model", parts, in_class=True)
     if callable(thing):
-        return Parts(address.place, thing, address.name)
+        return _with_module(thing, module, address)
     raise TargetError(
         f"{address.name} is {_a(thing)}, not a network, a factory or a recipe",
         where=address.text,
         help=_choices(module, address) or "def model(): return Net()",
     )
-
-
-def line_of(thing: object) -> str:
-    """Return ``file.py:12``, where a class or function is defined; empty if not known."""
-    thing = inspect.unwrap(thing) if callable(thing) else thing
-    try:
-        if inspect.isclass(thing):
-            _, line = inspect.getsourcelines(thing)
-            return f"{display_path(inspect.getfile(thing))}:{line}"
-    except (OSError, TypeError):
-        return ""
-    code = getattr(getattr(thing, "__func__", thing), "__code__", None)
-    return f"{display_path(code.co_filename)}:{code.co_firstlineno}" if code is not None else ""
 
 
 def required_arguments(function: Foreign) -> list[str]:
@@ -130,18 +118,45 @@ def required_arguments(function: Foreign) -> list[str]:
 
 
 def _from_module(module: ModuleType, address: Address) -> Parts:
-    own = _own_names(module)
+    own = own_names(module)
     parts = _recipe_parts(module)
     inferred: tuple[str, ...] = ()
     model, name = parts.pop("model", None), "model"
     if model is None:
         model, name, inferred = _only_network(own, module, address)
-    _check_spelling(module, {"model": model, **parts}, address)
-    word = next((w for w in _LOSS_WORDS if callable(own.get(w))), "")
-    if word and "loss" not in parts:
-        parts["loss"] = own[word]
+    check_spelling(module, {"model": model, **parts}, address)
+    if word := _take_loss(own, parts):
         inferred += (f"the loss is {word}, as {address.place} names it",)
-    return Parts(address.place, model, name, parts, inferred)
+    return Parts(address.place, model, name, parts, inferred, loaders=_loaders(own))
+
+
+def _with_module(thing: Foreign, module: ModuleType, address: Address) -> Parts:
+    """Join a network that was named with what else its module offers."""
+    own = own_names(module)
+    parts = _recipe_parts(module)
+    parts.pop("model", None)
+    if address.is_users:
+        check_spelling(module, {"model": None, **parts}, address)
+    parts = {name: part for name, part in parts.items() if part is not thing}
+    shared: list[str] = [name for name in RECIPE_NAMES if name in parts]
+    if word := _take_loss(own, parts):
+        shared.append(word)
+    return Parts(
+        address.place, thing, address.name, parts, shared=tuple(shared), loaders=_loaders(own)
+    )
+
+
+def _take_loss(own: _Found, parts: _Found) -> str:
+    """Put a loss that goes by another name among the parts, and return that name."""
+    word = next((w for w in _LOSS_WORDS if callable(own.get(w))), "")
+    if not word or "loss" in parts:
+        return ""
+    parts["loss"] = own[word]
+    return word
+
+
+def _loaders(own: _Found) -> tuple[str, ...]:
+    return tuple(n for n, thing in own.items() if isinstance(thing, torch.utils.data.DataLoader))
 
 
 def _only_network(
@@ -160,16 +175,33 @@ def _only_network(
             f"{address.place} holds {len(everything)} networks: {listing(everything)}",
             where=address.text,
             help="name one:\n"
-            + "\n".join(f"  unvanish check {address.named(name)}" for name in everything),
+            + "\n".join(f"  {command(address.named(name))}" for name in everything),
         )
-    misspelt = _misspelt(module, names=set())
-    if misspelt:
-        raise _spelling_error(*misspelt[0], address.place, module)
+    slips = misspelt(module, names=set())
+    if slips:
+        raise spelling_error(*slips[0], address.place, module)
     raise TargetError(
         f"{address.place} holds no network: no nn.Module, no class of one, no factory",
-        where=address.text,
-        help=f"add to {address.place}: def model(): return Net()",
+        where=address.text if address.file is not None else "",
+        help=_where_to_look(module, address),
     )
+
+
+def _where_to_look(module: ModuleType, address: Address) -> str:
+    """Return what to name where a module holds no network itself."""
+    folders = [str(folder) for folder in getattr(module, "__path__", ())]
+    below = [m.name for m in pkgutil.iter_modules(folders) if not m.name.startswith("_")]
+    dotted = address.module or module.__name__
+    if below and len(below) <= _MOST_MODULES:
+        lines = [f"  {command(f'{dotted}.{name}')}" for name in below]
+        return "\n".join(["name the module that holds the network:", *lines])
+    if not address.is_users:
+        return (
+            "write in a file of your own, net.py:\n"
+            f"  import {dotted}\n  def model(): return {dotted}.NAME(...)\n"
+            "  then: unvanish check net.py"
+        )
+    return f"add to {address.place}: def model(): return Net()"
 
 
 def _candidates(own: _Found) -> list[_Found]:
@@ -200,20 +232,6 @@ def _is_network_class(thing: object) -> bool:
     )
 
 
-def _own_names(module: ModuleType) -> _Found:
-    """Return the public names that a module defines rather than imports."""
-    return {
-        name: thing
-        for name, thing in vars(module).items()
-        if not name.startswith("_")
-        and not isinstance(thing, ModuleType)
-        and (
-            not (inspect.isclass(thing) or isinstance(thing, FunctionType))
-            or thing.__module__ == module.__name__
-        )
-    }
-
-
 def _recipe_parts(owner: object) -> _Found:
     parts = {name: getattr(owner, name, None) for name in RECIPE_NAMES}
     return {
@@ -231,7 +249,7 @@ def _look_up(module: ModuleType, address: Address) -> Foreign:
             thing = getattr(thing, name)
         except AttributeError:
             there = (
-                list(_own_names(module))
+                list(own_names(module))
                 if thing is module
                 else [n for n in dir(thing) if not n.startswith("_")]
             )
@@ -240,7 +258,7 @@ def _look_up(module: ModuleType, address: Address) -> Foreign:
             raise TargetError(
                 f"{walked} has no {name!r}",
                 where=address.text,
-                help=f"did you mean unvanish check {walked}{separator}{close[0]}?"
+                help=f"did you mean {command(f'{walked}{separator}{close[0]}')}?"
                 if close
                 else (_choices(module, address) or f"it has {listing(there) or 'nothing'}"),
             ) from None
@@ -249,7 +267,7 @@ def _look_up(module: ModuleType, address: Address) -> Foreign:
 
 
 def _choices(module: ModuleType, address: Address) -> str:
-    groups = _candidates(_own_names(module))
+    groups = _candidates(own_names(module))
     names = list(dict.fromkeys(name for group in groups for name in group))
     return "it has " + listing(f"{address.named(name)}" for name in names) if names else ""
 
@@ -261,53 +279,9 @@ def _instance(cls: type, address: Address) -> object:
             f"the recipe {cls.__name__} needs arguments: {', '.join(needed)}",
             where=line_of(cls),
             help=f"recipe = {cls.__name__}({', '.join(f'{n}=...' for n in needed)})\n"
-            f"  then: unvanish check {address.named('recipe')}",
+            f"  then: {command(address.named('recipe'))}",
         )
     return cls()
-
-
-def _check_spelling(owner: object, parts: _Found, address: Address) -> None:
-    misspelt = _misspelt(owner, names=set(parts))
-    if misspelt:
-        raise _spelling_error(*misspelt[0], address.text, owner)
-
-
-def _misspelt(owner: object, *, names: set[str]) -> list[tuple[str, str]]:
-    """Return (as written, as meant) for names that would be silently ignored."""
-    if isinstance(owner, ModuleType):
-        public = _own_names(owner)
-    else:
-        public = {n: getattr(owner, n, None) for n in dir(owner) if not n.startswith("_")}
-    return [
-        (name, meant)
-        for name, thing in public.items()
-        if name not in RECIPE_NAMES and not inspect.isclass(thing)
-        for meant in [_meant(name, thing)]
-        if meant and meant not in names and not (meant == "batch" and "data" in names)
-    ]
-
-
-def _meant(name: str, thing: object) -> str:
-    """Return the recipe name that was probably meant; empty if the name is no slip of one."""
-    if not callable(thing) and name.upper() in RECIPE_NAMES:
-        return name.upper()
-    folded = _OTHER_WORDS.get(name.casefold(), name.casefold())
-    verbs = [verb for verb in RECIPE_NAMES if not verb.isupper()]
-    if folded in verbs:
-        return "" if isinstance(thing, str | int | float) else folded
-    if not callable(thing):
-        return ""
-    # Neither a plural nor a beginning: `metrics` and `optimize` are words of their own.
-    near = (v for v in verbs if folded != f"{v}s" and not v.startswith(folded))
-    return next((v for v in near if SequenceMatcher(None, folded, v).ratio() >= 0.85), "")
-
-
-def _spelling_error(name: str, meant: str, place: str, owner: object) -> TargetError:
-    return TargetError(
-        f"a recipe has no {name!r}, and it would be ignored",
-        where=line_of(getattr(owner, name)) or place,
-        help=f"did you mean {meant}? A recipe may have {listing(RECIPE_NAMES, most=20)}",
-    )
 
 
 def _a(thing: object) -> str:

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
-import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import torch
 from torch import nn
 
 from unvanish.core.errors import BatchError
+from unvanish.core.stack import Owner, owner_of
+from unvanish.recipe.names import line_of
+from unvanish.recipe.outputs import BATCH_SIZE, logits_of, random_code, target_code, width_of
+from unvanish.recipe.suggest import command
+from unvanish.recipe.trial import (
+    Trial,
+    first_layer,
+    inputs_of,
+    shapes_for,
+    tried,
+    vocabulary,
+    working_shape,
+)
 from unvanish.recipe.usercode import Foreign, exception_line, is_out_of_memory, user_frames
 
-BATCH_SIZE: Final = 32
+_Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,24 +45,41 @@ class Invented:
 class _Speaker:
     """Words the literal help for a target on the command line or a model in Python."""
 
+    model: nn.Module
     place: str
     target: str
+    classes: int | None
+    method: bool
 
-    def help(self, shape: Sequence[object], *, integers: int | None, classes: int | None) -> str:
-        shown = ", ".join(str(size) for size in shape)
-        make = (
-            f"torch.randint({integers}, ({BATCH_SIZE}, {shown}))"
-            if integers
-            else f"torch.randn({BATCH_SIZE}, {shown})"
-        )
-        labels = f"torch.randint({classes or 10}, ({BATCH_SIZE},))"
+    def help(self, shape: _Shape, trial: Trial) -> str:
+        """Say how to give samples of a shape that was seen to work."""
+        layer = trial.steps[0].layer if trial.steps else first_layer(self.model)[1]
+        make = random_code(shape, vocabulary(layer))
+        output = logits_of(trial.output)
+        width = width_of(output)
+        classes = self.classes if self.classes is not None and width is None else width
+        goal = target_code(output, classes)
         if not self.target:
-            return f"unvanish.checkup(model, ({make}, {labels}))"
-        option = ",".join(str(size) for size in shape)
-        return (
-            f"unvanish check {self.target} --input-shape {option} --classes {classes or 10}\n"
-            f"  or write in {self.place}: def batch(): return {make}, {labels}"
-        )
+            return f"unvanish.checkup(model, ({make}, {goal}))"
+        options = ["--input-shape", ",".join(map(str, shape))]
+        options += ["--classes", str(classes)] if classes is not None else []
+        line = command(self.target, *options)
+        return f"{line}\n  or {self.write(f'return {make}, {goal}')}" if self.place else line
+
+    def write(self, line: str) -> str:
+        """Say where to put a ``batch()`` of one line."""
+        if not self.target:
+            return f"unvanish.checkup(model, {line.removeprefix('return ')})"
+        if not self.place:
+            return f"write in a file of your own: def batch(): {line}"
+        return f"write in {self.place}: def batch({'self' if self.method else ''}): {line}"
+
+    def search(self, shapes: Sequence[_Shape], not_this: _Shape | None = None) -> str:
+        """Return the help for a shape that works, or ask for a batch where none was found."""
+        found = working_shape(self.model, shapes, not_this=not_this)
+        if found is not None:
+            return self.help(*found)
+        return self.write("return inputs, target") + "   as your training loop makes them"
 
 
 def invent_batch(
@@ -62,6 +89,7 @@ def invent_batch(
     classes: int | None = None,
     target: str = "",
     place: str = "",
+    method: bool = False,
 ) -> Invented:
     """Make a batch of random numbers that the network accepts.
 
@@ -74,7 +102,8 @@ def invent_batch(
         input_shape: Shape of one sample, without the batch.
         classes: Number of classes of the random labels.
         target: The TARGET, for the literal help; empty for a model given in Python.
-        place: The user's file, for the literal help.
+        place: The user's file or class, for the literal help; empty if it is not theirs.
+        method: Whether `place` is a class.
 
     Returns:
         The batch and what was assumed.
@@ -82,74 +111,151 @@ def invent_batch(
     Raises:
         BatchError: If the shape cannot be told, or the network does not take it.
     """
-    speaker = _Speaker(place, target)
-    layer_name, layer = _first_layer(model)
+    speaker = _Speaker(model, place, target, classes, method)
+    name, layer = first_layer(model)
     if layer is None:
         raise BatchError(
             "the network has no parameters, so there is no gradient to look at",
-            where=type(model).__name__,
+            where=_class_line(model),
         )
-    first = str(layer).splitlines()[0]
-    integers = layer.num_embeddings if isinstance(layer, nn.Embedding | nn.EmbeddingBag) else None
-    shape = tuple(input_shape) if input_shape is not None else _shape_of(layer)
-    told = speaker.help(shape or _likely_shape(layer), integers=integers, classes=classes)
+    needed = _needed_inputs(model)
+    if len(needed) > 1:
+        parts = ", ".join(f'"{n}": {random_code(["..."])}' for n in needed)
+        raise BatchError(
+            f"there is no batch, and forward needs {len(needed)} inputs: {', '.join(needed)}",
+            where=_class_line(model),
+            help=speaker.write(f"return {{{parts}}}, target"),
+        )
+    fixed = tuple(input_shape) if input_shape is not None else None
+    shape = fixed if fixed is not None else _shape_of(layer)
     if shape is None:
         raise BatchError(
             "there is no batch, and the shape of one sample cannot be told from the network",
-            where=f"first layer {layer_name}: {first}",
-            help=told,
+            where=f"first layer {name}: {_short(layer)}",
+            help=speaker.search(shapes_for(layer) or [(3, 224, 224)]),
         )
-    if len(needed := _needed_inputs(model)) > 1:
-        raise BatchError(
-            f"there is no batch, and forward needs {len(needed)} inputs: {', '.join(needed)}",
-            where=type(model).__name__,
-            help="def batch(): return ("
-            + ", ".join(f"torch.randn({BATCH_SIZE}, ...)" for _ in needed)
-            + "), target",
-        )
-    full = (BATCH_SIZE, *shape)
-    inputs = torch.randint(integers, full) if integers else torch.randn(full)
-    weight = next(model.parameters(), None)
-    if weight is not None:
-        real = weight.is_floating_point() and inputs.is_floating_point()
-        inputs = inputs.to(weight.device, weight.dtype if real else inputs.dtype)
-    source = "" if input_shape is not None else f", from the first layer {layer_name}: {first}"
-    kind = f"integers below {integers}" if integers else "normal numbers"
-    said = f"inputs are random {kind} of shape {full}{source}"
     if {"input_ids", "labels"} <= set(inspect.signature(model.forward).parameters):
-        return Invented({"input_ids": inputs, "labels": inputs.clone()}, (said, "labels = inputs"))
-    output = _trial_output(model, inputs, full, told)
-    goal, about = _target_for(output, classes, told)
+        return _for_transformer(model, shape, layer, speaker)
+    inputs = inputs_of((BATCH_SIZE, *shape), layer, model)
+    trial = tried(model, inputs)
+    if trial is not None and trial.error is not None and trial.steps:
+        first = trial.steps[0]  # the layer that runs first need not be registered first
+        better = fixed if fixed is not None else _shape_of(first.layer)
+        if better and (better != shape or vocabulary(first.layer) != vocabulary(layer)):
+            again = inputs_of((BATCH_SIZE, *better), first.layer, model)
+            second = tried(model, again)
+            if second is not None and second.error is None:
+                name, layer, shape, inputs, trial = first.name, first.layer, better, again, second
+    if trial is not None and trial.error is not None:
+        raise _not_taken(shape, trial, trial.error, speaker)
+    integers = vocabulary(layer)
+    source = "" if fixed is not None else f", from the first layer {name}: {_short(layer)}"
+    kind = f"integers below {integers}" if integers else "normal numbers"
+    said = f"inputs are random {kind} of shape {tuple(inputs.shape)}{source}"
+    goal, about = _target_for(trial.output if trial is not None else None, classes, shape, speaker)
     return Invented((inputs, goal.to(inputs.device)), (said, about))
 
 
-def _first_layer(model: nn.Module) -> tuple[str, Foreign]:
-    for name, module in model.named_modules():
-        if next(module.parameters(recurse=False), None) is not None:
-            return name or "(root)", module
-    return "", None
+def _for_transformer(model: nn.Module, shape: _Shape, layer: object, speaker: _Speaker) -> Invented:
+    """Make the keywords of a model in the style of Hugging Face."""
+    ids = inputs_of((BATCH_SIZE, *shape), layer, model)
+    said = f"input_ids are random integers below {vocabulary(layer)} of shape {tuple(ids.shape)}"
+    names = inspect.signature(model.forward).parameters
+    trial = tried(model, {"input_ids": ids})
+    output = logits_of(trial.output) if trial is not None and trial.error is None else None
+    width = width_of(output)
+    per_token = isinstance(output, torch.Tensor) and output.ndim == 3
+    if trial is None or (per_token and width is not None and width >= (vocabulary(layer) or 0)):
+        labels, about = ids.clone(), "labels = input_ids"
+    elif width is not None and isinstance(output, torch.Tensor):
+        labels = torch.randint(width, tuple(output.shape[:-1])).to(ids.device)
+        about = f"labels are random, of {width} classes, the width of the output"
+    else:
+        labels, about = ids.clone(), "labels = input_ids"
+    batch = {"input_ids": ids, "labels": labels}
+    final = tried(model, batch) if trial is not None else None
+    if final is not None and final.error is not None:
+        if is_out_of_memory(final.error):
+            raise final.error
+        code = {"input_ids": random_code(shape, vocabulary(layer) or 1000)}
+        if "attention_mask" in names:
+            code["attention_mask"] = f"torch.ones({', '.join(map(str, ids.shape))}).long()"
+        code |= {n: random_code(["..."]) for n in _needed_inputs(model) if n not in code}
+        code["labels"] = f"torch.randint({speaker.classes or width or 2}, ({BATCH_SIZE},))"
+        parts = ", ".join(f'"{key}": {value}' for key, value in code.items())
+        raise BatchError(
+            f"the network does not take input_ids and labels alone: {exception_line(final.error)}",
+            where=_where(final),
+            help=speaker.write(f"return {{{parts}}}"),
+        ) from final.error
+    return Invented(batch, (said, about))
 
 
-def _shape_of(layer: object) -> tuple[int, ...] | None:
+def _not_taken(shape: _Shape, trial: Trial, error: BaseException, speaker: _Speaker) -> Exception:
+    if is_out_of_memory(error) and isinstance(error, Exception):
+        return error
+    first = trial.steps[0].layer if trial.steps else first_layer(speaker.model)[1]
+    made = BatchError(
+        f"the network does not take an input of shape {(BATCH_SIZE, *shape)}: "
+        f"{exception_line(error)}",
+        where=_where(trial),
+        help="",
+    )
+    shapes = shapes_for(first, shape)
+    if trial.failed is not None:
+        shapes += shapes_for(trial.failed.layer, shape)
+    found = working_shape(speaker.model, shapes, not_this=shape)
+    if found is not None:
+        made.help = speaker.help(*found)
+    elif clash := _clash(trial):
+        made.help = clash
+    else:
+        made.help = speaker.write("return inputs, target") + "   as your training loop makes them"
+    made.__cause__ = error
+    return made
+
+
+def _clash(trial: Trial) -> str:
+    """Name two layers of which the second does not take what the first gives."""
+    if len(trial.steps) < 2:
+        return ""
+    *before, last = trial.steps
+    if not last.given or last.gave:
+        return ""
+    layer, wants = last.layer, None
+    if isinstance(layer, nn.Linear):
+        wants, word, has = layer.in_features, "features", last.given[-1]
+    elif isinstance(layer, nn.modules.conv._ConvNd) and len(last.given) > 1:
+        wants, word, has = layer.in_channels, "channels", last.given[1]
+    if wants is None or wants == has:
+        return ""
+    return (
+        f"make them agree: after {before[-1].name} there are {has} {word}, "
+        f"{last.name} takes {wants}"
+    )
+
+
+def _where(trial: Trial) -> str:
+    failed = f"{trial.failed.name}: {_short(trial.failed.layer)}" if trial.failed else ""
+    frames = user_frames(trial.error) if trial.error is not None else ""
+    return "\n".join(filter(None, (failed, frames)))
+
+
+def _short(layer: object) -> str:
+    return str(layer).splitlines()[0]
+
+
+def _class_line(model: nn.Module) -> str:
+    """Return where the class of a network is written, if that is the user's file."""
+    code = getattr(type(model).forward, "__code__", None)
+    is_users = code is not None and owner_of(code.co_filename) is Owner.USER
+    return line_of(type(model)) if is_users else ""
+
+
+def _shape_of(layer: object) -> _Shape | None:
     if isinstance(layer, nn.Linear) and layer.in_features > 0:
         return (layer.in_features,)
     return None
-
-
-def _likely_shape(layer: object) -> tuple[object, ...]:
-    """Return a shape for the literal help; only an example."""
-    if isinstance(layer, nn.modules.conv._ConvNd):
-        sizes = {1: (1000,), 2: (224, 224), 3: (16, 112, 112)}
-        return (layer.in_channels or 3, *sizes[len(layer.kernel_size)])
-    if isinstance(layer, nn.RNNBase):
-        return (100, layer.input_size)
-    if isinstance(layer, nn.Embedding | nn.EmbeddingBag):
-        return (128,)
-    if isinstance(layer, nn.LayerNorm):
-        return layer.normalized_shape
-    if isinstance(layer, nn.BatchNorm1d) and layer.num_features:
-        return (layer.num_features,)
-    return (3, 224, 224)
 
 
 def _needed_inputs(model: nn.Module) -> list[str]:
@@ -161,52 +267,27 @@ def _needed_inputs(model: nn.Module) -> list[str]:
     ]
 
 
-def _trial_output(
-    model: nn.Module, inputs: torch.Tensor, shape: tuple[int, ...], told: str
-) -> Foreign:
-    try:
-        trial = copy.deepcopy(model)
-    except Exception:
-        trial = None  # cannot be copied; the real run will tell whether the shape fits
-    if trial is None:
-        return None
-    try:
-        with torch.random.fork_rng(devices=[]), torch.no_grad():
-            return trial(inputs)
-    except Exception as error:
-        if is_out_of_memory(error):
-            raise
-        raise BatchError(
-            f"the network does not take an input of shape {shape}: {exception_line(error)}",
-            where="\n".join(filter(None, (_layer_of(error, trial), user_frames(error)))),
-            help=f"if samples have another shape, say so:\n  {told}",
-        ) from error
-
-
-def _layer_of(error: Exception, model: nn.Module) -> str:
-    """Return the innermost layer that an exception passed through."""
-    names = {id(module): name for name, module in model.named_modules()}
-    frames = [frame.f_locals.get("self") for frame, _ in traceback.walk_tb(error.__traceback__)]
-    for module in reversed(frames):
-        if names.get(id(module)):
-            return f"{names[id(module)]}: {str(module).splitlines()[0]}"
-    return ""
-
-
-def _target_for(output: Foreign, classes: int | None, told: str) -> tuple[torch.Tensor, str]:
-    if isinstance(output, Mapping) and "logits" in output:
-        output = output["logits"]
-    output = getattr(output, "logits", output)
-    if isinstance(output, tuple | list) and output and isinstance(output[0], torch.Tensor):
-        output = output[0]
+def _target_for(
+    output: Foreign, classes: int | None, sample: _Shape, speaker: _Speaker
+) -> tuple[torch.Tensor, str]:
+    output = logits_of(output)
+    options = ["--input-shape", ",".join(map(str, sample))]
     if not isinstance(output, torch.Tensor):
         if classes is not None:
             return torch.randint(classes, (BATCH_SIZE,)), f"labels are random, of {classes} classes"
         raise BatchError(
             f"there is no target, and none can be told from an output of {type(output).__name__}",
-            help=told,
+            help=speaker.write(f"return {random_code(sample)}, target"),
         )
     shape = tuple(output.shape)
+    if shape and shape[0] % BATCH_SIZE:
+        raise BatchError(
+            f"the output has lost the batch dimension: of {BATCH_SIZE} samples it gives "
+            f"the shape {shape}",
+            where=_class_line(speaker.model),
+            help="let forward keep dimension 0, one row a sample: "
+            "x.flatten(1) and x.mean(dim=1) keep it, x.flatten() and x.mean(dim=0) do not",
+        )
     if classes is None:
         if len(shape) == 2 and shape[1] > 1:
             classes = shape[1]
@@ -214,8 +295,13 @@ def _target_for(output: Foreign, classes: int | None, told: str) -> tuple[torch.
             return torch.randint(classes, shape[:1]), about
         if len(shape) <= 2 and output.is_floating_point():
             return torch.randn(shape), f"the target is random numbers of shape {shape}"
+        width = width_of(output)
+        if width is not None and speaker.target:
+            help = command(speaker.target, *options, "--classes", str(width))
+        else:
+            help = speaker.write(f"return {random_code(sample)}, {target_code(output, width)}")
         raise BatchError(
-            f"there is no target, and an output of shape {shape} does not tell which", help=told
+            f"there is no target, and an output of shape {shape} does not tell which", help=help
         )
     about = f"labels are random, of {classes} classes"
     if len(shape) >= 3 and shape[1] == classes:  # (N, classes, H, W): a label at every place
@@ -223,8 +309,12 @@ def _target_for(output: Foreign, classes: int | None, told: str) -> tuple[torch.
     if len(shape) >= 2 and shape[-1] == classes:
         return torch.randint(classes, shape[:-1]), about
     if len(shape) >= 2:
+        width = width_of(output)
+        chosen = [*options, "--classes", str(width)] if width is not None else options
         raise BatchError(
             f"--classes {classes} does not fit the output, which is of shape {shape}",
-            help=f"--classes {shape[-1]}",
+            help=command(speaker.target, *chosen)
+            if speaker.target
+            else speaker.write(f"return {random_code(sample)}, {target_code(output, width)}"),
         )
     return torch.randint(classes, shape[:1]), about

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import copy
-import functools
-import inspect
-import math
 from collections.abc import Sequence
 from contextlib import ExitStack
 from weakref import WeakKeyDictionary
@@ -15,16 +12,16 @@ from torch import nn
 
 from unvanish.core.errors import BatchError, TargetError, UnvanishError
 from unvanish.recipe.address import Address, import_target, parse
-from unvanish.recipe.batches import Batches, checked_batch, moved
+from unvanish.recipe.batches import moved
 from unvanish.recipe.building import BuildLines, copy_lines, recording_builds
-from unvanish.recipe.finding import Parts, find, line_of, required_arguments
-from unvanish.recipe.inference import invent_batch
+from unvanish.recipe.finding import Parts, find, required_arguments
+from unvanish.recipe.inference import Invented, invent_batch
+from unvanish.recipe.names import line_of
 from unvanish.recipe.record import Maker, Recipe
+from unvanish.recipe.rest import Rest, seeding
 from unvanish.recipe.seeding import seeded
-from unvanish.recipe.suggest import nearest
+from unvanish.recipe.suggest import command, joined, nearest
 from unvanish.recipe.usercode import Foreign, reported, surroundings
-
-_AUTOCAST = ("bfloat16", "float16")
 
 
 def load(
@@ -53,27 +50,35 @@ def load(
         The recipe, with a batch that exists. Whatever is missing or does not fit raises an
         `UnvanishError` that says which line to write.
     """
-    place = checked_device(device)
+    shaped = input_shape is not None or classes is not None
+    options = ["--input-shape", ",".join(map(str, input_shape))] if input_shape is not None else []
+    options += ["--classes", str(classes)] if classes is not None else []
+    place = checked_device(device, target, *options)
     address = parse(target)
     lines: BuildLines = WeakKeyDictionary()
     with seeded(seed), recording_builds(lines):
         parts = find(import_target(address), address)
     make = _maker(parts, address, lines, place)
     model = make(seed)
-    rest = _Rest(parts, address, seed, place)
-    own_batch, data = rest.batches() if batch is None else (batch, rest.data())
-    inferred = parts.inferred
+    rest = Rest(parts, address, seed, place, model)
+    inferred = parts.inferred + _taken(parts, address, without=shaped or batch is not None)
+    if batch is not None:
+        own_batch, data = batch, None if parts.shared else rest.data()
+    elif parts.shared and shaped:  # the options are about this network, the file may not be
+        own_batch, data = None, None
+    else:
+        own_batch, data = rest.batches()
     if own_batch is None:
         with seeded(seed), surroundings(address.folders):
-            invented = invent_batch(
-                model, input_shape=input_shape, classes=classes, target=target, place=address.place
-            )
+            invented = _invented(model, parts, address, input_shape, classes)
         own_batch, inferred = moved(invented.batch, place), inferred + invented.inferred
-    elif input_shape is not None or classes is not None:
+    elif shaped:
         raise BatchError(
             f"{target} brings its own batch, and --input-shape or --classes would be ignored",
-            help=f"unvanish check {target}",
+            help=command(target),
         )
+    optimizer = rest.optimizer()
+    inferred += rest.inferred
     return Recipe(
         target=target,
         seed=seed,
@@ -81,7 +86,7 @@ def load(
         batch=own_batch,
         data=data,
         loss=rest.loss(),
-        optimizer=rest.optimizer(),
+        optimizer=optimizer,
         metric=rest.function("metric", "def metric(model): return accuracy"),
         goal=rest.number("GOAL"),
         higher_is_better=rest.flag("HIGHER_IS_BETTER", default=True),
@@ -94,11 +99,48 @@ def load(
     )
 
 
-def checked_device(device: str | None) -> torch.device | None:
+def _taken(parts: Parts, address: Address, *, without: bool) -> tuple[str, ...]:
+    """Say what a network that was named takes from its file."""
+    names = [n for n in parts.shared if not (without and n in {"batch", "data"})]
+    if not names:
+        return ()
+    return (f"{joined(names)} {'were' if len(names) > 1 else 'was'} taken from {address.place}",)
+
+
+def _invented(
+    model: nn.Module,
+    parts: Parts,
+    address: Address,
+    input_shape: Sequence[int] | None,
+    classes: int | None,
+) -> Invented:
+    loader = parts.loaders[0] if parts.loaders and address.is_users else ""
+    try:
+        invented = invent_batch(
+            model,
+            input_shape=input_shape,
+            classes=classes,
+            target=address.text,
+            place=(parts.owner if parts.in_class else address.place) if address.is_users else "",
+            method=parts.in_class,
+        )
+    except BatchError as error:
+        if loader and error.help:
+            error.help = f"write in {address.place}: data = {loader}"
+        raise
+    if not loader:
+        return invented
+    said = f"{loader} was not used; data = {loader} in {address.place} lets it be"
+    return Invented(invented.batch, (*invented.inferred, said))
+
+
+def checked_device(device: str | None, target: str, *options: str) -> torch.device | None:
     """Return a device that exists on this machine.
 
     Args:
         device: As on the command line, or None.
+        target: The TARGET, for the literal help.
+        options: What else is on the command line.
 
     Returns:
         The device, or None where none was given.
@@ -109,12 +151,16 @@ def checked_device(device: str | None) -> torch.device | None:
     if device is None:
         return None
     known = ("cpu", "cuda", "mps", "xpu")
+
+    def told(name: str) -> str:
+        return command(target, *options, "--device", name)
+
     try:
         place = torch.device(device)
     except RuntimeError:
         close = nearest(device, known)
         guess = "cuda" if device.casefold().startswith(("gpu", "nvidia")) else (close or ["cpu"])[0]
-        raise TargetError(f"there is no device {device!r}", help=f"--device {guess}") from None
+        raise TargetError(f"there is no device {device!r}", help=told(guess)) from None
     if place.type == "cpu":
         return place
     backend = getattr(torch, place.type, None)
@@ -123,25 +169,14 @@ def checked_device(device: str | None) -> torch.device | None:
         why = ""
         if place.type == "cuda" and not torch.backends.cuda.is_built():
             why = ", and this torch is built without CUDA"
-        raise TargetError(
-            f"{place.type} is not available on this machine{why}", help="--device cpu"
-        )
+        raise TargetError(f"{place.type} is not available on this machine{why}", help=told("cpu"))
     if (place.index or 0) >= count:
         raise TargetError(
             f"there is no {device}: this machine has {count} {place.type} device"
             f"{'s' if count > 1 else ''}",
-            help=f"--device {place.type}:{count - 1}",
+            help=told(f"{place.type}:{count - 1}"),
         )
     return place
-
-
-def _seeding(function: Foreign, seed: int) -> Foreign:
-    """Bind the ``seed`` keyword where a function has one."""
-    try:
-        takes_seed = "seed" in inspect.signature(function).parameters
-    except (TypeError, ValueError):
-        takes_seed = False
-    return functools.partial(function, seed=seed) if takes_seed else function
 
 
 def _maker(parts: Parts, address: Address, lines: BuildLines, device: torch.device | None) -> Maker:
@@ -174,8 +209,8 @@ def _maker(parts: Parts, address: Address, lines: BuildLines, device: torch.devi
             stack.enter_context(surroundings(address.folders))
             stack.enter_context(seeded(seed))
             stack.enter_context(recording_builds(lines))
-            stack.enter_context(reported(f"{name}()"))
-            model = _seeding(thing, seed)()
+            stack.enter_context(reported(f"{name}()", building=True))
+            model = seeding(thing, seed)()
             if isinstance(model, nn.Module) and device is not None:
                 model = model.to(device)
         if not isinstance(model, nn.Module):
@@ -193,9 +228,12 @@ def _needs_arguments(name: str, needed: list[str], address: Address, thing: Fore
     return TargetError(
         f"{name} needs {count} argument{'s' if count > 1 else ''} that cannot be guessed: "
         f"{', '.join(needed)}",
-        where=line_of(thing),
-        help=f"write in {address.place}: def {made}(): return {call}\n"
-        f"  then: unvanish check {again}",
+        where=line_of(thing) if address.is_users else "",
+        help=f"write in {address.place}: def {made}(): return {call}\n  then: {command(again)}"
+        if address.is_users
+        else f"write in a file of your own, net.py:\n"
+        f"  from {address.module} import {name.partition('.')[0]}\n"
+        f"  def model(): return {call}\n  then: unvanish check net.py",
     )
 
 
@@ -209,130 +247,9 @@ def _no_module(name: str, model: Foreign, address: Address, thing: Foreign) -> U
             again = address.place if made == "model" else address.named(made)
             help = (
                 f"write in {address.place}: def {made}(): return {name}()[{key!r}]\n"
-                f"  then: unvanish check {again}"
+                f"  then: {command(again)}"
             )
     what = "nothing" if model is None else f"a {type(model).__name__}"
     return TargetError(
         f"{name}() returned {what}, not an nn.Module", where=line_of(thing), help=help
     )
-
-
-class _Rest:
-    """The parts of a recipe beside the model, each checked when it is taken."""
-
-    def __init__(
-        self, parts: Parts, address: Address, seed: int, device: torch.device | None
-    ) -> None:
-        self._rest = parts.rest
-        self._owner = parts.owner
-        self._address = address
-        self._seed = seed
-        self._device = device
-
-    def data(self) -> Batches | None:
-        """Return the batches of ``data``; None where there is none."""
-        data = self._rest.get("data")
-        if data is None:
-            return None
-        return Batches(
-            self._called("data", data),
-            origin="data()" if callable(data) else "data",
-            where=line_of(data),
-            folders=self._address.folders,
-            device=self._device,
-        )
-
-    def batches(self) -> tuple[Foreign, Foreign]:
-        """Return the first batch and the further ones; None for what is missing."""
-        batch = self._rest.get("batch")
-        batches = self.data()
-        if batch is not None:
-            origin = "batch()" if callable(batch) else "batch"
-            first = checked_batch(self._called("batch", batch), origin, line_of(batch))
-            return moved(first, self._device), batches
-        if batches is None:
-            return None, None
-        with seeded(self._seed):
-            return batches.first, batches.after_first()
-
-    def loss(self) -> Foreign:
-        """Return the loss: a name, a criterion, or a function of output and target."""
-        loss = self._rest.get("loss")
-        if loss is None or isinstance(loss, str):
-            return loss
-        if isinstance(loss, nn.Module):
-            return loss.to(self._device) if self._device is not None else loss
-        if inspect.isclass(loss) and issubclass(loss, nn.Module) and not required_arguments(loss):
-            return loss()
-        line = "def loss(output, target): return torch.nn.functional.cross_entropy(output, target)"
-        return self.function("loss", line)
-
-    def optimizer(self) -> Foreign:
-        """Return the optimiser, or what makes it from the network."""
-        optimizer = self._rest.get("optimizer")
-        line = "def optimizer(model): return torch.optim.SGD(model.parameters(), lr=0.1)"
-        if optimizer is None or isinstance(optimizer, torch.optim.Optimizer):
-            return optimizer
-        if inspect.isclass(optimizer):
-            raise self._wrong("optimizer", f"the class {optimizer.__name__}", line)
-        make = self.function("optimizer", line)
-        folders = self._address.folders
-
-        def reporting(model: nn.Module) -> Foreign:
-            with surroundings(folders), reported("optimizer(model)"):
-                return make(model)
-
-        return reporting
-
-    def function(self, name: str, line: str) -> Foreign:
-        """Return a part that has to be callable, with its seed bound."""
-        part = self._rest.get(name)
-        if part is not None and not callable(part):
-            raise self._wrong(name, f"{type(part).__name__} {part!r:.40}", line)
-        return None if part is None else _seeding(part, self._seed)
-
-    def number(self, name: str, *, positive: bool = False) -> float | None:
-        """Return a constant that has to be a finite number."""
-        part = self._rest.get(name)
-        if part is None:
-            return None
-        is_number = isinstance(part, int | float) and not isinstance(part, bool)
-        if not is_number or not math.isfinite(part) or (positive and part <= 0):
-            kind = "a positive number" if positive else "a number"
-            raise self._wrong(name, f"{part!r:.40}, not {kind}", f"{name} = 0.9")
-        return float(part)
-
-    def flag(self, name: str, *, default: bool) -> bool:
-        """Return a constant that has to be True or False."""
-        part = self._rest.get(name, default)
-        if not isinstance(part, bool):
-            raise self._wrong(name, f"{part!r:.40}, not True or False", f"{name} = True")
-        return part
-
-    def autocast(self) -> str:
-        """Return the type of the autocast region as a word."""
-        part = self._rest.get("AUTOCAST", "")
-        word = str(part).removeprefix("torch.")
-        if word and word not in _AUTOCAST:
-            raise self._wrong("AUTOCAST", f"{part!r:.40}", f'AUTOCAST = "{_AUTOCAST[0]}"')
-        return word
-
-    def _called(self, name: str, part: Foreign) -> Foreign:
-        if not callable(part):
-            return part
-        needed = required_arguments(part)
-        if needed:
-            raise BatchError(
-                f"{name}() needs arguments: {', '.join(needed)}",
-                where=line_of(part),
-                help=f"def {name}(): ...   or, with the seed:   def {name}(seed): ...",
-            )
-        with ExitStack() as stack:
-            stack.enter_context(surroundings(self._address.folders))
-            stack.enter_context(seeded(self._seed))
-            stack.enter_context(reported(f"{name}()", kind=BatchError))
-            return _seeding(part, self._seed)()
-
-    def _wrong(self, name: str, what: str, line: str) -> TargetError:
-        where = line_of(self._rest[name]) or self._owner
-        return TargetError(f"{name} of the recipe is {what}", where=where, help=line)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Iterable
 
 
@@ -21,3 +22,14 @@ def listing(words: Iterable[str], *, most: int = 6) -> str:
     if len(words) <= most:
         return ", ".join(words)
     return f"{', '.join(words[:most])} and {len(words) - most} more"
+
+
+def joined(words: Iterable[str], *, by: str = "and") -> str:
+    """Return words as ``a, b and c``."""
+    *first, last = words
+    return f"{', '.join(first)} {by} {last}" if first else last
+
+
+def command(target: str, *options: str) -> str:
+    """Return the literal ``unvanish check`` of a target, quoted for a shell where it must be."""
+    return shlex.join(["unvanish", "check", target, *options])

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from unvanish.core.errors import CouldNotMeasureError, TargetError, UnvanishError
+from unvanish.core.errors import (
+    PACKAGES,
+    CouldNotMeasureError,
+    TargetError,
+    UnvanishError,
+    memory_asked,
+)
 from unvanish.core.stack import Owner, display_path, owner_of
 
 Foreign = Any
@@ -56,7 +63,11 @@ def surroundings(
 
 @contextmanager
 def reported(
-    doing: str, *, kind: type[UnvanishError] = TargetError, help: str = ""
+    doing: str,
+    *,
+    kind: type[UnvanishError] = TargetError,
+    help: str = "",
+    building: bool = False,
 ) -> Iterator[None]:
     """Turn whatever the user's code raises into one error that says where in their files.
 
@@ -64,6 +75,7 @@ def reported(
         doing: The subject of the sentence, such as ``"importing train.py"``.
         kind: Class of the error.
         help: What to do about it, where that does not depend on the exception.
+        building: Whether the network is being built, so that no batch is to blame for memory.
 
     Yields:
         Nothing.
@@ -76,22 +88,24 @@ def reported(
     except UnvanishError:
         raise
     except SyntaxError as error:
-        place = f"{display_path(error.filename or '')}:{error.lineno or 0}"
+        place = f"{display_path(error.filename)}:{error.lineno or 1}" if error.filename else ""
         text = (error.text or "").strip()
         raise kind(
             f"{doing} failed, a syntax error: {error.msg}",
-            where=f"{place}: {text}" if text else place,
+            where=f"{place}: {text}" if text and place else place,
             help=help,
         ) from error
     except SystemExit as error:
         raise kind(
-            f"{doing} called sys.exit({error.code!r})",
+            f"{doing} called {exit_call(error)}",
             where=user_frames(error),
-            help='put what parses arguments or trains under: if __name__ == "__main__":',
+            help='put what parses arguments or trains under: if __name__ == "__main__":'
+            if doing.startswith("importing ")
+            else "raise an error that says what is wrong; nothing may leave Python here",
         ) from error
     except Exception as error:
         if is_out_of_memory(error):
-            raise out_of_memory(doing) from error
+            raise out_of_memory(doing, error, building=building) from error
         raise kind(
             f"{doing} raised {exception_line(error)}",
             where=user_frames(error),
@@ -101,14 +115,22 @@ def reported(
 
 def user_frames(error: BaseException) -> str:
     """Return the last frames of the user's own files, innermost first, one a line."""
-    frames = [
-        f"{display_path(frame.filename)}:{frame.lineno} in {frame.name}: {frame.line or ''}".rstrip(
-            ": "
-        )
-        for frame in traceback.extract_tb(error.__traceback__)
-        if owner_of(frame.filename) is Owner.USER
-    ]
-    return "\n".join(reversed(frames[-_SHOWN_FRAMES:]))
+    counts: dict[str, int] = {}
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if owner_of(frame.filename) is Owner.USER and not frame.filename.startswith("<"):
+            line = f"{display_path(frame.filename)}:{frame.lineno} in {frame.name}"
+            text = f"{line}: {frame.line or ''}".rstrip(": ")
+            counts[text] = counts.get(text, 0) + 1
+    shown = list(counts.items())[:_SHOWN_FRAMES]
+    many = isinstance(error, RecursionError)
+    return "\n".join(
+        f"{text}   ({count} times)" if many and count > 1 else text for text, count in shown
+    )
+
+
+def exit_call(error: SystemExit) -> str:
+    """Return the call that ends Python, as it was probably written."""
+    return "exit()" if error.code is None else f"sys.exit({error.code!r})"
 
 
 def exception_line(error: BaseException) -> str:
@@ -132,10 +154,25 @@ def is_out_of_memory(error: BaseException | None) -> bool:
     return False
 
 
-def out_of_memory(doing: str) -> CouldNotMeasureError:
-    """Return the error that says what to do when memory ran out."""
+def out_of_memory(
+    doing: str, error: BaseException | None = None, *, building: bool = False
+) -> CouldNotMeasureError:
+    """Return the error that says what to do when memory ran out.
+
+    Args:
+        doing: The subject of the sentence.
+        error: What was raised, for what was asked of the memory.
+        building: Whether the network was being built.
+    """
+    asked = memory_asked(str(error)) if error is not None else ""
+    if building:
+        return CouldNotMeasureError(
+            f"building the model ran out of memory: {doing}{asked and ' ' + asked}",
+            where=user_frames(error) if error is not None else "",
+            help="build a narrower one, or run where there is more memory",
+        )
     return CouldNotMeasureError(
-        f"{doing} ran out of memory",
+        f"{doing} ran out of memory{asked and ': it ' + asked}",
         help="give a smaller batch (16 samples show the same gradient), "
         "or --batches 1 --probe-steps 0, or --device cpu",
     )
@@ -144,10 +181,8 @@ def out_of_memory(doing: str) -> CouldNotMeasureError:
 def _help_for(error: Exception) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name:
         package = error.name.split(".")[0]
-        return (
-            f"{sys.executable} -m pip install {package}, "
-            "or start unvanish in the folder that holds it"
-        )
+        install = f"{shlex.quote(sys.executable)} -m pip install {PACKAGES.get(package, package)}"
+        return f"{install}, or start unvanish in the folder that holds it"
     if isinstance(error, ImportError) and "relative import" in str(error):
         return "give the dotted name instead: unvanish check package.module"
     return ""

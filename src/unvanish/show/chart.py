@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from rich.cells import cell_len
@@ -18,9 +18,11 @@ from unvanish.show.words import plural, power
 _INDENT: Final = 2
 _GAP: Final = 2
 _STEPS: Final = (1, 2, 3, 5)
+_FINER_STEPS: Final = (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8)
 _MOST_INTERVALS: Final = 4
 _FEWEST_INTERVALS: Final = 3
 _NARROWEST_BAR: Final = 16
+_TICK_GAP: Final = 2
 _NARROWEST_LABEL: Final = 12
 _WIDEST_NOTE: Final = 24
 _WORDS: Final = {Mark.STARVED: "starved", Mark.WEAK: "weak", Mark.FINE: "fine"}
@@ -56,14 +58,16 @@ class Axis:
         return min(max(share, 0.0), 1.0)
 
 
-def fit_axis(values: Sequence[float]) -> Axis:
+def fit_axis(values: Sequence[float], *, most_intervals: int = _MOST_INTERVALS) -> Axis:
     """Choose an axis with four or five ticks that holds all finite values.
 
     Args:
         values: Decades; those that are not finite do not count.
+        most_intervals: Into how many steps it may be divided; fewer where labels need room.
 
     Returns:
-        The axis with the smallest of the steps 1, 2, 3, 5, 10, 20, 30, 50, ... that fits.
+        The axis with the smallest of the steps 1, 2, 3, 5, 10, 20, 30, 50, ... that fits;
+        with fewer intervals steps such as 15 and 80 are taken too, to waste less of the bars.
 
     Example:
         >>> fit_axis([-25.5, -0.1]).ticks
@@ -73,11 +77,12 @@ def fit_axis(values: Sequence[float]) -> Axis:
     low, high = min(finite), max(finite)
     scale = 1
     while True:
-        for step in (scale * digit for digit in _STEPS):
+        digits = _STEPS if most_intervals == _MOST_INTERVALS else _FINER_STEPS
+        for step in (int(scale * digit) for digit in digits if scale * digit % 1 == 0):
             first = math.floor(low / step)
             intervals = max(math.ceil(high / step) - first, 1)
-            if intervals <= _MOST_INTERVALS:
-                missing = max(_FEWEST_INTERVALS - intervals, 0)
+            if intervals <= most_intervals:
+                missing = max(min(_FEWEST_INTERVALS, most_intervals) - intervals, 0)
                 return Axis((first - missing) * step, step, intervals + missing)
         scale *= 10
 
@@ -113,8 +118,7 @@ def draw_chart(chart: Chart, sheet: Sheet) -> Lines:
     if not chart.points:
         return []
     rows = fold_points(chart.points)
-    axis = fit_axis([point.log10 for point in chart.points])
-    layout = _lay_out(chart, rows, axis, sheet)
+    axis, layout = _lay_out(chart, rows, sheet)
     lines = [*_caption(chart, sheet), _header(chart, axis, layout, sheet)]
     points = [row for row in rows if isinstance(row, Point)]
     labels = iter(sheet.elide_alike([point.label for point in points], layout.label))
@@ -128,7 +132,8 @@ def draw_chart(chart: Chart, sheet: Sheet) -> Lines:
     return lines
 
 
-def _lay_out(chart: Chart, rows: Sequence[Point | Fold], axis: Axis, sheet: Sheet) -> _Layout:
+def _lay_out(chart: Chart, rows: Sequence[Point | Fold], sheet: Sheet) -> tuple[Axis, _Layout]:
+    """Divide the width; where bars would be too short, the notes beside them go."""
     points = [row for row in rows if isinstance(row, Point)]
     texts = [sheet.text(point.label).cell_len for point in points]
     value = max(len(power(point.log10)) for point in points)
@@ -136,11 +141,21 @@ def _lay_out(chart: Chart, rows: Sequence[Point | Fold], axis: Axis, sheet: Shee
     note = min(max([*notes, sheet.text(chart.note_title).cell_len]), _WIDEST_NOTE)
     folds = [f"{plural(row.count, 'layer')}, same slope" for row in rows if isinstance(row, Fold)]
     wanted = max([*texts, len("layer"), *(cell_len(fold) - _GAP - value for fold in folds)])
-    fixed = _INDENT + 2 + _GAP + value + _GAP + (_GAP + note if note else 0)
-    label = min(wanted, max(sheet.width - fixed - _NARROWEST_BAR, _NARROWEST_LABEL))
-    label = min(label, max(sheet.width // 3, _NARROWEST_LABEL))
-    bar = sheet.width - fixed - label
-    return _Layout(label, value, bar - bar % axis.intervals, note)
+    while True:
+        fixed = _INDENT + 2 + _GAP + value + _GAP + (_GAP + note if note else 0)
+        label = min(wanted, max(sheet.width - fixed - _NARROWEST_BAR, _NARROWEST_LABEL))
+        label = min(label, max(sheet.width // 3, _NARROWEST_LABEL))
+        bar = sheet.width - fixed - label
+        if bar >= _NARROWEST_BAR or not note:
+            break
+        note = 0
+    values = [point.log10 for point in chart.points]
+    for most in range(_MOST_INTERVALS, 0, -1):
+        axis = fit_axis(values, most_intervals=most)
+        layout = _Layout(label, value, bar - bar % axis.intervals, note)
+        if _tick_places(axis, layout, sheet) is not None:
+            break
+    return axis, layout
 
 
 def _caption(chart: Chart, sheet: Sheet) -> Lines:
@@ -156,11 +171,23 @@ def _caption(chart: Chart, sheet: Sheet) -> Lines:
     if not chart.title:
         return [join([lead, tail])] if legend else []
     if not legend:
-        return sheet.paragraph(lead, [sheet.text(chart.title, "quiet")])
-    line = join([lead, sheet.text(chart.title, "quiet"), "   ", tail])
+        return _balanced(chart.title, lead, sheet)
+    lines = _balanced(chart.title, lead, sheet)
+    line = join([lines[-1], "   ", tail])
     if line.cell_len <= sheet.width:
-        return [line]
-    return [*sheet.paragraph(lead, [sheet.text(chart.title, "quiet")]), join([lead, tail])]
+        return [*lines[:-1], line]
+    return [*lines, join([lead, tail])]
+
+
+def _balanced(title: str, lead: Text, sheet: Sheet) -> Lines:
+    """Wrap a title into lines of about one length, the last not the longest."""
+    words = sheet.text(title, "quiet")
+    lines = sheet.paragraph(lead, [words])
+    for width in range(lead.cell_len + 1, sheet.width):
+        narrower = replace(sheet, width=width).paragraph(lead, [words])
+        if len(narrower) == len(lines) and narrower[-1].cell_len <= narrower[0].cell_len:
+            return narrower
+    return lines
 
 
 def _glyph(mark: Mark, sheet: Sheet) -> str:
@@ -170,18 +197,29 @@ def _glyph(mark: Mark, sheet: Sheet) -> str:
 
 def _header(chart: Chart, axis: Axis, layout: _Layout, sheet: Sheet) -> Text:
     """Return the row of tick labels, each centred on its place along the bars."""
-    labels = ["1" if tick == 0 else f"1e{tick:+03d}" for tick in axis.ticks]
     line = " " * (_INDENT + 2) + "layer"
-    end = sheet.width if not layout.note else layout.before_bar + layout.bar
-    for index, label in enumerate(labels):
-        tick = layout.before_bar + index * layout.bar // axis.intervals
-        start = min(tick - len(label) // 2, end - len(label))
-        if start > len(line):
-            line = line.ljust(start) + label
+    for start, label in _tick_places(axis, layout, sheet) or ():
+        line = line.ljust(start) + label
     if layout.note:
         line = line.ljust(layout.before_bar + layout.bar + _GAP)
         line += sheet.elide(chart.note_title, layout.note)
     return styled(line, "quiet")
+
+
+def _tick_places(axis: Axis, layout: _Layout, sheet: Sheet) -> list[tuple[int, str]] | None:
+    """Return where each label starts; None where two would touch."""
+    end = sheet.width if not layout.note else layout.before_bar + layout.bar
+    places: list[tuple[int, str]] = []
+    free = _INDENT + 2 + len("layer") + _GAP
+    for index, tick in enumerate(axis.ticks):
+        label = "1" if tick == 0 else f"1e{tick:+03d}"
+        place = layout.before_bar + index * layout.bar // axis.intervals
+        start = min(place - len(label) // 2, end - len(label))
+        if start < free:
+            return None
+        places.append((start, label))
+        free = start + len(label) + _TICK_GAP
+    return places
 
 
 def _point_row(point: Point, name: str, axis: Axis, layout: _Layout, sheet: Sheet) -> Text:
@@ -204,7 +242,7 @@ def _point_row(point: Point, name: str, axis: Axis, layout: _Layout, sheet: Shee
             styled(bar, point.mark.value if measured else "quiet"),
         ]
     )
-    if point.note:
+    if point.note and layout.note:
         line.append(" " * (layout.bar - cell_len(bar) + _GAP))
         line.append_text(styled(sheet.elide(point.note, layout.note), "quiet"))
     return line

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
+from rich.text import Text
+
 from unvanish.core.findings import Finding, Severity
 from unvanish.show.chart import draw_chart
 from unvanish.show.places import place_lines
@@ -29,23 +31,28 @@ def finding_lines(finding: Finding, sheet: Sheet) -> Lines:
     """
     code = sheet.text(finding.code).plain
     lead = join([styled(f"{finding.severity.value}[{code}]", finding.severity.value), ": "])
-    lines = sheet.paragraph(
-        lead, [line.copy() for line in sheet.prose(finding.message, "strong")], hang=2
-    )
+    lines = sheet.paragraph(lead, [sheet.prose(finding.message, "strong")], hang=2)
     lines += place_lines(finding, sheet)
-    if finding.chart is not None and finding.chart.points:
-        lines += [styled("", ""), *draw_chart(finding.chart, sheet), styled("", "")]
-    lines += _size(finding, sheet)
+    for block in (draw_chart(finding.chart, sheet) if finding.chart else [], _why(finding, sheet)):
+        if block:
+            lines += [Text(), *block]
+    return lines
+
+
+def _why(finding: Finding, sheet: Sheet) -> Lines:
+    """Return the lines with a label: size, cause, note, help."""
+    lines = _size(finding, sheet)
     if finding.causes:
         causes = ", ".join(cause.value for cause in finding.causes)
         lines += sheet.paragraph(styled("  cause: ", "strong"), [sheet.text(causes)])
     for note in finding.notes[:_MOST_NOTES]:
-        lines += sheet.paragraph(styled("   note: ", "note"), sheet.prose(note))
+        lines += sheet.paragraph(styled("   note: ", "note"), [sheet.prose(note)])
     if len(finding.notes) > _MOST_NOTES:
         more = plural(len(finding.notes) - _MOST_NOTES, "more note")
-        lines.append(styled(f"         and {more}; --format json has them all", "quiet"))
+        words = styled(f"and {more}; --format json has them all", "quiet")
+        lines += sheet.paragraph(Text(" " * 9), [words])
     for suggestion in finding.help:
-        lines += sheet.paragraph(styled("   help: ", "help"), sheet.prose(suggestion))
+        lines += sheet.paragraph(styled("   help: ", "help"), [sheet.prose(suggestion)])
     return lines
 
 
@@ -53,12 +60,24 @@ def _size(finding: Finding, sheet: Sheet) -> Lines:
     """Return the number that was judged beside what theory expects and the limit."""
     if math.isnan(finding.measured):
         return []
-    words = [f"{quantity(finding.measured, finding.unit)} measured"]
-    if not math.isnan(finding.expected):
-        words.append(f"{bare(finding.expected, finding.unit)} expected")
-    if not math.isnan(finding.limit):
-        words.append(f"limit {bare(finding.limit, finding.unit)}")
+    if _nothing_arrives(finding):
+        words = ["no gradient arrives at all"]
+        if not math.isnan(finding.limit):
+            words.append(f"limit {quantity(finding.limit, finding.unit)}")
+    else:
+        words = [f"{quantity(finding.measured, finding.unit)} measured"]
+        if not math.isnan(finding.expected):
+            words.append(f"{bare(finding.expected, finding.unit)} expected")
+        if not math.isnan(finding.limit):
+            words.append(f"limit {bare(finding.limit, finding.unit)}")
     return sheet.paragraph(styled("   size: ", "strong"), [sheet.text("; ".join(words))])
+
+
+def _nothing_arrives(finding: Finding) -> bool:
+    """Tell whether infinitely many decades are lost: the gradient is exactly zero."""
+    points = finding.chart.points if finding.chart else ()
+    infinite = finding.unit.startswith("decades") and finding.measured == math.inf
+    return infinite and not any(point.log10 == math.inf for point in points)
 
 
 def all_findings(findings: Sequence[Finding], sheet: Sheet) -> list[Lines]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from textwrap import dedent
@@ -15,7 +16,7 @@ from typing import Final
 
 from rich.text import Text
 
-from unvanish.show.sheet import Lines, Sheet, paint, styled
+from unvanish.show.sheet import Lines, Sheet, join, paint, styled
 
 _HASHED: Final = re.compile(r"#{1,6}\s+(?P<title>.+?)\s*#*$")
 _UNDERLINE: Final = re.compile(r"(-{3,}|={3,}|~{3,})$")
@@ -53,8 +54,8 @@ def render_page(
             or indented.
         code: Code of the rule, such as ``"UV101"``.
         name: Name of the rule, such as ``"vanishing-gradient"``.
-        width: Columns; moved into the range from 60 to 96.
-        color: Whether to write ANSI escape codes.
+        width: Columns; moved into the range from 48 to 96.
+        color: Whether to write ANSI escape codes; bold type then stands for backticks.
         ascii: Whether to write ASCII only.
 
     Returns:
@@ -69,22 +70,63 @@ def render_page(
         tight = previous is _Kind.HEADING or previous is block.kind is _Kind.BULLET
         if not tight:
             lines.append(Text())
-        lines += _lay_out(block, sheet)
+        lines += _lay_out(block, sheet, ticks=not color)
         previous = block.kind
     for line in lines:
         line.rstrip()
     return paint(lines, color=color)
 
 
-def _lay_out(block: _Block, sheet: Sheet) -> Lines:
+def render_list(
+    rules: Sequence[tuple[str, str, str]],
+    *,
+    width: int = 80,
+    color: bool = False,
+    ascii: bool = False,
+) -> str:
+    """Lay out the list of all rules, and how to read the page of one.
+
+    Args:
+        rules: Code, name and title of each.
+        width: Columns; moved into the range from 48 to 96.
+        color: Whether to write ANSI escape codes; bold type then stands for backticks.
+        ascii: Whether to write ASCII only.
+
+    Returns:
+        Lines no wider than the width, without trailing spaces.
+    """
+    sheet = Sheet.of(width, ascii=ascii)
+    columns = [max((sheet.text(row[i]).cell_len for row in rules), default=0) for i in (0, 1)]
+    lines: Lines = []
+    for code, name, title in rules:
+        start = Text()
+        for words, column, style in zip((code, name), columns, ("strong", ""), strict=True):
+            cell = sheet.text(words, style)
+            start.append_text(cell).append(" " * (column - cell.cell_len + 2))
+        said = sheet.prose(title, ticks=not color)
+        if sheet.narrow:
+            lines += [start, *sheet.paragraph(Text("    "), [said])]
+        else:
+            lines += sheet.paragraph(start, [said])
+    hint = join([styled("unvanish explain CODE", "strong"), " shows the page of a rule"])
+    lines += [Text(), *sheet.paragraph(Text(), [hint])]
+    for line in lines:
+        line.rstrip()
+    return paint(lines, color=color)
+
+
+def _lay_out(block: _Block, sheet: Sheet, *, ticks: bool) -> Lines:
+    def prose() -> Text:
+        return sheet.prose(" ".join(block.lines), ticks=ticks)
+
     match block.kind:
         case _Kind.HEADING:
             return sheet.paragraph(Text(), [sheet.text(block.lines[0], "help")])
         case _Kind.PARAGRAPH:
-            return sheet.paragraph(Text("  "), sheet.prose(" ".join(block.lines)))
+            return sheet.paragraph(Text("  "), [prose()])
         case _Kind.BULLET:
             lead = styled(f"  {block.sign} ", "quiet")
-            return sheet.paragraph(lead, sheet.prose(" ".join(block.lines)))
+            return sheet.paragraph(lead, [prose()])
         case _Kind.CODE:
             lines = [line.expandtabs(4) for line in block.lines]
             return sheet.paragraph(Text("      "), [sheet.text(line) for line in lines])

@@ -110,7 +110,7 @@ def picture(
         diagnosis: What the rules said about it.
         target: What was checked, as the user named it.
         title: What stands in the title bar, such as the command.
-        width: Columns; moved into the range from 60 to 96.
+        width: Columns; moved into the range from 48 to 96.
         background: Imitate a dark or a light terminal.
         exit_code: Exit code told in the last line; None to leave it out.
 

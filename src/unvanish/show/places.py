@@ -51,7 +51,10 @@ def _place(source: str, sites: Sequence[Site], sheet: Sheet) -> Lines:
     if source:
         lead.append_text(sheet.text(source, "strong"))
         lead.append("  ")
-    body = join([_names(_paths(sites), sheet), "  ", styled(_what(sites, sheet), "quiet")])
+    what = _what(sites)
+    body = sheet.text(what)
+    if paths := [site.path for site in sites if site.path]:
+        body = join([_names(paths, sheet), "  ", sheet.text(f"({what})", "quiet")])
     if lead.cell_len > sheet.width // 2:
         first = sheet.paragraph(Text("      "), [lead[6:]])
         first[0] = join([styled("  --> ", "place"), first[0][6:]])
@@ -69,10 +72,6 @@ def _place(source: str, sites: Sequence[Site], sheet: Sheet) -> Lines:
     return lines
 
 
-def _paths(sites: Sequence[Site]) -> list[str]:
-    return [site.path or "(root)" for site in sites]
-
-
 def _names(names: Sequence[str], sheet: Sheet) -> Text:
     """Return folded names, at most four pieces."""
     dots = sheet.glyphs.ellipsis
@@ -87,8 +86,8 @@ def _names(names: Sequence[str], sheet: Sheet) -> Text:
     return Text(words)
 
 
-def _what(sites: Sequence[Site], sheet: Sheet) -> str:
-    """Say what the sites do: ``"(30 linear)"``, ``"(linear, 100 calls)"``."""
+def _what(sites: Sequence[Site]) -> str:
+    """Say what the sites do: ``"30 linear"``, ``"linear, 100 calls"``, ``"tanh, call 8"``."""
     ops = Counter(site.op for site in sites)
     paths = len({site.path for site in sites})
     if len(sites) == 1:
@@ -101,4 +100,4 @@ def _what(sites: Sequence[Site], sheet: Sheet) -> str:
         words = ", ".join(f"{count:,} {op}" for op, count in ops.most_common(3))
         if len(ops) > 3:
             words += f", {sum(ops.values()) - sum(c for _, c in ops.most_common(3)):,} other"
-    return sheet.text(f"({words})").plain
+    return words

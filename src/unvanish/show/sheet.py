@@ -7,6 +7,7 @@ plus escape codes and nothing else.
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -15,10 +16,16 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
-from unvanish.show.words import clean
+from unvanish.show.words import clean, without_root
 
-NARROWEST: Final = 60
+NARROWEST: Final = 48
 WIDEST: Final = 96
+_NARROW: Final = 76
+
+# What reads badly in two halves: code in backticks, a call with its arguments, a count in
+# parentheses, a per cent.
+_WHOLE: Final = re.compile(r"`[^`]+`|[\w.]+\((?:[^()]|\([^()]*\))*\)|\([\d,]+ [\w.]+\)|[\d.]+ %")
+_CODE: Final = re.compile(r"`([^`]+)`")
 
 # Sixteen-colour names that stay legible on a light and on a dark background. Blue is
 # missing on purpose: it vanishes on black. So is bright black: some themes draw it in
@@ -75,7 +82,7 @@ class Sheet:
     """How wide the output is and which characters it may use.
 
     Attributes:
-        width: Columns; use `Sheet.of` to keep it between 60 and 96.
+        width: Columns; use `Sheet.of` to keep it between 48 and 96.
         ascii: Whether the stream can show ASCII only.
     """
 
@@ -88,6 +95,11 @@ class Sheet:
         return cls(min(max(width, NARROWEST), WIDEST), ascii)
 
     @property
+    def narrow(self) -> bool:
+        """Whether columns side by side would leave too little room for sentences."""
+        return self.width < _NARROW
+
+    @property
     def glyphs(self) -> Glyphs:
         """The signs that this sheet can show."""
         return _ASCII if self.ascii else Glyphs()
@@ -96,14 +108,26 @@ class Sheet:
         """Return one line of somebody else's words, made safe to print."""
         return styled(clean(words, ascii=self.ascii), style)
 
-    def prose(self, words: str, style: str = "") -> list[Text]:
-        """Return the lines of a passage; what stands in backticks is set strong."""
-        lines = []
-        for raw in words.expandtabs(4).splitlines() or [""]:
-            line = self.text(raw.rstrip(), style)
-            line.highlight_regex(r"`[^`]+`", STYLES["strong"])
-            lines.append(line)
-        return lines
+    def prose(self, words: str, style: str = "", *, ticks: bool = True) -> Text:
+        """Return a sentence; what stands in backticks is set strong.
+
+        Args:
+            words: A sentence of a rule, a recipe or a page. It is one line: a line break
+                in it can only come from a name, and is escaped as in every name.
+            style: Style of the whole sentence.
+            ticks: Whether to show the backticks too, for readers who see no bold type.
+
+        Returns:
+            The sentence, safe to print.
+        """
+        line = self.text(without_root(words).rstrip(" "), style)
+        if ticks:
+            line.highlight_regex(_CODE, STYLES["strong"])
+            return line
+        result = Text()
+        for index, piece in enumerate(_CODE.split(line.plain)):
+            result.append_text(styled(piece, "strong" if index % 2 else style))
+        return result
 
     def elide(self, words: str, width: int) -> str:
         """Shorten a name from its middle, keeping more of the end than of the beginning."""
@@ -174,20 +198,40 @@ def _trimmed(line: Text) -> Text:
 
 
 def _wrap(line: Text, first_width: int, width: int) -> Iterable[Text]:
-    """Yield pieces of a line: broken at spaces, and inside a word only if it is too long."""
+    """Yield pieces of a line: broken at spaces, and inside a word only if it is too long.
+
+    A call, a piece of code and a per cent that fit on a line of their own stay whole.
+    """
     room = max(first_width, 1)
     while line.cell_len > room:
         cut = _cells_to_index(line.plain, room)
-        space = line.plain.rfind(" ", 0, cut + 1)
+        space, begins_whole = _last_break(line.plain, cut, width)
         if space > 0 and line.plain[:space].strip():
             cut = space
-        elif first_width < width // 2 and room == first_width:
+        elif room == first_width < (width if begins_whole else width // 2):
             cut = 0
+        else:
+            cut = _seam(line.plain, cut)
         yield _trimmed(line[:cut])
         line = line[cut:]
         line = line[len(line.plain) - len(line.plain.lstrip()) :]
         room = max(width, 1)
     yield _trimmed(line)
+
+
+def _last_break(words: str, cut: int, width: int) -> tuple[int, bool]:
+    """Return the last space before a cut, and whether a whole begins the line and goes beyond."""
+    held = [found.span() for found in _WHOLE.finditer(words) if cell_len(found[0]) <= width]
+    space = words.rfind(" ", 0, cut + 1)
+    while space > 0 and any(start < space < end for start, end in held):
+        space = words.rfind(" ", 0, space)
+    return space, any(start == 0 and end > cut for start, end in held)
+
+
+def _seam(words: str, cut: int) -> int:
+    """Return where to break a word that is too long: after a sign of a path or a call."""
+    seams = [index + 1 for index in range(cut // 2, cut) if words[index] in "/\\(,._"]
+    return seams[-1] if seams else cut
 
 
 def _shared_start(names: Sequence[str]) -> int:

@@ -24,6 +24,8 @@ from unvanish.show.verdicts import gap_lines, headline, verdict_lines
 from unvanish.show.words import duration, plural, short_count
 
 _MOST_CLASSES: Final = 3
+# A part of MultiheadAttention that PyTorch made for itself; nobody wrote it.
+_NOT_THE_USERS: Final = frozenset({"NonDynamicallyQuantizableLinear"})
 
 
 def render(
@@ -42,7 +44,7 @@ def render(
         recording: What was measured.
         diagnosis: What the rules said about it.
         target: What was checked, as the user named it.
-        width: Columns; moved into the range from 60 to 96.
+        width: Columns; moved into the range from 48 to 96.
         color: Whether to write ANSI escape codes; see `wants_color`.
         ascii: Whether to write ASCII only; see `wants_ascii`.
         exit_code: Exit code of the command, told in the last line; None to leave it out.
@@ -124,7 +126,8 @@ def _flow(first: Text, items: Sequence[str] | filter[str], sheet: Sheet) -> Line
 
 def _classes(modules: Mapping[str, int]) -> str:
     """Return ``"30 Linear, 29 Sigmoid"``, the commonest first, the others in one number."""
-    common = sorted(modules.items(), key=lambda item: -item[1])
+    shown = [item for item in modules.items() if item[0] not in _NOT_THE_USERS]
+    common = sorted(shown, key=lambda item: -item[1])
     words = [f"{count:,} {name}" for name, count in common[:_MOST_CLASSES]]
     others = sum(count for _, count in common[_MOST_CLASSES:])
     return ", ".join([*words, *([f"{others:,} other"] if others else [])])
@@ -142,7 +145,7 @@ def _grad_dtype(name: str) -> str:
 def _inferred(context: RunContext, sheet: Sheet) -> Lines:
     lines: Lines = []
     for sentence in context.inferred:
-        lines += sheet.paragraph(styled("note: ", "note"), sheet.prose(sentence))
+        lines += sheet.paragraph(styled("note: ", "note"), [sheet.prose(sentence)])
     return lines
 
 
@@ -176,7 +179,7 @@ def _counts(diagnosis: Diagnosis, sheet: Sheet, exit_code: int | None) -> Lines:
         parts.append(f"{plural(unseen, 'rule')} not measured")
     if exit_code is not None:
         parts.append(f"exit {exit_code}")
-    return [styled(f" {sheet.glyphs.dot} ".join(parts), "strong")]
+    return sheet.paragraph(Text(), [styled(f" {sheet.glyphs.dot} ".join(parts), "strong")], hang=2)
 
 
 def wants_color(stream: TextIO, environment: Mapping[str, str] | None = None) -> bool:

@@ -87,10 +87,14 @@ def verdict_lines(diagnosis: Diagnosis, sheet: Sheet) -> Lines:
                 " " * (name_width - name.cell_len + 2),
             ]
         )
-        said = join([styled(lead, style), ": " if words else ""])
-        body = sheet.prose(words) if words else [Text("")]
-        body[0] = join([said, body[0]])
-        lines += sheet.paragraph(start, body)
+        body = styled(lead, style)
+        if words:
+            body = join([body, ": ", sheet.prose(words)])
+        if sheet.narrow:
+            start.rstrip()
+            lines += [start, *sheet.paragraph(Text("    "), [body])]
+        else:
+            lines += sheet.paragraph(start, [body])
     return lines
 
 
@@ -113,12 +117,9 @@ def gap_lines(gaps: Sequence[Gap], sheet: Sheet) -> Lines:
     lines: Lines = []
     for gap in gaps[:_MOST_GAPS]:
         lead = styled(f"{sheet.glyphs.unknown} not seen: ", "warning")
-        lines += sheet.paragraph(lead, sheet.prose(f"{gap.what}: {gap.why}"), hang=2)
+        lines += sheet.paragraph(lead, [sheet.prose(f"{gap.what}: {gap.why}")], hang=2)
     if len(gaps) > _MOST_GAPS:
         more = plural(len(gaps) - _MOST_GAPS, "more gap")
-        lines.append(
-            styled(
-                f"{sheet.glyphs.unknown} and {more} not seen; --format json has them all", "warning"
-            )
-        )
+        words = f"{sheet.glyphs.unknown} and {more} not seen; --format json has them all"
+        lines += sheet.paragraph(Text(), [styled(words, "warning")], hang=2)
     return lines

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from typing import Final
 
 _UNSAFE: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _LARGEST_WITH_MANTISSA: Final = 300.0
+_ROOT_STEP: Final = re.compile(r"\(root\) (?P<op>[^\s(),;:]+)(?: #(?P<nth>\d+))?")
 
 _ASCII: Final = str.maketrans(
     {
@@ -74,6 +76,19 @@ def _safe(character: str, *, ascii: bool) -> str:
     if unicodedata.category(character) in _UNSAFE or (ascii and not character.isascii()):
         return character.encode("unicode_escape").decode("ascii")
     return character
+
+
+def without_root(words: str) -> str:
+    """Name the steps that run in the root module by what they do, as a person would.
+
+    Example:
+        >>> without_root("the slope of (root) tanh #7 is zero")
+        'the slope of tanh, call 8 is zero'
+    """
+    return _ROOT_STEP.sub(
+        lambda step: step["op"] + (f", call {int(step['nth']) + 1:,}" if step["nth"] else ""),
+        words,
+    )
 
 
 def plural(count: int, noun: str) -> str:

@@ -56,7 +56,7 @@ def test_clear_says_by_how_much():
     verdict = examine(tanh_stack(0.05, 0.45))
     assert isinstance(verdict, Clear)
     assert verdict.margin == pytest.approx(0.05)
-    assert "at most 45% of the entries" in verdict.summary
+    assert "at most 45 % of the entries" in verdict.summary
 
 
 def test_what_was_not_seen_is_said():

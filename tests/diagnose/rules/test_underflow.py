@@ -56,7 +56,7 @@ def test_clear_tells_where_a_smaller_type_would_underflow():
     verdict = examine(weight("a"), weight("b", 0.6), weight("c", 0.7))
     assert isinstance(verdict, Clear)
     assert verdict.margin == pytest.approx(0.1)
-    assert verdict.summary.endswith("float16 would lose 60% of b")
+    assert verdict.summary.endswith("float16 would lose 60 % of b")
 
 
 def test_float32_points_at_the_vanishing_gradient():

@@ -12,6 +12,7 @@ from unvanish.core.records import Recording, Site
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
 from unvanish.diagnose.upstream import Upstream
+from unvanish.diagnose.words import percent
 
 _FLAT: Final = frozenset(
     {"relu", "relu6", "threshold", "hardtanh", "hardsigmoid", "hardswish", "hardshrink"}
@@ -137,8 +138,8 @@ class DeadUnits:
         judged = [look for look in looks if look.site.index not in revived]
         worst = max(judged or looks, key=lambda look: look.excess)
         summary = (
-            f"at most {worst.dead:.0%} of the units of an activation are silent "
-            f"({worst.site.name}), where chance leaves {worst.expected:.0%}"
+            f"at most {percent(worst.dead)} of the units of an activation are silent "
+            f"({worst.site.name}), where chance leaves {percent(worst.expected)}"
         )
         if worst.dead == 0.0:
             summary = "every unit reacts to some sample"
@@ -170,7 +171,7 @@ class DeadUnits:
     def _too_small(self, recording: Recording, look: _Look) -> NotMeasured:
         seen = recording.context.batch_size * recording.context.batches
         return NotMeasured(
-            f"{look.dead:.0%} of the {look.units} units of {look.site.name} are silent, but "
+            f"{percent(look.dead)} of the {look.units} units of {look.site.name} are silent, but "
             f"{seen or 'so few'} samples cannot tell that from chance; "
             f"bring at least {max(64, 4 * seen)} different samples"
         )
@@ -180,7 +181,7 @@ class DeadUnits:
         is_error = worst.excess >= self.min_excess_dead_fraction_of_error
         cause = self._cause(recording, min(sick, key=lambda look: look.site.index).site)
         where = "the network's output" if worst.site.is_output else "a hidden activation"
-        message = f"{worst.dead:.0%} of the units of {worst.site.name} are dead"
+        message = f"{percent(worst.dead)} of the units of {worst.site.name} are dead"
         if len(sick) > 1:
             message += f", and {len(sick) - 1} more of {len(looks)} activations have dead units"
         return Finding(
@@ -196,7 +197,7 @@ class DeadUnits:
             causes=(cause,),
             notes=(
                 f"{worst.site.name} is {where}: these units have slope zero on every sample, "
-                f"where chance would leave {worst.expected:.1%} silent",
+                f"where chance would leave {percent(worst.expected, digits=1)} silent",
                 *_after_probe_steps(recording),
             ),
             help=_help(cause, output=worst.site.is_output),

@@ -87,12 +87,13 @@ class ExplodingGradient:
         gains = self._gains(flow)
         worst = max(range(len(gains)), key=lambda i: gains[i])
         if gains[worst] <= self.max_gained_decades:
-            return Clear(
-                self.max_gained_decades - max(0.0, gains[worst]),
-                "decades",
-                f"the gradient grows by at most {max(0.0, gains[worst]):.1f} decades on the "
-                f"way through {len(flow.levels)} layers",
+            gained = max(0.0, gains[worst])
+            said = (
+                f"the gradient grows by at most {gained:.1f} decades over {len(flow.levels)} layers"
+                if gained >= 0.05
+                else f"the gradient does not grow over {len(flow.levels)} layers"
             )
+            return Clear(self.max_gained_decades - gained, "decades", said)
         return Found((self._finding(recording, flow, gains, worst),))
 
     def _gains(self, flow: Flow) -> list[float]:

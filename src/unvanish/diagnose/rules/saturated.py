@@ -11,6 +11,7 @@ from unvanish.core.records import Recording, Site
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
 from unvanish.diagnose.upstream import Upstream
+from unvanish.diagnose.words import percent
 
 _HEALTHY: Final = {
     "tanh": 0.069,
@@ -102,7 +103,7 @@ class SaturatedActivation:
         if not saturated:
             worst = max(shares, key=lambda site: shares[site])
             at_most = (
-                f"at most {shares[worst]:.0%} of the entries of a hidden activation are "
+                f"at most {percent(shares[worst])} of the entries of a hidden activation are "
                 f"saturated ({worst.name})"
                 if shares[worst] >= 5e-3
                 else "no hidden activation is saturated"
@@ -129,7 +130,7 @@ class SaturatedActivation:
             code=self.code,
             name=self.name,
             severity=self._severity(shares[worst], len(saturated), len(shares)),
-            message=f"{shares[worst]:.0%} of the entries of {worst.name} pass less than a "
+            message=f"{percent(shares[worst])} of the entries of {worst.name} pass less than a "
             f"tenth of the largest slope{others}",
             sites=tuple(saturated),
             measured=shares[worst],

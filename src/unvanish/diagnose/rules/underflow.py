@@ -12,6 +12,7 @@ from unvanish.core.glossary import Quantity
 from unvanish.core.records import Parameter, Recording
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
+from unvanish.diagnose.words import percent
 
 _SMALLEST: Final = {"float16": "3.0e-08", "bfloat16": "4.6e-41", "float32": "7.0e-46"}
 """Half of the smallest subnormal: what rounds to zero."""
@@ -102,7 +103,8 @@ class PrecisionUnderflow:
             return Found((self._finding(dtype, lost, seen, hit),))
         worst = max(seen, key=lambda p: lost[p.name])
         at_most = (
-            f"{dtype} loses at most {lost[worst.name]:.1%} of a weight's gradient entries"
+            f"{dtype} loses at most {percent(lost[worst.name], digits=1)} of a weight's "
+            "gradient entries"
             if lost[worst.name] >= 5e-4
             else f"{dtype} loses no gradient"
         )
@@ -118,7 +120,7 @@ class PrecisionUnderflow:
         for other in ("float16", "bfloat16"):
             hit = [p for p in seen if _lost(p, other) > self.max_underflow_fraction]
             if other != dtype and hit:
-                parts.append(f"{other} would lose {_lost(hit[0], other):.0%} of {hit[0].name}")
+                parts.append(f"{other} would lose {percent(_lost(hit[0], other))} of {hit[0].name}")
         return "".join(f"; {part}" for part in parts)
 
     def _finding(
@@ -134,7 +136,7 @@ class PrecisionUnderflow:
             code=self.code,
             name=self.name,
             severity=Severity.ERROR if is_error else Severity.WARNING,
-            message=f"{dtype} rounds {measured:.0%} of the gradient entries of "
+            message=f"{dtype} rounds {percent(measured)} of the gradient entries of "
             f"{ranked[0].name} to zero{others}",
             parameters=tuple(p.name for p in ranked),
             measured=measured,
