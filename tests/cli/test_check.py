@@ -307,3 +307,19 @@ def test_the_environment_of_the_process_is_left_alone(write):
     write("net.py", HEALTHY)
     run("check", "net.py")
     assert dict(os.environ) == before
+
+
+def test_control_characters_are_escaped(write):
+    write("net.py", "raise ValueError('\\x1b[31mred\\x07')")
+    stderr = run("check", "net.py").stderr
+    assert "\\x1b[31mred\\x07" in stderr
+    assert "\x1b" not in stderr
+
+
+@pytest.mark.parametrize("words", [["--format", "json"], ["--format=json"]])
+def test_wrong_use_is_a_document_too(words):
+    result = run("check", "net.py", "--speed", *words)
+    assert result.exit_code == 2
+    error = json.loads(result.stdout)["error"]
+    assert error["what"].startswith("No such option")
+    assert error["help"].endswith("check --help")

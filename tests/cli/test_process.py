@@ -1,5 +1,6 @@
 """The command line as a process of its own."""
 
+import json
 import os
 import signal
 import subprocess
@@ -84,11 +85,16 @@ def test_interruption_exits_130(tmp_path):
             **os.environ,
             "PYTHONPATH": PATHS,
         },
+        # Under nohup the parent ignores the signal, and a child would inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     assert process.stderr.readline() == b"in\n"
     time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    try:
+        out, err = process.communicate(timeout=20)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert (out, err.strip()) == (b"", b"")
 
@@ -103,3 +109,63 @@ def test_ascii_terminal(tmp_path):
     result = run("-m", "unvanish", "check", "net.py", cwd=tmp_path, env=env)
     assert result.returncode == 0, result.stderr
     assert result.stdout.isascii()
+
+
+LOUD = """
+import atexit, os, subprocess, sys
+from torch import nn
+os.write(1, b"raw\\n")
+subprocess.run(["echo", "child"])
+sys.__stdout__.write("python\\n")
+atexit.register(print, "late")
+os.makedirs("elsewhere", exist_ok=True)
+os.chdir("elsewhere")
+model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+"""
+
+
+def shell(line, folder):
+    env = {**os.environ, "PYTHONPATH": PATHS}
+    return subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m unvanish {line}"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=folder,
+        env=env,
+    )
+
+
+def test_stdout_holds_nothing_but_the_report(tmp_path):
+    (tmp_path / "net.py").write_text(LOUD)
+    result = shell("check net.py --format json --output run.json", tmp_path)
+    assert json.loads(result.stdout)["target"] == "net.py"
+    assert {"raw", "child", "python", "late"} <= set(result.stderr.split())
+    assert (tmp_path / "run.json").is_file()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")  # noqa: PTH110
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("explain >&-", 0),
+        ("explain 2>&-", 0),
+        ("explain >/dev/full", 3),
+        ("--help >/dev/full", 3),
+        ("check no.py >&-", 2),
+        ("check no.py 2>&-", 2),
+        ("check no.py 2>/dev/full", 2),
+        ("check no.py --format json >&-", 2),
+        ("check no.py --format json >/dev/full", 2),
+        ("check no.py --format json >/dev/full 2>/dev/full", 2),
+        ("check net.py >&- 2>&-", 0),
+        ("check net.py --format json <&- >&-", 0),
+        ("check net.py >/dev/full", 3),
+    ],
+)
+def test_streams_that_are_closed_or_full(tmp_path, line, code):
+    (tmp_path / "net.py").write_text(LOUD)
+    result = shell(line, tmp_path)
+    assert result.returncode == code, result.stderr
+    assert "Traceback" not in result.stderr
+    assert "Exception ignored" not in result.stderr

@@ -5,6 +5,8 @@ Every function returns the arguments of `trace`: model, batch, and keywords.
 
 from __future__ import annotations
 
+import threading
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils import prune
 from torch.utils.checkpoint import checkpoint
 
 Patient = tuple[nn.Module, Any, dict[str, Any]]
@@ -542,3 +545,213 @@ def every_activation() -> Patient:
         layers += [nn.Linear(width, 8), kind]
         width = 4 if isinstance(kind, nn.GLU) else 8
     return nn.Sequential(*layers, nn.Linear(width, 5)), classes(8), {}
+
+
+class Custom(nn.Module):
+    """Three layers, and whatever a patient does between them."""
+
+    def __init__(self, between: Callable[[Custom, Tensor], Tensor], width: int = 8) -> None:
+        super().__init__()
+        self.first, self.middle = nn.Linear(8, width), nn.Linear(width, width)
+        self.head = nn.Linear(width, 5)
+        self.between = between
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.between(self, F.gelu(self.first(x)))
+        return self.head(F.gelu(self.middle(h)))
+
+
+class TimesTwo(torch.autograd.Function):
+    """A kernel for float32 alone."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:  # noqa: ARG004
+        assert x.dtype is torch.float32, "this kernel wants float32"
+        return x * 2
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:  # noqa: ARG004
+        assert grad.dtype is torch.float32
+        return grad * 2
+
+
+def deep_sigmoid(step: Callable[[Tensor], Tensor], depth: int = 60) -> nn.Module:
+    """A network whose gradient float32 cannot hold, with `step` after every layer."""
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = nn.ModuleList(nn.Linear(8, 8) for _ in range(depth))
+            self.head = nn.Linear(8, 5)
+
+        def forward(self, x: Tensor) -> Tensor:
+            for layer in self.layers:
+                x = step(torch.sigmoid(layer(x)))
+            return self.head(x)
+
+    return Net()
+
+
+@patient
+def vanishing_behind_float_casts() -> Patient:
+    def step(x: Tensor) -> Tensor:
+        position = torch.arange(8, dtype=torch.float32) / 8
+        x = x.float() + 0.01 * torch.sin(position).to(x)
+        return x.to(torch.float32) + torch.zeros(8)
+
+    return deep_sigmoid(step), classes(8), {}
+
+
+@patient
+def vanishing_behind_a_float32_kernel() -> Patient:
+    return deep_sigmoid(TimesTwo.apply), classes(8), {}
+
+
+@patient
+def autocast_inside_forward() -> Patient:
+    def between(net: Custom, h: Tensor) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            h = net.middle(h)
+        return h.float()
+
+    return Custom(between), classes(8), {}
+
+
+@patient
+def parameters_of_two_types() -> Patient:
+    def between(net: Custom, h: Tensor) -> Tensor:
+        return net.narrow(h.bfloat16()).float()
+
+    net = Custom(between)
+    net.narrow = nn.Linear(8, 8, dtype=torch.bfloat16)
+    return net, classes(8), {}
+
+
+@patient
+def hooks_on_modules_tensors_and_nodes() -> Patient:
+    def between(net: Custom, h: Tensor) -> Tensor:  # noqa: ARG001
+        h.register_hook(lambda g: g * 0.5)
+        h = torch.tanh(h)
+        if h.grad_fn is not None:
+            h.grad_fn.register_prehook(lambda gs: tuple(g * 0.5 for g in gs))
+        return h
+
+    net = Custom(between)
+    net.middle.register_full_backward_hook(lambda _m, gi, _go: (gi[0] * 0.5,))
+    net.head.weight.register_hook(lambda g: g * 0.5)
+    return net, classes(8), {}
+
+
+@patient
+def buffer_that_forward_resizes() -> Patient:
+    def between(net: Custom, h: Tensor) -> Tensor:
+        net.scale.resize_(8).copy_(h.detach().abs().amax(0))
+        return h / (1 + net.scale)
+
+    net = Custom(between)
+    net.register_buffer("scale", torch.ones(1))
+    return net, classes(8), {}
+
+
+@patient
+def freezing_in_forward() -> Patient:
+    def between(net: Custom, h: Tensor) -> Tensor:
+        net.middle.requires_grad_(requires_grad=False)
+        return h
+
+    return Custom(between), classes(8), {}
+
+
+@patient
+def running_average_in_place() -> Patient:
+    def between(net: Custom, h: Tensor) -> Tensor:
+        net.average.mul_(0.9).add_(h.detach().mean(0), alpha=0.1)
+        return h - net.average
+
+    net = Custom(between)
+    net.register_buffer("average", torch.zeros(8))
+    return net, classes(8), {}
+
+
+@patient
+def generator_of_its_own() -> Patient:
+    def between(net: Custom, h: Tensor) -> Tensor:
+        return h + 0.01 * torch.randn(h.shape, generator=net.generator, dtype=h.dtype)
+
+    net = Custom(between)
+    net.generator = torch.Generator().manual_seed(1)
+    return net, classes(8), {}
+
+
+@patient
+def old_style_weight_norm() -> Patient:
+    norm = nn.utils.weight_norm
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        layers = [norm(nn.Linear(8, 8)), nn.Tanh(), norm(nn.Linear(8, 5))]
+    return nn.Sequential(*layers), classes(8), {}
+
+
+@patient
+def pruned() -> Patient:
+    net = nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 5))
+    prune.l1_unstructured(net[0], "weight", 0.5)
+    return net, classes(8), {}
+
+
+@patient
+def activations_kept_as_attributes() -> Patient:
+    def between(net: Custom, h: Tensor) -> Tensor:
+        net.kept = {"hidden": [h]}
+        return h
+
+    net = Custom(between)
+    net(torch.randn(2, 8))
+    return net, classes(8), {}
+
+
+@patient
+def lock_as_attribute() -> Patient:
+    def between(net: Custom, h: Tensor) -> Tensor:
+        with net.lock:
+            return h
+
+    net = Custom(between)
+    net.lock = threading.Lock()
+    return net, classes(8), {}
+
+
+@patient
+def transforms_in_forward() -> Patient:
+    def between(net: Custom, h: Tensor) -> Tensor:
+        force = torch.func.vmap(torch.func.grad(lambda v: net.middle(v).pow(2).sum()))(h)
+        return h + 0.1 * force + torch.func.vmap(lambda v: torch.tanh(net.middle(v)))(h)
+
+    return Custom(between), classes(8), {}
+
+
+@patient
+def writes_into_new_tensors() -> Patient:
+    def between(net: Custom, h: Tensor) -> Tensor:  # noqa: ARG001
+        whole = torch.zeros_like(h)
+        whole[:, :4] = h[:, :4]
+        whole[:, 4:].copy_(h[:, 4:])
+        return whole * (1 + 0.1 * h.mean().item())
+
+    return Custom(between), classes(8), {}
+
+
+@patient
+def complex_parameters() -> Patient:
+    def between(net: Custom, h: Tensor) -> Tensor:
+        return torch.fft.irfft(torch.fft.rfft(h) * net.filter, n=8)
+
+    net = Custom(between)
+    net.filter = nn.Parameter(torch.randn(5, dtype=torch.complex64))
+    return net, classes(8), {}
+
+
+@patient
+def sparse_embedding_without_an_optimizer() -> Patient:
+    net = nn.Sequential(nn.EmbeddingBag(11, 8, sparse=True), nn.Linear(8, 5))
+    return net, (torch.randint(0, 11, (16, 4)), torch.randint(0, 5, (16,))), {}

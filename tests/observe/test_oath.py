@@ -15,7 +15,7 @@ from torch.nn.modules import module as module_hooks
 
 from unvanish.core.errors import UnvanishError
 from unvanish.observe import trace
-from unvanish.observe.guard import untouched
+from unvanish.observe.guard import is_lazy, untouched
 
 
 def bits(value: Any) -> Any:
@@ -32,18 +32,29 @@ def bits(value: Any) -> Any:
         return {str(k): bits(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
         return [bits(v) for v in value]
+    if isinstance(value, torch.Generator):
+        return value.get_state().tolist()
     if isinstance(value, (int, float, str, bool, type(None))):
         return value
     return id(value)
 
 
 def state_of(model: nn.Module) -> dict[str, Any]:
-    return {
-        f"{path}.{key}": bits(value)
-        for path, module in model.named_modules()
-        for key, value in module.__dict__.items()
-        if key != "_modules"
-    } | {f"grad {name}": bits(p.grad) for name, p in model.named_parameters()}
+    tensors = [*model.named_parameters(), *model.named_buffers()]
+    return (
+        {
+            f"{path}.{key}": bits(value)
+            for path, module in model.named_modules()
+            for key, value in module.__dict__.items()
+            if key != "_modules"
+        }
+        | {f"grad {name}": bits(p.grad) for name, p in model.named_parameters()}
+        | {
+            f"flags {name}": (id(t), t.requires_grad, t._version)
+            for name, t in tensors
+            if not is_lazy(t)
+        }
+    )
 
 
 def generators() -> tuple[Any, ...]:
@@ -160,3 +171,34 @@ def test_the_guard_restores_data_that_was_written_behind_autograds_back() -> Non
     assert model.training
     for name, value in model.state_dict().items():
         assert torch.equal(value, kept[name])
+
+
+def test_a_look_in_inference_mode_is_a_look_like_any_other() -> None:
+    model, (x, y) = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3)), _classes()
+    with torch.inference_mode():
+        inside = trace(model, (x.clone(), y.clone()))
+        assert torch.is_inference_mode_enabled()
+    assert all(p.has_grad for p in inside.parameters)
+    assert not inside.gaps
+    assert not any(p.is_inference() for p in model.parameters())
+
+
+def test_a_model_built_in_inference_mode_is_looked_at_on_a_copy() -> None:
+    with torch.inference_mode():
+        model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+    recording = trace(model, _classes())
+    assert all(p.has_grad for p in recording.parameters)
+    assert any("inference mode" in sentence for sentence in recording.context.inferred)
+    assert all(p.is_inference() for p in model.parameters())
+
+
+def test_a_graph_that_the_user_keeps_can_still_be_walked() -> None:
+    model, batch = nn.Sequential(nn.utils.spectral_norm(nn.Linear(4, 4)), nn.Tanh()), _classes()
+    loss = model(batch[0]).sum()
+    trace(model, batch)
+    loss.backward()
+    assert model[0].weight_orig.grad is not None
+
+
+def _classes() -> tuple[Tensor, Tensor]:
+    return torch.randn(16, 4), torch.randint(0, 3, (16,))

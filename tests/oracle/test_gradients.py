@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections import defaultdict
 
 import pytest
 import torch
 import torch.nn.functional as F
+from tests.observe.patients import PATIENTS, deep_sigmoid
 from torch import Tensor, nn
 
 from unvanish.core.glossary import Quantity
 from unvanish.core.records import Recording, Role
 from unvanish.observe import trace
 from unvanish.observe.batch import Batch
-from unvanish.observe.look import Conditions, look, look_extended
+from unvanish.observe.look import Conditions, extend, look, look_extended
 
 CONDITIONS = Conditions(loss=None, seed=0, autocast="", built={})
 
@@ -186,3 +188,81 @@ def test_an_exact_zero_stays_an_exact_zero() -> None:
     recording = trace(model, (torch.randn(8, 4), torch.randint(0, 2, (8,))), probe_steps=0)
     assert recording.parameters[0].log10_grad_rms == -math.inf
     assert [s.role for s in recording.sites].count(Role.LOSS) >= 1
+
+
+@pytest.mark.parametrize(
+    ("name", "measured_in"),
+    [
+        ("vanishing_behind_float_casts", "float64"),
+        ("vanishing_behind_a_float32_kernel", "extended"),
+        ("autocast_inside_forward", "float64"),
+        ("parameters_of_two_types", "float64"),
+    ],
+)
+def test_a_second_pass_is_made_whatever_types_the_code_asks_for(
+    name: str, measured_in: str
+) -> None:
+    torch.manual_seed(0)
+    model, batch, options = PATIENTS[name]()
+    default = torch.get_default_dtype()
+    recording = trace(model, batch, **options, probe_steps=1)
+    assert torch.get_default_dtype() is default
+    assert not recording.gaps
+    assert recording.context.grad_dtype == measured_in
+    assert all(math.isfinite(p.log10_grad_rms) for p in recording.parameters)
+
+
+def test_both_second_passes_read_the_same_gradient() -> None:
+    """In float64 on a copy, and with exponents kept on the float32 graph."""
+    torch.manual_seed(0)
+    model = deep_sigmoid(lambda x: x)
+    one = Batch(torch.randn(16, 8), torch.randint(0, 5, (16,)))
+    narrow = extend(look(model, one, CONDITIONS), model).gradients
+    twin = Batch(one.inputs.double(), one.target)
+    wide = look_extended(copy.deepcopy(model).double(), twin, CONDITIONS).gradients
+    assert wide.log10_norms.keys() == narrow.log10_norms.keys()
+    assert min(wide.log10_norms.values()) < -30
+    for node, value in wide.log10_norms.items():
+        assert narrow.log10_norms[node] == pytest.approx(value, abs=0.01)
+
+
+class Hooked(nn.Module):
+    """A hook of one kind takes the gradient away from the first layer."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.first, self.middle, self.head = nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 3)
+        self.kind = kind
+        if kind == "module":
+            self.middle.register_full_backward_hook(lambda _m, gi, _go: (gi[0] * 0,))
+        if kind == "module before":
+            self.middle.register_full_backward_pre_hook(lambda _m, go: (go[0] * 0,))
+        if kind == "parameter":
+            self.first.weight.register_hook(lambda g: g * 0)
+            self.first.bias.register_hook(lambda g: g * 0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = torch.tanh(self.first(x))
+        if self.kind == "tensor":
+            h.register_hook(lambda g: g * 0)
+        if self.kind == "node" and h.grad_fn is not None:
+            h.grad_fn.register_hook(lambda gi, _go: (gi[0] * 0,))
+        if self.kind == "node before" and h.grad_fn is not None:
+            h.grad_fn.register_prehook(lambda go: (go[0] * 0,))
+        return self.head(torch.tanh(self.middle(h)))
+
+
+@pytest.mark.parametrize(
+    "kind", ["module", "module before", "parameter", "tensor", "node", "node before", "none"]
+)
+@pytest.mark.parametrize("autocast", ["", "bfloat16"])
+def test_what_a_hook_took_away_does_not_come_back(kind: str, autocast: str) -> None:
+    torch.manual_seed(0)
+    batch = torch.randn(16, 4), torch.randint(0, 3, (16,))
+    recording = trace(Hooked(kind), batch, autocast=autocast, probe_steps=1)
+    dead = kind != "none"
+    assert [p.log10_grad_rms == -math.inf for p in recording.parameters[:2]] == [dead, dead]
+    hooked = dead and kind != "parameter"
+    assert [gap.what for gap in recording.gaps] == [
+        "gradients below the range of the measured type"
+    ] * hooked

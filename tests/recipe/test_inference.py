@@ -38,9 +38,9 @@ def test_convolution_asks_for_the_shape():
     with pytest.raises(BatchError, match="shape of one sample cannot be told") as caught:
         invent_batch(model, target="net.py:net", place="net.py")
     assert caught.value.help.splitlines() == [
-        "unvanish check net.py:net --input-shape 3,224,224 --classes 10",
+        "unvanish check net.py:net --input-shape 3,224,224 --classes 8",
         "  or write in net.py: def batch(): "
-        "return torch.randn(32, 3, 224, 224), torch.randint(10, (32,))",
+        "return torch.randn(32, 3, 224, 224), torch.randint(8, (32,))",
     ]
     made = invent_batch(model, input_shape=(3, 8, 8), classes=8)
     assert made.batch[0].shape == (32, 3, 8, 8)
@@ -62,7 +62,7 @@ def test_help_in_python_is_python():
     with pytest.raises(BatchError, match="cannot be told") as caught:
         invent_batch(nn.Conv1d(2, 2, 3))
     assert caught.value.help == (
-        "unvanish.checkup(model, (torch.randn(32, 2, 1000), torch.randint(10, (32,))))"
+        "unvanish.checkup(model, (torch.randn(32, 2, 1000), torch.randint(998, (32, 2))))"
     )
 
 
@@ -75,10 +75,56 @@ def test_labels_for_every_pixel():
 def test_hugging_face_style_gets_a_dict():
     class Causal(Tokens):
         def forward(self, input_ids=None, labels=None):
-            raise NotImplementedError
+            return {"logits": super().forward(input_ids), "loss": labels}
 
     made = invent_batch(Causal(), input_shape=(6,))
     assert set(made.batch) == {"input_ids", "labels"}
+    assert torch.equal(made.batch["labels"], made.batch["input_ids"])
+
+
+def test_a_transformer_that_needs_more_gets_the_literal_batch():
+    class Masked(Tokens):
+        def forward(self, input_ids=None, attention_mask=None, labels=None):  # noqa: ARG002
+            return super().forward(input_ids) * attention_mask.unsqueeze(-1)
+
+    with pytest.raises(BatchError, match="does not take input_ids and labels alone") as caught:
+        invent_batch(Masked(), input_shape=(6,), target="net.py:net", place="net.py")
+    assert 'def batch(): return {"input_ids": torch.randint(11, (32, 6)), ' in caught.value.help
+    assert '"attention_mask": torch.ones(32, 6).long()' in caught.value.help
+
+
+def test_only_a_shape_that_works_is_suggested():
+    model = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.Flatten(), nn.Linear(2 * 64, 4))
+    for shape in (None, (3, 224, 224), (1, 16, 16)):
+        with pytest.raises(BatchError, match="shape") as caught:
+            invent_batch(model, input_shape=shape, target="my net.py:net", place="my net.py")
+        first = caught.value.help.splitlines()[0]
+        assert first == "unvanish check 'my net.py:net' --input-shape 1,8,8 --classes 4"
+
+
+def test_the_layer_that_runs_first_counts():
+    class Late(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head = nn.Linear(3, 2)
+            self.body = nn.Linear(5, 3)
+
+        def forward(self, x):
+            return self.head(self.body(x))
+
+    made = invent_batch(Late())
+    assert made.batch[0].shape == (32, 5)
+    assert "first layer body" in made.inferred[0]
+
+
+def test_an_output_without_the_batch_is_an_error():
+    class Mean(nn.Linear):
+        def forward(self, x):
+            return super().forward(x).mean(dim=0)
+
+    with pytest.raises(BatchError, match=r"lost the batch dimension.*\(2,\)") as caught:
+        invent_batch(Mean(4, 2))
+    assert "mean(dim=1)" in caught.value.help
 
 
 def test_shape_that_does_not_fit():
@@ -92,13 +138,16 @@ def test_layer_that_does_not_fit_is_named():
         invent_batch(model, target="net.py:net", place="net.py")
     first = caught.value.where.splitlines()[0]
     assert first == "1.1: Linear(in_features=5, out_features=2, bias=True)"
-    assert "--input-shape 4" in caught.value.help
+    assert caught.value.help == "make them agree: after 0 there are 4 features, 1.1 takes 5"
 
 
 def test_classes_that_do_not_fit():
     with pytest.raises(BatchError, match="--classes 4 does not fit") as caught:
         invent_batch(nn.Linear(7, 3), classes=4)
-    assert caught.value.help == "--classes 3"
+    assert "torch.randint(3, (32,))" in caught.value.help
+    with pytest.raises(BatchError, match="--classes 4 does not fit") as caught:
+        invent_batch(nn.Linear(7, 3), classes=4, target="net.py")
+    assert caught.value.help == "unvanish check net.py --input-shape 7 --classes 3"
 
 
 def test_no_target_for_an_output_of_unknown_meaning():

@@ -208,6 +208,74 @@ def test_what_does_not_fit_is_said(write, body, kind, what, help):
             raise AssertionError(caught.value.help)
 
 
+def test_a_named_network_takes_the_rest_of_its_file(write):
+    body = """
+class Net(nn.Linear):
+    def __init__(self): super().__init__(4, 2)
+def batch(): return pair(9)
+criterion = nn.CrossEntropyLoss()
+def optimizer(model): return torch.optim.SGD(model.parameters(), lr=0.25)
+"""
+    recipe = recipe_of(write, body, ":Net")
+    assert recipe.batch[0].shape == (9, 4)
+    assert isinstance(recipe.loss, torch.nn.CrossEntropyLoss)
+    assert recipe.optimizer(recipe.model).defaults["lr"] == 0.25
+    assert recipe.inferred == ("batch, optimizer and criterion were taken from r.py",)
+    given = recipe_of(write, body, ":Net", input_shape=(4,))
+    assert given.batch[0].shape == (32, 4)
+    assert given.inferred[0] == "optimizer and criterion were taken from r.py"
+
+
+def test_an_optimizer_of_another_network_gives_its_settings(write):
+    body = """
+net = model()
+optimizer = torch.optim.AdamW(net.parameters(), lr=0.5)
+class Other(nn.Linear):
+    def __init__(self): super().__init__(4, 2)
+batch = pair()
+"""
+    recipe = recipe_of(write, body, ":Other")
+    made = recipe.optimizer(recipe.model)
+    assert made.defaults["lr"] == 0.5
+    assert len(made.param_groups[0]["params"]) == 2
+    assert "optimizer steps another network" in recipe.inferred[-1]
+
+
+def test_a_loader_without_a_recipe_is_offered(write):
+    body = """
+conv = nn.Conv2d(3, 2, 3)
+rows = torch.utils.data.TensorDataset(torch.randn(8, 3, 5, 5), torch.zeros(8).long())
+train_loader = torch.utils.data.DataLoader(rows, batch_size=4)
+"""
+    with pytest.raises(BatchError, match="shape of one sample") as caught:
+        recipe_of(write, body, ":conv")
+    assert caught.value.help == "write in r.py: data = train_loader"
+    assert recipe_of(write, body + "data = train_loader", ":conv").batch[0].shape == (4, 3, 5, 5)
+
+
+def test_the_batch_that_holds_nan_is_numbered(write):
+    body = """
+def data():
+    yield pair()
+    yield pair()[0] * float("nan"), pair()[1]
+"""
+    with pytest.raises(BatchError, match=r"the input of batch 2 of data\(\) holds 24 NaN"):
+        list(recipe_of(write, body).data)
+
+
+def test_a_method_is_told_as_a_method(write):
+    body = """
+class Task:
+    def model(self): return model()
+    def batch(self): return pair()
+    def optimizer(model): return 3
+"""
+    recipe = recipe_of(write, body, ":Task")
+    with pytest.raises(TargetError, match=r"optimizer.* raised TypeError") as caught:
+        recipe.optimizer(recipe.model)
+    assert caught.value.help.startswith("def optimizer(self, model): return torch.optim.SGD(")
+
+
 def test_a_class_without_a_model(write):
     with pytest.raises(TargetError, match="recipe Task has no model") as caught:
         recipe_of(write, "class Task:\n    def batch(self): return pair()", ":Task")

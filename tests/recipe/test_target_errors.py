@@ -3,7 +3,12 @@
 import pytest
 import torch
 
-from unvanish.core.errors import CouldNotMeasureError, TargetError
+from unvanish.core.errors import (
+    CouldNotMeasureError,
+    MissingExtraError,
+    TargetError,
+    import_optional,
+)
 from unvanish.recipe import load
 
 
@@ -147,7 +152,11 @@ def test_import_that_fails_shows_the_users_frames_only(write):
 
 def test_only_the_last_frames_are_shown(write):
     write("net.py", "def f(n):\n    return f(n - 1) if n else 1 / 0\nf(9)")
-    assert len(error_of("net.py").where.splitlines()) == 3
+    lines = error_of("net.py").where.splitlines()
+    assert lines == [
+        "net.py:2 in f: return f(n - 1) if n else 1 / 0   (10 times)",
+        "net.py:3 in <module>: f(9)",
+    ]
 
 
 def test_missing_package_says_how_to_install_it(write):
@@ -228,7 +237,7 @@ def test_unknown_device(write, device, guess):
     write("net.py", NETS)
     error = error_of("net.py:First", device=device)
     assert error.what == f"there is no device {device!r}"
-    assert error.help == f"--device {guess}"
+    assert error.help == f"unvanish check net.py:First --device {guess}"
 
 
 def test_cuda_not_available(write, monkeypatch):
@@ -236,11 +245,53 @@ def test_cuda_not_available(write, monkeypatch):
     write("net.py", NETS)
     error = error_of("net.py:First", device="cuda")
     assert error.what.startswith("cuda is not available on this machine")
-    assert error.help == "--device cpu"
+    assert error.help == "unvanish check net.py:First --device cpu"
 
 
 def test_cuda_index_out_of_range(write, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     write("net.py", NETS)
-    assert error_of("net.py:First", device="cuda:2").help == "--device cuda:1"
+    assert error_of("net.py:First", device="cuda:2").help.endswith("--device cuda:1")
+
+
+def test_a_package_without_a_network_names_its_modules(write):
+    write("parcel/__init__.py", "")
+    write("parcel/nets.py", NETS)
+    assert error_of("parcel").help == (
+        "name the module that holds the network:\n  unvanish check parcel.nets"
+    )
+
+
+def test_a_library_is_not_to_be_edited():
+    help = error_of("torch.nn:Linear").help
+    assert help.startswith("write in a file of your own, net.py:\n  from torch.nn import Linear")
+
+
+def test_a_module_whose_package_has_another_name(write):
+    write("net.py", "raise ModuleNotFoundError(name='cv2')")
+    assert "-m pip install opencv-python, or" in error_of("net.py").help
+
+
+def test_memory_that_ran_out_while_building_blames_no_batch(write):
+    write(
+        "net.py",
+        "def model(): raise RuntimeError('[enforce fail at alloc.cpp:1] DefaultCPUAllocator: '\n"
+        '  "can\'t allocate memory: you tried to allocate 360000000000 bytes.")',
+    )
+    with pytest.raises(CouldNotMeasureError, match="building the model ran out") as caught:
+        load("net.py", seed=0)
+    assert caught.value.what.endswith("model() tried to allocate 335.3 GiB")
+    assert "batch" not in caught.value.help
+
+
+def test_exit_at_import(write):
+    write("net.py", "exit()")
+    assert error_of("net.py").what == "importing net.py called exit()"
+
+
+def test_a_missing_extra_names_the_package_first():
+    with pytest.raises(MissingExtraError, match="digits data needs") as caught:
+        import_optional("skimage_is_not_here.data", extra="demo", purpose="the digits data")
+    assert caught.value.help.startswith("pip install skimage_is_not_here   or")
+    assert caught.value.help.endswith("pip install 'unvanish[demo]'")

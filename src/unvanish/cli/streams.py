@@ -24,9 +24,9 @@ def open_closed_streams() -> None:
             os.close(descriptor)
             break
     if sys.stdout is None:
-        sys.stdout = _swallowing()
+        sys.stdout = vars(sys)["__stdout__"] = _swallowing()
     if sys.stderr is None:
-        sys.stderr = _swallowing()
+        sys.stderr = vars(sys)["__stderr__"] = _swallowing()
 
 
 def silence(stream: TextIO) -> None:

@@ -45,7 +45,19 @@ def copied(thing: Any) -> Any:
                 else:
                     memo[id(part)] = part
     with torch.inference_mode(mode=False):
-        return copy.deepcopy(thing, memo)
+        twin = copy.deepcopy(thing, memo)
+        if isinstance(thing, tuple):
+            for old, new in zip(thing, twin, strict=True):
+                if isinstance(old, torch.optim.Optimizer):
+                    _complete(old, new, memo)
+        return twin
+
+
+def _complete(old: torch.optim.Optimizer, new: torch.optim.Optimizer, memo: dict[int, Any]) -> None:
+    """Copy what an optimiser's copy lacks: LBFGS and wrappers keep more than is pickled."""
+    for name, value in vars(old).items():
+        if name not in vars(new) and not callable(value):
+            setattr(new, name, copy.deepcopy(value, memo))
 
 
 def _parts(model: nn.Module) -> Iterator[Any]:

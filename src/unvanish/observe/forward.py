@@ -23,7 +23,7 @@ from torch.overrides import TorchFunctionMode
 
 from unvanish.core.records import SourceLine
 from unvanish.core.stack import user_line
-from unvanish.observe.lineage import EXPORTS, Lineage
+from unvanish.observe.lineage import SILENT, Lineage, writes
 from unvanish.observe.names import (
     LAYER_FUNCTIONS,
     MATMUL_OPS,
@@ -36,7 +36,7 @@ from unvanish.observe.names import (
     shape_of,
 )
 from unvanish.observe.opaque import unfused
-from unvanish.observe.readings import Call, NodeNote, measure
+from unvanish.observe.readings import Call, NodeNote, is_wrapped, measure
 from unvanish.observe.statistics.slope import ACTIVATIONS
 
 _QUERIES: Final = frozenset(
@@ -130,6 +130,8 @@ class ForwardTape(TorchFunctionMode):
             return self._read_property(func, args)
         name = clean(raw_name)
         inputs = list(_tensors_in(args, kwargs))
+        if any(map(is_wrapped, inputs)):
+            return func(*args, **kwargs)
         # Before the call: an in-place operation gives its input a new node.
         input_nodes = self._nodes_behind(inputs)
         if name == "hardtanh" and _clips_at_zero(args, kwargs):
@@ -150,8 +152,9 @@ class ForwardTape(TorchFunctionMode):
                 self.failure = Failure(name, self.current_path, user_line(sys._getframe(1)), shapes)
             raise
         outputs = list(_tensors_in((output,), {}))
-        if name in EXPORTS and not outputs:
-            self.lineage.add_export(name, self.current_path, user_line(sys._getframe(1)), inputs)
+        if name in SILENT and not outputs:
+            line = user_line(sys._getframe(1))
+            self.lineage.add_silent(name, self.current_path, line, inputs, output)
         if outputs:
             self._see(func, name, args, kwargs, inputs, input_nodes, before, outputs)
         return output
@@ -159,6 +162,8 @@ class ForwardTape(TorchFunctionMode):
     def _read_property(self, func: Callable[..., Any], args: tuple[Any, ...]) -> Any:
         """Follow properties that hand out tensors: ``.T`` keeps the gradient, ``.data`` cuts it."""
         output = func(*args)
+        if isinstance(args[0], Tensor) and is_wrapped(args[0]):
+            return output
         name = getattr(getattr(func, "__self__", None), "__name__", "property")
         if isinstance(output, Tensor) and name != "grad" and isinstance(args[0], Tensor):
             self._see(func, name, args, {}, [args[0]], [], None, [output])
@@ -187,7 +192,16 @@ class ForwardTape(TorchFunctionMode):
         path = self.current_path
         source = user_line(sys._getframe(2))
         signal = name in LAYER_FUNCTIONS or not inputs
-        self.lineage.add_call(name, path, source, inputs, outputs, signal=signal)
+        self.lineage.add_call(
+            name,
+            path,
+            source,
+            inputs,
+            outputs,
+            signal=signal,
+            arguments=(*args, *kwargs.values()),
+            writes=writes(func),
+        )
         from_weights = not self.lineage.calls[-1].signal
         fresh = [
             note

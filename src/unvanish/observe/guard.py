@@ -85,7 +85,7 @@ class ModelSnapshot:
         with torch.no_grad():
             for kept in self._tensors:
                 _restore_tensor(kept)
-                if finally_ and kept.version not in (None, kept.tensor._version):
+                if finally_ and kept.version is not None and kept.version != kept.tensor._version:
                     torch._C._autograd._unsafe_set_version_counter((kept.tensor,), (kept.version,))
 
 

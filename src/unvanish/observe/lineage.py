@@ -8,10 +8,12 @@ loss never sees.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from itertools import islice
+from typing import Any, Final
 
+import torch
 from torch import Tensor
 
 from unvanish.core.records import SourceLine
@@ -19,13 +21,38 @@ from unvanish.core.records import SourceLine
 EXPORTS: Final = frozenset({"item", "numpy", "tolist", "array", "float", "int", "bool"})
 """Calls that hand a value to Python or numpy, where no tensor can be followed."""
 
+SILENT: Final = EXPORTS | {"setitem"}
+"""Calls that matter although no tensor comes out of them."""
+
+_IN_PLACE_OPERATORS: Final = frozenset(
+    f"__i{op}__" for op in "add sub mul truediv floordiv mod pow and or xor".split()
+)
+
 IMPORTS: Final = frozenset({"tensor", "as_tensor", "from_numpy", "asarray", "scalar_tensor"})
 """Calls that make a tensor of Python or numpy numbers."""
 
 
+_SHAPES: Final = frozenset(
+    "zeros_like ones_like empty_like full_like rand_like randn_like randint_like "
+    "new_zeros new_ones new_empty new_full new_tensor".split()
+)
+"""Calls that take the shape or the type of their first input, and not its values."""
+
+
 @dataclass(slots=True)
 class Call:
-    """One call of a torch function: what went in, and whether the gradient came out."""
+    """One call of a torch function: what went in, and whether the gradient came out.
+
+    Attributes:
+        op: What was called.
+        path: Module that called it.
+        source: The user's line.
+        parents: Indices of the calls that made its inputs.
+        parameters: Names of the parameters among its inputs.
+        cuts: Whether a gradient could have come from its inputs and does not.
+        signal: Whether it was computed from the input data.
+        carries: Whether a gradient comes out of it.
+    """
 
     op: str
     path: str
@@ -34,6 +61,7 @@ class Call:
     parameters: tuple[str, ...]
     cuts: bool
     signal: bool
+    carries: bool = False
 
 
 @dataclass(slots=True)
@@ -49,6 +77,9 @@ class Lineage:
     buffers: frozenset[int] = frozenset()
     calls: list[Call] = field(default_factory=list)
     _exported: list[int] = field(default_factory=list)
+    _exported_numbers: dict[float, int] = field(default_factory=dict)
+    _storages: dict[int, int] = field(default_factory=dict)
+    _writes: dict[int, int] = field(default_factory=dict)
     _makers: dict[int, tuple[weakref.ref[Tensor], int]] = field(default_factory=dict)
     _inputs: dict[int, weakref.ref[Tensor]] = field(default_factory=dict)
 
@@ -57,9 +88,31 @@ class Lineage:
         self._inputs[id(tensor)] = weakref.ref(tensor)
 
     def maker(self, tensor: Tensor) -> int | None:
-        """Return the index of the call that made a tensor, if one was seen."""
+        """Return the index of the call that a tensor's value comes from, if one was seen.
+
+        That is the call that made it, or a later one that wrote into its memory.
+        """
         entry = self._makers.get(id(tensor))
-        return entry[1] if entry is not None and entry[0]() is tensor else None
+        made_by = entry[1] if entry is not None and entry[0]() is tensor else None
+        if not self._writes or id(tensor) in self.parameter_names:
+            return made_by
+        written_by = self._writes.get(storage_of(tensor), -1)
+        return written_by if written_by > (-1 if made_by is None else made_by) else made_by
+
+    def _wrapper(self, tensor: Tensor, path: str, source: SourceLine | None) -> int | None:
+        """Note the call that made a new tensor of known memory, and was not seen itself.
+
+        ``nn.Parameter(tensor)`` and ``Variable(tensor)`` are such calls.
+        """
+        behind = self._storages.get(storage_of(tensor))
+        if behind is None or tensor.grad_fn is not None:
+            return None
+        call = self.calls[behind]
+        index = len(self.calls)
+        kind = type(tensor).__name__ if type(tensor) is not Tensor else "Variable"
+        self.calls.append(Call(kind, path, source, (behind,), (), call.carries, call.signal))
+        self._makers[id(tensor)] = (weakref.ref(tensor), index)
+        return index
 
     def _is_known(self, tensor: Tensor) -> bool:
         entry = self._inputs.get(id(tensor))
@@ -82,6 +135,8 @@ class Lineage:
         outputs: Iterable[Tensor],
         *,
         signal: bool,
+        arguments: Iterable[Any] = (),
+        writes: bool = False,
     ) -> int:
         """Remember one call and return its index.
 
@@ -92,41 +147,83 @@ class Lineage:
             inputs: Tensors that went in.
             outputs: Tensors that came out.
             signal: True where it is signal whatever its inputs are.
+            arguments: Everything that went in, for the numbers among it.
+            writes: Whether the call wrote into its first input.
         """
+        inputs = list(inputs)
         parents: list[int] = []
         names: list[str] = []
         carried = unknown = False
         # What torch.autograd.grad returns need not depend on the values that go in.
-        for tensor in () if op == "grad" else inputs:
+        for position, tensor in enumerate(() if op == "grad" else inputs):
             signal = signal or self.is_signal(tensor)
+            if op in _SHAPES and position == 0:
+                continue
             carried = carried or tensor.requires_grad
             made_by = self.maker(tensor)
+            if made_by is None and id(tensor) in self.parameter_names:
+                names.append(self.parameter_names[id(tensor)])
+                continue
+            if made_by is None and not self._is_known(tensor):
+                made_by = self._wrapper(tensor, path, source)
+                unknown = unknown or made_by is None
+                signal = signal or self.is_signal(tensor)
             if made_by is not None:
                 parents.append(made_by)
-            elif id(tensor) in self.parameter_names:
-                names.append(self.parameter_names[id(tensor)])
-            elif not self._is_known(tensor):
-                unknown = True
+        if self._exported_numbers:
+            numbers = (a for a in arguments if type(a) is float)
+            parents.extend(
+                self._exported_numbers[n] for n in numbers if n in self._exported_numbers
+            )
         if unknown or (op in IMPORTS and not parents and not names):
             # Made of numbers: whatever left for Python before may be among them.
             parents.extend(self._exported)
         outputs = list(outputs)
         cuts = carried and bool(outputs) and not any(t.requires_grad for t in outputs)
+        carries = any(t.requires_grad for t in outputs)
         index = len(self.calls)
-        self.calls.append(Call(op, path, source, tuple(parents), tuple(names), cuts, signal))
+        self.calls.append(
+            Call(op, path, source, tuple(parents), tuple(names), cuts, signal, carries)
+        )
         for tensor in outputs:
             self._makers[id(tensor)] = (weakref.ref(tensor), index)
+            self._storages[storage_of(tensor)] = index
+        if writes and inputs:
+            self._storages[storage_of(inputs[0])] = index
+            self._writes[storage_of(inputs[0])] = index
+        self._storages.pop(0, None)
+        self._writes.pop(0, None)
         return index
 
-    def add_export(
-        self, op: str, path: str, source: SourceLine | None, inputs: Iterable[Tensor]
+    def add_silent(
+        self,
+        op: str,
+        path: str,
+        source: SourceLine | None,
+        inputs: Iterable[Tensor],
+        output: Any,
     ) -> None:
-        """Remember that a tensor's value left for Python or numpy (``item``, ``numpy``)."""
+        """Remember a call that no tensor comes out of.
+
+        It wrote into a tensor (``t[i] = x``), or handed a value to Python or numpy
+        (``item``, ``numpy``).
+
+        Args:
+            op: One of `SILENT`.
+            path: Module that called it.
+            source: The user's line.
+            inputs: Tensors that went in.
+            output: What came out.
+        """
+        if op == "setitem":
+            self.add_call(op, path, source, inputs, (), signal=False, writes=True)
+            return
         floats = [tensor for tensor in inputs if tensor.is_floating_point()]
         if floats:
             index = self.add_call(op, path, source, floats, (), signal=False)
             self.calls[index].cuts = any(tensor.requires_grad for tensor in floats)
             self._exported.append(index)
+            self._exported_numbers.update((n, index) for n in islice(_floats_in(output), 10_000))
 
     def upstream(self, start: Iterable[int]) -> set[int]:
         """Return the given calls and every call their values come from."""
@@ -138,3 +235,29 @@ class Lineage:
                 seen.add(call)
                 stack.extend(self.calls[call].parents)
         return seen
+
+
+def storage_of(tensor: Tensor) -> int:
+    """Return the address of a tensor's memory; 0 where it has none of its own."""
+    if tensor.layout is not torch.strided:
+        return 0
+    try:
+        return tensor.untyped_storage().data_ptr()
+    except (NotImplementedError, RuntimeError):
+        return 0
+
+
+def writes(function: Any) -> bool:
+    """Tell whether a torch function works in place: ``add_``, ``+=``, ``copy_``."""
+    name: str = getattr(function, "__name__", "")
+    if name.endswith("__"):
+        return name in _IN_PLACE_OPERATORS
+    return name.endswith("_") and name not in ("requires_grad_", "detach_")
+
+
+def _floats_in(value: Any) -> Iterator[float]:
+    if type(value) is float:
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _floats_in(item)

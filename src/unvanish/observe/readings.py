@@ -70,6 +70,15 @@ class Call:
     output: Tensor
 
 
+def is_wrapped(tensor: Tensor) -> bool:
+    """Tell whether a tensor belongs to a running `torch.func` transform.
+
+    It stands for many tensors, or for one on another transform's graph: its numbers cannot
+    be read, and its nodes are none of the outer graph's.
+    """
+    return bool(torch._C._functorch.is_functorch_wrapped_tensor(tensor))
+
+
 def measure(note: NodeNote, call: Call, behind: Sequence[NodeNote], batch_size: int) -> None:
     """Fill in a note: size and mean of the output, spread over samples, slope.
 

@@ -122,10 +122,7 @@ def user_frames(error: BaseException) -> str:
             text = f"{line}: {frame.line or ''}".rstrip(": ")
             counts[text] = counts.get(text, 0) + 1
     shown = list(counts.items())[:_SHOWN_FRAMES]
-    many = isinstance(error, RecursionError)
-    return "\n".join(
-        f"{text}   ({count} times)" if many and count > 1 else text for text, count in shown
-    )
+    return "\n".join(f"{text}   ({count} times)" if count > 1 else text for text, count in shown)
 
 
 def exit_call(error: SystemExit) -> str:

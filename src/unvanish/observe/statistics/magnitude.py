@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 LOG10_2 = math.log10(2.0)
-_CHUNK = 2**18
+_CHUNK = 2**16
 _SMALLEST_SAFE_NORM = 1e-140
 """Below this a float64 sum of squares may have lost entries (1e-154 squared is zero)."""
 

@@ -82,8 +82,9 @@ def slope_of(
 ) -> Tensor:
     """Return phi'(z) for every entry of z, in the precision the run really uses.
 
-    Sigmoid, tanh and ReLU are read off their outputs; any other function is
-    differentiated once more on a private graph, which the user's graph never sees.
+    Sigmoid and tanh are read off their outputs, functions of straight pieces off their
+    input; any other function is differentiated once more on a private graph, which the
+    user's graph never sees.
 
     Args:
         function: The function as the user called it.
@@ -94,7 +95,7 @@ def slope_of(
         kwargs: The call's keyword arguments.
 
     Returns:
-        Tensor of the shape of z.
+        Tensor of the shape of z; of truth values where the slope is one or zero.
     """
     after = after.detach()
     if name == "sigmoid":
@@ -102,7 +103,11 @@ def slope_of(
     if name == "tanh":
         return 1 - after.square()
     if name == "relu":
-        return (after > 0).to(after.dtype)
+        return after > 0
+    with torch.no_grad():
+        known = _piecewise(name, before.detach(), args, kwargs)
+    if known is not None:
+        return known
     with (
         torch.enable_grad(),
         torch.autograd.graph.saved_tensors_hooks(lambda t: t, lambda t: t),
@@ -135,12 +140,35 @@ def read_slope(slope: Tensor, activation: Activation, unit_dim: int) -> SlopeRea
     Returns:
         The reading; ``saturated`` is None where the function cannot saturate.
     """
-    size = slope.abs()
-    rms = norm64(size) / math.sqrt(max(1, size.numel()))
+    count = max(1, slope.numel())
+    unit_dim = unit_dim % max(1, slope.ndim)
+    others = [d for d in range(slope.ndim) if d != unit_dim]
     saturated = None
-    if activation.can_saturate:
-        saturated = torch.count_nonzero(size < activation.cap / 10).double() / max(1, size.numel())
-    unit_dim = unit_dim % max(1, size.ndim)
-    others = [d for d in range(size.ndim) if d != unit_dim]
-    largest = size.amax(others) if others else size
-    return SlopeReading(rms, largest.amax(), saturated, largest > 0)
+    if slope.dtype is torch.bool:
+        ones = torch.count_nonzero(slope).double()
+        if activation.can_saturate:
+            saturated = 1 - ones / count
+        largest = slope.view(torch.uint8).amax(others) if others else slope.view(torch.uint8)
+        return SlopeReading((ones / count).sqrt(), largest.amax(), saturated, largest > 0)
+    if activation.can_saturate:  # all of them rise everywhere: no slope is negative
+        saturated = torch.count_nonzero(slope < activation.cap / 10).double() / count
+    largest = torch.maximum(slope.amax(others), -slope.amin(others)) if others else slope.abs()
+    return SlopeReading(norm64(slope) / math.sqrt(count), largest.amax(), saturated, largest > 0)
+
+
+def _piecewise(
+    name: str, z: Tensor, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> Tensor | None:
+    """Return the slope of a function made of straight pieces; None for any other function."""
+
+    def given(position: int, keyword: str, default: float) -> float:
+        value = args[position] if len(args) > position else kwargs.get(keyword, default)
+        return float(value)
+
+    if name == "relu6":
+        return (z > 0) & (z < 6)
+    if name == "hardtanh":
+        return (z > given(0, "min_val", -1.0)) & (z < given(1, "max_val", 1.0))
+    if name == "leaky_relu":
+        return torch.where(z > 0, 1.0, given(0, "negative_slope", 0.01)).to(z.dtype)
+    return None

@@ -1,0 +1,125 @@
+"""What is said of batches, losses and networks that do not fit each other."""
+
+import pytest
+import torch
+from torch import nn
+
+from unvanish.core.errors import BatchError, CouldNotMeasureError, TargetError
+from unvanish.observe import trace
+
+
+def error_of(model, batch, loss=None, **options):
+    with pytest.raises(BatchError, match=r"\w") as caught:
+        trace(model, batch, loss, probe_steps=0, **options)
+    return caught.value
+
+
+def pair(width=4, classes=2):
+    return torch.randn(6, width), torch.arange(6) % classes
+
+
+def test_two_layers_that_do_not_fit_are_named():
+    model = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(12, 2))
+    error = error_of(model, pair())
+    assert error.help == "make them agree: 0 gives 16 features, 2 takes 12"
+    assert error.where.split()[0] == "2"
+
+
+def test_a_batch_that_does_not_fit_the_first_layer():
+    error = error_of(nn.Linear(4, 2), pair(5))
+    assert error.help == "the batch gives 5 features, the model takes 4: change either"
+
+
+def test_integers_for_a_layer_of_real_numbers():
+    error = error_of(nn.Linear(4, 2), (torch.ones(6, 4).long(), torch.zeros(6).long()))
+    assert ".float()" in error.help
+
+
+def test_real_numbers_for_an_embedding():
+    assert ".long()" in error_of(nn.Embedding(4, 2), (torch.ones(6), torch.zeros(6).long())).help
+
+
+@pytest.mark.parametrize("loss", [None, "cross_entropy", nn.CrossEntropyLoss()])
+def test_labels_out_of_range(loss):
+    error = error_of(nn.Linear(4, 3), (torch.randn(6, 4), torch.arange(6) + 8), loss)
+    assert error.what == "labels must lie in 0 … 2, the batch has 8"
+
+
+def test_a_class_name_for_a_loss():
+    assert error_of(nn.Linear(4, 2), pair(), "MSELoss").help == 'loss = "mse_loss"'
+    assert error_of(nn.Linear(4, 2), pair(), "CrossEntropyLoss").help == 'loss = "cross_entropy"'
+
+
+def test_a_loss_that_is_no_tensor():
+    def loss(*_):
+        return 1.0
+
+    error = error_of(nn.Linear(4, 2), pair(), loss)
+    assert error.what == "loss() returned float, not a tensor"
+    assert ":" in error.where
+
+
+def test_which_output_was_used_is_said():
+    class Two(nn.Linear):
+        def forward(self, x):
+            return {"score": super().forward(x), "extra": x * 2}
+
+    inferred = trace(Two(4, 2), pair(), probe_steps=0).context.inferred
+    assert any("of the output it is given 'score', not 'extra'" in line for line in inferred)
+
+
+def test_an_output_of_integers():
+    class Best(nn.Linear):
+        def forward(self, x):
+            return super().forward(x).argmax(1)
+
+    assert "a tensor of int64" in error_of(Best(4, 2), pair()).what
+
+
+def test_leaving_python_in_forward_is_one_error():
+    class Quitting(nn.Linear):
+        def forward(self, _):
+            raise SystemExit(3)
+
+    error = error_of(Quitting(4, 2), pair())
+    assert error.what == "the network called sys.exit(3) while it was checked"
+
+
+def test_an_interruption_passes():
+    class Stopped(nn.Linear):
+        def forward(self, _):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt, match=r"^$"):
+        trace(Stopped(4, 2), pair())
+
+
+def test_endless_recursion_prints_its_frame_once():
+    class Endless(nn.Linear):
+        def forward(self, x):
+            return self.again(x)
+
+        def again(self, x):
+            return self.again(x)
+
+    error = error_of(Endless(4, 2), pair())
+    assert error.what.startswith("the forward pass raised RecursionError")
+    assert len(error.where.splitlines()) <= 3
+    assert " times)" in error.where
+
+
+def test_errors_of_ours_are_not_wrapped():
+    def optimizer(_):
+        raise TargetError("optimizer(model) raised TypeError: no")
+
+    with pytest.raises(TargetError, match=r"^optimizer\(model\) raised TypeError"):
+        trace(nn.Linear(4, 2), pair(), optimizer=optimizer)
+
+
+def test_what_was_asked_of_the_memory_is_said():
+    class Greedy(nn.Linear):
+        def forward(self, _):
+            raise RuntimeError("can't allocate memory: you tried to allocate 2048 bytes. Error 12")
+
+    with pytest.raises(CouldNotMeasureError, match="memory: it tried to allocate 2 KiB"):
+        trace(Greedy(4, 2), pair())
