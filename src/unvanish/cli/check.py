@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from unvanish.api import Report
 
-_SMALL_NETWORK: Final = 10_000_000
+_SMALL_NETWORK: Final = 20_000_000
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,8 +5,8 @@ are called one by one, in the order the engine would use; what arrives at a node
 brought to size one by an exact power of two, and the exponent is kept beside it. Linear
 maps commute with powers of two, so nothing is lost.
 
-Hooks that the user put on tensors do not run here; the plain pass, which is made first,
-runs them.
+Hooks of the user's do not run here, as only PyTorch's engine knows them. The plain pass,
+which is made first, runs them; `deeper` compares the two.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def run_extended_backward(
     """Walk the graph behind the roots node by node, keeping exponents apart.
 
     Args:
-        graph: The computation; its tensors should be float64.
+        graph: The computation; best in float64, but any type keeps its exponents.
         roots: Where the gradient starts.
         cotangents: Gradient at each root, same shapes.
         wanted: Names of the parameters whose gradient is asked for.

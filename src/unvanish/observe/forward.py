@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final
 
+import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import (
     register_module_forward_hook,
@@ -230,7 +231,8 @@ class ForwardTape(TorchFunctionMode):
             # A recurrent layer's steps are smaller than its output: measure where it leaves.
             same_size = math.prod(shape_of(main.node)) == outputs[0].numel()
             target = main if same_size else self.notes[outputs[0].grad_fn]
-            measure(target, call, behind, self._batch_size)
+            with torch._C.DisableTorchFunction():  # other modes are for the user's calls
+                measure(target, call, behind, self._batch_size)
 
     def _nodes_behind(self, inputs: list[Tensor]) -> list[Node]:
         """Return the nodes that made some tensors.

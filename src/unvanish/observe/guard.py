@@ -66,11 +66,11 @@ class ModelSnapshot:
         kept = _Kept(tensor, data, data.clone(), version, tensor.requires_grad, grad)
         self._tensors.append(kept)
 
-    def restore(self, *, finally_: bool = False) -> None:
+    def restore(self, *, at_the_end: bool = False) -> None:
         """Put back every attribute, container, buffer, parameter, flag and ``.grad``.
 
         Args:
-            finally_: Put back the version counters too. A graph of one of the looks can
+            at_the_end: Put back the version counters too. A graph of one of the looks can
                 then no longer be walked, and one that the user keeps still can.
         """
         for module, state, inner in self._modules:
@@ -85,7 +85,7 @@ class ModelSnapshot:
         with torch.no_grad():
             for kept in self._tensors:
                 _restore_tensor(kept)
-                if finally_ and kept.version is not None and kept.version != kept.tensor._version:
+                if at_the_end and kept.version is not None and kept.version != kept.tensor._version:
                     torch._C._autograd._unsafe_set_version_counter((kept.tensor,), (kept.version,))
 
 
@@ -162,7 +162,7 @@ def untouched(model: nn.Module, *, seed: int) -> Iterator[ModelSnapshot]:
         random.setstate(python_state)
         if numpy is not None:
             numpy.random.set_state(numpy_state)
-        snapshot.restore(finally_=True)
+        snapshot.restore(at_the_end=True)
 
 
 def seed_everything(seed: int) -> None:

@@ -146,7 +146,8 @@ def look_extended(model: nn.Module, batch: Batch, conditions: Conditions) -> Loo
         conditions: Loss and seed; autocast should be off.
     """
     with widened():
-        return extend(look_forward(model, batch, conditions), model)
+        seen = look_forward(model, batch, conditions)
+    return extend(seen, model)
 
 
 def extend(seen: Look, model: nn.Module) -> Look:
