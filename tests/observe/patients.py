@@ -755,3 +755,18 @@ def complex_parameters() -> Patient:
 def sparse_embedding_without_an_optimizer() -> Patient:
     net = nn.Sequential(nn.EmbeddingBag(11, 8, sparse=True), nn.Linear(8, 5))
     return net, (torch.randint(0, 11, (16, 4)), torch.randint(0, 5, (16,))), {}
+
+
+@patient
+def sparse_adjacency() -> Patient:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Linear(6, 8), nn.Linear(8, 3)
+
+        def forward(self, x: Tensor, adjacency: Tensor) -> Tensor:
+            h = F.relu(torch.sparse.mm(adjacency, self.a(x)))
+            return self.b(torch.sparse.mm(adjacency, h))
+
+    adjacency = (torch.rand(10, 10) < 0.3).float().to_sparse()
+    return Net(), ((torch.randn(10, 6), adjacency), torch.randint(0, 3, (10,))), {}

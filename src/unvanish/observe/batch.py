@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from unvanish.core.errors import BatchError
+from unvanish.observe.statistics.magnitude import dense_values
 
 _TARGET_KEYS: Final = ("labels", "label", "target", "targets", "y")
 
@@ -90,8 +91,9 @@ def _check(batch: Batch) -> None:
                     f"the {role} of the batch is empty: a tensor of shape {tuple(tensor.shape)}",
                     help="return at least one sample, better 32, from batch() or data()",
                 )
-            if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-                bad = tensor.numel() - int(torch.isfinite(tensor).sum())
+            values = dense_values(tensor)  # a sparse adjacency knows no isfinite
+            if values.is_floating_point() and not bool(torch.isfinite(values).all()):
+                bad = values.numel() - int(torch.isfinite(values).sum())
                 raise BatchError(
                     f"the {role} of the batch holds {bad} NaN or infinite "
                     f"value{'s' if bad > 1 else ''} of {tensor.numel()}",

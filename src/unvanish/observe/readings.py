@@ -133,7 +133,8 @@ def _measure_slope(
         note.values[Quantity.SLOPE_MAX] = reading.largest
         if reading.saturated is not None:
             note.values[Quantity.SATURATED_FRACTION] = reading.saturated
-        note.alive = reading.alive
+        if slope.ndim > 1:  # a bare vector has no samples to be silent on
+            note.alive = reading.alive
         if behind and Quantity.SAMPLE_COSINE in behind[0].values:
             note.cosine_before = behind[0].values[Quantity.SAMPLE_COSINE]
         else:
