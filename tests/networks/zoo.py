@@ -176,6 +176,13 @@ def zero_head() -> Network:
     return model, batch
 
 
+def mostly_dead() -> Network:
+    model, batch = mlp(3, nn.ReLU, he)
+    with torch.no_grad():
+        model[2].bias[:40] = -30.0
+    return model, batch
+
+
 def tokens(length: int = 16, batch: int = 32) -> tuple[Tensor, Tensor]:
     x = torch.randint(0, 50, (batch, length))
     return x, x
@@ -232,6 +239,7 @@ SICK: dict[str, tuple[Callable[[], Network], str, str]] = {
     "relu 20, tiny weights": (lambda: mlp(20, nn.ReLU, normal(0.01)), "UV101", "init-too-small"),
     "plain cnn 20": (lambda: plain_cnn(20, norm=False), "UV101", "init-too-small"),
     "dead by bias": (lambda: mlp(8, nn.ReLU, he, bias=-4.0), "UV202", "bias"),
+    "most units dead by bias": (mostly_dead, "UV202", "bias"),
     "tanh 6, large weights": (lambda: mlp(6, nn.Tanh, normal(1.0)), "UV201", "init-too-large"),
     "relu 30, twice he": (
         lambda: mlp(30, nn.ReLU, normal(2 * math.sqrt(2 / 64))),

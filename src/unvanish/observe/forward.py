@@ -226,7 +226,9 @@ class ForwardTape(TorchFunctionMode):
             batch_first = _is_batch_first(args)
             self.recurrent_calls.append((path, name, outputs[0], batch_first))
         if not from_weights and outputs[0].grad_fn is not None:
-            call = Call(func, name, args[1:], kwargs, before, outputs[0])
+            call = Call(
+                func, name, args[1:], kwargs, before, outputs[0], inputs[0] if inputs else None
+            )
             behind = [self.notes[n] for n in input_nodes if n in self.notes]
             # A recurrent layer's steps are smaller than its output: measure where it leaves.
             same_size = math.prod(shape_of(main.node)) == outputs[0].numel()

@@ -17,6 +17,13 @@ from unvanish.observe.statistics.magnitude import mean64, norm64
 from unvanish.observe.statistics.samples import cosine_and_rank, sample_matrix
 from unvanish.observe.statistics.slope import ACTIVATIONS, Activation, read_slope, slope_of
 
+_LOPSIDED: Final = 0.5
+"""Mean over rms beyond which a layer's outputs are no longer random about zero.
+
+Chance silences units symmetrically. Biases that push most of a layer to one side make its
+samples alike by themselves, so the layer's input tells how alike the samples are.
+"""
+
 _RANDOM_ACTIVATIONS: Final = frozenset({"rrelu"})
 _CHANNELS_FIRST: Final = frozenset(
     "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d batch_norm "
@@ -45,6 +52,7 @@ class NodeNote:
     values: dict[Quantity, Tensor | float] = field(default_factory=dict)
     alive: Tensor | None = None
     cosine_before: Tensor | float | None = None
+    cosine_in: Tensor | None = None
     low_precision: bool = False
 
 
@@ -60,6 +68,7 @@ class Call:
         before: Input of an activation function; a copy where the call worked in place;
             None for any other operation.
         output: The first output.
+        source: The first tensor that went in; None where none did.
     """
 
     function: Callable[..., Any]
@@ -68,6 +77,7 @@ class Call:
     kwargs: Mapping[str, Any]
     before: Tensor | None
     output: Tensor
+    source: Tensor | None = None
 
 
 def is_wrapped(tensor: Tensor) -> bool:
@@ -118,6 +128,10 @@ def measure(note: NodeNote, call: Call, behind: Sequence[NodeNote], batch_size: 
                 cosine, rank = cosine_and_rank(samples)
                 note.values[Quantity.SAMPLE_COSINE] = cosine
                 note.values[Quantity.EFFECTIVE_RANK] = rank
+        if call.name in MATMUL_OPS and call.source is not None:
+            mean = abs(float(note.values[Quantity.ACTIVATION_MEAN]))
+            if mean * math.sqrt(size) > _LOPSIDED * float(norm):
+                note.cosine_in = _cosine(call.source, batch_size)
     if call.before is not None and call.name not in _RANDOM_ACTIVATIONS:
         _measure_slope(note, call, call.before, behind, batch_size)
 
@@ -135,9 +149,18 @@ def _measure_slope(
             note.values[Quantity.SATURATED_FRACTION] = reading.saturated
         if slope.ndim > 1:  # a bare vector has no samples to be silent on
             note.alive = reading.alive
-        if behind and Quantity.SAMPLE_COSINE in behind[0].values:
-            note.cosine_before = behind[0].values[Quantity.SAMPLE_COSINE]
+        producer = behind[0] if behind else None
+        if producer is not None and producer.cosine_in is not None:
+            note.cosine_before = producer.cosine_in
+        elif producer is not None and Quantity.SAMPLE_COSINE in producer.values:
+            note.cosine_before = producer.values[Quantity.SAMPLE_COSINE]
         else:
-            samples = sample_matrix(before, batch_size)
-            if samples is not None:
-                note.cosine_before, _ = cosine_and_rank(samples)
+            note.cosine_before = _cosine(before, batch_size)
+
+
+def _cosine(tensor: Tensor, batch_size: int) -> Tensor | None:
+    dense = tensor.layout is torch.strided and tensor.is_floating_point()
+    if is_wrapped(tensor) or not dense:
+        return None
+    samples = sample_matrix(tensor.detach(), batch_size)
+    return None if samples is None else cosine_and_rank(samples)[0]
