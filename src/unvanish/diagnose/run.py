@@ -134,7 +134,6 @@ def _unknown(word: str, known: Sequence[tuple[str, str]]) -> UnvanishError:
     codes = [words[text] for text in near] or sorted(code for code, _ in known)
     return UnvanishError(
         f"there is no rule {word!r}",
-        where="select",
         help=("nearest: " if near else "the codes are: ") + ", ".join(codes),
     )
 

@@ -153,20 +153,17 @@ def _check_arguments(model: object, batches: int, probe_steps: int, autocast: st
     if not isinstance(model, nn.Module):
         raise BatchError(
             f"the model is a {type(model).__name__}, not a torch.nn.Module",
-            where="model",
             help="unvanish.trace(model, (inputs, target), loss=...)",
         )
     if batches < 1 or probe_steps < 0:
         raise BatchError(
             f"batches must be at least 1 and probe_steps at least 0, "
             f"but they are {batches} and {probe_steps}",
-            where="trace",
             help="unvanish.trace(model, batch, batches=3, probe_steps=3)",
         )
     if autocast not in ("", "bfloat16", "float16"):
         raise BatchError(
             f"autocast must be 'bfloat16' or 'float16', but is {autocast!r}",
-            where="autocast",
             help='unvanish.trace(model, batch, autocast="bfloat16")',
         )
     if not any(p.requires_grad for p in model.parameters()):
