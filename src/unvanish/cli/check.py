@@ -131,8 +131,8 @@ def _checked(options: CheckOptions) -> Report:
 def _use_few_threads(model: nn.Module) -> None:
     """Give a small network one thread: on a busy machine several wait for each other.
 
-    Measured on two busy cores, a 16-channel residual network took 25 s with two threads
-    and 0.3 s with one; idle, both took the same. ``OMP_NUM_THREADS`` is respected.
+    Seen once, beside other work on two cores; no benchmark repeats it.
+    ``OMP_NUM_THREADS`` is respected.
     """
     import torch
 
