@@ -36,6 +36,8 @@ Json = dict[str, Any]
 _RECORDING: Final = "unvanish recording"
 _DIAGNOSIS: Final = "unvanish diagnosis"
 _KINDS: Final = {kind.kind: kind for kind in (Clear, Found, NotApplicable, NotMeasured)}
+_ADDED: Final = frozenset({"data", "steps", "noise"})
+"""Fields of a recording that earlier versions of this layout did not write."""
 
 # --- documents -----------------------------------------------------------------------
 
@@ -208,6 +210,8 @@ def _check_header(document: Mapping[str, Any], form: str, noun: str) -> None:
 def _recording_in(document: Mapping[str, Any]) -> Recording:
     values: Json = {}
     for field, hint in hints_of(Recording):
+        if field.name in _ADDED and field.name not in document:
+            continue  # written before this field existed
         raw = document[field.name]
         if field.name == "profiles":
             values["profiles"] = {Quantity(q): _profile_in(Quantity(q), p) for q, p in raw.items()}

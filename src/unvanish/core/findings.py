@@ -99,6 +99,8 @@ class Finding:
         notes: Why: context in full sentences, each stands alone.
         help: What to do, each a suggestion that can be followed literally.
         chart: The profile over depth that shows it, if one does.
+        root: Code of the finding that this one follows from; empty for a root. Set by
+            `diagnose`, never by a rule.
     """
 
     code: str
@@ -115,6 +117,7 @@ class Finding:
     notes: tuple[str, ...] = ()
     help: tuple[str, ...] = ()
     chart: Chart | None = None
+    root: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +134,24 @@ class Diagnosis:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """All findings, worst first, then by code."""
+        """All findings: each root, worst first, then by code, with what follows from it."""
         found = [f for v in self.verdicts.values() if isinstance(v, Found) for f in v.findings]
-        return tuple(sorted(found, key=lambda f: (-f.severity.rank, f.code)))
+        ranked = sorted(found, key=lambda f: (-f.severity.rank, f.code))
+        roots = [f for f in ranked if not f.root]
+        leading = {f.code: f for f in reversed(roots)}  # where a rule found several, the first
+        return tuple(
+            finding
+            for root in roots
+            for finding in (
+                root,
+                *(f for f in ranked if f.root == root.code and leading[root.code] is root),
+            )
+        )
+
+    @property
+    def roots(self) -> tuple[Finding, ...]:
+        """The findings that follow from no other, worst first, then by code."""
+        return tuple(finding for finding in self.findings if not finding.root)
 
     @property
     def worst(self) -> str:
@@ -143,6 +161,6 @@ class Diagnosis:
         was judged, or of which a rule that applies could not be judged, is not clear.
         """
         if self.findings:
-            return self.findings[0].severity.value
+            return max((f.severity for f in self.findings), key=lambda s: s.rank).value
         kinds = {verdict.kind for verdict in self.verdicts.values()}
         return "clear" if "clear" in kinds and "not-measured" not in kinds else "not-measured"

@@ -178,6 +178,9 @@ class Parameter:
         uses: Contribution of every use, in forward order.
         update_ratio: |w after one optimiser step - w| / |w|, measured on a copy; ``nan``
             where it was not measured.
+        distinct_fraction: Share of the units (rows along the first axis) whose incoming
+            weights differ from those of every earlier unit; 1 for an ordinary start, ``nan``
+            for a vector.
     """
 
     name: str
@@ -195,6 +198,7 @@ class Parameter:
     underflow_fraction: Mapping[str, float] = field(default_factory=dict)
     uses: tuple[Use, ...] = ()
     update_ratio: float = math.nan
+    distinct_fraction: float = math.nan
 
     @property
     def size(self) -> int:
@@ -227,6 +231,82 @@ class Optimizer:
             if value
         ]
         return f"{self.name}({', '.join(settings)})"
+
+
+class DataRole(StrEnum):
+    """What a tensor of the batch is for."""
+
+    INPUT = "input"
+    TARGET = "target"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataTensor:
+    """One tensor of the first probe batch.
+
+    Attributes:
+        name: Where it stands in the batch: ``"input"``, ``"input[1]"``, ``"input['mask']"``.
+        role: Input or target.
+        dtype: Such as ``"float32"``.
+        shape: With the batch.
+        rms: Root mean square of its finite values; ``nan`` for integers and booleans.
+        mean: Mean of its finite values.
+        std: Standard deviation of its finite values.
+        low: Smallest value, integers included.
+        high: Largest value, integers included.
+        feature_spread: Largest root mean square of a feature over the median one, features
+            on the last axis of a table; ``nan`` where there are no features to compare.
+        site: Index of the first site that uses it, where one was seen.
+    """
+
+    name: str
+    role: DataRole = DataRole.INPUT
+    dtype: str = ""
+    shape: tuple[int, ...] = ()
+    rms: float = math.nan
+    mean: float = math.nan
+    std: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    feature_spread: float = math.nan
+    site: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeStep:
+    """One step of the user's optimiser on a copy, and what it did to the loss of its batch.
+
+    Attributes:
+        loss_before: Loss of the batch before the step.
+        loss_after: Loss of the same batch, under the same random numbers, after it.
+        predicted_change: <gradient, w after - w before>: the change a straight line predicts.
+        curvature_ratio: <step, H step> / -<gradient, step>: below 2 the step lowers a
+            quadratic loss; for gradient descent it is the learning rate times the curvature
+            along the step.
+    """
+
+    loss_before: float = math.nan
+    loss_after: float = math.nan
+    predicted_change: float = math.nan
+    curvature_ratio: float = math.nan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GradientNoise:
+    """How far the gradients of different samples agree.
+
+    Attributes:
+        parts: Disjoint parts of the data whose gradients were compared.
+        samples: Samples in one part.
+        signal_to_noise: |mean gradient|^2 / tr(covariance of the gradient of one batch),
+            estimated without bias, so that it may come out negative where there is no signal.
+        standard_error: Of the estimate, over the parts.
+    """
+
+    parts: int
+    samples: int
+    signal_to_noise: float
+    standard_error: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,6 +393,9 @@ class Recording:
         context: The conditions of the look.
         cuts: Calls at which gradient is cut on the way between parameters and loss.
         gaps: What could not be seen, and why.
+        data: The tensors of the first probe batch, inputs before targets.
+        steps: What each probe step did to the loss.
+        noise: How far the gradients of different samples agree, where it was measured.
         later: The same network after a few probe steps on a copy, where they were taken:
             it tells a gate that starts at zero from one that is dead.
         schema: Version of this layout.
@@ -325,6 +408,9 @@ class Recording:
     context: RunContext = field(default_factory=RunContext)
     cuts: tuple[Cut, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    data: tuple[DataTensor, ...] = ()
+    steps: tuple[ProbeStep, ...] = ()
+    noise: GradientNoise | None = None
     later: Recording | None = None
     schema: int = SCHEMA
 

@@ -19,7 +19,7 @@ from unvanish.recipe.usercode import reported, surroundings
 _FILE: Final = re.compile(r"(?P<file>.*\.pyw?)(?::{1,2}(?P<name>.*))?$", re.IGNORECASE)
 _DOTTED: Final = re.compile(r"(?P<module>\w+(?:\.\w+)*)(?::(?P<name>.*))?$")
 _NAME: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*$")
-_ZOO: Final = "unvanish.zoo"
+_ZOO: Final = "unvanish.zoo.patients"
 _GRAMMAR: Final = "unvanish check file.py[:name], package.module[:name] or zoo:NAME"
 _WEIGHTS: Final = {".pt", ".pth", ".ckpt", ".safetensors", ".bin", ".onnx"}
 
@@ -203,7 +203,7 @@ def _valid_name(text: str, name: str) -> str:
 
 def _zoo_address(text: str) -> Address:
     _, name, *rest = text.split(":")
-    folder = Path(__file__).resolve().parent.parent / "zoo"
+    folder = Path(__file__).resolve().parent.parent / "zoo" / "patients"
     patients = sorted(p.stem for p in folder.glob("*.py") if not p.stem.startswith("_"))
     name = name.replace("-", "_")
     if name not in patients or rest:

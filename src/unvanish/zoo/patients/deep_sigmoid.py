@@ -8,18 +8,26 @@ further down nothing arrives.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from torch import nn
 
-from unvanish.core.errors import import_optional
+from unvanish.core.findings import Cause
+from unvanish.zoo.data import digits
+from unvanish.zoo.patient import Patient
 
+PATIENT = Patient(
+    family="MLP",
+    codes=("UV101",),
+    cause=Cause.ACTIVATION_SLOPE,
+    cure="batch normalisation before every sigmoid, which centres and scales each unit",
+    steps=330,
+    variants={"layers": (15, 60), "width": (32, 128)},
+    source="Hochreiter (1991); Glorot and Bengio (2010)",
+)
 GOAL = 0.9
 HIGHER_IS_BETTER = True
 
-LAYERS = 30
-WIDTH = 64
 BATCH = 128
 HELD_OUT = 360
 
@@ -27,13 +35,15 @@ HELD_OUT = 360
 class Net(nn.Module):
     """A deep stack of fully connected layers with sigmoids."""
 
-    def __init__(self) -> None:
+    def __init__(self, layers: int, width: int, *, norm: bool) -> None:
         super().__init__()
         self.layers = nn.ModuleList()
-        for _ in range(LAYERS):
-            self.layers.append(nn.Linear(WIDTH, WIDTH))
+        for i in range(layers):
+            self.layers.append(nn.Linear(width if i else 64, width))
+            if norm:
+                self.layers.append(nn.BatchNorm1d(width))
             self.layers.append(nn.Sigmoid())
-        self.head = nn.Linear(WIDTH, 10)
+        self.head = nn.Linear(width, 10)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map 64 pixels to 10 class scores."""
@@ -43,17 +53,14 @@ class Net(nn.Module):
         return out
 
 
-def digits() -> tuple[torch.Tensor, torch.Tensor]:
-    """Return 1797 images of 64 pixels between 0 and 1, and their labels, shuffled once."""
-    datasets: Any = import_optional("sklearn.datasets", extra="demo", purpose="the digits data")
-    images, labels = datasets.load_digits(return_X_y=True)
-    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
-    return (torch.from_numpy(images).float() / 16)[order], torch.from_numpy(labels).long()[order]
-
-
-def model() -> nn.Module:
+def model(layers: int = 30, width: int = 64) -> nn.Module:
     """Build the network."""
-    return Net()
+    return Net(layers, width, norm=False)
+
+
+def cured(layers: int = 30, width: int = 64) -> nn.Module:
+    """Build the network with batch normalisation."""
+    return Net(layers, width, norm=True)
 
 
 def data(seed: int = 0) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
