@@ -4,7 +4,7 @@
 # make lint      everything of `make test` but the tests
 # make format    format the code and fix what ruff can fix
 # make docs      run the commands of the documentation and write their output into it
-# make bench     measure what a check costs
+# make bench     measure what a check costs and how often it is right
 # make clean     remove caches and builds; .venv stays
 #
 # Each of these sets up .venv first, unless it is newer than pyproject.toml and
@@ -66,6 +66,8 @@ docs: $(STAMP)
 
 bench: $(STAMP)
 	@$(BIN)/python -m benchmarks.cost
+	@$(BIN)/python -m benchmarks.budget
+	@$(BIN)/python -m benchmarks.accuracy
 
 clean:
 	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

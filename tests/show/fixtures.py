@@ -55,6 +55,7 @@ def sick() -> Case:
         sites=linear[:22],
         parameters=tuple(f"layers.{i}.weight" for i in range(22)),
         causes=(Cause.PRECISION,),
+        root="UV101",
     )
     found = diagnosis(
         UV101=Found((vanishing(profile(MEASURED, note="0.245 x 0.576"), linear[:19]),)),

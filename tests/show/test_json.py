@@ -53,7 +53,7 @@ def test_keys_stand_in_one_order() -> None:
     ]  # fmt: skip
     assert list(made["findings"][0]) == [
         "code", "name", "severity", "message", "sites", "measured", "expected", "limit", "unit",
-        "causes", "notes", "help", "parameters",
+        "causes", "notes", "help", "parameters", "root",
     ]  # fmt: skip
     assert list(made["findings"][0]["sites"][0]) == [
         "path", "op", "source", "built", "call", "depth", "index",

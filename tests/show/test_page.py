@@ -83,12 +83,13 @@ def test_the_list_fits_and_says_how_to_go_on(width: int, *, color: bool) -> None
          "leaves silent."),
         ("MY1", "odd\x1b[31m", ""),
     ]  # fmt: skip
-    text = re.sub(r"\x1b\[[0-9;]*m", "", render_list(rules, width=width, color=color))
+    shown = render_list(rules, command="do X", purpose="does it", width=width, color=color)
+    text = re.sub(r"\x1b\[[0-9;]*m", "", shown)
     lines = text.splitlines()
     for line in lines:
         assert cell_len(line) <= min(max(width, 48), 96)
         assert line == line.rstrip()
-    assert lines[-1] == "unvanish explain CODE shows the page of a rule"
+    assert lines[-1] == "do X does it"
     assert ("`zero`" in text) is not color
     assert "MY1    odd\\x1b[31m" in text
     assert " ".join(rules[0][2].split()) in " ".join(text.split())

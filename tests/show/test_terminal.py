@@ -93,7 +93,7 @@ def test_the_last_line_counts_what_is_there(name: str) -> None:
     _, found, _ = CASES[name]()
     last = show(name).splitlines()[-1]
     for severity in Severity:
-        there = sum(finding.severity is severity for finding in found.findings)
+        there = sum(finding.severity is severity for finding in found.roots)
         said = re.search(rf"(\d+) {severity.value}s?\b", last)
         assert int(said[1] if said else 0) == there
     unseen = sum(isinstance(verdict, NotMeasured) for verdict in found.verdicts.values())
@@ -109,8 +109,18 @@ def test_blocks_and_summary_add_up_to_the_counts(name: str) -> None:
     for severity in Severity:
         blocks = len(re.findall(rf"^{severity.value}\[", text, re.MULTILINE))
         more = re.search(rf"^and (\d+) more {severity.value}s?:", text, re.MULTILINE)
-        there = sum(finding.severity is severity for finding in found.findings)
+        there = sum(finding.severity is severity for finding in found.roots)
         assert blocks + int(more[1] if more else 0) == there
+
+
+def test_what_follows_stands_below_its_root() -> None:
+    text = show("sick")
+    root, follows, next_root = (
+        text.index(s) for s in ("error[UV101]", "follows: UV402", "[UV202]")
+    )
+    assert root < follows < next_root
+    assert "note[UV402]" not in text
+    assert "1 consequence" in text.splitlines()[-1]
 
 
 @pytest.mark.parametrize("name", CASES)

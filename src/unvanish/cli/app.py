@@ -1,4 +1,4 @@
-"""The commands: check, demo, explain, show."""
+"""The commands: check, demo, explain, show, zoo."""
 
 from __future__ import annotations
 
@@ -190,3 +190,36 @@ def show(
     report = Report.load(file, select=words(select))
     screen = Screen.of(sys.stdout, color)
     ctx.exit(print_report(report, screen, fail_on=fail_on, as_json=format_ == "json"))
+
+
+@app.command(short_help="List our sick and healthy networks, or show one.")
+@click.argument("name", required=False)
+@click.option("--train", is_flag=True, help="Train it for its budget: as it is, and cured.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    default=0,
+    show_default=True,
+    help="Seed of the training.",
+)
+@_FORMAT
+@_COLOR
+@click.pass_context
+def zoo(
+    ctx: click.Context, /, name: str | None, train: bool, seed: int, format_: str, color: str
+) -> None:
+    """Show the patient NAME of the zoo: what it is, what is wrong with it, and what cures it.
+
+    Without NAME, list all patients. `unvanish check zoo:NAME` examines one.
+    """
+    from unvanish.cli.zoo import zoo_list, zoo_page
+
+    settings_of(ctx).as_json = format_ == "json"
+    screen = Screen.of(sys.stdout, color)
+    as_json = format_ == "json"
+    if name is None:
+        if train:
+            raise click.UsageError("--train needs the NAME of a patient: unvanish zoo NAME --train")
+        emit(zoo_list(screen, as_json=as_json))
+    else:
+        emit(zoo_page(name, screen, trial=train, seed=seed, as_json=as_json))

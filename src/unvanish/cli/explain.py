@@ -27,6 +27,8 @@ def explanation(word: str | None, screen: Screen) -> str:
     if word is None:
         return render_list(
             [(rule.code, rule.name, title_of(page_of(rule))) for rule in rules],
+            command="unvanish explain CODE",
+            purpose="shows the page of a rule",
             width=screen.width,
             color=screen.color,
             ascii=screen.ascii,

@@ -13,6 +13,7 @@ from unvanish.core.protocols import Rule
 from unvanish.core.records import Recording
 from unvanish.core.registry import Collected, collect
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
+from unvanish.diagnose.bundles import fold
 from unvanish.diagnose.rules import BUILTIN_RULES
 
 GROUP = "unvanish.rules"
@@ -48,7 +49,8 @@ def diagnose(
         rules: Rules to run instead of the built-in and the installed ones.
 
     Returns:
-        One verdict a rule, in the order of the codes. A rule that fails, a plug-in that
+        One verdict a rule, in the order of the codes, each finding marked with the root it
+        follows from. A rule that fails, a plug-in that
         does not load and a quantity that is missing all give `NotMeasured` with the
         reason.
 
@@ -58,7 +60,7 @@ def diagnose(
     """
     pool = all_rules() if rules is None else Collected(_in_order(rules))
     chosen = choose(pool.members, select, also=pool.broken)
-    verdicts: dict[str, Verdict] = {rule.code: judge(rule, recording) for rule in chosen}
+    verdicts = fold({rule.code: judge(rule, recording) for rule in chosen})
     names = {rule.code: rule.name for rule in chosen}
     for code, error in pool.broken.items():
         if select is None or any(_selects(word, code, "") for word in select):

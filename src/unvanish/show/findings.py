@@ -19,15 +19,16 @@ MOST_OF_A_SEVERITY: Final = 6
 _MOST_NOTES: Final = 6
 
 
-def finding_lines(finding: Finding, sheet: Sheet) -> Lines:
+def finding_lines(finding: Finding, sheet: Sheet, followers: Sequence[Finding] = ()) -> Lines:
     """Lay out one finding.
 
     Args:
         finding: What a rule found.
         sheet: Where to lay it out.
+        followers: The findings that follow from it, told in a line each.
 
     Returns:
-        Head line, places, chart, then ``size``, ``cause``, ``note`` and ``help``.
+        Head line, places, chart, then ``size``, ``cause``, ``note``, ``help`` and ``follows``.
     """
     code = sheet.text(finding.code).plain
     lead = join([styled(f"{finding.severity.value}[{code}]", finding.severity.value), ": "])
@@ -36,6 +37,10 @@ def finding_lines(finding: Finding, sheet: Sheet) -> Lines:
     for block in (draw_chart(finding.chart, sheet) if finding.chart else [], _why(finding, sheet)):
         if block:
             lines += [Text(), *block]
+    for follower in followers:
+        label = sheet.text(follower.code, follower.severity.value)
+        message = sheet.prose(follower.message)
+        lines += sheet.paragraph(styled("follows: ", "strong"), [join([label, " ", message])])
     return lines
 
 
@@ -81,22 +86,30 @@ def _nothing_arrives(finding: Finding) -> bool:
 
 
 def all_findings(findings: Sequence[Finding], sheet: Sheet) -> list[Lines]:
-    """Lay out all findings, those beyond the sixth of a severity summed up in one line.
+    """Lay out every root with what follows from it; beyond the sixth, in one line.
 
     Args:
-        findings: Worst first.
+        findings: Worst first, as `Diagnosis.findings` orders them.
         sheet: Where to lay them out.
 
     Returns:
         One block of lines each.
     """
+    bundles: list[list[Finding]] = []
+    for finding in findings:
+        if finding.root and bundles:
+            bundles[-1].append(finding)
+        else:
+            bundles.append([finding])
     blocks: list[Lines] = []
     for severity in reversed(Severity):
-        same = [finding for finding in findings if finding.severity is severity]
-        blocks += [finding_lines(finding, sheet) for finding in same[:MOST_OF_A_SEVERITY]]
+        same = [bundle for bundle in bundles if bundle[0].severity is severity]
+        blocks += [
+            finding_lines(root, sheet, followers) for root, *followers in same[:MOST_OF_A_SEVERITY]
+        ]
         rest = same[MOST_OF_A_SEVERITY:]
         if rest:
-            codes = Counter(finding.code for finding in rest)
+            codes = Counter(root.code for root, *_ in rest)
             listed = ", ".join(f"{code} x {n:,}" if n > 1 else code for code, n in codes.items())
             lead = styled(f"and {plural(len(rest), f'more {severity.value}')}: ", severity.value)
             words = f"{listed}; --format json has them all"

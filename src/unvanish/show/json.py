@@ -94,6 +94,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "notes": list(finding.notes),
         "help": list(finding.help),
         "parameters": list(finding.parameters),
+        "root": finding.root or None,
     }
 
 

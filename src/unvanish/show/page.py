@@ -78,16 +78,20 @@ def render_page(
 
 
 def render_list(
-    rules: Sequence[tuple[str, str, str]],
+    rows: Sequence[tuple[str, str, str]],
     *,
+    command: str,
+    purpose: str,
     width: int = 80,
     color: bool = False,
     ascii: bool = False,
 ) -> str:
-    """Lay out the list of all rules, and how to read the page of one.
+    """Lay out a list in three columns, and how to read more about one of its members.
 
     Args:
-        rules: Code, name and title of each.
+        rows: What stands in the columns, such as code, name and title of a rule.
+        command: The command that shows one member, such as ``"unvanish explain CODE"``.
+        purpose: What the command does, such as ``"shows the page of a rule"``.
         width: Columns; moved into the range from 48 to 96.
         color: Whether to write ANSI escape codes; bold type then stands for backticks.
         ascii: Whether to write ASCII only.
@@ -96,19 +100,19 @@ def render_list(
         Lines no wider than the width, without trailing spaces.
     """
     sheet = Sheet.of(width, ascii=ascii)
-    columns = [max((sheet.text(row[i]).cell_len for row in rules), default=0) for i in (0, 1)]
+    columns = [max((sheet.text(row[i]).cell_len for row in rows), default=0) for i in (0, 1)]
     lines: Lines = []
-    for code, name, title in rules:
+    for first, second, third in rows:
         start = Text()
-        for words, column, style in zip((code, name), columns, ("strong", ""), strict=True):
+        for words, column, style in zip((first, second), columns, ("strong", ""), strict=True):
             cell = sheet.text(words, style)
             start.append_text(cell).append(" " * (column - cell.cell_len + 2))
-        said = sheet.prose(title, ticks=not color)
+        said = sheet.prose(third, ticks=not color)
         if sheet.narrow:
             lines += [start, *sheet.paragraph(Text("    "), [said])]
         else:
             lines += sheet.paragraph(start, [said])
-    hint = join([styled("unvanish explain CODE", "strong"), " shows the page of a rule"])
+    hint = join([styled(command, "strong"), f" {purpose}"])
     lines += [Text(), *sheet.paragraph(Text(), [hint])]
     for line in lines:
         line.rstrip()

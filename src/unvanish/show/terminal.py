@@ -151,7 +151,7 @@ def _inferred(context: RunContext, sheet: Sheet) -> Lines:
 
 def _learn(diagnosis: Diagnosis, sheet: Sheet) -> Lines:
     """Name the pages to read: those of the findings, else those that were not judged."""
-    codes = list(dict.fromkeys(finding.code for finding in diagnosis.findings))
+    codes = list(dict.fromkeys(finding.code for finding in diagnosis.roots))
     if not codes:
         codes = [c for c, v in diagnosis.verdicts.items() if isinstance(v, NotMeasured)]
     if not codes:
@@ -169,11 +169,14 @@ def count_severities(findings: Sequence[Finding]) -> dict[Severity, int]:
 
 
 def _counts(diagnosis: Diagnosis, sheet: Sheet, exit_code: int | None) -> Lines:
-    counts = count_severities(diagnosis.findings)
+    counts = count_severities(diagnosis.roots)
     words = [plural(counts[Severity.ERROR], "error"), plural(counts[Severity.WARNING], "warning")]
     if counts[Severity.NOTE]:
         words.append(plural(counts[Severity.NOTE], "note"))
     parts = [", ".join(words)]
+    followers = len(diagnosis.findings) - len(diagnosis.roots)
+    if followers:
+        parts.append(plural(followers, "consequence"))
     unseen = sum(isinstance(verdict, NotMeasured) for verdict in diagnosis.verdicts.values())
     if unseen:
         parts.append(f"{plural(unseen, 'rule')} not measured")

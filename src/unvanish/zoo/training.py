@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -60,13 +61,14 @@ def train(name: str, *, cured: bool = False, seed: int = 0, steps: int | None = 
         model = _part(module, "model", cured=cured, network=True)()
         optimizer = _part(module, "optimizer", cured=cured)(model)
         loss_of = _part(module, "loss", cured=cured)
-        clip = getattr(module, "CURED_CLIP_GRAD_NORM" if cured else "CLIP_GRAD_NORM", None)
+        clip = _setting(module, "CLIP_GRAD_NORM", cured=cured)
+        autocast = _setting(module, "AUTOCAST", cured=cured)
         last = math.nan
         model.train()
         for number, raw in enumerate(_batches(_part(module, "data", cured=cured), seed)):
             if number == budget:
                 break
-            last = _step(model, raw, loss_of, optimizer, clip)
+            last = _step(model, raw, loss_of, optimizer, clip, autocast)
             if not math.isfinite(last):
                 break
         metric = _metric(module, model) if math.isfinite(last) else math.nan
@@ -80,15 +82,19 @@ def _part(
     module: ModuleType, name: str, *, cured: bool, network: bool = False
 ) -> Callable[..., Any]:
     remedy = "cured" if network else f"cured_{name}"
-    found = getattr(module, remedy, None) if cured else None
-    return found if found is not None else getattr(module, name)
+    found: Callable[..., Any] | None = getattr(module, remedy, None) if cured else None
+    return found or getattr(module, name)
+
+
+def _setting(module: ModuleType, name: str, *, cured: bool) -> Any:
+    setting = getattr(module, name, None)
+    return getattr(module, f"CURED_{name}", setting) if cured else setting
 
 
 def _batches(data: Callable[[int], Iterator[Any]], seed: int) -> Iterator[Any]:
     epoch = 0
     while True:
-        for batch in data(1000 * seed + epoch):
-            yield batch
+        yield from data(1000 * seed + epoch)
         epoch += 1
 
 
@@ -98,16 +104,24 @@ def _step(
     loss_of: Any,
     optimizer: torch.optim.Optimizer,
     clip: float | None,
+    autocast: str | None,
 ) -> float:
     batch = as_batch(raw, model)
     optimizer.zero_grad(set_to_none=True)
-    loss: Tensor = compute_loss(loss_of, call_model(model, batch.inputs), batch)[0]
+    with _autocast(autocast):
+        loss: Tensor = compute_loss(loss_of, call_model(model, batch.inputs), batch)[0]
     if loss.grad_fn is not None:
         loss.backward()
     if clip is not None:
         nn.utils.clip_grad_norm_(model.parameters(), clip)
     optimizer.step()
     return float(loss.detach())
+
+
+def _autocast(precision: str | None) -> AbstractContextManager[Any]:
+    if not precision:
+        return nullcontext()
+    return torch.autocast("cpu", dtype=getattr(torch, precision))
 
 
 def _metric(module: ModuleType, model: nn.Module) -> float:

@@ -20,6 +20,7 @@ PATIENT = Patient(
     family="MLP",
     codes=("UV101",),
     cause=Cause.ACTIVATION_SLOPE,
+    also=("UV103", "UV402", "UV502"),
     cure="batch normalisation before every sigmoid, which centres and scales each unit",
     steps=330,
     variants={"layers": (15, 60), "width": (32, 128)},
