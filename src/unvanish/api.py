@@ -104,6 +104,7 @@ class Report:
         width: int = 80,
         color: bool = False,
         ascii: bool = False,
+        verbose: bool = False,
         exit_code: int | None = None,
     ) -> str:
         """Return the terminal text.
@@ -112,6 +113,7 @@ class Report:
             width: Columns.
             color: Whether to write ANSI colours.
             ascii: Whether to write ASCII only.
+            verbose: Whether every rule that found nothing says what it measured.
             exit_code: Exit code to tell in the last line; None to leave it out.
 
         Returns:
@@ -124,6 +126,7 @@ class Report:
             width=width,
             color=color,
             ascii=ascii,
+            verbose=verbose,
             exit_code=exit_code,
         )
 

@@ -23,10 +23,24 @@ ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 Golden = Callable[[str, str], None]
 
 
-def show(name: str, *, width: int = 80, color: bool = False, ascii: bool = False) -> str:
+def show(
+    name: str,
+    *,
+    width: int = 80,
+    color: bool = False,
+    ascii: bool = False,
+    verbose: bool = False,
+) -> str:
     recording, found, target = CASES[name]()
     return render(
-        recording, found, target=target, width=width, color=color, ascii=ascii, exit_code=1
+        recording,
+        found,
+        target=target,
+        width=width,
+        color=color,
+        ascii=ascii,
+        verbose=verbose,
+        exit_code=1,
     )
 
 
@@ -46,6 +60,11 @@ def test_golden_in_ascii(name: str, golden: Golden) -> None:
     text = show(name, ascii=True)
     assert text.isascii()
     golden(f"{name}_ascii.txt", text)
+
+
+@pytest.mark.parametrize("name", ["sick", "healthy"])
+def test_golden_with_every_rule(name: str, golden: Golden) -> None:
+    golden(f"{name}_verbose.txt", show(name, verbose=True))
 
 
 @pytest.mark.parametrize("ascii", [False, True])
@@ -126,7 +145,7 @@ def test_what_follows_stands_below_its_root() -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_every_rule_that_found_nothing_has_its_line(name: str) -> None:
     _, found, _ = CASES[name]()
-    lines = show(name).splitlines()
+    lines = show(name, verbose=True).splitlines()
     for code, verdict in found.verdicts.items():
         glyph = {Clear: "✓", NotMeasured: "?", NotApplicable: "–"}.get(type(verdict))
         rows = [line for line in lines if line.startswith(f"{glyph} {code} ")]
@@ -218,7 +237,9 @@ def test_a_long_message_hangs_by_two_columns(width: int) -> None:
 
 
 def test_verdicts_stand_below_their_names_where_there_is_little_room() -> None:
-    assert "✓ UV403 non-finite-values\n    clear: every value is finite\n" in show("sick", width=75)
+    assert "✓ UV403 non-finite-values\n    clear: every value is finite\n" in show(
+        "sick", width=75, verbose=True
+    )
     assert re.search(r"✓ UV403 non-finite-values +clear: every", show("sick", width=76))
 
 

@@ -43,6 +43,10 @@ _SELECT = click.option(
     help="Run these rules only: codes, names or beginnings of codes, separated by commas.",
 )
 
+_VERBOSE = click.option(
+    "-v", "--verbose", is_flag=True, help="Say of every clear rule what it measured."
+)
+
 _EPILOG = """\b
 Exit codes:
   0  clear, or findings below --fail-on only
@@ -131,6 +135,7 @@ What is missing is inferred, and the report says so.
     metavar="FILE",
     help="Save what was measured; `unvanish show FILE` opens it.",
 )
+@_VERBOSE
 @_COLOR
 @click.pass_context
 def check(ctx: click.Context, /, format_: str, color: str, **options: Any) -> None:
@@ -172,6 +177,7 @@ def explain(code: str | None, color: str) -> None:
 @_FORMAT
 @_FAIL_ON
 @_SELECT
+@_VERBOSE
 @_COLOR
 @click.pass_context
 def show(
@@ -180,6 +186,7 @@ def show(
     format_: str,
     fail_on: str,
     select: tuple[str, ...],
+    verbose: bool,
     color: str,
 ) -> None:
     """Show the report saved in FILE by `unvanish check --output FILE`. Needs no torch."""
@@ -189,7 +196,9 @@ def show(
     settings_of(ctx).as_json = format_ == "json"
     report = Report.load(file, select=words(select))
     screen = Screen.of(sys.stdout, color)
-    ctx.exit(print_report(report, screen, fail_on=fail_on, as_json=format_ == "json"))
+    ctx.exit(
+        print_report(report, screen, fail_on=fail_on, as_json=format_ == "json", verbose=verbose)
+    )
 
 
 @app.command(short_help="List our sick and healthy networks, or show one.")

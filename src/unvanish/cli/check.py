@@ -43,6 +43,7 @@ class CheckOptions:
     probe_steps: int = 3
     autocast: str | None = None
     output: Path | None = None
+    verbose: bool = False
 
 
 def shape_of(
@@ -81,17 +82,27 @@ def run_check(options: CheckOptions, screen: Screen, *, as_json: bool) -> int:
             raise UnvanishError(
                 f"the file cannot be written: {error.strerror}", where=str(options.output)
             ) from error
-    return print_report(report, screen, fail_on=options.fail_on, as_json=as_json)
+    return print_report(
+        report, screen, fail_on=options.fail_on, as_json=as_json, verbose=options.verbose
+    )
 
 
-def print_report(report: Report, screen: Screen, *, fail_on: str, as_json: bool) -> int:
+def print_report(
+    report: Report, screen: Screen, *, fail_on: str, as_json: bool, verbose: bool = False
+) -> int:
     """Write a report to stdout and return the exit code."""
     code = report.exit_code(fail_on)
     if as_json:
         emit(json.dumps(report.to_json(), indent=2, allow_nan=False))
     else:
         emit(
-            report.text(width=screen.width, color=screen.color, ascii=screen.ascii, exit_code=code)
+            report.text(
+                width=screen.width,
+                color=screen.color,
+                ascii=screen.ascii,
+                verbose=verbose,
+                exit_code=code,
+            )
         )
     return code
 

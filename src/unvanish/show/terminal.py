@@ -36,6 +36,7 @@ def render(
     width: int = 80,
     color: bool = False,
     ascii: bool = False,
+    verbose: bool = False,
     exit_code: int | None = None,
 ) -> str:
     """Return the whole terminal text.
@@ -47,6 +48,7 @@ def render(
         width: Columns; moved into the range from 48 to 96.
         color: Whether to write ANSI escape codes; see `wants_color`.
         ascii: Whether to write ASCII only; see `wants_ascii`.
+        verbose: Whether every rule that found nothing says what it measured.
         exit_code: Exit code of the command, told in the last line; None to leave it out.
 
     Returns:
@@ -54,7 +56,8 @@ def render(
     """
     sheet = Sheet.of(width, ascii=ascii)
     return paint(
-        compose(recording, diagnosis, sheet, target=target, exit_code=exit_code), color=color
+        compose(recording, diagnosis, sheet, target=target, verbose=verbose, exit_code=exit_code),
+        color=color,
     )
 
 
@@ -64,6 +67,7 @@ def compose(
     sheet: Sheet,
     *,
     target: str,
+    verbose: bool = False,
     exit_code: int | None = None,
 ) -> Lines:
     """Lay out the whole text; the arguments are those of `render`."""
@@ -73,7 +77,7 @@ def compose(
         headline(diagnosis, sheet),
         *all_findings(diagnosis.findings, sheet),
         _inferred(context, sheet),
-        [*gap_lines(recording.gaps, sheet), *verdict_lines(diagnosis, sheet)],
+        [*gap_lines(recording.gaps, sheet), *verdict_lines(diagnosis, sheet, verbose=verbose)],
         _learn(diagnosis, sheet),
         _counts(diagnosis, sheet, exit_code),
     ]

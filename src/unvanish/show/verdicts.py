@@ -57,12 +57,45 @@ def _nearest(clear: Sequence[Clear]) -> Clear | None:
     return min(same, key=lambda verdict: verdict.margin, default=None)
 
 
-def verdict_lines(diagnosis: Diagnosis, sheet: Sheet) -> Lines:
-    """Lay out all verdicts but the findings: not measured, clear, not applicable."""
-    order = (NotMeasured, Clear, NotApplicable)
+def verdict_lines(diagnosis: Diagnosis, sheet: Sheet, *, verbose: bool = False) -> Lines:
+    """Lay out all verdicts but the findings: not measured, clear, not applicable.
+
+    Args:
+        diagnosis: What the rules said.
+        sheet: Where to lay it out.
+        verbose: Whether every rule gets its own line with what it measured. Otherwise only
+            those that could not be judged do, and the rest are named.
+
+    Returns:
+        The lines.
+    """
+    if verbose:
+        return _rows(diagnosis, sheet, NotMeasured, Clear, NotApplicable)
+    glyphs = sheet.glyphs
+    lines = _rows(diagnosis, sheet, NotMeasured)
+    lines += _named(diagnosis, sheet, Clear, glyphs.yes, "clear", "found nothing")
+    lines += _named(diagnosis, sheet, NotApplicable, glyphs.none, "quiet", "not applicable")
+    return lines
+
+
+def _named(
+    diagnosis: Diagnosis, sheet: Sheet, kind: type[Verdict], glyph: str, style: str, lead: str
+) -> Lines:
+    """Name the rules of one kind of verdict in a paragraph."""
+    parts: list[Text | str] = []
+    for code, verdict in diagnosis.verdicts.items():
+        if isinstance(verdict, kind):
+            name = sheet.elide(diagnosis.names.get(code, ""), _LONGEST_NAME)
+            parts += [", ", sheet.text(code), " ", styled(name, "quiet")]
+    if not parts:
+        return []
+    return sheet.paragraph(styled(f"{glyph} {lead}: ", style), [join(parts[1:])], hang=2)
+
+
+def _rows(diagnosis: Diagnosis, sheet: Sheet, *kinds: type[Verdict]) -> Lines:
     rows = [
         (code, verdict)
-        for kind in order
+        for kind in kinds
         for code, verdict in diagnosis.verdicts.items()
         if isinstance(verdict, kind)
     ]
