@@ -237,10 +237,10 @@ def test_a_long_message_hangs_by_two_columns(width: int) -> None:
 
 
 def test_verdicts_stand_below_their_names_where_there_is_little_room() -> None:
-    assert "✓ UV403 non-finite-values\n    clear: every value is finite\n" in show(
-        "sick", width=75, verbose=True
-    )
-    assert re.search(r"✓ UV403 non-finite-values +clear: every", show("sick", width=76))
+    below = "✓ UV403 non-finite-values\n    clear: every value is finite\n"
+    assert below in show("sick", width=75, verbose=True)
+    beside = r"✓ UV403 non-finite-values +clear: every"
+    assert re.search(beside, show("sick", width=76, verbose=True))
 
 
 def test_the_exit_code_may_be_left_out() -> None:

@@ -178,6 +178,10 @@ class Parameter:
         uses: Contribution of every use, in forward order.
         update_ratio: |w after one optimiser step - w| / |w|, measured on a copy; ``nan``
             where it was not measured.
+        turn_ratio: The same for the part of the step at right angles to w, which weight
+            decay has no share in; ``nan`` for a single number.
+        learning_rate: Learning rate of its group in the optimiser that stepped the copy;
+            ``nan`` where no step was taken or no group holds it.
         distinct_fraction: Share of the units (rows along the first axis) whose incoming
             weights differ from those of every earlier unit; 1 for an ordinary start, ``nan``
             for a vector.
@@ -198,6 +202,8 @@ class Parameter:
     underflow_fraction: Mapping[str, float] = field(default_factory=dict)
     uses: tuple[Use, ...] = ()
     update_ratio: float = math.nan
+    turn_ratio: float = math.nan
+    learning_rate: float = math.nan
     distinct_fraction: float = math.nan
 
     @property
@@ -208,7 +214,18 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Optimizer:
-    """The optimiser the user really uses; None where a setting does not exist."""
+    """The optimiser the user really uses; None where a setting does not exist.
+
+    Attributes:
+        name: Class name.
+        lr: Learning rate of the first parameter group.
+        eps: What it adds to the gradient's size before it divides by it.
+        betas: Decay rates of the running means of the gradient and its square.
+        momentum: Of plain gradient descent and its kin.
+        weight_decay: Of the first group.
+        clip_grad_norm: Largest total gradient norm.
+        initial_lr: Learning rate that an attached scheduler started from.
+    """
 
     name: str
     lr: float | None = None
@@ -217,6 +234,7 @@ class Optimizer:
     momentum: float | None = None
     weight_decay: float | None = None
     clip_grad_norm: float | None = None
+    initial_lr: float | None = None
 
     def __str__(self) -> str:
         settings = [
@@ -319,12 +337,19 @@ class Cut:
         path: Path of the module that called it.
         source: The user's line.
         parameters: Names of the parameters whose values pass here.
+        under: What kept the gradient from being recorded: ``"no_grad"``, ``"checkpoint"``
+            for a reentrant checkpoint none of whose inputs asks for a gradient, or ``""``
+            where the call itself lets none through.
+        writes: Whether the call wrote into a tensor behind autograd's back: the gradient
+            passes on, but knows nothing of the change.
     """
 
     op: str
     path: str
     source: SourceLine | None
     parameters: tuple[str, ...] = ()
+    under: str = ""
+    writes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

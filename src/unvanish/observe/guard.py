@@ -66,6 +66,11 @@ class ModelSnapshot:
         kept = _Kept(tensor, data, data.clone(), version, tensor.requires_grad, grad)
         self._tensors.append(kept)
 
+    @property
+    def values(self) -> dict[int, Tensor]:
+        """The kept copy of every tensor, by the tensor's id."""
+        return {id(kept.tensor): kept.values for kept in self._tensors}
+
     def restore(self, *, at_the_end: bool = False) -> None:
         """Put back every attribute, container, buffer, parameter, flag and ``.grad``.
 

@@ -14,11 +14,14 @@ from unvanish.core.records import Cut, Parameter, Profile, Site, Use
 from unvanish.observe.backward import Gradients, ParameterGradient
 from unvanish.observe.graph import Graph
 from unvanish.observe.look import Look
+from unvanish.observe.optimizer import Update
 from unvanish.observe.statistics.magnitude import LOG10_2, dense_values, log10_norm
 from unvanish.theory.dead_units import expected_dead_fraction
 
 SMALLEST: Final = {"float16": -25, "bfloat16": -134, "float32": -150}
 """log2 of half the smallest subnormal number: anything below rounds to zero."""
+
+_NO_UPDATE: Final = Update(math.nan, math.nan)
 
 SiteKey = tuple[str, str, int, tuple[str, ...]]
 
@@ -153,8 +156,8 @@ def parameter_records(
     gradients: Gradients,
     *,
     uses_from: Look,
-    held: set[int] | None,
-    updates: Mapping[str, float],
+    held: frozenset[str] | None,
+    updates: Mapping[str, Update],
 ) -> tuple[Parameter, ...]:
     """Return one record a parameter tensor, in the order of ``named_parameters()``.
 
@@ -164,8 +167,8 @@ def parameter_records(
         gradients: Whose parameter gradients to report; those of the extended pass where
             one was needed.
         uses_from: The look whose graph `gradients` belongs to.
-        held: ids of the parameters the user's optimiser holds, or None.
-        updates: Name to relative update.
+        held: Names of the parameters the user's optimiser holds, or None.
+        updates: Name to what the first optimiser step did.
     """
     aliases: dict[int, list[str]] = {}
     for name, parameter in model.named_parameters(remove_duplicate=False):
@@ -177,6 +180,7 @@ def parameter_records(
     for name, parameter in model.named_parameters():
         grad = gradients.parameters.get(name)
         stats = _gradient_stats(grad, touched_rows=name in embeddings)
+        update = updates.get(name, _NO_UPDATE)
         numeric = parameter.is_floating_point() or parameter.is_complex()
         values = dense_values(parameter) if numeric else parameter
         rms = log10_norm(values) - 0.5 * math.log10(max(1, values.numel())) if numeric else math.nan
@@ -186,7 +190,7 @@ def parameter_records(
                 aliases=tuple(aliases[id(parameter)][1:]),
                 shape=tuple(parameter.shape),
                 requires_grad=parameter.requires_grad,
-                in_optimizer=None if held is None else id(parameter) in held,
+                in_optimizer=None if held is None else name in held,
                 used=name in used or grad is not None,
                 feeds_loss=name in feeding or grad is not None,
                 has_grad=grad is not None,
@@ -196,7 +200,9 @@ def parameter_records(
                 non_finite_fraction=stats[2],
                 underflow_fraction=stats[3],
                 uses=uses.get(name, ()),
-                update_ratio=updates.get(name, math.nan),
+                update_ratio=update.ratio,
+                turn_ratio=update.turn,
+                learning_rate=update.learning_rate,
             )
         )
     return tuple(records)

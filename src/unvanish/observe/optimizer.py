@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,7 +14,7 @@ from torch import Tensor, nn
 from unvanish.core.errors import BatchError, UnvanishError
 from unvanish.core.records import Optimizer
 from unvanish.observe.copies import copied
-from unvanish.observe.statistics.magnitude import dense_values, norms
+from unvanish.observe.statistics.magnitude import dense_values, dot64, norm64
 
 OptimizerLike = torch.optim.Optimizer | Callable[[nn.Module], torch.optim.Optimizer] | None
 
@@ -54,6 +56,22 @@ def build_optimizer(optimizer: OptimizerLike, model: nn.Module) -> torch.optim.O
     return made  # type: ignore[no-any-return]
 
 
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What one optimiser step did to one parameter.
+
+    Attributes:
+        ratio: |w after - w| / |w|; for a parameter that was all zero ``inf`` if it moved
+            and 0.0 if it did not.
+        turn: The same for the part of the step at right angles to w.
+        learning_rate: Of the parameter's group; ``nan`` where no group holds it.
+    """
+
+    ratio: float
+    turn: float
+    learning_rate: float = math.nan
+
+
 def describe(optimizer: torch.optim.Optimizer, *, clip_grad_norm: float | None) -> Optimizer:
     """Return the settings of the first parameter group as a plain record."""
     group = optimizer.param_groups[0] if optimizer.param_groups else {}
@@ -71,12 +89,55 @@ def describe(optimizer: torch.optim.Optimizer, *, clip_grad_norm: float | None) 
         momentum=number("momentum"),
         weight_decay=number("weight_decay"),
         clip_grad_norm=clip_grad_norm,
+        initial_lr=number("initial_lr"),
     )
 
 
-def held_parameters(optimizer: torch.optim.Optimizer) -> set[int]:
-    """Return the ids of the parameters an optimiser steps."""
-    return {id(p) for group in optimizer.param_groups for p in group["params"]}
+def follow(optimizer: OptimizerLike, original: nn.Module, model: nn.Module) -> OptimizerLike:
+    """Return an optimiser for the copy that is looked at in place of the user's network.
+
+    Args:
+        optimizer: As given to `trace`; a factory is returned as it is.
+        original: The network the user gave, with lazy layers or made in inference mode.
+        model: Its copy.
+    """
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        return optimizer
+    mine = dict(model.named_parameters())
+    memo: dict[int, Any] = {
+        id(p): mine[name] for name, p in original.named_parameters() if name in mine
+    }
+    return copy.deepcopy(optimizer, memo)
+
+
+def held_names(optimizer: torch.optim.Optimizer, model: nn.Module) -> frozenset[str] | None:
+    """Return the names of the parameters an optimiser steps.
+
+    Args:
+        optimizer: The user's optimiser.
+        model: The network that was looked at.
+
+    Returns:
+        The names; None where it cannot be told, because the optimiser steps float32 copies
+        of short weights, as mixed precision with master weights does.
+    """
+    held = [p for group in optimizer.param_groups for p in group["params"]]
+    ids = {id(p) for p in held}
+    names = {name for name, p in model.named_parameters() if id(p) in ids}
+    short = any(p.dtype in (torch.float16, torch.bfloat16) for p in model.parameters())
+    if not names and short and any(p.dtype is torch.float32 for p in held):
+        return None
+    return frozenset(names)
+
+
+def learning_rates(optimizer: torch.optim.Optimizer) -> dict[int, float]:
+    """Return the learning rate of every parameter that an optimiser steps, by its id."""
+    return {
+        id(p): float(group["lr"])
+        for group in optimizer.param_groups
+        if isinstance(group.get("lr"), (int, float, Tensor))
+        for p in group["params"]
+    }
 
 
 def copy_with_optimizer(
@@ -97,24 +158,37 @@ def copy_with_optimizer(
     return twin, twin_optimizer
 
 
-def update_ratios(model: nn.Module, step: Callable[[], None]) -> dict[str, float]:
-    """Run one step and return |w after - w before| / |w before| for every parameter.
+def updates(
+    model: nn.Module, before: Mapping[int, Tensor], rates: Mapping[int, float]
+) -> dict[str, Update]:
+    """Return what a step did to every parameter.
 
     Args:
-        model: The model that the step changes.
-        step: Sets the gradients, clips them where the user does, and steps.
+        model: The model after the step.
+        before: The parameters' values before it, by id.
+        rates: Their learning rates, by id.
 
     Returns:
-        Name to ratio; a parameter that was all zero before gives ``inf`` if it moved
-        and 0.0 if it did not.
+        Name to update.
     """
-    before = {name: p.detach().clone() for name, p in model.named_parameters()}
-    step()
-    ratios = {}
+    names: dict[str, tuple[int, float]] = {}
+    numbers: list[Tensor] = []
     for name, parameter in model.named_parameters():
-        old = before.pop(name)
-        if old.layout is not torch.strided or old.numel() == 0:
+        old = before.get(id(parameter))
+        if old is None or old.numel() == 0 or not (old.is_floating_point() or old.is_complex()):
             continue
-        change, size = norms([dense_values(parameter.detach() - old), dense_values(old)])
-        ratios[name] = change / size if size else (math.inf if change else 0.0)
-    return ratios
+        change, size = dense_values(parameter.detach() - old), dense_values(old)
+        names[name] = (size.numel(), rates.get(id(parameter), math.nan))
+        numbers += [norm64(change), norm64(size), dot64(change, size)]
+    together = [number.to(numbers[0].device) for number in numbers]
+    read: list[float] = torch.stack(together).tolist() if together else []
+    found = {}
+    for i, (name, (count, rate)) in enumerate(names.items()):
+        change, size, along = read[3 * i : 3 * i + 3]
+        if not size:
+            ratio = math.inf if change else 0.0
+            found[name] = Update(ratio, ratio, rate)
+            continue
+        across = math.sqrt(max(0.0, change**2 - (along / size) ** 2))
+        found[name] = Update(change / size, across / size if count > 1 else math.nan, rate)
+    return found

@@ -1,35 +1,52 @@
 """A few optimiser steps on a copy: what the user's optimiser would really change.
 
-They tell a gate that starts at zero (ReZero, LoRA) from one that is dead, and give the
-relative update of every parameter under any optimiser, without a formula for each.
+They tell a gate that starts at zero (ReZero, LoRA) from one that is dead, give the
+relative update of every parameter under any optimiser, without a formula for each, and
+show whether a step of this length lowers the loss that it was made for.
 """
 
 from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 import torch
 from torch import Tensor, nn
 
-from unvanish.core.records import Gap
+from unvanish.core.records import Gap, ProbeStep
 from unvanish.observe.batch import Batch, call_model, map_tensors
-from unvanish.observe.guard import seed_everything
+from unvanish.observe.guard import ModelSnapshot, seed_everything
 from unvanish.observe.look import Conditions, running
 from unvanish.observe.loss import compute_loss
-from unvanish.observe.optimizer import OptimizerLike, copy_with_optimizer, update_ratios
+from unvanish.observe.optimizer import (
+    OptimizerLike,
+    Update,
+    copy_with_optimizer,
+    learning_rates,
+    updates,
+)
+from unvanish.observe.statistics.magnitude import dense_values, dot64
 
 _log = logging.getLogger(__name__)
+
+_FRACTIONS: Final = (1.0, 0.1, 0.01, 0.001)
+"""Parts of the first step at which the loss is read, until its curvature shows."""
+
+_CLEAR_OF_ROUNDING: Final = 16.0
+"""Rounding errors of the loss that a difference of losses must exceed to mean something."""
 
 
 @dataclass(slots=True)
 class Steps:
-    """The copy after its steps, and the relative update of the first step."""
+    """The copy after its steps, what the first did to each parameter, all to the loss."""
 
     model: nn.Module | None = None
-    updates: Mapping[str, float] = field(default_factory=dict)
+    updates: Mapping[str, Update] = field(default_factory=dict)
+    taken: tuple[ProbeStep, ...] = ()
 
 
 def take_steps(
@@ -53,36 +70,25 @@ def take_steps(
         gaps: Where a failure is noted; it is never an error.
 
     Returns:
-        The copy and the first step's updates; empty where no step could be taken.
+        The copy, the first step's updates, and the loss around every step; empty where no
+        step could be taken.
     """
     if count == 0:
         gaps.append(Gap("the optimiser's updates", "probe steps were switched off"))
         return Steps()
     try:
         twin, twin_optimizer = copy_with_optimizer(model, optimizer)
-        steps = Steps(twin)
-        seed_everything(conditions.seed)
-
-        def step(batch: Batch) -> None:
-            def closure() -> Tensor:
-                twin_optimizer.zero_grad(set_to_none=True)
-                loss = _backward(twin, batch, conditions)
-                if clip_grad_norm is not None:
-                    nn.utils.clip_grad_norm_(twin.parameters(), clip_grad_norm)
-                return loss
-
-            if _needs_closure(twin_optimizer):
-                twin_optimizer.step(closure)  # type: ignore[arg-type]
-            else:
-                closure()
-                twin_optimizer.step()
-
-        for number in range(count):
-            batch = batches[number % len(batches)]
-            if number == 0:
-                steps.updates = update_ratios(twin, lambda: step(batches[0]))
-            else:
-                step(batch)
+        walk = _Walk(twin, twin_optimizer, conditions, clip_grad_norm)
+        first, moved = walk.first_step(batches[0])
+        taken = [first]
+        for number in range(1, count):
+            step = walk.step(batches[number % len(batches)])
+            if len(batches) == 1 and number > 1:
+                taken[-1] = replace(taken[-1], loss_after=step.loss_before)
+            taken.append(step)
+        if count > 1:
+            last = walk.loss(batches[(count - 1) % len(batches)])
+            taken[-1] = replace(taken[-1], loss_after=last)
         twin_optimizer.zero_grad(set_to_none=True)
     except Exception as error:
         _log.debug("probe steps failed", exc_info=True)
@@ -90,7 +96,167 @@ def take_steps(
         why = f"{type(error).__name__}: {text[0] if text else ''}"
         gaps.append(Gap("the optimiser's updates", f"a copy could not be trained: {why}"))
         return Steps()
-    return steps
+    return Steps(twin, moved, tuple(taken))
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """One step: the loss before it, how often it was asked for, the factor of the clipping."""
+
+    loss: float
+    calls: int
+    clip: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """Steps of one optimiser on one copy, all under the same random numbers.
+
+    Attributes:
+        model: The copy.
+        optimizer: The optimiser that steps it.
+        conditions: Loss, seed, autocast.
+        clip_grad_norm: Largest total gradient norm, or None.
+    """
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    conditions: Conditions
+    clip_grad_norm: float | None
+
+    def first_step(self, batch: Batch) -> tuple[ProbeStep, dict[str, Update]]:
+        """Take the first step, and look at the loss along the way it went."""
+        start = ModelSnapshot(self.model)
+        taken = self._take(batch)
+        moved = updates(self.model, start.values, learning_rates(self.optimizer))
+        predicted = math.nan
+        if taken.calls == 1 and taken.clip > 0:  # else the gradient at the start is gone
+            predicted = _slope(self.model, start.values) / taken.clip
+        self.optimizer.zero_grad(set_to_none=True)
+        after, ratio = self._along(batch, start, taken.loss, predicted)
+        step = ProbeStep(
+            loss_before=taken.loss,
+            loss_after=after,
+            predicted_change=predicted,
+            curvature_ratio=ratio,
+        )
+        return step, moved
+
+    def step(self, batch: Batch) -> ProbeStep:
+        """Take one more step, without a look along the way."""
+        return ProbeStep(loss_before=self._take(batch).loss)
+
+    def loss(self, batch: Batch) -> float:
+        """Return the loss of a batch where the copy stands; ``nan`` where it has none."""
+        try:
+            return float(self._forward(batch).detach().real)
+        except Exception:
+            _log.debug("the loss after a step could not be read", exc_info=True)
+            return math.nan
+
+    def _take(self, batch: Batch) -> _Taken:
+        losses: list[float] = []
+        clips: list[float] = []
+
+        def closure() -> Tensor:
+            self.optimizer.zero_grad(set_to_none=True)
+            loss = self._forward(batch)
+            if loss.grad_fn is not None:
+                loss.backward()
+            losses.append(float(loss.detach().real))
+            clips.append(self._clip())
+            return loss.detach()
+
+        if _needs_closure(self.optimizer):
+            self.optimizer.step(closure)  # type: ignore[arg-type]
+        else:
+            closure()
+            self.optimizer.step()
+        return _Taken(losses[0], len(losses), clips[0])
+
+    def _forward(self, batch: Batch) -> Tensor:
+        seed_everything(self.conditions.seed)
+        device = next((p.device for p in self.model.parameters()), torch.device("cpu"))
+        with running(self.conditions, device):
+            fresh = Batch(map_tensors(batch.inputs, lambda t: t.detach().clone()), batch.target)
+            output = call_model(self.model, fresh.inputs)
+            return compute_loss(self.conditions.loss, output, fresh)[0]
+
+    def _clip(self) -> float:
+        """Clip as the user does, and return the factor the gradient was multiplied by."""
+        if self.clip_grad_norm is None:
+            return 1.0
+        norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_grad_norm))
+        return min(1.0, self.clip_grad_norm / (norm + 1e-6))
+
+    def _along(
+        self, batch: Batch, start: ModelSnapshot, before: float, slope: float
+    ) -> tuple[float, float]:
+        """Return the loss at the end of a step, and the curvature ratio along it.
+
+        The loss at the part t of the step is L + t s + t^2 c / 2 with the slope s of the
+        gradient and the curvature c of the Hessian along the step. c follows from one
+        reading of the loss. Where a whole step leaves the range in which that holds, a
+        tenth of it is read, and so on.
+        """
+        end = ModelSnapshot(self.model)
+        ratio = after = math.nan
+        try:
+            for fraction in _FRACTIONS:
+                start.restore()
+                _move(self.model, end.values, fraction)
+                loss = self.loss(batch)
+                after = loss if fraction == 1.0 else after
+                if not math.isfinite(loss):
+                    continue
+                bend = loss - before - fraction * slope
+                rounding = self._rounding() * max(abs(before), abs(loss))
+                if not slope < 0.0 or not abs(bend) > _CLEAR_OF_ROUNDING * rounding:
+                    break
+                ratio = bend / (0.5 * fraction**2 * -slope)
+                if fraction * ratio <= 1.0:
+                    break
+        finally:
+            end.restore()
+        return after, ratio
+
+    def _rounding(self) -> float:
+        """Relative rounding error of the loss in the coarsest type of the forward pass."""
+        types = {p.dtype for p in self.model.parameters() if p.is_floating_point()}
+        if self.conditions.autocast:
+            types.add(getattr(torch, self.conditions.autocast))
+        return max((torch.finfo(dtype).eps for dtype in types), default=0.0)
+
+
+def _slope(model: nn.Module, before: Mapping[int, Tensor]) -> float:
+    """Return <gradient, w after - w before>; ``nan`` where a gradient has no dense form."""
+    parts: list[Tensor] = []
+    for parameter in model.parameters():
+        old, grad = before.get(id(parameter)), parameter.grad
+        if grad is None or grad.numel() == 0:
+            continue
+        if old is None or grad.layout not in (torch.strided, torch.sparse_coo):
+            return math.nan
+        change = parameter.detach() - old
+        if grad.layout is torch.sparse_coo:
+            grad = grad.coalesce()
+            change = change[tuple(grad.indices())]
+        if grad.numel():
+            parts.append(dot64(dense_values(grad), dense_values(change)))
+    return float(torch.stack([part.to(parts[0].device) for part in parts]).sum()) if parts else 0.0
+
+
+def _move(model: nn.Module, goal: Mapping[int, Tensor], fraction: float) -> None:
+    """Move every parameter the given part of the way to its goal."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            value = goal.get(id(parameter))
+            if value is None or not (value.is_floating_point() or value.is_complex()):
+                continue
+            if fraction == 1.0:
+                parameter.copy_(value)
+            else:
+                parameter.lerp_(value, fraction)
 
 
 def _needs_closure(optimizer: torch.optim.Optimizer) -> bool:
@@ -100,14 +266,3 @@ def _needs_closure(optimizer: torch.optim.Optimizer) -> bool:
     except (TypeError, ValueError):
         return False
     return sum(p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters) > 1
-
-
-def _backward(twin: nn.Module, batch: Batch, conditions: Conditions) -> Tensor:
-    device = next((p.device for p in twin.parameters()), torch.device("cpu"))
-    with running(conditions, device):
-        fresh = Batch(map_tensors(batch.inputs, lambda t: t.detach().clone()), batch.target)
-        output = call_model(twin, fresh.inputs)
-        loss, _, _ = compute_loss(conditions.loss, output, fresh)
-    if loss.grad_fn is not None:
-        loss.backward()
-    return loss.detach()

@@ -34,7 +34,15 @@ from unvanish.observe.measure import (
     gradient_profiles,
     parameter_records,
 )
-from unvanish.observe.optimizer import OptimizerLike, build_optimizer, describe, held_parameters
+from unvanish.observe.noise import gradient_noise
+from unvanish.observe.optimizer import (
+    OptimizerLike,
+    Update,
+    build_optimizer,
+    describe,
+    follow,
+    held_names,
+)
 from unvanish.observe.steps import take_steps
 
 _log = logging.getLogger(__name__)
@@ -89,7 +97,7 @@ def trace(
     started = time.perf_counter()
     said: list[str] = []
     gaps: list[Gap] = []
-    model = _eager(model)
+    model = original = _eager(model)
     with (
         torch.inference_mode(mode=False),
         _eager_stance(),
@@ -98,6 +106,7 @@ def trace(
     ):
         first = _ordinary(as_batch(batch, model))
         model = _materialised(_ordinary_model(model, said), first, said)
+        optimizer = follow(optimizer, original, model) if model is not original else optimizer
         probe_batches = _probe_batches(first, data, batches, model, gaps)
         conditions = Conditions(loss, seed, autocast, built or {})
         try:
@@ -117,8 +126,9 @@ def trace(
         steps = take_steps(
             model, optimizer, probe_batches, conditions, probe_steps, clip_grad_norm, gaps
         )
-        recording = _record(model, looks, deep, own, optimizer is not None, steps.updates)
-        later = None
+        held = held_names(own, model) if optimizer is not None else None
+        recording = _record(model, looks, deep, held, steps.updates)
+        later, taken = None, steps.taken
         if steps.model is not None:
             later = _look_again(steps.model, recording, first, conditions, gaps)
         del steps
@@ -146,7 +156,7 @@ def trace(
         seconds=time.perf_counter() - started,
     )
     gaps.extend(unseen(looks[0]))
-    return replace(recording, context=context, gaps=tuple(gaps), later=later)
+    return replace(recording, context=context, gaps=tuple(gaps), steps=taken, later=later)
 
 
 def _check_arguments(model: object, batches: int, probe_steps: int, autocast: str) -> None:
@@ -269,9 +279,8 @@ def _record(
     model: nn.Module,
     looks: list[Look],
     deep: Look | None,
-    optimizer: torch.optim.Optimizer,
-    optimizer_given: bool,
-    updates: Mapping[str, float],
+    held: frozenset[str] | None,
+    updates: Mapping[str, Update],
 ) -> Recording:
     first = looks[0]
     source = deep if deep is not None and deep.gradients.log10_norms else None
@@ -285,9 +294,6 @@ def _record(
         if source is not None and len(source.graph.sites) == len(graph.sites)
         else first.gradients.edges(graph)
     )
-    held = held_parameters(optimizer) if optimizer_given else None
-    if held is not None and not held & {id(p) for p in model.parameters()}:
-        held = None  # a lazily initialised copy: the user's optimiser holds the original
     parameters = parameter_records(
         model,
         first,
@@ -302,6 +308,7 @@ def _record(
         profiles={**profiles, **gradients},
         parameters=parameters,
         cuts=cuts(first),
+        noise=gradient_noise(looks),
     )
 
 
@@ -318,8 +325,7 @@ def _look_again(
         again = look(twin, batch, conditions)
         zeros = any(value == -math.inf for value in grads)
         deep = look_deeper(twin, again, batch, conditions, []) if zeros else None
-        own = torch.optim.SGD([p for p in twin.parameters() if p.requires_grad], lr=0.0)
-        return _record(twin, [again], deep, own, False, {})
+        return _record(twin, [again], deep, None, {})
     except Exception as error:
         _log.debug("the second look failed", exc_info=True)
         gaps.append(
