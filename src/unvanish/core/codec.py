@@ -242,6 +242,7 @@ def _check_indices(recording: Recording) -> None:
         *(index for profile in recording.profiles.values() for index in profile.values),
         *(use.site for parameter in recording.parameters for use in parameter.uses),
         *(gap.site for gap in recording.gaps if gap.site is not None),
+        *(tensor.site for tensor in recording.data if tensor.site is not None),
     ]
     if pointers and not (min(pointers) >= 0 and max(pointers) < count):
         raise MalformedError(f"something points outside its {count} sites")

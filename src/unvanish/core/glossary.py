@@ -23,9 +23,12 @@ class Quantity(StrEnum):
     EXPECTED_DEAD_FRACTION = "expected_dead_fraction"
     SAMPLE_COSINE = "sample_cosine"
     EFFECTIVE_RANK = "effective_rank"
+    INPUT_COSINE = "input_cosine"
+    INPUT_EFFECTIVE_RANK = "input_effective_rank"
     LOG10_ACTIVATION_GRAD_RMS = "log10_activation_grad_rms"
     LOG10_PROBE_GRAD_RMS = "log10_probe_grad_rms"
     LOG10_LAST_STEP_GRAD_RMS = "log10_last_step_grad_rms"
+    GRAD_EFFECTIVE_RANK = "grad_effective_rank"
     NON_FINITE_GRAD_FRACTION = "non_finite_grad_fraction"
 
 
@@ -117,6 +120,19 @@ GLOSSARY: Final[dict[Quantity, Entry]] = {
         "number of directions in which the samples of the batch differ",
         "low",
     ),
+    Quantity.INPUT_COSINE: Entry(
+        "cosine",
+        "mean over pairs of samples of <x_i, x_j> / (|x_i| |x_j|), x the layer's input",
+        "how alike two samples are where they enter a layer",
+        "high",
+        "poole2016",
+    ),
+    Quantity.INPUT_EFFECTIVE_RANK: Entry(
+        "directions",
+        "(sum s^2)^2 / sum s^4 over singular values s of the layer's centred inputs",
+        "number of directions in which the samples differ where they enter a layer",
+        "low",
+    ),
     Quantity.LOG10_ACTIVATION_GRAD_RMS: Entry(
         "decades",
         "log10 sqrt(mean((dL/dh)^2))",
@@ -137,6 +153,14 @@ GLOSSARY: Final[dict[Quantity, Entry]] = {
         "gradient that reaches time step t from the last step only",
         "low",
         "pascanu2013",
+    ),
+    Quantity.GRAD_EFFECTIVE_RANK: Entry(
+        "directions",
+        "(sum s^2)^2 / sum s^4 over singular values s of the samples' d<v, y>/dh, "
+        "v random signs of its own for each sample",
+        "number of directions in which the network can ask a layer to change",
+        "low",
+        "pennington2017",
     ),
     Quantity.NON_FINITE_GRAD_FRACTION: Entry(
         "fraction",

@@ -272,6 +272,7 @@ class DataTensor:
         std: Standard deviation of its finite values.
         low: Smallest value, integers included.
         high: Largest value, integers included.
+        negative_fraction: Share of its values below zero.
         feature_spread: Largest root mean square of a feature over the median one, features
             on the last axis of a table; ``nan`` where there are no features to compare.
         site: Index of the first site that uses it, where one was seen.
@@ -286,6 +287,7 @@ class DataTensor:
     std: float = math.nan
     low: float = math.nan
     high: float = math.nan
+    negative_fraction: float = math.nan
     feature_spread: float = math.nan
     site: int | None = None
 
@@ -295,12 +297,14 @@ class ProbeStep:
     """One step of the user's optimiser on a copy, and what it did to the loss of its batch.
 
     Attributes:
-        loss_before: Loss of the batch before the step.
-        loss_after: Loss of the same batch, under the same random numbers, after it.
+        loss_before: Loss of the batch before the step; ``inf`` where it is no number.
+        loss_after: Loss of the same batch, under the same random numbers, after it; ``inf``
+            where it is no number, ``nan`` where it was not read.
         predicted_change: <gradient, w after - w before>: the change a straight line predicts.
+            The gradient is the loss's own, before any clipping.
         curvature_ratio: <step, H step> / -<gradient, step>: below 2 the step lowers a
             quadratic loss; for gradient descent it is the learning rate times the curvature
-            along the step.
+            along the step. Measured close to where the step begins.
     """
 
     loss_before: float = math.nan

@@ -8,7 +8,8 @@ import sysconfig
 from enum import Enum
 from functools import lru_cache
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType, FunctionType
+from typing import TypeVar
 
 from unvanish.core.records import SourceLine
 
@@ -21,6 +22,10 @@ _FRAMEWORK = tuple(
     os.path.join(path, "torch") + os.sep  # noqa: PTH118 (a string prefix, not a file access)
     for path in _LIBRARIES
 )
+
+
+_F = TypeVar("_F", bound=FunctionType)
+_STAND_INS: set[CodeType] = set()
 
 
 class Owner(Enum):
@@ -51,6 +56,15 @@ def owner_of(filename: str) -> Owner:
     return Owner.USER
 
 
+def stands_in(function: _F) -> _F:
+    """Mark a function of ours that takes the place of one of torch's while we look.
+
+    The walk to the user's line goes through it, as it would through torch's own.
+    """
+    _STAND_INS.add(function.__code__)
+    return function
+
+
 def display_path(filename: str) -> str:
     """Shorten a path to be relative to the working directory, where it lies below it."""
     here = os.getcwd() + os.sep  # noqa: PTH109 (called once an operation: keep it cheap)
@@ -79,7 +93,7 @@ def user_line(frame: FrameType | None = None, *, building: object = None) -> Sou
         code = current.f_code
         owner = owner_of(code.co_filename)
         if owner is Owner.OURS:
-            if entered:
+            if entered and code not in _STAND_INS:
                 break
         elif owner is Owner.FRAMEWORK or (
             building is not None and current.f_locals.get("self") is building

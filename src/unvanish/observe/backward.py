@@ -18,6 +18,7 @@ from torch import Tensor
 
 from unvanish.core.records import Edge
 from unvanish.observe.graph import Graph, Link
+from unvanish.observe.names import MATMUL_OPS
 from unvanish.observe.statistics.magnitude import (
     LOG10_2,
     dense_values,
@@ -25,10 +26,13 @@ from unvanish.observe.statistics.magnitude import (
     log10_norm,
     norms,
 )
+from unvanish.observe.statistics.samples import directions, sample_matrix
 
 _FLUSH_TENSORS = 96
 _SMALLEST_ENERGY = 1e-280
 """Below this a float64 sum of squares has lost entries."""
+_SMALLEST_LOG10_NORM = -30.0
+"""Below this single entries of a float32 gradient may have been rounded to zero."""
 _FLUSH_BYTES = 4 * 2**20
 
 
@@ -50,6 +54,8 @@ class Gradients:
         contributions: (consumer, position) to log10 norm of what was sent along the edge.
         shares: (consumer, position) to the signed share in what arrived at the producer.
         non_finite: Node index to the share of entries that are NaN or infinite.
+        ranks: Node index to the number of directions that the samples' gradients take,
+            where it was asked for.
         parameters: Name to gradient; parameters that none arrived at are absent.
         deepest_exponent: Most negative power of two that had to be kept apart.
     """
@@ -58,6 +64,7 @@ class Gradients:
     contributions: dict[tuple[int, int], float] = field(default_factory=dict)
     shares: dict[tuple[int, int], float] = field(default_factory=dict)
     non_finite: dict[int, float] = field(default_factory=dict)
+    ranks: dict[int, float] = field(default_factory=dict)
     parameters: dict[str, ParameterGradient] = field(default_factory=dict)
     deepest_exponent: int = 0
 
@@ -81,10 +88,14 @@ class GradientSink:
 
     Args:
         graph: The computation that is walked.
+        rank_of: Samples in the batch, where the directions of the samples' gradients are to
+            be counted at the layers; 0 where not.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, *, rank_of: int = 0) -> None:
         self.graph = graph
+        self._rank_of = rank_of
+        self._ranks: dict[int, tuple[Tensor, int]] = {}
         self.result = Gradients()
         self._waiting: list[tuple[Any, Tensor, int]] = []
         self._bytes = 0
@@ -113,6 +124,8 @@ class GradientSink:
                 continue
             values = dense_values(tensor)
             self._add(("arrived", node), values, exponent)
+            if self._rank_of > 1 and slot == 0:
+                self._count_directions(node, values, exponent)
             for link, contribution, its_exponent in self._open.pop((node, slot), ()):
                 self._share(link, contribution, its_exponent, values, exponent)
         for link in self.graph.links[node]:
@@ -138,7 +151,25 @@ class GradientSink:
         for key, producer in self._sent_alone:
             if producer in result.log10_norms:
                 result.contributions[key] = result.log10_norms[producer]
+        counted = {
+            node: rank
+            for node, (rank, exponent) in self._ranks.items()
+            if result.log10_norms.get(node, math.nan) - exponent * LOG10_2 > _SMALLEST_LOG10_NORM
+        }
+        if counted:
+            values = torch.stack(list(counted.values())).tolist()
+            result.ranks.update(zip(counted, values, strict=True))
         return result
+
+    def _count_directions(self, node: int, values: Tensor, exponent: int) -> None:
+        """Count the directions of the samples' gradients at the output of a layer."""
+        site = self.graph.sites[node]
+        if not site.weights or site.op not in MATMUL_OPS:
+            return
+        with torch.no_grad():
+            samples = sample_matrix(values, self._rank_of)
+            if samples is not None:
+                self._ranks[node] = directions(samples), exponent
 
     def _add(self, key: Any, values: Tensor, exponent: int) -> None:
         if values.numel() == 0:
@@ -202,6 +233,7 @@ def run_backward(
     parameters: dict[str, Tensor],
     *,
     keep: bool = True,
+    rank_of: int = 0,
 ) -> Gradients:
     """Run PyTorch's own backward pass and read every node on the way.
 
@@ -213,11 +245,12 @@ def run_backward(
         cotangents: Gradient at each root; None for a scalar loss.
         parameters: Name to parameter, those that want a gradient.
         keep: Whether to keep the parameters' gradients, not only the numbers on the way.
+        rank_of: Samples in the batch, to count the directions of their gradients; 0 not to.
 
     Returns:
         The gradients; parameters without a path from the roots are absent.
     """
-    sink = GradientSink(graph)
+    sink = GradientSink(graph, rank_of=rank_of)
 
     def hook_for(index: int) -> Any:
         def hook(sent: Sequence[Tensor | None], arrived: Sequence[Tensor | None]) -> None:

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from unvanish.core.errors import BatchError
 from unvanish.observe.statistics.magnitude import dense_values
 
-_TARGET_KEYS: Final = ("labels", "label", "target", "targets", "y")
+TARGET_KEYS: Final = ("labels", "label", "target", "targets", "y")
+"""Keywords under which a batch holds its target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +75,8 @@ def _split_mapping(batch: Mapping[str, Any], model: nn.Module) -> Batch:
     except (TypeError, ValueError):
         return Batch(inputs)
     if any(p.kind is p.VAR_KEYWORD for p in accepted.values()):
-        return Batch(inputs, next((inputs[k] for k in _TARGET_KEYS if k in inputs), None))
-    for key in _TARGET_KEYS:
+        return Batch(inputs, next((inputs[k] for k in TARGET_KEYS if k in inputs), None))
+    for key in TARGET_KEYS:
         if key in inputs:
             target = inputs[key] if target is None else target
             if key not in accepted:

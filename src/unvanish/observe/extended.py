@@ -61,6 +61,7 @@ def run_extended_backward(
     cotangents: Sequence[Tensor],
     *,
     wanted: frozenset[str],
+    rank_of: int = 0,
 ) -> Gradients:
     """Walk the graph behind the roots node by node, keeping exponents apart.
 
@@ -69,11 +70,12 @@ def run_extended_backward(
         roots: Where the gradient starts.
         cotangents: Gradient at each root, same shapes.
         wanted: Names of the parameters whose gradient is asked for.
+        rank_of: Samples in the batch, to count the directions of their gradients; 0 not to.
 
     Returns:
         Gradients whose logarithms may lie far beyond any floating type.
     """
-    sink = GradientSink(graph)
+    sink = GradientSink(graph, rank_of=rank_of)
     arriving: dict[tuple[int, int], Scaled] = {}
     parameters: dict[str, Scaled] = {}
     start = -1

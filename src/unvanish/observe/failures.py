@@ -80,8 +80,21 @@ def _translated(explain: Callable[[BaseException], BatchError]) -> Iterator[None
         raise explain(error) from error
 
 
-def _explain_backward(error: BaseException) -> BatchError:
+def _without_derivative(error: BaseException, where: str) -> BatchError | None:
+    """Explain that PyTorch knows no derivative of an operation; None for other faults."""
+    found = re.search(r"derivative for aten::(\w+) is not implemented", str(error))
+    if found is None:
+        return None
+    op = found[1]
     return BatchError(
+        f"{op} passes no gradient: PyTorch knows no derivative of it, and loss.backward() fails",
+        where=where,
+        help=f"use a straight-through estimator: y = x + ({op}(x.detach(), ...) - x.detach())",
+    )
+
+
+def _explain_backward(error: BaseException) -> BatchError:
+    return _without_derivative(error, _user_frames(error)) or BatchError(
         f"the backward pass raised {type(error).__name__}: {_first_line(error)}",
         where=_user_frames(error),
         help="loss.backward() fails in the same way; "
@@ -91,6 +104,9 @@ def _explain_backward(error: BaseException) -> BatchError:
 
 def _explain_forward(error: BaseException, tape: ForwardTape) -> BatchError:
     failure = tape.failure
+    line = str(failure.source or "") if failure is not None else ""
+    if (known := _without_derivative(error, line or _user_frames(error))) is not None:
+        return known
     if failure is None or isinstance(error, RecursionError):
         return BatchError(
             f"the forward pass raised {type(error).__name__}: {_first_line(error)}",

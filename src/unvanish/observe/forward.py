@@ -24,11 +24,11 @@ from torch.overrides import TorchFunctionMode
 
 from unvanish.core.records import SourceLine
 from unvanish.core.stack import user_line
+from unvanish.observe.data import DataUses
 from unvanish.observe.lineage import SILENT, Lineage, writes
 from unvanish.observe.names import (
     LAYER_FUNCTIONS,
     MATMUL_OPS,
-    RECURRENT_FUNCTIONS,
     VIEW_OPS,
     Node,
     clean,
@@ -77,7 +77,7 @@ class ForwardTape(TorchFunctionMode):
         super().__init__()
         self.notes: dict[Node, NodeNote] = {}
         self.failure: Failure | None = None
-        self.recurrent_calls: list[tuple[str, str, Tensor, bool]] = []
+        self.backwards: dict[Node, SourceLine | None] = {}
         self._batch_size = batch_size
         self._built = built or {}
         self._paths: dict[int, str] = {id(module): path for path, module in model.named_modules()}
@@ -87,6 +87,7 @@ class ForwardTape(TorchFunctionMode):
         for name, parameter in model.named_parameters():
             names.setdefault(id(parameter), name)
         self.lineage = Lineage(names, frozenset(map(id, model.buffers())))
+        self.data = DataUses()
 
     def __enter__(self) -> ForwardTape:
         self._hooks = [
@@ -125,6 +126,8 @@ class ForwardTape(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         raw_name = getattr(func, "__name__", "")
+        if raw_name == "backward" and args[0].grad_fn is not None:
+            self.backwards[args[0].grad_fn] = user_line(sys._getframe(1))
         if raw_name in _QUERIES:
             return func(*args, **kwargs)
         if raw_name == "__get__":
@@ -193,6 +196,12 @@ class ForwardTape(TorchFunctionMode):
         path = self.current_path
         source = user_line(sys._getframe(2))
         signal = name in LAYER_FUNCTIONS or not inputs
+        # Before the call is noted: an in-place operation becomes the maker of its input.
+        pieces = [
+            piece
+            for tensor in inputs
+            if tensor.grad_fn is None and (piece := self.lineage.piece_of_data(tensor)) is not None
+        ]
         self.lineage.add_call(
             name,
             path,
@@ -210,7 +219,9 @@ class ForwardTape(TorchFunctionMode):
             if tensor.grad_fn is not None
             for note in self.discover(tensor.grad_fn)
         ]
-        if not fresh:
+        main = _main_note(fresh) if fresh else None
+        self.data.see(name, inputs, outputs, main.node if main is not None else None)
+        if main is None:
             return
         module = self._stack[-1] if self._stack else None
         built = self._built.get(module) if module is not None else None
@@ -219,12 +230,9 @@ class ForwardTape(TorchFunctionMode):
             note.module = type(module).__name__ if module is not None else ""
             note.function = name
             note.from_weights = note.from_weights or from_weights
-        main = _main_note(fresh)
         if sum(note.op not in VIEW_OPS and not note.from_weights for note in fresh) <= 1:
             main.op = name or main.op
-        if name in RECURRENT_FUNCTIONS and isinstance(args[0], Tensor):
-            batch_first = _is_batch_first(args)
-            self.recurrent_calls.append((path, name, outputs[0], batch_first))
+        main.data = tuple(pieces)
         if not from_weights and outputs[0].grad_fn is not None:
             call = Call(
                 func, name, args[1:], kwargs, before, outputs[0], inputs[0] if inputs else None
@@ -277,11 +285,6 @@ class ForwardTape(TorchFunctionMode):
 def _clips_at_zero(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
     low = kwargs.get("min_val", args[1] if len(args) > 1 else -1.0)
     return isinstance(low, (int, float)) and low >= 0
-
-
-def _is_batch_first(args: tuple[Any, ...]) -> bool:
-    flags = [a for a in args if isinstance(a, bool)]
-    return bool(flags[-1]) if len(flags) >= 4 else False
 
 
 def _tensors_in(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Iterator[Tensor]:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from unvanish.core.records import SourceLine
+from unvanish.observe.opaque import in_starved_checkpoint
 
 EXPORTS: Final = frozenset({"item", "numpy", "tolist", "array", "float", "int", "bool"})
 """Calls that hand a value to Python or numpy, where no tensor can be followed."""
@@ -52,6 +53,10 @@ class Call:
         cuts: Whether a gradient could have come from its inputs and does not.
         signal: Whether it was computed from the input data.
         carries: Whether a gradient comes out of it.
+        under: What switched the recording of gradients off: ``"no_grad"``, ``"checkpoint"``,
+            or empty.
+        hidden: Whether it wrote into a tensor that carries a gradient, without autograd
+            taking note: ``h.data.mul_(2)``.
     """
 
     op: str
@@ -62,6 +67,8 @@ class Call:
     cuts: bool
     signal: bool
     carries: bool = False
+    under: str = ""
+    hidden: bool = False
 
 
 @dataclass(slots=True)
@@ -82,6 +89,9 @@ class Lineage:
     _writes: dict[int, int] = field(default_factory=dict)
     _makers: dict[int, tuple[weakref.ref[Tensor], int]] = field(default_factory=dict)
     _inputs: dict[int, weakref.ref[Tensor]] = field(default_factory=dict)
+    _from_data: set[int] = field(default_factory=set)
+    _carrying: dict[int, weakref.ref[Tensor]] = field(default_factory=dict)
+    _of_parameters: set[int] = field(default_factory=set)
 
     def add_input(self, tensor: Tensor) -> None:
         """Declare a tensor to be data: whatever is computed from it is signal."""
@@ -98,6 +108,19 @@ class Lineage:
             return made_by
         written_by = self._writes.get(storage_of(tensor), -1)
         return written_by if written_by > (-1 if made_by is None else made_by) else made_by
+
+    def piece_of_data(self, tensor: Tensor) -> int | None:
+        """Return which piece of the input data a tensor is.
+
+        Returns:
+            The index of the call that computed it from the data, a negative number for an
+            input itself, and None for what holds no data: constants, noise, parameters.
+        """
+        made_by = self.maker(tensor)
+        if made_by is not None:
+            return made_by if made_by in self._from_data else None
+        entry = self._inputs.get(id(tensor))
+        return -1 - id(tensor) if entry is not None and entry() is tensor else None
 
     def _wrapper(self, tensor: Tensor, path: str, source: SourceLine | None) -> int | None:
         """Note the call that made a new tensor of known memory, and was not seen itself.
@@ -153,16 +176,18 @@ class Lineage:
         inputs = list(inputs)
         parents: list[int] = []
         names: list[str] = []
-        carried = unknown = False
+        carried = unknown = from_data = False
         # What torch.autograd.grad returns need not depend on the values that go in.
         for position, tensor in enumerate(() if op == "grad" else inputs):
             signal = signal or self.is_signal(tensor)
             if op in _SHAPES and position == 0:
                 continue
             carried = carried or tensor.requires_grad
+            from_data = from_data or self.piece_of_data(tensor) is not None
             made_by = self.maker(tensor)
             if made_by is None and id(tensor) in self.parameter_names:
                 names.append(self.parameter_names[id(tensor)])
+                self._of_parameters.add(storage_of(tensor))
                 continue
             if made_by is None and not self._is_known(tensor):
                 made_by = self._wrapper(tensor, path, source)
@@ -181,10 +206,14 @@ class Lineage:
         outputs = list(outputs)
         cuts = carried and bool(outputs) and not any(t.requires_grad for t in outputs)
         carries = any(t.requires_grad for t in outputs)
+        hidden = writes and bool(inputs) and self._is_hidden(inputs[0])
+        under = "" if torch.is_grad_enabled() else _switched_off_by()
         index = len(self.calls)
-        self.calls.append(
-            Call(op, path, source, tuple(parents), tuple(names), cuts, signal, carries)
-        )
+        parts = tuple(parents), tuple(names), cuts, signal, carries, under, hidden
+        self.calls.append(Call(op, path, source, *parts))
+        self._note_carriers(inputs, outputs)
+        if from_data:
+            self._from_data.add(index)
         for tensor in outputs:
             self._makers[id(tensor)] = (weakref.ref(tensor), index)
             self._storages[storage_of(tensor)] = index
@@ -194,6 +223,26 @@ class Lineage:
         self._storages.pop(0, None)
         self._writes.pop(0, None)
         return index
+
+    def _is_hidden(self, tensor: Tensor) -> bool:
+        """Tell whether a write into a tensor changes one with a gradient unseen by autograd."""
+        storage = storage_of(tensor)
+        carrier = self._carrying.get(storage)
+        if carrier is None or carrier() is None or storage in self._of_parameters:
+            return False
+        return not (tensor.requires_grad and torch.is_grad_enabled())
+
+    def _note_carriers(self, inputs: Iterable[Tensor], outputs: Iterable[Tensor]) -> None:
+        """Remember whose memory holds a value with a gradient; new memory holds none."""
+        old = {storage_of(tensor) for tensor in inputs}
+        for tensor in outputs:
+            storage = storage_of(tensor)
+            if not storage:
+                continue
+            if tensor.grad_fn is not None:
+                self._carrying[storage] = weakref.ref(tensor)
+            elif storage not in old:
+                self._carrying.pop(storage, None)
 
     def add_silent(
         self,
@@ -235,6 +284,10 @@ class Lineage:
                 seen.add(call)
                 stack.extend(self.calls[call].parents)
         return seen
+
+
+def _switched_off_by() -> str:
+    return "checkpoint" if in_starved_checkpoint() else "no_grad"
 
 
 def storage_of(tensor: Tensor) -> int:

@@ -18,8 +18,9 @@ from unvanish.observe.failures import backward_explained, explained
 from unvanish.observe.forward import ForwardTape
 from unvanish.observe.graph import Graph, build_graph
 from unvanish.observe.guard import seed_everything
-from unvanish.observe.loss import LossFunction, compute_loss
+from unvanish.observe.loss import LossFunction, compute_loss, refuse_backward
 from unvanish.observe.opaque import in_the_open
+from unvanish.observe.recurrence import probe_last_steps, recurrences
 from unvanish.observe.widening import widened
 
 
@@ -36,7 +37,8 @@ class Look:
         outputs: The network's final outputs that the loss depends on.
         gradients: From the loss.
         probe: From random signs at the outputs; None where no output was visible.
-        last_step: Node index to log10 gradient norm from the last time step alone.
+        last_step: Node index of each call of a recurrence to log10 gradient norm from its last
+            call alone.
         batch_size: Samples in the batch.
         samples_seen: The same, for merging.
     """
@@ -95,10 +97,12 @@ def look_forward(model: nn.Module, batch: Batch, conditions: Conditions) -> Look
     tape = ForwardTape(model, batch_size=batch.size, built=conditions.built)
     for tensor in tensors_in((batch.inputs, batch.target)):
         tape.lineage.add_input(tensor)
+    tape.data.begin(batch)
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     with explained(tape), running(conditions, device), in_the_open(), tape:
         output = call_model(model, batch.inputs)
         loss, name, said = compute_loss(conditions.loss, output, batch)
+        refuse_backward(loss, tape.backwards)
     outputs = _outputs(output, own_loss(output), loss)
     graph = build_graph(tape, loss, outputs, _names(model))
     return Look(
@@ -130,10 +134,15 @@ def look(model: nn.Module, batch: Batch, conditions: Conditions, *, probes: bool
     seen.outputs = _reached(seen.outputs, seen)
     if probes and seen.outputs:
         seen.probe = run_backward(
-            seen.graph, seen.outputs, _signs(seen.outputs), _cheapest(seen, wanted), keep=False
+            seen.graph,
+            seen.outputs,
+            _signs(seen.outputs),
+            _cheapest(seen, wanted),
+            keep=False,
+            rank_of=seen.batch_size,
         )
     if probes:
-        _probe_last_steps(seen, _cheapest(seen, wanted))
+        seen.last_step = probe_last_steps(seen.graph, recurrences(seen.graph))
     return seen
 
 
@@ -169,7 +178,9 @@ def extend(seen: Look, model: nn.Module) -> Look:
     deep.outputs = _reached(seen.outputs, deep)
     if deep.outputs:
         signs = _signs(deep.outputs)
-        deep.probe = run_extended_backward(deep.graph, deep.outputs, signs, wanted=frozenset())
+        deep.probe = run_extended_backward(
+            deep.graph, deep.outputs, signs, wanted=frozenset(), rank_of=seen.batch_size
+        )
     return deep
 
 
@@ -235,18 +246,3 @@ def _signs(outputs: list[Tensor]) -> list[Tensor]:
     return [
         torch.randint(0, 2, t.shape, device=t.device).mul_(2).sub_(1).to(t.dtype) for t in outputs
     ]
-
-
-def _probe_last_steps(seen: Look, wanted: dict[str, Tensor]) -> None:
-    """Send a gradient back from the last time step of every recurrent layer alone."""
-    for path, _, output, batch_first in seen.tape.recurrent_calls:
-        if output.grad_fn is None or output.ndim < 2:
-            continue
-        cotangent = torch.zeros_like(output)
-        last = cotangent[:, -1] if batch_first and output.ndim == 3 else cotangent[-1]
-        last.copy_(_signs([last])[0])
-        gradients = run_backward(seen.graph, [output], [cotangent], wanted, keep=False)
-        for node, value in gradients.log10_norms.items():
-            site = seen.graph.sites[node]
-            if site.path == path and site.depth:
-                seen.last_step[node] = value

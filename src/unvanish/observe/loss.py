@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from unvanish.core.errors import BatchError
+from unvanish.core.records import SourceLine
 from unvanish.core.stack import Owner, display_path, owner_of
 from unvanish.observe.batch import Batch, main_output, output_said, own_loss
 
@@ -82,6 +83,28 @@ def compute_loss(
             help="reduce it: loss.mean()",
         )
     return value, name, said
+
+
+def refuse_backward(loss: Tensor, called: Mapping[Any, SourceLine | None]) -> None:
+    """Refuse a loss whose backward pass the user's own code has run already.
+
+    Args:
+        loss: The loss.
+        called: Autograd nodes at which ``backward()`` was called, with the user's line.
+
+    Raises:
+        BatchError: If the loss, or what it is one step away from, is among them.
+    """
+    if loss.grad_fn is None or not called:
+        return
+    for node in (loss.grad_fn, *(n for n, _ in loss.grad_fn.next_functions)):
+        if node in called:
+            raise BatchError(
+                "the loss calls backward() itself",
+                where=str(called[node] or ""),
+                help="return the loss without calling loss.backward(): the backward pass is "
+                "what is looked at",
+            )
 
 
 def _nearest_loss(name: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
 from typing import Final
 
 import torch
@@ -16,6 +18,7 @@ from unvanish.observe.graph import Graph
 from unvanish.observe.look import Look
 from unvanish.observe.optimizer import Update
 from unvanish.observe.statistics.magnitude import LOG10_2, dense_values, log10_norm
+from unvanish.observe.statistics.symmetry import distinct_fraction
 from unvanish.theory.dead_units import expected_dead_fraction
 
 SMALLEST: Final = {"float16": -25, "bfloat16": -134, "float32": -150}
@@ -137,11 +140,19 @@ def gradient_profiles(looks: Sequence[Look], *, on: Look) -> dict[Quantity, Prof
         for quantity, row in rows.items()
     }
     bad: dict[int, float] = {}
+    ranks: dict[int, list[float]] = {}
     for look in looks:
         place = positions(look.graph, on.graph)
+        for i, rank in (look.probe.ranks if look.probe else {}).items():
+            if i in place:
+                ranks.setdefault(place[i], []).append(rank)
         for i, value in look.gradients.non_finite.items():
             if i in place:
                 bad[place[i]] = max(bad.get(place[i], 0.0), value)
+    if ranks:
+        profiles[Quantity.GRAD_EFFECTIVE_RANK] = Profile(
+            Quantity.GRAD_EFFECTIVE_RANK, {i: sum(row) / len(row) for i, row in ranks.items()}
+        )
     if Quantity.LOG10_ACTIVATION_GRAD_RMS in profiles:
         arrived = profiles[Quantity.LOG10_ACTIVATION_GRAD_RMS].values
         profiles[Quantity.NON_FINITE_GRAD_FRACTION] = Profile(
@@ -214,17 +225,18 @@ def cuts(look: Look, *, most: int = 20) -> tuple[Cut, ...]:
     end = lineage.maker(look.loss)
     if end is None:
         return ()
-    found = []
+    places: dict[Cut, list[int]] = {}
     for index in sorted(lineage.upstream([end])):
         call = lineage.calls[index]
-        if not call.cuts:
-            continue
+        if call.cuts or call.hidden:
+            place = Cut(call.op, call.path, call.source, (), call.under, call.hidden)
+            places.setdefault(place, []).append(index)
+    found = []
+    for place, indices in islice(places.items(), most):
         names: dict[str, None] = {}
-        for above in sorted(lineage.upstream([index])):
+        for above in sorted(lineage.upstream(indices)):
             names.update(dict.fromkeys(lineage.calls[above].parameters))
-        found.append(Cut(call.op, call.path, call.source, tuple(names)))
-        if len(found) == most:
-            break
+        found.append(replace(place, parameters=tuple(names)))
     return tuple(found)
 
 

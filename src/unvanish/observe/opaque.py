@@ -10,6 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from typing import Any, Final
 
 import torch
@@ -17,6 +18,7 @@ import torch.utils.checkpoint
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from unvanish.core.stack import stands_in
 from unvanish.observe.names import RECURRENT_FUNCTIONS
 
 OPAQUE_NODES: Final = (
@@ -61,10 +63,26 @@ class _PlainCheckpoint:
     """
 
     @staticmethod
+    @stands_in
     def apply(function: Callable[..., Any], preserve_rng: bool, *args: Any) -> Any:  # noqa: ARG004
-        wanted = any(isinstance(a, Tensor) and a.requires_grad for a in args)
-        with torch.set_grad_enabled(wanted):
+        if not torch.is_grad_enabled():
             return function(*args)
+        wanted = any(isinstance(a, Tensor) and a.requires_grad for a in args)
+        before = _starved.get()
+        _starved.set(before or not wanted)
+        try:
+            with torch.set_grad_enabled(wanted):
+                return function(*args)
+        finally:
+            _starved.set(before)
+
+
+_starved: ContextVar[bool] = ContextVar("inside a checkpoint that gives no gradient", default=False)
+
+
+def in_starved_checkpoint() -> bool:
+    """Tell whether a reentrant checkpoint runs none of whose inputs asks for a gradient."""
+    return _starved.get()
 
 
 @contextmanager

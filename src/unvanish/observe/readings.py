@@ -54,6 +54,8 @@ class NodeNote:
     cosine_before: Tensor | float | None = None
     cosine_in: Tensor | None = None
     low_precision: bool = False
+    data: tuple[int, ...] = ()
+    """Which pieces of data without a gradient the call read, by the call that made them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +131,10 @@ def measure(note: NodeNote, call: Call, behind: Sequence[NodeNote], batch_size: 
                 note.values[Quantity.SAMPLE_COSINE] = cosine
                 note.values[Quantity.EFFECTIVE_RANK] = rank
         if call.name in MATMUL_OPS and call.source is not None:
+            cosine_in = _measure_input(note, call.source, batch_size)
             mean = abs(float(note.values[Quantity.ACTIVATION_MEAN]))
             if mean * math.sqrt(size) > _LOPSIDED * float(norm):
-                note.cosine_in = _cosine(call.source, batch_size)
+                note.cosine_in = cosine_in
     if call.before is not None and call.name not in _RANDOM_ACTIVATIONS:
         _measure_slope(note, call, call.before, behind, batch_size)
 
@@ -158,9 +161,24 @@ def _measure_slope(
             note.cosine_before = _cosine(before, batch_size)
 
 
+def _measure_input(note: NodeNote, source: Tensor, batch_size: int) -> Tensor | None:
+    """Note how alike the samples are that enter a layer; return the cosine, if any."""
+    samples = _samples(source, batch_size)
+    if samples is None or isinstance(source, torch.nn.Parameter):
+        return None
+    cosine, rank = cosine_and_rank(samples)
+    note.values[Quantity.INPUT_COSINE] = cosine
+    note.values[Quantity.INPUT_EFFECTIVE_RANK] = rank
+    return cosine
+
+
 def _cosine(tensor: Tensor, batch_size: int) -> Tensor | None:
+    samples = _samples(tensor, batch_size)
+    return None if samples is None else cosine_and_rank(samples)[0]
+
+
+def _samples(tensor: Tensor, batch_size: int) -> Tensor | None:
     dense = tensor.layout is torch.strided and tensor.is_floating_point()
     if is_wrapped(tensor) or not dense:
         return None
-    samples = sample_matrix(tensor.detach(), batch_size)
-    return None if samples is None else cosine_and_rank(samples)[0]
+    return sample_matrix(tensor.detach(), batch_size)

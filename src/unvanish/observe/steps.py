@@ -149,7 +149,7 @@ class _Walk:
     def loss(self, batch: Batch) -> float:
         """Return the loss of a batch where the copy stands; ``nan`` where it has none."""
         try:
-            return float(self._forward(batch).detach().real)
+            return _value(self._forward(batch))
         except Exception:
             _log.debug("the loss after a step could not be read", exc_info=True)
             return math.nan
@@ -163,7 +163,7 @@ class _Walk:
             loss = self._forward(batch)
             if loss.grad_fn is not None:
                 loss.backward()
-            losses.append(float(loss.detach().real))
+            losses.append(_value(loss))
             clips.append(self._clip())
             return loss.detach()
 
@@ -226,6 +226,11 @@ class _Walk:
         if self.conditions.autocast:
             types.add(getattr(torch, self.conditions.autocast))
         return max((torch.finfo(dtype).eps for dtype in types), default=0.0)
+
+
+def _value(loss: Tensor) -> float:
+    value = float(loss.detach().real)
+    return math.inf if math.isnan(value) else value
 
 
 def _slope(model: nn.Module, before: Mapping[int, Tensor]) -> float:

@@ -23,6 +23,7 @@ from unvanish.core.records import Gap, Recording, RunContext, SourceLine
 from unvanish.observe.batch import Batch, as_batch, call_model, map_tensors, tensors_in
 from unvanish.observe.context import common_dtype, leaf_modules, unseen, versions
 from unvanish.observe.copies import copied
+from unvanish.observe.data import data_records
 from unvanish.observe.deeper import first_line, grad_dtype, look_deeper
 from unvanish.observe.failures import is_out_of_memory, out_of_memory
 from unvanish.observe.guard import is_lazy, untouched
@@ -132,6 +133,8 @@ def trace(
         if steps.model is not None:
             later = _look_again(steps.model, recording, first, conditions, gaps)
         del steps
+        tensors = data_records(first, looks[0].tape.data, looks[0].graph)
+        recording = replace(recording, data=tensors)
     if looks[0].said:
         said.insert(0, looks[0].said)
     if not model.training:

@@ -9,6 +9,7 @@ from unvanish.diagnose.rules.exploding import ExplodingGradient
 from unvanish.diagnose.rules.non_finite import NonFinite
 from unvanish.diagnose.rules.not_measured import CouldNotMeasure
 from unvanish.diagnose.rules.saturated import SaturatedActivation
+from unvanish.diagnose.rules.through_time import VanishingThroughTime
 from unvanish.diagnose.rules.underflow import PrecisionUnderflow
 from unvanish.diagnose.rules.vanishing import VanishingGradient
 
@@ -17,6 +18,7 @@ BUILTIN_RULES: Final[tuple[Rule, ...]] = (
     ExplodingGradient(),
     SaturatedActivation(),
     DeadUnits(),
+    VanishingThroughTime(),
     PrecisionUnderflow(),
     NonFinite(),
     DetachedParameter(),

@@ -7,6 +7,8 @@ from torch import Tensor
 
 MAX_SAMPLES = 32
 MAX_FEATURES = 1024
+ROUNDING = 1e-14
+"""Share of the energy below which a difference between samples is rounding."""
 
 
 def sample_matrix(tensor: Tensor, batch_size: int) -> Tensor | None:
@@ -47,6 +49,9 @@ def cosine_and_rank(samples: Tensor) -> tuple[Tensor, Tensor]:
     cosine = mean over pairs i != j of <x_i, x_j> / (|x_i| |x_j|);
     rank = (sum s^2)^2 / sum s^4 over the singular values s of the centred matrix.
 
+    Both come from the Gram matrix in float64, so that 1 - cosine holds down to 1e-14: what
+    float32 features with rounding of their own can tell.
+
     Args:
         samples: (n, features), n >= 2.
 
@@ -55,11 +60,34 @@ def cosine_and_rank(samples: Tensor) -> tuple[Tensor, Tensor]:
         rank is 0 where all samples are equal.
     """
     n = samples.shape[0]
-    unit = torch.nn.functional.normalize(samples, dim=1)
-    total = unit.sum(0)
-    cosine = (total.dot(total) - unit.square().sum()) / (n * (n - 1))
-    centred = samples - samples.mean(0)
-    centred = centred / centred.abs().amax().clamp_min(1e-30)
-    gram = centred @ centred.T
-    rank = gram.trace().square() / gram.square().sum().clamp_min(1e-30)
-    return cosine, rank
+    gram = _gram(samples)
+    total = gram.trace()
+    norms = gram.diagonal().sqrt().clamp_min(1e-150)
+    alike = gram / norms.outer(norms)
+    cosine = (alike.sum() - alike.trace()) / (n * (n - 1))
+    mean = gram.mean(0)
+    gram = gram - mean - mean[:, None] + mean.mean()
+    spread = gram.trace()
+    rank = spread.square() / gram.square().sum().clamp_min(1e-300)
+    return cosine, torch.where(spread > ROUNDING * total, rank, 0.0)
+
+
+def directions(samples: Tensor) -> Tensor:
+    """Count the directions that the samples, not centred, spread their energy over.
+
+    Args:
+        samples: (n, features), n >= 2.
+
+    Returns:
+        (sum s^2)^2 / sum s^4 over the singular values s, a 0-d tensor on the device in
+        [1, n]; 0 where all samples are zero.
+    """
+    gram = _gram(samples)
+    return gram.trace().square() / gram.square().sum().clamp_min(1e-300)
+
+
+def _gram(samples: Tensor) -> Tensor:
+    """Return the inner products of the samples in float64, the largest entry near one."""
+    scaled = samples.double()
+    scaled = scaled / scaled.abs().amax().clamp_min(1e-300)
+    return scaled @ scaled.T

@@ -1,0 +1,1 @@
+"""Today's other tools and published threshold rules, on the patients of the zoo."""

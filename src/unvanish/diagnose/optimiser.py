@@ -1,0 +1,67 @@
+"""What rules about the optimiser share: whose it is, what it holds, how it scales steps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Final
+
+from unvanish.core.records import Optimizer, Parameter, Recording
+
+FLOAT32_ROUNDING: Final = 2.0**-24
+"""Half the distance between 1 and the next float32: a smaller relative change is lost."""
+
+_RESCALING: Final = frozenset({"rmsprop", "adagrad", "nadam", "radam", "adamax", "sparseadam"})
+
+
+def is_given(recording: Recording) -> bool:
+    """Tell whether the user gave an optimiser, so that its settings are the user's own."""
+    return any(p.in_optimizer is not None for p in recording.parameters)
+
+
+def trained(recording: Recording) -> list[Parameter]:
+    """Return the parameters that the optimiser holds and that a gradient reaches."""
+    return [
+        p
+        for p in recording.parameters
+        if p.requires_grad and p.has_grad and p.in_optimizer is not False
+    ]
+
+
+def floor_of(optimizer: Optimizer | None) -> float | None:
+    """Return the eps that a rescaling optimiser adds to the gradient's size, if it has one.
+
+    Adam and what is named after it (AdamW, NAdam, RAdam, Adamax), RMSprop and Adagrad divide
+    the gradient of every entry by its own running size plus eps. Adadelta, Adafactor, LAMB
+    and Muon have an eps that means something else; SGD, Lion and Rprop have none.
+    """
+    if optimizer is None or not optimizer.eps:
+        return None
+    name = optimizer.name.casefold()
+    is_adam = "adam" in name and "muon" not in name
+    return optimizer.eps if is_adam or name in _RESCALING else None
+
+
+def depths(recording: Recording) -> dict[str, int]:
+    """Return the depth at which each weight is first used."""
+    found: dict[str, int] = {}
+    for site in recording.signal_sites():
+        for name in site.weights:
+            found.setdefault(name, site.depth)
+    return found
+
+
+def embeddings(recording: Recording) -> frozenset[str]:
+    """Return the weights that are looked up by row: a batch touches only some of them."""
+    return frozenset(
+        name for site in recording.sites if "embedding" in site.op for name in site.weights
+    )
+
+
+def median(values: Iterable[float]) -> float:
+    """Return the median; ``nan`` of nothing."""
+    ordered = sorted(values)
+    if not ordered:
+        return math.nan
+    middle = len(ordered) // 2
+    return ordered[middle] if len(ordered) % 2 else 0.5 * (ordered[middle - 1] + ordered[middle])

@@ -1,0 +1,423 @@
+"""UV204: an output and a loss that were not made for each other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Final, final
+
+from unvanish.core.findings import Cause, Finding, Severity
+from unvanish.core.glossary import Quantity
+from unvanish.core.records import DataTensor, Recording, Role, Site
+from unvanish.core.sources import SOURCES, Source
+from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
+from unvanish.diagnose.comparisons import BINARY, Comparison, comparisons
+from unvanish.diagnose.neighbours import VIEWS, Neighbours
+from unvanish.diagnose.words import percent
+
+_RANGES: Final[Mapping[str, tuple[float, float]]] = {
+    "softmax": (0.0, 1.0),
+    "sigmoid": (0.0, 1.0),
+    "hardsigmoid": (0.0, 1.0),
+    "tanh": (-1.0, 1.0),
+    "softsign": (-1.0, 1.0),
+    "erf": (-1.0, 1.0),
+    "relu": (0.0, math.inf),
+    "relu6": (0.0, 6.0),
+    "softplus": (0.0, math.inf),
+    "exp": (0.0, math.inf),
+    "logsigmoid": (-math.inf, 0.0),
+    "log_softmax": (-math.inf, 0.0),
+}
+"""Functions by what they can answer. hardtanh and clamp are left out: their ends are free."""
+
+_SCALED: Final = VIEWS | frozenset("mul div neg add sub dropout masked_fill".split())
+_RAW: Final = frozenset("linear conv conv1d conv2d conv3d bilinear".split())
+_SQUASHES: Final = frozenset("softmax sigmoid hardsigmoid".split())
+_ROUNDING: Final = 1e-3
+"""How far targets that were meant to lie in 0 … 1 may miss it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Pair:
+    """What one output can reach under its loss, by one number.
+
+    Attributes:
+        output: The step whose values the loss reads.
+        loss: The loss.
+        measured: What is judged; ``nan`` where the pair fits.
+        expected: The number of a pair that fits.
+        limit: Beyond it, as seen from what is expected, the pair is wrong.
+        unit: Unit of the three.
+        message: What is wrong.
+        note: Why it matters.
+        help: What to do.
+        severity: How bad it is.
+    """
+
+    output: Site
+    loss: Site
+    measured: float = math.nan
+    expected: float = 1.0
+    limit: float = math.nan
+    unit: str = "probability"
+    message: str = ""
+    note: str = ""
+    help: tuple[str, ...] = ()
+    severity: Severity = Severity.WARNING
+
+    @property
+    def wrong(self) -> bool:
+        """Whether the number lies beyond its limit."""
+        if self.expected > self.limit:
+            return self.measured < self.limit
+        return self.measured > self.limit
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class OutputLossPair:
+    """The network's last step and its loss do not belong together.
+
+    ## What it measures
+    Whether the loss can be satisfied at all, read off the operations between the last layer
+    and the loss.
+
+    Cross entropy wants scores over the whole line. Fed from a function whose values span R
+    (1 for softmax and sigmoid, 2 for tanh, times any constant factor), the right class of C
+    gets at most p = 1 / (1 + (C - 1) exp(-R)), and the loss never falls below -ln p: with a
+    softmax before it, 23 % and 1.46 at 10 classes. Binary cross entropy with logits over
+    [lo, hi] leaves sigma(hi) to the positives and sigma(-lo) to the negatives: a sigmoid
+    before it cannot give a negative less than one half. The limit is 90 %
+    (`min_best_probability`).
+
+    `nll_loss` wants logarithms of probabilities. Of probabilities it is the negative
+    probability itself, whose gradient is that of cross entropy times p, one C-th at a guess;
+    of raw scores it has no lower end.
+
+    A regression target must lie where the output can go. No variable on an interval has a
+    mean outside of it, or a standard deviation above half its width: beyond
+    (`max_half_widths`, 1) the target is out of reach. After ReLU, softplus or exp a quarter
+    of negative targets (`max_negative_fraction`) is too many. Binary cross entropy is
+    bounded below for targets in 0 … 1 only.
+
+    A softmax over one class is 1 whatever the network says.
+
+    ## Why it hurts
+    The rest of the loss that cannot be removed pushes on every sample, also on those that are
+    right, and a second squashing function multiplies its own small slope into every gradient:
+    1/C at the start of a double softmax, nothing once it is sure of itself, right or wrong.
+
+    ## When it stays silent
+    On a softmax inside the network (attention, gates); on logarithms of probabilities, also
+    twice (log-softmax does not change its own output); on scores that are scaled up by enough
+    or by a learned factor; on softmax with a squared error; on targets that the loss function
+    transforms before it compares them.
+
+    ## False alarms
+    A second softmax is a poor but working loss for few classes, so the finding is a warning;
+    it is an error where three decades of gradient are lost in the output's function alone.
+
+    ## What helps
+    Leave out the function at the end, and let the loss apply its own: `cross_entropy` and
+    `binary_cross_entropy_with_logits` take raw scores. For a regression, no function at the
+    end, or targets scaled into its range.
+
+    ## Source
+    Bridle (1990) for softmax with the logarithmic score; LeCun, Bottou, Orr and Müller (1998),
+    section 4.5, for targets within reach of the output's function. The bounds are derived
+    above.
+    """
+
+    code: ClassVar[str] = "UV204"
+    name: ClassVar[str] = "output-loss-mismatch"
+    needs: ClassVar[frozenset[Quantity]] = frozenset()
+    sources: ClassVar[tuple[Source, ...]] = (SOURCES["bridle1990"], SOURCES["lecun1998"])
+
+    min_best_probability: float = 0.9
+    max_half_widths: float = 1.0
+    max_negative_fraction: float = 0.25
+    hopeless_lost_decades: float = 3.0
+
+    def examine(self, recording: Recording) -> Verdict:
+        """Judge every output together with the loss that reads it."""
+        if not recording.sites:
+            return NotMeasured("the operations between the output and the loss")
+        if not recording.edges and len(recording.sites) > 1:
+            return NotMeasured("which operation feeds which")
+        neighbours = Neighbours(recording)
+        pairs = [
+            *self._scores(neighbours),
+            *self._likelihoods(neighbours),
+            *self._comparisons(neighbours),
+            *_constants(neighbours),
+        ]
+        if not pairs:
+            return NotApplicable("no loss was seen that asks for one kind of output")
+        wrong = [pair for pair in pairs if pair.wrong]
+        if wrong:
+            return Found(tuple(self._finding(neighbours, pair) for pair in wrong))
+        return Clear(summary=f"{_name(pairs[0].loss)} can be satisfied by what it is given")
+
+    def _scores(self, neighbours: Neighbours) -> Iterator[_Pair]:
+        """Judge what is turned into probabilities of classes by the loss."""
+        for loss in neighbours.recording.sites:
+            at_the_end = loss.is_output or loss.role is Role.LOSS
+            if loss.op != "log_softmax" or not at_the_end:
+                continue
+            found = _scaled_source(neighbours, loss)
+            if found is None:
+                continue
+            output, scale = found
+            low, high = _RANGES.get(output.op, (-math.inf, math.inf))
+            classes = _classes(neighbours, loss, output)
+            if not math.isfinite(high - low) or classes < 2:
+                yield _Pair(output=output, loss=loss)
+                continue
+            best = 1.0 / (1.0 + (classes - 1) * math.exp(-(high - low) * scale))
+            yield _Pair(
+                output=output,
+                loss=loss,
+                measured=best,
+                limit=self.min_best_probability,
+                message=f"{output.name} comes before {_name(loss)}: the right one of {classes} "
+                f"classes can get {percent(best)} at most",
+                note=f"the loss cannot fall below {-math.log(best):.3g}, where a guess among "
+                f"{classes} classes has {math.log(classes):.3g}",
+                help=_take_away(output, "cross_entropy"),
+            )
+
+    def _binary(self, neighbours: Neighbours, pair: Comparison) -> _Pair:
+        """Judge what is turned into a probability of yes and no by the loss."""
+        loss = pair.site
+        if pair.name == "binary_cross_entropy":
+            if pair.value.op != "sigmoid":
+                return _Pair(output=pair.value, loss=loss)
+            loss = pair.value
+        found = _scaled_source(neighbours, loss)
+        output, scale = found or (pair.value, math.nan)
+        low, high = _RANGES.get(output.op, (-math.inf, math.inf))
+        best = min(_sigmoid(high * scale), _sigmoid(-low * scale))
+        which = "a yes" if high * scale < -low * scale else "a no"
+        return _Pair(
+            output=output,
+            loss=pair.site,
+            measured=best,
+            limit=self.min_best_probability,
+            message=f"{output.name} comes before {pair.name}: {which} can get {percent(best)} "
+            "at most",
+            note=f"the loss of such a sample cannot fall below {-math.log(best):.3g}, where a "
+            "guess has 0.693",
+            help=_take_away(output, "binary_cross_entropy_with_logits"),
+        )
+
+    def _likelihoods(self, neighbours: Neighbours) -> Iterator[_Pair]:
+        """Judge what is taken for logarithms of probabilities."""
+        for loss in neighbours.recording.sites:
+            output = neighbours.source(loss) if loss.op.startswith("nll_loss") else None
+            if output is None:
+                continue
+            if output.op in _SQUASHES:
+                classes = _classes(neighbours, loss, output)
+                yield _Pair(
+                    output=output,
+                    loss=loss,
+                    measured=1.0 / classes,
+                    limit=self.min_best_probability,
+                    unit="share of the gradient of cross entropy",
+                    message=f"nll_loss wants logarithms, {output.name} gives it probabilities",
+                    note="its gradient is that of cross entropy times the probability of the "
+                    f"right class: {1 / classes:.2g} at a guess among {classes} classes, and "
+                    "nothing where the network is sure and wrong",
+                    help=(
+                        "use torch.nn.LogSoftmax(dim=1) in place of the softmax",
+                        "or remove it and use torch.nn.functional.cross_entropy",
+                    ),
+                )
+            elif output.op in _RAW and output.weights:
+                yield _Pair(
+                    output=output,
+                    loss=loss,
+                    measured=0.0,
+                    limit=0.5,
+                    unit="share of outputs that are logarithms of probabilities",
+                    message=f"nll_loss wants logarithms of probabilities, {output.name} gives it "
+                    "raw scores",
+                    note="nothing holds the scores together, so the loss has no lower end",
+                    help=("use torch.nn.functional.cross_entropy, which takes raw scores",),
+                    severity=Severity.ERROR,
+                )
+            else:
+                yield _Pair(output=output, loss=loss)
+
+    def _comparisons(self, neighbours: Neighbours) -> Iterator[_Pair]:
+        """Judge what is compared with a target number by number."""
+        for pair in comparisons(neighbours):
+            if pair.name in BINARY:
+                yield self._binary(neighbours, pair)
+            if pair.target is None:
+                yield _Pair(output=pair.value, loss=pair.site)
+                continue
+            if pair.name in BINARY:
+                yield _unbounded(pair, pair.target)
+            else:
+                yield self._reach(pair, pair.target)
+
+    def _reach(self, pair: Comparison, target: DataTensor) -> _Pair:
+        """Compare the range of the output's function with where the target lies."""
+        low, high = _RANGES.get(pair.value.op, (-math.inf, math.inf))
+        if pair.value.op not in _RANGES:
+            return _Pair(output=pair.value, loss=pair.site)
+        if math.isfinite(high - low):
+            half = (high - low) / 2
+            measured = max(abs(target.mean - (low + high) / 2), target.std) / half
+            limit, unit = self.max_half_widths, "half-widths of the output's range"
+            reach = f"between {low:g} and {high:g}"
+        else:
+            below = target.negative_fraction
+            measured = below if high == math.inf else 1.0 - below
+            limit, unit = self.max_negative_fraction, "fraction of the target"
+            reach = "not below 0" if high == math.inf else "not above 0"
+        return _Pair(
+            output=pair.value,
+            loss=pair.site,
+            measured=measured,
+            expected=0.0,
+            limit=limit,
+            unit=unit,
+            message=f"{pair.value.name} answers {reach}, but the {target.name} has mean "
+            f"{target.mean:.3g} and standard deviation {target.std:.3g}",
+            note="what the output cannot reach pushes it against the end of its range, where its "
+            "function is flat",
+            help=(
+                f"remove the {pair.value.op} from the output: a regression needs no function there",
+                "or scale the target into its range",
+            ),
+        )
+
+    def _finding(self, neighbours: Neighbours, pair: _Pair) -> Finding:
+        edges = neighbours.edges_into(pair.output)
+        lost = -max((edge.log10_gain for edge in edges), default=0.0)
+        crushed = pair.output.op in _RANGES and lost >= self.hopeless_lost_decades
+        notes = [pair.note]
+        if crushed:
+            much = f"{lost:.1f} decades of the gradient are" if lost < math.inf else "all of it is"
+            notes.append(f"{much} lost in {pair.output.name} alone")
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=Severity.ERROR if crushed else pair.severity,
+            message=pair.message,
+            sites=(pair.output, pair.loss),
+            measured=pair.measured,
+            expected=pair.expected,
+            limit=pair.limit,
+            unit=pair.unit,
+            causes=(Cause.LOSS_SATURATION,),
+            notes=tuple(notes),
+            help=pair.help,
+        )
+
+
+def _scaled_source(neighbours: Neighbours, loss: Site) -> tuple[Site, float] | None:
+    """Return the step that makes what a loss reads, and by how much it is scaled on the way.
+
+    Returns:
+        None where the way branches or a factor is learned or not known.
+    """
+    rms = neighbours.recording[Quantity.ACTIVATION_RMS]
+    site, scale = loss, 1.0
+    while (step := neighbours.source(site)) is not None:
+        if step.op not in _SCALED:
+            return step, scale
+        before = neighbours.source(step)
+        if step.weights or before is None:
+            return None
+        if step.op in ("mul", "div"):
+            ratio = rms.get(step) / rms.get(before) if rms.get(before) > 0.0 else math.nan
+            if not 0.0 < ratio < math.inf:
+                return None
+            scale *= ratio
+        site = step
+    return None
+
+
+def _classes(neighbours: Neighbours, loss: Site, output: Site) -> int:
+    """Count the classes that a loss chooses among."""
+    mean = neighbours.recording[Quantity.ACTIVATION_MEAN].get(output)
+    if output.op == "softmax" and 0.0 < mean <= 1.0:
+        return round(1.0 / mean)
+    if loss.op == "log_softmax" and loss.function != "cross_entropy":
+        return loss.shape[-1] if loss.shape else 1
+    shape = loss.shape if loss.op == "log_softmax" else output.shape
+    return shape[1] if len(shape) > 1 else shape[0] if shape else 1
+
+
+def _unbounded(pair: Comparison, target: DataTensor) -> _Pair:
+    """Judge whether binary cross entropy has a lower end at these targets."""
+    outside = max(-target.low, target.high - 1.0)
+    return _Pair(
+        output=pair.value,
+        loss=pair.site,
+        measured=outside,
+        expected=0.0,
+        limit=_ROUNDING,
+        unit="outside of 0 … 1",
+        message=f"{pair.name} wants targets in 0 … 1, the {target.name} goes from {target.low:g} "
+        f"to {target.high:g}",
+        note="beyond 0 and 1 the loss has no lower end: the output grows without bound",
+        help=("map the target to 0 … 1: target = (target > 0).float() for classes -1 and 1",),
+    )
+
+
+def _constants(neighbours: Neighbours) -> Iterator[_Pair]:
+    """Judge softmaxes over one class, which are constant."""
+    recording = neighbours.recording
+    starved = [p for p in recording.parameters if p.requires_grad and p.has_grad]
+    nothing = all(p.log10_grad_rms == -math.inf for p in starved)
+    for site in recording.sites:
+        at_the_end = site.is_output or site.role is Role.LOSS
+        edges = neighbours.edges_into(site)
+        if not at_the_end or not edges or any(e.log10_gain > -math.inf for e in edges):
+            continue
+        one = (
+            recording[Quantity.ACTIVATION_MEAN].get(site) == 1.0
+            if site.op == "softmax"
+            else site.op == "log_softmax" and _classes(neighbours, site, site) == 1
+        )
+        if one:
+            output = neighbours.source(site) or site
+            yield _Pair(
+                output=output,
+                loss=site,
+                measured=1.0,
+                expected=2.0,
+                limit=2.0,
+                unit="classes",
+                message=f"{_name(site)} runs over one class: it is constant whatever the network "
+                "says",
+                note="no gradient leaves it",
+                help=(
+                    "for two classes give the network two outputs, or one with "
+                    "binary_cross_entropy_with_logits",
+                    "or check the dimension: torch.softmax(x, dim=1) for (batch, classes)",
+                ),
+                severity=Severity.ERROR if nothing else Severity.NOTE,
+            )
+
+
+def _name(loss: Site) -> str:
+    """Return a loss as its user called it."""
+    return loss.function or loss.op
+
+
+def _sigmoid(z: float) -> float:
+    return 1.0 / (1.0 + math.exp(-z)) if z > -700.0 else 0.0
+
+
+def _take_away(output: Site, loss: str) -> tuple[str, ...]:
+    return (
+        f"remove the {output.op} from the output: {loss} takes raw scores and applies its own",
+        f"where the {output.op} is wanted for predictions, apply it to them, outside of the loss",
+    )

@@ -1,0 +1,384 @@
+"""UV301: the gradient does not reach back in time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Final, final
+
+from unvanish.core.findings import Cause, Chart, Finding, Mark, Point, Severity
+from unvanish.core.glossary import Quantity
+from unvanish.core.records import Recording, Role, Site
+from unvanish.core.sources import SOURCES, Source
+from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
+from unvanish.diagnose.upstream import Upstream
+
+_FEWEST_CALLS: Final = 4
+_ROUNDED_AWAY: Final = 24 * math.log10(2)
+_ORDINARY_GAIN: Final = 0.5
+"""An ordinary start has rms(U) sqrt(width) = 0.58 (PyTorch's own) or 1 (orthogonal)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Loop:
+    """One recurrence, without its first call, which has no memory to read.
+
+    Attributes:
+        calls: The step that reads the memory, first time step first.
+        fed: Decades by which the loss gradient at each call is below that of the best-fed
+            later call.
+        back: The same for a gradient that enters at the last call alone.
+        gated: Whether a gate multiplies the signal on its way from call to call.
+    """
+
+    calls: tuple[Site, ...]
+    fed: tuple[float, ...]
+    back: tuple[float, ...]
+    gated: bool
+
+    @property
+    def steps(self) -> int:
+        """Number of time steps."""
+        return len(self.calls) + 1
+
+    @property
+    def starved(self) -> bool:
+        """Whether the loss gradient vanishes with the memory, and is not fed to every step."""
+        return max(self.fed) > min(max(self.back) / 2, _ROUNDED_AWAY)
+
+    @property
+    def lost(self) -> tuple[float, ...]:
+        """Decades lost at each call, in the reading that counts."""
+        return self.fed if self.starved else self.back
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class VanishingThroughTime:
+    """The gradient does not reach back in time.
+
+    ## What it measures
+    A recurrence is found wherever the same weights are called again and again, each call fed
+    by the one before and by input of its own: `nn.RNN`, `nn.LSTM` and `nn.GRU`, loops over
+    cells, and loops written with plain linear layers. Two gradients are read at every time
+    step: that of the loss, and one that enters at the last step alone, as random signs. Each
+    is compared with the best-fed step, in decades.
+
+    The first tells whether the early steps are trained at all. The second tells how far the
+    memory reaches: a loss at every step feeds every step and hides that none of them is
+    connected to what came long before. The memory is said to reach as far as 3 decades.
+    That is the limit of UV101, and it is where short trainings ended: asked for the first
+    of T random tokens, RNN, GRU and LSTM of 32 units (Adam at 3e-3, batches of 32, at most
+    1,500 steps) learned the answer with 2.0 to 3.1 decades between first and last step, and
+    never with 3.4 or more.
+
+    Losing more than 7.2 decades (`max_lost_decades`) is worth a note. The weights of a
+    recurrence are shared, their gradient is a sum over the steps, and 2^-24 = 10^-7.2 is
+    where float32 rounds an addend away.
+
+    It becomes a warning where the loss does not reach the early half of the steps: where the
+    middle step loses more than the limit. Without gates the limit is the same 7.2 decades.
+    Such a recurrence stays as it is; at 30 steps it learned neither the first token, nor the
+    first token among blanks, nor the adding problem. Gates can open, where late steps teach
+    them to: an LSTM learned the adding problem over 100 steps with 11 decades lost at the
+    middle one, and not over 200 with 22. The limit of a gated recurrence is 16 decades
+    (`max_lost_decades_if_gated`): 2^-53 is where a sum in float64 rounds the addend away, so
+    that no other type would help. Half of the steps beyond 37.9 decades
+    (`hopeless_lost_decades`), below the smallest normal number of float32, is an error.
+
+    ## Why it hurts
+    What the early steps say cannot change the answer and cannot be learned. The weights'
+    own gradients look healthy all the while, because the last steps feed them.
+
+    ## When it stays silent
+    When the loss reaches the early steps on any way: a mean over the steps, attention over
+    them, a second direction that starts at the other end. On tied layers that turn one
+    input over (equilibrium models, ODE solvers, ALBERT): that is depth, see UV101. On
+    truncated backpropagation, where the gradient is cut on purpose, see UV501.
+
+    ## False alarms
+    Where the last few steps hold the answer, a short memory is enough, and the finding is
+    right but harmless; a GRU over 200 steps, 18.5 decades at the middle one, learned the
+    adding problem. Language models with a loss at every step train well with a memory of
+    some ten steps: they get a note. Two loops of equal length side by side are given the
+    benefit of the doubt, as if they read the sequence from both ends.
+
+    ## What helps
+    An LSTM or GRU whose gates start open for as long as the sequence is: a forget bias of
+    ln T (chrono initialisation); a bias of 1 is not enough beyond some 30 steps. For a plain
+    RNN an orthogonal recurrent matrix. In any case a loss, a mean or attention over all
+    steps. Clipping and a larger learning rate do not help.
+
+    ## Source
+    Hochreiter (1991) and Pascanu, Mikolov and Bengio (2013) for the phenomenon; Hochreiter
+    and Schmidhuber (1997) for the adding problem; Tallec and Ollivier (2018) for gate biases
+    from the sequence's length. The trainings named above were run for this rule, one seed
+    each.
+    """
+
+    code: ClassVar[str] = "UV301"
+    name: ClassVar[str] = "vanishing-through-time"
+    needs: ClassVar[frozenset[Quantity]] = frozenset(
+        {Quantity.LOG10_ACTIVATION_GRAD_RMS, Quantity.LOG10_LAST_STEP_GRAD_RMS}
+    )
+    sources: ClassVar[tuple[Source, ...]] = (
+        SOURCES["hochreiter1991"],
+        SOURCES["hochreiter1997"],
+        SOURCES["pascanu2013"],
+        SOURCES["tallec2018"],
+    )
+
+    max_lost_decades: float = _ROUNDED_AWAY
+    max_lost_decades_if_gated: float = 53 * math.log10(2)
+    hopeless_lost_decades: float = 126 * math.log10(2)
+    reach_decades: float = 3.0
+
+    def examine(self, recording: Recording) -> Verdict:
+        """Judge how far back in time the gradient reaches."""
+        context = recording.context
+        if context.loss and not math.isfinite(context.loss_value):
+            return NotMeasured("a finite loss: see UV403")
+        repeated = _recurrences(recording)
+        if not repeated:
+            return _without_recurrence(recording)
+        loops = _loops(recording, repeated)
+        if not loops:
+            return NotMeasured("a gradient at the time steps that is a number")
+        worst = max(loops, key=lambda loop: (self._severity(loop), max(loop.lost)))
+        severity = self._severity(worst)
+        if severity < 0:
+            lost = max(max(loop.lost) for loop in loops)
+            said = f"at most {max(lost, 0.0):.1f} decades are lost over {worst.steps} time steps"
+            return Clear(self.max_lost_decades - max(lost, 0.0), "decades", said)
+        return Found((self._finding(recording, worst, list(Severity)[severity]),))
+
+    def _severity(self, loop: _Loop) -> int:
+        """Rank a recurrence: -1 where there is nothing to say about it."""
+        if not max(loop.lost) > self.max_lost_decades:
+            return -1
+        middle = loop.lost[(len(loop.lost) - 1) // 2]
+        if not loop.starved or middle <= self._limit(loop):
+            return Severity.NOTE.rank
+        hopeless = middle > self.hopeless_lost_decades
+        return (Severity.ERROR if hopeless else Severity.WARNING).rank
+
+    def _limit(self, loop: _Loop) -> float:
+        return self.max_lost_decades_if_gated if loop.gated else self.max_lost_decades
+
+    def _finding(self, recording: Recording, loop: _Loop, severity: Severity) -> Finding:
+        reach = self._reach(loop)
+        lost = max(loop.lost)
+        place = loop.calls[0].path or loop.calls[0].op
+        if loop.starved:
+            message = (
+                f"the gradient reaches {reach} of {loop.steps} time steps back in {place}: "
+                f"{_decades(lost)} are lost on the way to the first"
+            )
+        else:
+            message = (
+                f"the memory of {place} reaches {reach} of {loop.steps} steps back; every step "
+                "gets gradient from its own loss"
+            )
+        weak = [c for c, x in zip(loop.calls, loop.lost, strict=True) if x > self.reach_decades]
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=severity,
+            message=message,
+            sites=(loop.calls[0], *weak[-1:], loop.calls[-1]),
+            measured=lost,
+            expected=0.0,
+            limit=self.max_lost_decades if severity is Severity.NOTE else self._limit(loop),
+            unit="decades",
+            causes=_causes(recording, loop),
+            notes=tuple(self._notes(recording, loop, reach)),
+            help=_help(loop),
+            chart=self._chart(loop),
+        )
+
+    def _reach(self, loop: _Loop) -> int:
+        """Count the steps, from the best-fed one back, that lose at most 3 decades."""
+        last = next(k for k in range(len(loop.lost) - 1, -1, -1) if loop.lost[k] == 0.0)
+        reach = 0
+        while reach <= last and loop.lost[last - reach] <= self.reach_decades:
+            reach += 1
+        return reach
+
+    def _notes(self, recording: Recording, loop: _Loop, reach: int) -> list[str]:
+        notes = []
+        if math.isfinite(max(loop.lost)):
+            notes.append(
+                f"a step further back costs {max(loop.lost) / max(1, len(loop.lost) - 1):.2f} "
+                "decades on average"
+            )
+        if loop.starved:
+            notes.append(
+                f"the weights look well fed, because the last {reach} steps feed them; what "
+                "the steps before say cannot be learned"
+            )
+        gain = Upstream(recording).gain(loop.calls[-1])
+        if not loop.gated and 0.0 < gain < _ORDINARY_GAIN:
+            notes.append(
+                f"the recurrent weights shrink what they carry to {gain:.2f} per step; an "
+                "orthogonal matrix keeps it"
+            )
+        return notes
+
+    def _chart(self, loop: _Loop) -> Chart:
+        def mark(lost: float) -> Mark:
+            return Mark.STARVED if lost > self.max_lost_decades else Mark.WEAK
+
+        points = tuple(
+            Point(
+                f"step {k}",
+                -lost if lost < math.inf else -math.inf,
+                Mark.FINE if lost <= self.reach_decades else mark(lost),
+            )
+            for k, lost in enumerate(loop.lost, start=2)
+        )
+        return Chart("gradient at each time step, in decades against the best-fed one", points)
+
+
+def _decades(lost: float) -> str:
+    return f"{lost:.1f} decades" if math.isfinite(lost) else "all decades that a float holds"
+
+
+def _recurrences(recording: Recording) -> list[tuple[Site, ...]]:
+    """Return the calls of every recurrence in time order."""
+    profile = recording[Quantity.LOG10_LAST_STEP_GRAD_RMS]
+    groups: dict[tuple[str, str, tuple[str, ...]], list[Site]] = {}
+    for site in recording.signal_sites():
+        if site in profile:
+            groups.setdefault((site.path, site.op, site.weights), []).append(site)
+    found = []
+    for sites in groups.values():
+        run: list[Site] = []
+        for site in sorted(sites, key=lambda s: s.call):
+            if run and site.depth <= run[-1].depth:  # the same weights over another sequence
+                found.append(tuple(run))
+                run = []
+            run.append(site)
+        found.append(tuple(run))
+    return [run for run in found if len(run) >= _FEWEST_CALLS]
+
+
+def _without_recurrence(recording: Recording) -> NotApplicable | NotMeasured:
+    """Tell a network without recurrence from one whose recurrence could not be seen."""
+    for site in recording.signal_sites():
+        recurrent = site.function.removesuffix("_cell") in _RECURRENT or site.op == "rnn_layer"
+        if recurrent and (site.opaque or site.call >= _FEWEST_CALLS):
+            return NotMeasured(f"the gradient at the time steps of {site.path or site.op}")
+    return NotApplicable("the network has no recurrence over time")
+
+
+_RECURRENT: Final = frozenset({"lstm", "gru", "rnn_tanh", "rnn_relu"})
+
+
+def _loops(recording: Recording, repeated: Sequence[tuple[Site, ...]]) -> list[_Loop]:
+    loss, last = (
+        recording[Quantity.LOG10_ACTIVATION_GRAD_RMS],
+        recording[Quantity.LOG10_LAST_STEP_GRAD_RMS],
+    )
+    fed = {run: _lost([loss.get(site) for site in run[1:]]) for run in repeated}
+    producers: dict[int, list[int]] = {}
+    for edge in recording.edges:
+        producers.setdefault(edge.consumer, []).append(edge.producer)
+    loops = []
+    for run in repeated:
+        mine, back = fed[run], _lost([last.get(site) for site in run[1:]])
+        if not mine or not back:
+            continue
+        for other in repeated:  # it may read the same steps in the other direction
+            if other is not run and fed[other] and _side_by_side(run, other):
+                mine = [min(a, b) for a, b in zip(mine, reversed(fed[other]), strict=True)]
+        gated = _is_gated(recording, producers, run)
+        loops.append(_Loop(run[1:], tuple(mine), tuple(back), gated))
+    return loops
+
+
+def _lost(log10_grads: list[float]) -> list[float]:
+    """Decades below the best-fed later step; empty where numbers are missing.
+
+    A gradient that grows on its way back loses nothing, and after the last step that the
+    loss reads (padding) there is nothing to lose.
+    """
+    if any(math.isnan(value) for value in log10_grads) or max(log10_grads) in (math.inf, -math.inf):
+        return []
+    lost, best = [], -math.inf
+    for value in reversed(log10_grads):
+        best = max(best, value)
+        lost.append(best - value if best > -math.inf else 0.0)
+    return lost[::-1]
+
+
+def _side_by_side(a: tuple[Site, ...], b: tuple[Site, ...]) -> bool:
+    return len(a) == len(b) and a[0].depth == b[0].depth and a[0].weights != b[0].weights
+
+
+def _is_gated(
+    recording: Recording, producers: Mapping[int, list[int]], run: tuple[Site, ...]
+) -> bool:
+    """Tell whether signal is multiplied with signal between two calls in the middle."""
+    start, end = run[len(run) // 2 - 1].index, run[len(run) // 2].index
+    count = len(recording.sites)
+    seen = {start}
+    stack = [end]
+    while stack:
+        index = stack.pop()
+        if index in seen or not start < index < count:
+            continue
+        seen.add(index)
+        signals = [
+            p
+            for p in producers.get(index, ())
+            if 0 <= p < count and recording.sites[p].role is Role.SIGNAL
+        ]
+        if recording.sites[index].op == "mul" and len(signals) > 1:
+            return True
+        stack.extend(signals)
+    return False
+
+
+def _causes(recording: Recording, loop: _Loop) -> tuple[Cause, ...]:
+    """Name the recurrence, and what makes a single step lose gradient."""
+    if loop.gated:
+        return (Cause.RECURRENCE,)
+    inside = [
+        site
+        for site in recording.signal_sites()
+        if loop.calls[0].index < site.index < loop.calls[-1].index
+        and (site.can_saturate or site.slope_cap < 1.0)
+    ]
+    gain = Upstream(recording).gain(loop.calls[-1])
+    flat = [recording[Quantity.SATURATED_FRACTION].get(site) for site in inside]
+    if any(share > 0.5 for share in flat):  # the limit of UV201
+        return (Cause.RECURRENCE, Cause.SATURATION)
+    if gain < _ORDINARY_GAIN:
+        return (Cause.INIT_TOO_SMALL, Cause.RECURRENCE)
+    if any(site.slope_cap < 1.0 for site in inside):
+        return (Cause.RECURRENCE, Cause.ACTIVATION_SLOPE)
+    return (Cause.RECURRENCE, Cause.INIT_TOO_SMALL) if gain < 1.0 else (Cause.RECURRENCE,)
+
+
+def _help(loop: _Loop) -> tuple[str, ...]:
+    every_step = (
+        "or let the loss see every step: output.mean(dim=1) or attention in place of output[:, -1]"
+    )
+    last = (every_step,) if loop.starved else ()
+    if loop.gated:
+        bias = math.log(loop.steps)
+        name = next((n for n in loop.calls[0].weights if "bias_hh" in n), "")
+        start = (
+            f"start the gates that keep the memory open: torch.nn.init.constant_({name}"
+            f"[hidden:2 * hidden], {bias:.1f})"
+            if name  # the second quarter of an LSTM's bias and the second third of a GRU's
+            else "start the gate that keeps the memory open for the whole sequence, with a bias "
+            f"of ln(number of steps) = {bias:.1f}"
+        )
+        return (start, *last)
+    return (
+        "use torch.nn.LSTM, with a forget bias of ln(number of steps), in place of a plain RNN",
+        f"or an orthogonal recurrent matrix: torch.nn.init.orthogonal_({loop.calls[0].weights[0]})",
+        *last,
+    )

@@ -1,0 +1,228 @@
+"""UV205: steps whose derivative is zero wherever it exists."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Final, final
+
+from unvanish.core.findings import Cause, Finding, Severity
+from unvanish.core.glossary import Quantity
+from unvanish.core.records import Cut, Parameter, Recording, Role, Site
+from unvanish.core.sources import SOURCES, Source
+from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
+from unvanish.diagnose.neighbours import Neighbours
+
+_STEPS: Final = frozenset("sign sgn round floor ceil trunc fix bernoulli div heaviside".split())
+"""Functions of steps; ``div`` is one where it rounds."""
+
+_CLAMPS: Final = frozenset("clamp clip clamp_min clamp_max".split())
+
+_CHOICES: Final = frozenset(
+    "argmax argmin argsort gt lt ge le eq ne greater less greater_equal less_equal not_equal "
+    "long int short bool byte to type one_hot multinomial bucketize searchsorted nonzero "
+    "logical_and logical_or logical_not logical_xor isclose".split()
+)
+"""Calls whose answer is an index or a truth value: no gradient comes out of them at all."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class ZeroDerivative:
+    """The only way back to a parameter leads through a step that passes no gradient.
+
+    ## What it measures
+    Two kinds of steps. Functions of steps (sign, round, floor, ceil, trunc, a rounded
+    division, a Bernoulli draw) and clamps whose every entry is out of range have a derivative
+    of exactly zero: a gradient arrives and nothing leaves. Choices (argmax, a comparison, a
+    cast to integers, a multinomial draw) give out no gradient at all. Both are harmless where
+    another way leads round them, so what is counted is the trainable parameters behind such
+    a step that get an exact zero, or nothing, from the whole loss. The limit is none
+    (`max_starved_parameters`): a derivative that is zero everywhere does not become another
+    one by training.
+
+    ## Why it hurts
+    The parameters behind the step keep their first values, without an error and without a
+    word; what follows the step learns from random features.
+
+    ## When it stays silent
+    On straight-through estimators, by `x + (x.round() - x).detach()` or by a function with a
+    backward pass of its own, on `x.sign() * x.abs().sqrt()`, and wherever else the parameters
+    are reached some other way (the gate of a mixture of experts, the straight-through copy
+    of a codebook); on steps that only data, constants and frozen parameters pass; on clamps
+    inside the loss, where a margin that is kept is a zero on purpose.
+
+    ## False alarms
+    Parameters that another method trains (evolution, a running average) while they ask for a
+    gradient are counted, unless the optimiser is known and leaves them out. A target network
+    whose twin learns is left out too. A clamp may be out of range on this batch alone.
+
+    ## What helps
+    A straight-through estimator: forward the hard value, backward the soft one. Or a soft
+    step: a sigmoid or a softmax with a temperature, Gumbel-softmax for a choice, a score
+    function estimator (REINFORCE) for a draw.
+
+    ## Source
+    Bengio, Léonard and Courville (2013) on steps without a gradient and the straight-through
+    estimator.
+    """
+
+    code: ClassVar[str] = "UV205"
+    name: ClassVar[str] = "zero-derivative"
+    needs: ClassVar[frozenset[Quantity]] = frozenset()
+    sources: ClassVar[tuple[Source, ...]] = (SOURCES["bengio2013"],)
+
+    max_starved_parameters: int = 0
+
+    def examine(self, recording: Recording) -> Verdict:
+        """Judge every step without a derivative by what it leaves behind."""
+        arrived = recording[Quantity.LOG10_ACTIVATION_GRAD_RMS]
+        steps = [
+            site
+            for site in recording.sites
+            if site.op in _STEPS or (site.op in _CLAMPS and site.role is not Role.LOSS)
+        ]
+        choices = [cut for cut in recording.cuts if cut.op in _CHOICES]
+        if steps and not len(arrived):
+            return NotMeasured(f"the gradient that arrives at {steps[0].name}")
+        walls = [site for site in steps if arrived.get(site) > -math.inf]
+        starving = _Starving(recording)
+        findings = [
+            self._finding(site, starved, Cause.ACTIVATION_SLOPE)
+            for site in walls
+            if len(starved := starving.behind(site)) > self.max_starved_parameters
+        ]
+        findings += [
+            self._finding(_place(cut), starved, Cause.DETACHED_GRAPH)
+            for cut in choices
+            if len(starved := starving.cut_off_by(cut)) > self.max_starved_parameters
+        ]
+        if findings:
+            return Found(tuple(_each_once(findings)))
+        if not walls and not choices:
+            return NotApplicable(
+                "no step has a derivative of zero, as round has, and no choice is made"
+            )
+        return Clear(
+            summary="every parameter behind a step without a derivative is reached another way",
+        )
+
+    def _finding(self, site: Site, starved: list[Parameter], cause: Cause) -> Finding:
+        hard = "clamps every entry" if site.op in _CLAMPS else "has a derivative of zero"
+        what = hard if cause is Cause.ACTIVATION_SLOPE else "gives out no gradient"
+        first = starved[0].name
+        others = f" and {len(starved) - 1} more parameters" if len(starved) > 1 else ""
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=Severity.ERROR,
+            message=f"{site.name} {what}, and {first}{others} "
+            f"{'have' if others else 'has'} no other way to learn",
+            sites=(site,),
+            parameters=tuple(p.name for p in starved),
+            measured=float(len(starved)),
+            expected=0.0,
+            limit=float(self.max_starved_parameters),
+            unit="parameters",
+            causes=(cause,),
+            notes=("training cannot mend it: the derivative is zero wherever the parameters go",)
+            if site.op not in _CLAMPS
+            else ("every entry lies outside of the clamp's range on this batch",),
+            help=_help(site),
+        )
+
+
+@dataclass(frozen=True)
+class _Starving:
+    """The trainable parameters that get an exact zero from the loss, or nothing."""
+
+    recording: Recording
+
+    def behind(self, wall: Site) -> list[Parameter]:
+        """Return the parameters with an exact zero whose way to the loss leads through a step."""
+        neighbours = Neighbours(self.recording)
+        if any(edge.log10_gain > -math.inf for edge in neighbours.edges_into(wall)):
+            return []
+        arrived = self.recording[Quantity.LOG10_ACTIVATION_GRAD_RMS]
+        stack, seen = [wall], {wall.index}
+        while stack:
+            for site in neighbours.producers(stack.pop()):
+                if site.index not in seen and arrived.get(site) == -math.inf:
+                    seen.add(site.index)
+                    stack.append(site)
+        names = {name for i in seen - {wall.index} for name in self.recording.sites[i].weights}
+        return [
+            parameter
+            for parameter in self.recording.parameters
+            if _is_watched(parameter)
+            and parameter.has_grad
+            and parameter.log10_grad_rms == -math.inf
+            and (parameter.name in names or any(use.site in seen for use in parameter.uses))
+        ]
+
+    def cut_off_by(self, cut: Cut) -> list[Parameter]:
+        """Return the parameters without a gradient whose values pass a choice."""
+        names = set(cut.parameters)
+        return [
+            parameter
+            for parameter in self.recording.parameters
+            if parameter.name in names
+            and _is_watched(parameter)
+            and parameter.feeds_loss
+            and not parameter.has_grad
+            and not self._has_a_living_twin(parameter)
+        ]
+
+    def _has_a_living_twin(self, parameter: Parameter) -> bool:
+        """Tell whether another branch learns the same parameter, as behind a target network."""
+        branch, _, inner = parameter.name.partition(".")
+        return parameter.in_optimizer is None and any(
+            other.has_grad
+            and other.shape == parameter.shape
+            and other.name.partition(".")[2] == inner
+            and other.name.partition(".")[0] != branch
+            and "." in inner
+            for other in self.recording.parameters
+        )
+
+
+def _is_watched(parameter: Parameter) -> bool:
+    return parameter.requires_grad and parameter.in_optimizer is not False
+
+
+def _place(cut: Cut) -> Site:
+    return Site(index=-1, path=cut.path, op=cut.op, source=cut.source)
+
+
+def _each_once(findings: list[Finding]) -> Iterator[Finding]:
+    """Drop a finding whose parameters an earlier one names already, deepest step first."""
+    named: set[str] = set()
+    for finding in sorted(findings, key=lambda f: -f.sites[0].index):
+        if not named.issuperset(finding.parameters):
+            named.update(finding.parameters)
+            yield finding
+
+
+def _help(site: Site) -> tuple[str, ...]:
+    if site.op in _CLAMPS:
+        return (
+            "choose bounds that the values can meet, or scale the values into them",
+            "or use a smooth bound, such as torch.tanh or torch.sigmoid",
+        )
+    if site.op in ("bernoulli", "multinomial"):
+        return (
+            "use torch.nn.functional.gumbel_softmax(logits, hard=True), or a straight-through "
+            "estimator: y = p + (sample - p).detach()",
+            "or a score function estimator: loss = (log_prob * reward.detach()).mean()",
+        )
+    if site.op in ("argmax", "argmin", "one_hot"):
+        return (
+            "use torch.nn.functional.gumbel_softmax(logits, hard=True), or a softmax in place of "
+            "the choice",
+            "or let the chosen value carry the score: y = expert(x) * gate",
+        )
+    return (
+        f"use a straight-through estimator: y = x + ({site.op}(x) - x).detach()",
+        "or a soft step: torch.sigmoid(x / temperature)",
+    )

@@ -1,0 +1,77 @@
+"""Do the units of a layer differ? Rows of a weight matrix that hold the same numbers."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import torch
+from torch import Tensor
+
+MAX_ROWS: Final = 512
+MAX_COLUMNS: Final = 512
+TOLERANCE: Final = 16
+"""Roundings of the largest entry by which two equal rows may differ.
+
+Equal units get equal gradients up to the order in which a matrix product adds.
+"""
+
+
+def distinct_fraction(weight: Tensor) -> float:
+    """Return the share of rows that differ from those of every earlier row.
+
+    Rows that are all zero are left out: a pruned or padded unit is silent, not the twin of
+    another. Of many rows and columns an even choice at random is looked at, the same one at
+    every look.
+
+    Args:
+        weight: Weights with the units along the first axis.
+
+    Returns:
+        A share in (0, 1]; ``nan`` for a vector, for values that are not finite, and where
+        fewer than two rows hold anything.
+    """
+    if weight.ndim < 2 or weight.layout is not torch.strided or not weight.is_floating_point():
+        return math.nan
+    if weight.shape[0] < 2 or weight.numel() == 0:
+        return math.nan
+    with torch.no_grad():
+        rows = _thinned(weight.detach().flatten(1))
+        sizes = rows.abs().amax(1)
+        largest = float(sizes.amax())
+        if not 0.0 < largest < math.inf:
+            return math.nan
+        rows = rows[sizes > 0]
+        count = rows.shape[0]
+        if count < 2:
+            return math.nan
+        slack = TOLERANCE * torch.finfo(weight.dtype).eps * largest
+        return (count - _repeats(rows.float() if rows.dtype.itemsize < 4 else rows, slack)) / count
+
+
+def _repeats(rows: Tensor, slack: float) -> int:
+    """Count the rows that equal their neighbour once all are sorted by a fingerprint.
+
+    Equal rows have equal fingerprints and come to stand side by side; whether neighbours are
+    equal is then seen entry by entry.
+    """
+    direction = torch.randn(rows.shape[1], generator=_generator())
+    order = (rows @ direction.to(rows)).argsort()
+    rows = rows[order]
+    apart = (rows[1:] - rows[:-1]).abs().amax(1)
+    return int(torch.count_nonzero(apart <= slack))
+
+
+def _generator() -> torch.Generator:
+    """Return random numbers of our own: those of the run must not be touched."""
+    return torch.Generator().manual_seed(0)
+
+
+def _thinned(rows: Tensor) -> Tensor:
+    """Pick rows and columns at random, one out of every so many, the same ones every time."""
+    for dim, most in ((0, MAX_ROWS), (1, MAX_COLUMNS)):
+        if rows.shape[dim] > most:
+            places = torch.arange(most) + torch.rand(most, generator=_generator())
+            chosen = (places * (rows.shape[dim] / most)).long().clamp_max(rows.shape[dim] - 1)
+            rows = rows.index_select(dim, chosen.to(rows.device))
+    return rows

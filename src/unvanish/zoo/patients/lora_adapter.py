@@ -1,0 +1,94 @@
+"""A frozen network with low-rank adapters, one matrix random and one zero, as usual.
+
+The random matrix has a gradient of zero in the first step, and the frozen weights have
+none at all. Both is meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from unvanish.zoo.data import in_batches
+from unvanish.zoo.patient import Patient
+from unvanish.zoo.scores import unexplained
+
+PATIENT = Patient(
+    family="adapter",
+    steps=300,
+    variants={"rank": (2, 8)},
+    source="Hu et al. (2022)",
+)
+GOAL = 0.3
+HIGHER_IS_BETTER = False
+
+WIDTH = 32
+
+
+class LoRA(nn.Module):
+    """A frozen linear layer and a low-rank correction."""
+
+    def __init__(self, linear: nn.Linear, rank: int, alpha: float = 8.0) -> None:
+        super().__init__()
+        self.linear = linear
+        self.linear.weight.requires_grad = False
+        self.linear.bias.requires_grad = False
+        self.down = nn.Linear(linear.in_features, rank, bias=False)
+        self.up = nn.Linear(rank, linear.out_features, bias=False)
+        self.scaling = alpha / rank
+        nn.init.kaiming_uniform_(self.down.weight, a=5**0.5)
+        nn.init.zeros_(self.up.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Add the correction."""
+        y: Tensor = self.linear(x) + self.scaling * self.up(self.down(x))
+        return y
+
+
+def pretrained() -> nn.Sequential:
+    """Return the network to adapt, the same on every call."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        return nn.Sequential(
+            nn.Linear(WIDTH, WIDTH), nn.GELU(), nn.Linear(WIDTH, WIDTH), nn.GELU(),
+            nn.Linear(WIDTH, 4),
+        )  # fmt: skip
+
+
+def model(rank: int = 4) -> nn.Module:
+    """Build the network with its adapters."""
+    net = pretrained()
+    for i in (0, 2, 4):
+        net[i] = LoRA(net[i], rank)  # type: ignore[arg-type]
+    return net
+
+
+@torch.no_grad()
+def new_task(count: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Return inputs, and what the network would give had its layers moved a little."""
+    network, random = pretrained(), torch.Generator().manual_seed(7)
+    for layer in (network[0], network[2]):
+        u, v = torch.randn(2, WIDTH, 2, generator=random)
+        layer.weight += 0.15 * u @ v.T  # type: ignore[operator]
+    x = torch.randn(count, WIDTH, generator=torch.Generator().manual_seed(seed))
+    return x, network(x)
+
+
+def data(seed: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield one pass over 2048 samples of the new task."""
+    return in_batches(*new_task(2048, 0), size=64, seed=seed)
+
+
+loss = nn.MSELoss()
+
+
+def optimizer(model: nn.Module) -> torch.optim.Optimizer:
+    """Step the adapters alone."""
+    return torch.optim.AdamW(filter(lambda p: p.requires_grad, model.parameters()), lr=1e-2)
+
+
+def metric(model: nn.Module) -> float:
+    """Return the share of variance left unexplained on 512 other samples."""
+    return unexplained(model, *new_task(512, 1))
