@@ -48,11 +48,13 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--only", nargs="*", default=[])
     arguments = parser.parse_args()
-    work = list(jobs(arguments.seeds, arguments.only))
     runs: list[Run] = []
+    work = list(jobs(arguments.seeds, arguments.only, in_main_process=False))
     with multiprocessing.get_context("spawn").Pool(arguments.jobs) as pool:
         for several in pool.imap(run, work):
             runs += several
+    for job in jobs(arguments.seeds, arguments.only, in_main_process=True):
+        runs += run(job)
     result = summarised(runs, f"python -m benchmarks.peers --seeds {arguments.seeds}")
     page = written(result, runs)
     if arguments.only:

@@ -33,6 +33,9 @@ said below, and a system is counted as alarmed if any of its rules fires, wherea
 choose among them. Some look for more than what the zoo holds, and some were made for runs far
 longer than {STEPS} steps.
 """
+READING: Final = """\
+How each rule is read, with its defaults, stands in its docstring below
+[benchmarks/peers/published](../benchmarks/peers/published)."""
 
 
 def written(result: Mapping[str, Any], runs: Sequence[Run]) -> str:
@@ -61,8 +64,7 @@ def written(result: Mapping[str, Any], runs: Sequence[Run]) -> str:
         f"Left out: {system.left_out}."
         for system in SYSTEMS
     ]
-    lines += ["", "How each rule is read, with its defaults, is in its docstring in", ""]
-    lines[-1:] = ["benchmarks/peers/published.", "", "## Crashes", ""]
+    lines += ["", READING, "", "## Crashes", ""]
     lines += list(_crashes(runs)) or ["None."]
     lines += ["", "## By network", "", "Alarmed in n of n runs; a crash is an x.", ""]
     lines += table(("network", "half", "is", *result["summary"]["both"]), list(_networks(runs)))

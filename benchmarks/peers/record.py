@@ -84,7 +84,6 @@ class Activation:
         always_tiny_share: Share of the units below 1e-5 in size in 95 % of the cases.
         bounded_share: For tanh and sigmoid: share of the units with a saturation measure
             above 0.85 (see `the_deep_checker.saturated`).
-        is_zero: Whether every output is zero.
         is_finite: Whether no output is NaN or infinite.
     """
 
@@ -95,7 +94,6 @@ class Activation:
     rarely_inside_share: float = 0.0
     always_tiny_share: float = 0.0
     bounded_share: float = 0.0
-    is_zero: bool = False
     is_finite: bool = True
 
 

@@ -13,8 +13,6 @@ from torch.overrides import TorchFunctionMode
 
 from benchmarks.peers.record import Activation, Gradient, Parameter, Record, Step
 from benchmarks.peers.training import Watcher, watch
-from unvanish.observe.batch import Batch
-from unvanish.zoo.training import Trial
 
 ACTIVATIONS: Final = frozenset(
     "celu elu gelu hardsigmoid hardswish hardtanh leaky_relu logsigmoid mish prelu relu relu6 "
@@ -40,14 +38,14 @@ class Recorder(Watcher):
     def __init__(self) -> None:
         self.steps: list[Step] = []
 
-    def begin(self, trial: Trial) -> None:
+    def begin(self) -> None:
         """Listen to the network's calls of activation functions."""
-        self._model = trial.model
+        self._model = self.trial.model
         self._calls: list[Activation] = []
         self._mode: _Listener | None = None
         self._handles = [
-            trial.model.register_forward_pre_hook(self._listen),
-            trial.model.register_forward_hook(self._stop, always_call=True),
+            self._model.register_forward_pre_hook(self._listen),
+            self._model.register_forward_hook(self._stop, always_call=True),
         ]
 
     def _listen(self, *_: object) -> None:
@@ -59,7 +57,7 @@ class Recorder(Watcher):
             self._mode.__exit__(None, None, None)
             self._mode = None
 
-    def after_backward(self, batch: Batch, loss: Tensor) -> None:
+    def after_backward(self) -> None:
         """Write down values and gradients, and keep the values for after the update."""
         self._before = {
             name: parameter.detach().clone()
@@ -72,7 +70,7 @@ class Recorder(Watcher):
             if parameter.requires_grad
         }
 
-    def after_update(self, batch: Batch, loss: float) -> None:
+    def after_update(self, loss: float) -> None:
         """Write down what the update added, and close the step."""
         for name, parameter in self._model.named_parameters():
             if name in self._before:
@@ -149,7 +147,6 @@ def activation(name: str, given: Tensor, result: Tensor) -> Activation:
         rarely_inside_share=inside,
         always_tiny_share=_share((y.abs() < TINY).double().mean(dim=0) >= 0.95),
         bounded_share=bounded,
-        is_zero=not bool(y.any()),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -34,12 +35,14 @@ class Tool:
         requires: Module that has to be installed; empty if none.
         counts: What counts as an alarm.
         examine: Takes patient and seed and returns the names of what raised an alarm.
+        in_main_process: Whether it refuses to work in a process that another one started.
     """
 
     name: str
     requires: str
     counts: str
     examine: Callable[[str, int], Sequence[str]]
+    in_main_process: bool = False
 
     @property
     def is_installed(self) -> bool:
@@ -47,10 +50,18 @@ class Tool:
         return not self.requires or find_spec(self.requires) is not None
 
 
-# torchlens comes last: it leaves torch's functions wrapped in the process it ran in.
-TOOLS: Final = tuple(
-    Tool(name=m.NAME, requires=m.REQUIRES, counts=m.COUNTS, examine=m.examine)
-    for m in (own, torchmortem, torchdiag, torchlens)
+TOOLS: Final = (
+    *(
+        Tool(name=m.NAME, requires=m.REQUIRES, counts=m.COUNTS, examine=m.examine)
+        for m in (own, torchmortem, torchdiag)
+    ),
+    Tool(
+        name=torchlens.NAME,
+        requires=torchlens.REQUIRES,
+        counts=torchlens.COUNTS,
+        examine=torchlens.examine,
+        in_main_process=True,
+    ),
 )
 
 
@@ -82,11 +93,15 @@ class Run:
 Job = tuple[str, str, int]
 
 
-def jobs(seeds: int, only: Sequence[str]) -> Iterator[Job]:
+def jobs(seeds: int, only: Sequence[str], *, in_main_process: bool) -> Iterator[Job]:
     """Yield tool, patient and seed, one tool after the other."""
     from unvanish.zoo.patient import patients
 
-    for tool in (PUBLISHED, *(tool.name for tool in TOOLS if tool.is_installed)):
+    tools = [] if in_main_process else [PUBLISHED]
+    tools += [
+        tool.name for tool in TOOLS if tool.is_installed and tool.in_main_process is in_main_process
+    ]
+    for tool in tools:
         for name in only or patients():
             for seed in range(seeds):
                 yield tool, name, seed
@@ -104,10 +119,12 @@ def run(job: Job) -> list[Run]:
     alarms: Mapping[str, Sequence[str]] = {}
     crash = ""
     try:
-        if tool == PUBLISHED:
-            alarms = published(name, seed)
-        else:
-            alarms = {tool: next(t for t in TOOLS if t.name == tool).examine(name, seed)}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if tool == PUBLISHED:
+                alarms = published(name, seed)
+            else:
+                alarms = {tool: next(t for t in TOOLS if t.name == tool).examine(name, seed)}
     except Exception as error:
         crash = traceback.format_exception_only(error)[-1].strip()
     names = [system.name for system in SYSTEMS] if tool == PUBLISHED else [tool]

@@ -7,8 +7,6 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Final
 
-from torch import Tensor
-
 from unvanish.observe.batch import Batch
 from unvanish.recipe import seeded
 from unvanish.zoo.training import Trial, begin
@@ -18,15 +16,23 @@ STEPS: Final = 20
 
 
 class Watcher:
-    """Somebody who looks on while a patient is trained, and says what is wrong at the end."""
+    """Somebody who looks on while a patient is trained, and says what is wrong at the end.
 
-    def begin(self, trial: Trial) -> None:
+    Attributes:
+        trial: Network, optimiser and the rest; there from `begin` on.
+        batch: What the step that is under way was given.
+    """
+
+    trial: Trial
+    batch: Batch
+
+    def begin(self) -> None:
         """See the network and its optimiser before the first step."""
 
-    def after_backward(self, batch: Batch, loss: Tensor) -> None:
+    def after_backward(self) -> None:
         """See the gradients of a step, before they are clipped."""
 
-    def after_update(self, batch: Batch, loss: float) -> None:
+    def after_update(self, loss: float) -> None:
         """See what a step left behind."""
 
     def report(self) -> Iterable[str]:
@@ -50,16 +56,17 @@ def watch(name: str, seed: int, watcher: Watcher, *, steps: int = STEPS) -> tupl
         The alarms, each once.
     """
     with seeded(seed):
-        trial = begin(name, seed=seed)
+        watcher.trial = trial = begin(name, seed=seed)
         try:
-            watcher.begin(trial)
+            watcher.begin()
             for batch in islice(trial.batches(), steps):
+                watcher.batch = batch
                 loss = trial.forward(batch)
                 trial.backward(loss)
-                watcher.after_backward(batch, loss)
+                watcher.after_backward()
                 trial.update()
                 value = float(loss.detach())
-                watcher.after_update(batch, value)
+                watcher.after_update(value)
                 if not math.isfinite(value):
                     break
             return tuple(dict.fromkeys(watcher.report()))

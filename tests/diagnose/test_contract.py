@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
 
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import Gap, Parameter, Recording, RunContext
+from unvanish.core.records import (
+    Cut,
+    Gap,
+    GradientNoise,
+    Optimizer,
+    Parameter,
+    ProbeStep,
+    Recording,
+    RunContext,
+)
 from unvanish.diagnose.rules import BUILTIN_RULES
 from unvanish.testing import check_rule, recording_of
 
@@ -61,6 +71,45 @@ def slope(decades: float) -> Recording:
     )
 
 
+def stepped(
+    *others: Parameter, steps: tuple[ProbeStep, ...] = (), later: Recording | None = None
+) -> Recording:
+    """Two layers under AdamW; the first weight, and what more is wanted, as given."""
+    head = Parameter(
+        name="layers.1.weight",
+        shape=(64, 64),
+        in_optimizer=True,
+        rms=0.1,
+        log10_grad_rms=-2.0,
+        update_ratio=1e-2,
+        turn_ratio=1e-2,
+        learning_rate=1e-3,
+    )
+    context = RunContext(optimizer=Optimizer(name="AdamW", lr=1e-3, eps=1e-8))
+    recording = recording_of("linear", "linear", parameters=[*others, head], context=context)
+    return replace(recording, steps=steps, later=later)
+
+
+def moved(name: str, log10: float) -> Parameter:
+    """A weight whose gradient and step are both of the given size."""
+    step = 10.0**log10
+    return Parameter(
+        name=name,
+        shape=(64, 64),
+        in_optimizer=True,
+        rms=0.1,
+        log10_grad_rms=-2.0 if math.isnan(log10) else log10,
+        update_ratio=step,
+        turn_ratio=step,
+        learning_rate=1e-3,
+    )
+
+
+def noisy(ratio: float, error: float) -> Recording:
+    noise = GradientNoise(parts=3, samples=32, signal_to_noise=ratio, standard_error=error)
+    return replace(recording_of("linear"), noise=noise)
+
+
 DEEP = recording_of(*["linear", "tanh"] * 11, "linear")
 
 CASES = {
@@ -68,15 +117,46 @@ CASES = {
     "UV102": Case(slope(-0.85), slope(0.02), DEEP),
     "UV201": Case(saturated(0.97), saturated(0.05), recording_of("linear", "tanh", "linear")),
     "UV202": Case(dead(0.95), dead(0.03), recording_of("linear", "relu", "linear")),
+    "UV401": Case(
+        stepped(Parameter(name="layers.0.weight", shape=(64, 64), rms=0.1, log10_grad_rms=-11.0)),
+        stepped(Parameter(name="layers.0.weight", shape=(64, 64), rms=0.1, log10_grad_rms=-2.0)),
+        recording_of("linear", parameters=[]),
+    ),
     "UV402": Case(
         recording_of("linear", parameters=weights(underflow_fraction={"float32": 0.4})),
         recording_of("linear", parameters=weights(underflow_fraction={"float32": 0.0})),
         recording_of("linear", parameters=weights()),
     ),
     "UV403": Case(finite(0.1), finite(0.0), recording_of("linear", "exp")),
+    "UV404": Case(
+        stepped(steps=(ProbeStep(loss_before=2.0, loss_after=math.inf),)),
+        stepped(steps=(ProbeStep(loss_before=2.0, loss_after=1.9),)),
+        stepped(),
+    ),
+    "UV405": Case(
+        noisy(0.01, 0.02), noisy(2.0, 0.5), recording_of("linear", context=RunContext(batches=3))
+    ),
     "UV501": Case(
         recording_of("linear", parameters=[*weights(), Parameter(name="cut", has_grad=False)]),
         recording_of("linear"),
+        recording_of("linear", parameters=[]),
+    ),
+    "UV502": Case(
+        stepped(moved("layers.0.weight", -9.0), later=stepped(moved("layers.0.weight", -9.0))),
+        stepped(moved("layers.0.weight", -2.0)),
+        stepped(moved("layers.0.weight", math.nan)),
+    ),
+    "UV504": Case(
+        stepped(Parameter(name="scale", shape=(1,), in_optimizer=False, log10_grad_rms=-1.0)),
+        stepped(),
+        recording_of("linear", parameters=[]),
+    ),
+    "UV505": Case(
+        replace(
+            stepped(Parameter(name="cut", has_grad=False)),
+            cuts=(Cut("data", "", None, ("cut",)),),
+        ),
+        stepped(),
         recording_of("linear", parameters=[]),
     ),
     "UV901": Case(gradient(Gap("the inside of LSTM", "it is one step")), gradient(), Recording()),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 WIDTH, INNER_WIDTH, HEADS, HEAD_WIDTH = 32, 64, 4, 8
-VOCABULARY = 128
+VOCABULARY, FIRST_PLAIN_TOKEN, FIRST_SPECIAL_TOKEN = 128, 40, 100
 
 
 def _at_most(limit: int) -> Callable[[int], int]:
@@ -27,16 +27,22 @@ def _window(value: int) -> int:
 SHRINKERS: tuple[tuple[str, Callable[[int], int]], ...] = tuple(
     (f"(?:{'|'.join(patterns.split())})", shrinker)
     for patterns, shrinker in (
-        (r".*(kernel|stride|padding).* .*nextn.* .*mtp.* .*_layers_.* num_encoder_blocks", lambda v: v),
+        (
+            r".*(kernel|stride|padding).* .*nextn.* .*mtp.* .*_layers_.* num_encoder_blocks",
+            lambda v: v,
+        ),
         (r".*vocab.* n_words codebook_size num_embeddings num_hash_buckets", _at_most(VOCABULARY)),
         (
-            r"(.*_)?(num_)?(hidden_)?layers n_layers? depth num_.*_layers num_blocks .*_depth layers"
-            r" num_self_attends_per_block",
+            r"(.*_)?(num_)?(hidden_)?layers n_layers? depth num_.*_layers num_blocks .*_depth"
+            r" layers num_self_attends_per_block",
             _at_most(2),
         ),
         (r"depths num_block_repeats stage_num_blocks blocks_per_stage layer_depths", _at_most(1)),
         (r".*(key_value|kv).*heads.*", _at_most(2)),
-        (r".*(n|num|attention|resampler|linear|mamba)_heads? .*_heads(_per.*)?", _power_of_two_at_most(4)),
+        (
+            r".*(n|num|attention|resampler|linear|mamba)_heads? .*_heads(_per.*)?",
+            _power_of_two_at_most(4),
+        ),
         (
             r".*head_dim d_kv dim_head kv_channels .*dim_head .*attention_head_size d_head .*d_head"
             r" rotary_dim",
@@ -63,12 +69,15 @@ SHRINKERS: tuple[tuple[str, Callable[[int], int]], ...] = tuple(
             _at_most(64),
         ),
         (r".*mel_bins mel_dim .*mel_channels", _at_most(16)),
-        (r"num_queries num_denoising num_latents .*num_latents.* .*proposals num_query_tokens", _at_most(8)),
+        (
+            r"num_queries num_denoising num_latents .*num_latents.* .*proposals num_query_tokens",
+            _at_most(8),
+        ),
         (r"mm_tokens_per_image mask_time_length mask_feature_length", _at_most(4)),
         (r"num_filters n_filters", _at_most(8)),
         (
-            r".*hidden_sizes?.* .*hidden_dim .*embed_dims? d_model n_embd dim emb_dim .*embedding_size"
-            r" .*embeddings?_dim .*proj.*(dim|size) .*_width .*channels? conv_dim d_latents"
+            r".*hidden_sizes?.* .*hidden_dim .*embed_dims? d_model n_embd dim emb_dim"
+            r" .*embedding_size .*embeddings?_dim .*proj.*(dim|size) .*_width .*channels? conv_dim d_latents"
             r" .*(output|out|input|in)_dim.* .*_dim .*_features .*hidden_dimension upsample_groups"
             r" .*feature.*size pooler_output_size .*_filters .*(emb|embed)_size",
             _at_most(WIDTH),
@@ -77,7 +86,12 @@ SHRINKERS: tuple[tuple[str, Callable[[int], int]], ...] = tuple(
 )
 
 _MROPE = {
-    "rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 1, 1], "partial_rotary_factor": 1.0}
+    "rope_parameters": {
+        "rope_type": "default",
+        "rope_theta": 1e4,
+        "mrope_section": [2, 1, 1],
+        "partial_rotary_factor": 1.0,
+    }
 }
 # The last of four stages is as wide as a window.
 _SWIN = {"image_size": 64, "patch_size": 2}

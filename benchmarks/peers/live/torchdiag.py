@@ -10,8 +10,6 @@ from typing import Final
 from torch import Tensor
 
 from benchmarks.peers.training import Watcher, watch
-from unvanish.observe.batch import Batch
-from unvanish.zoo.training import Trial
 
 NAME: Final = "torchdiag"
 REQUIRES: Final = "torchdiag"
@@ -25,19 +23,15 @@ COUNTS: Final = (
 class Checks(Watcher):
     """Calls torchdiag, everything at its defaults; what it prints is dropped."""
 
-    def begin(self, trial: Trial) -> None:
-        """Remember the network."""
-        self._model = trial.model
-        self._inputs: object = None
+    def __init__(self) -> None:
         self._issues: list[str] = []
 
-    def after_backward(self, batch: Batch, loss: Tensor) -> None:
+    def after_backward(self) -> None:
         """Check the gradients."""
         import torchdiag
 
-        self._inputs = batch.inputs
         with redirect_stdout(io.StringIO()):
-            stats = torchdiag.check_gradients(self._model)
+            stats = torchdiag.check_gradients(self.trial.model)
         statuses = {entry["status"] for entry in stats.values()} - {"OK"}
         self._issues += [f"gradient {status.replace('_', ' ').upper()}" for status in statuses]
 
@@ -46,9 +40,10 @@ class Checks(Watcher):
         import torchdiag
 
         yield from self._issues
-        if isinstance(self._inputs, Tensor):
+        inputs = self.batch.inputs
+        if isinstance(inputs, Tensor):
             with redirect_stdout(io.StringIO()):
-                layers = torchdiag.check_dead_neurons(self._model, self._inputs)
+                layers = torchdiag.check_dead_neurons(self.trial.model, inputs)
             if any(layer["dead_pct"] > 20 for layer in layers.values()):
                 yield "dead neurons"
 

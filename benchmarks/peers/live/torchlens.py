@@ -35,22 +35,14 @@ class WithLoss(nn.Module):
 class Audit(Watcher):
     """Lets torchlens audit the network, everything at its defaults."""
 
-    def begin(self, trial: Trial) -> None:
-        """Remember the network."""
-        self._trial = trial
-
-    def after_update(self, batch: Batch, loss: float) -> None:
-        """Remember the batch."""
-        self._batch = batch
-
     def report(self) -> Iterator[str]:
         """Trace, go backward and audit."""
         import torchlens
         import torchlens.debug
 
         trace = torchlens.trace(
-            WithLoss(self._trial),
-            [self._batch.inputs, self._batch.target],
+            WithLoss(self.trial),
+            [self.batch.inputs, self.batch.target],
             capture=torchlens.options.CaptureOptions(save_grads=True),
         )
         try:

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from benchmarks.peers.training import Watcher, watch
-from unvanish.observe.batch import Batch
-from unvanish.zoo.training import Trial
 
 NAME: Final = "torchmortem"
 REQUIRES: Final = "torchmortem"
@@ -21,14 +19,14 @@ CRITICAL: Final = "any finding that is CRITICAL"
 class Autopsy(Watcher):
     """Lets torchmortem look on, everything at its defaults."""
 
-    def begin(self, trial: Trial) -> None:
+    def begin(self) -> None:
         """Attach it."""
         import torchmortem
 
-        self._autopsy: Any = torchmortem.Autopsy(trial.model, optimizer=trial.optimizer)
+        self._autopsy: Any = torchmortem.Autopsy(self.trial.model, optimizer=self.trial.optimizer)
         self._autopsy.attach()
 
-    def after_update(self, batch: Batch, loss: float) -> None:
+    def after_update(self, loss: float) -> None:
         """Tell it the loss."""
         self._autopsy.step(loss=loss)
 

@@ -23,13 +23,21 @@ class Quantity(StrEnum):
     EXPECTED_DEAD_FRACTION = "expected_dead_fraction"
     SAMPLE_COSINE = "sample_cosine"
     EFFECTIVE_RANK = "effective_rank"
-    INPUT_COSINE = "input_cosine"
+    TOKEN_DEVIATION = "token_deviation"
+    ATTENTION_ENTROPY = "attention_entropy"
+    FROZEN_FRACTION = "frozen_fraction"
+    SCORE_SPREAD = "score_spread"
+    GATE_MEAN = "gate_mean"
+    INPUT_SPREAD = "input_spread"
     INPUT_EFFECTIVE_RANK = "input_effective_rank"
     LOG10_ACTIVATION_GRAD_RMS = "log10_activation_grad_rms"
     LOG10_PROBE_GRAD_RMS = "log10_probe_grad_rms"
     LOG10_LAST_STEP_GRAD_RMS = "log10_last_step_grad_rms"
     GRAD_EFFECTIVE_RANK = "grad_effective_rank"
     NON_FINITE_GRAD_FRACTION = "non_finite_grad_fraction"
+    STUCK_FRACTION = "stuck_fraction"
+    LOG10_STUCK_GRAD_RATIO = "log10_stuck_grad_ratio"
+    UNDECIDED_GAIN = "undecided_gain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +128,11 @@ GLOSSARY: Final[dict[Quantity, Entry]] = {
         "number of directions in which the samples of the batch differ",
         "low",
     ),
-    Quantity.INPUT_COSINE: Entry(
-        "cosine",
-        "mean over pairs of samples of <x_i, x_j> / (|x_i| |x_j|), x the layer's input",
-        "how alike two samples are where they enter a layer",
-        "high",
+    Quantity.INPUT_SPREAD: Entry(
+        "share of the energy",
+        "sum |x_i - mean x|^2 / sum |x_i|^2 * n / (n - 1), x the layer's input for n samples",
+        "how much of what enters a layer tells one sample from another; 0 where all are alike",
+        "low",
         "poole2016",
     ),
     Quantity.INPUT_EFFECTIVE_RANK: Entry(
@@ -132,6 +140,41 @@ GLOSSARY: Final[dict[Quantity, Entry]] = {
         "(sum s^2)^2 / sum s^4 over singular values s of the layer's centred inputs",
         "number of directions in which the samples differ where they enter a layer",
         "low",
+    ),
+    Quantity.TOKEN_DEVIATION: Entry(
+        "fraction",
+        "sqrt(sum_t |x_t - mean x|^2 / sum_t |x_t|^2) over the tokens of a sample",
+        "part of the tokens that they do not have in common; 0 means that all are the same",
+        "low",
+        "dong2021",
+    ),
+    Quantity.ATTENTION_ENTROPY: Entry(
+        "fraction",
+        "mean over rows of -sum p ln p / ln n, n keys that the masks allow, n > 1",
+        "how evenly a softmax over keys spreads: 1 over all alike, 0 on a single one",
+        "low",
+        "zhai2023",
+    ),
+    Quantity.FROZEN_FRACTION: Entry(
+        "fraction of rows",
+        "count(r < 0.001) / count(rows with n > 1), r^2 = (S_2 - 2 S_3 + S_2^2) / "
+        "(1/n - 1/n^2), S_k = sum p^k",
+        "share of queries whose softmax reacts to its scores less than a thousandth as "
+        "strongly as one that weighs all keys alike",
+        "high",
+    ),
+    Quantity.SCORE_SPREAD: Entry(
+        "nats",
+        "sqrt(mean over rows of the variance of the scores over the allowed keys)",
+        "how far the scores of one query lie apart",
+        "either",
+    ),
+    Quantity.GATE_MEAN: Entry(
+        "fraction",
+        "mean(g) of a gate g = sigmoid(z)",
+        "share of what it is multiplied with that a gate lets through",
+        "low",
+        "hochreiter1997",
     ),
     Quantity.LOG10_ACTIVATION_GRAD_RMS: Entry(
         "decades",
@@ -156,9 +199,9 @@ GLOSSARY: Final[dict[Quantity, Entry]] = {
     ),
     Quantity.GRAD_EFFECTIVE_RANK: Entry(
         "directions",
-        "(sum s^2)^2 / sum s^4 over singular values s of the samples' d<v, y>/dh, "
-        "v random signs of its own for each sample",
-        "number of directions in which the network can ask a layer to change",
+        "1 / mean over pairs of samples of cos^2(g_i, g_j), g_i = d<v_i, y_i>/dh_i, "
+        "v_i random signs at the sample's output y_i",
+        "number of directions in which the output can ask a layer to change",
         "low",
         "pennington2017",
     ),
@@ -166,6 +209,27 @@ GLOSSARY: Final[dict[Quantity, Entry]] = {
         "fraction",
         "count(dL/dh is NaN or infinite) / count(h)",
         "share of the gradient at this operation that is no longer a number",
+        "high",
+    ),
+    Quantity.STUCK_FRACTION: Entry(
+        "fraction of the error",
+        "sum of (dL/dy)^2 over flat entries with (y - centre) dL/dy > 0 / sum of (dL/dy)^2",
+        "share of an output's error that sits on the flat part of its function although "
+        "gradient descent would take it back; 0 where most entries are on the sloped part",
+        "high",
+        "goodfellow2014",
+    ),
+    Quantity.LOG10_STUCK_GRAD_RATIO: Entry(
+        "decades",
+        "log10(|dL/dz| / |dL/dz'|) over the stuck entries, z' pulled back to the sloped part",
+        "gradient of a stuck output against what it would be where its function has a slope",
+        "low",
+        "goodfellow2014",
+    ),
+    Quantity.UNDECIDED_GAIN: Entry(
+        "dimensionless",
+        "(L(z) - L(z')) / (|L(z)| + |L(z')|), z' pulled back to the sloped part",
+        "positive where the loss would be lower with a stuck output undecided",
         "high",
     ),
 }

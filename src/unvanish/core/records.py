@@ -342,8 +342,9 @@ class Cut:
         source: The user's line.
         parameters: Names of the parameters whose values pass here.
         under: What kept the gradient from being recorded: ``"no_grad"``, ``"checkpoint"``
-            for a reentrant checkpoint none of whose inputs asks for a gradient, or ``""``
-            where the call itself lets none through.
+            for a reentrant checkpoint none of whose inputs asks for a gradient,
+            ``"export"`` where the value goes on to numpy or to Python numbers and comes back
+            from there, or ``""`` where the call itself lets none through.
         writes: Whether the call wrote into a tensor behind autograd's back: the gradient
             passes on, but knows nothing of the change.
     """

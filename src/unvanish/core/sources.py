@@ -22,6 +22,20 @@ class Source:
 
 _WORKS = (
     Source(
+        "dong2021",
+        "Dong, Cordonnier and Loukas",
+        2021,
+        "Attention is not all you need: pure attention loses rank doubly exponentially with depth",
+        "ICML",
+    ),
+    Source(
+        "zhai2023",
+        "Zhai and others",
+        2023,
+        "Stabilizing transformer training by preventing attention entropy collapse",
+        "ICML",
+    ),
+    Source(
         "hochreiter1991",
         "Hochreiter",
         1991,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import sysconfig
+from collections.abc import Callable
 from enum import Enum
 from functools import lru_cache
 from pathlib import Path
@@ -24,7 +25,7 @@ _FRAMEWORK = tuple(
 )
 
 
-_F = TypeVar("_F", bound=FunctionType)
+_F = TypeVar("_F", bound=Callable[..., object])
 _STAND_INS: set[CodeType] = set()
 
 
@@ -61,7 +62,8 @@ def stands_in(function: _F) -> _F:
 
     The walk to the user's line goes through it, as it would through torch's own.
     """
-    _STAND_INS.add(function.__code__)
+    if isinstance(function, FunctionType):
+        _STAND_INS.add(function.__code__)
     return function
 
 

@@ -158,7 +158,8 @@ class GradientSink:
         }
         if counted:
             values = torch.stack(list(counted.values())).tolist()
-            result.ranks.update(zip(counted, values, strict=True))
+            found = zip(counted, values, strict=True)
+            result.ranks.update((node, rank) for node, rank in found if math.isfinite(rank))
         return result
 
     def _count_directions(self, node: int, values: Tensor, exponent: int) -> None:

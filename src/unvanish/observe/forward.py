@@ -25,6 +25,7 @@ from torch.overrides import TorchFunctionMode
 from unvanish.core.records import SourceLine
 from unvanish.core.stack import user_line
 from unvanish.observe.data import DataUses
+from unvanish.observe.inside import read_inside
 from unvanish.observe.lineage import SILENT, Lineage, writes
 from unvanish.observe.names import (
     LAYER_FUNCTIONS,
@@ -243,6 +244,7 @@ class ForwardTape(TorchFunctionMode):
             target = main if same_size else self.notes[outputs[0].grad_fn]
             with torch._C.DisableTorchFunction():  # other modes are for the user's calls
                 measure(target, call, behind, self._batch_size)
+                read_inside(fresh, call)
 
     def _nodes_behind(self, inputs: list[Tensor]) -> list[Node]:
         """Return the nodes that made some tensors.

@@ -15,6 +15,7 @@ from unvanish.core.glossary import Quantity
 from unvanish.core.records import Cut, Parameter, Profile, Site, Use
 from unvanish.observe.backward import Gradients, ParameterGradient
 from unvanish.observe.graph import Graph
+from unvanish.observe.lineage import EXPORTS
 from unvanish.observe.look import Look
 from unvanish.observe.optimizer import Update
 from unvanish.observe.statistics.magnitude import LOG10_2, dense_values, log10_norm
@@ -214,6 +215,7 @@ def parameter_records(
                 update_ratio=update.ratio,
                 turn_ratio=update.turn,
                 learning_rate=update.learning_rate,
+                distinct_fraction=distinct_fraction(values) if numeric else math.nan,
             )
         )
     return tuple(records)
@@ -225,11 +227,17 @@ def cuts(look: Look, *, most: int = 20) -> tuple[Cut, ...]:
     end = lineage.maker(look.loss)
     if end is None:
         return ()
+    upstream = sorted(lineage.upstream([end]))
+    exports = [index for index in upstream if lineage.calls[index].op in EXPORTS]
+    exported = lineage.upstream(exports)
     places: dict[Cut, list[int]] = {}
-    for index in sorted(lineage.upstream([end])):
+    for index in upstream:
         call = lineage.calls[index]
         if call.cuts or call.hidden:
-            place = Cut(call.op, call.path, call.source, (), call.under, call.hidden)
+            under = call.under
+            if call.op == "detach" and index in exported:
+                under = "export"
+            place = Cut(call.op, call.path, call.source, (), under, call.hidden)
             places.setdefault(place, []).append(index)
     found = []
     for place, indices in islice(places.items(), most):

@@ -184,11 +184,11 @@ def updates(
     read: list[float] = torch.stack(together).tolist() if together else []
     found = {}
     for i, (name, (count, rate)) in enumerate(names.items()):
-        change, size, along = read[3 * i : 3 * i + 3]
-        if not size:
-            ratio = math.inf if change else 0.0
+        moved, length, along = read[3 * i : 3 * i + 3]
+        if not length:
+            ratio = math.inf if moved else 0.0
             found[name] = Update(ratio, ratio, rate)
             continue
-        across = math.sqrt(max(0.0, change**2 - (along / size) ** 2))
-        found[name] = Update(change / size, across / size if count > 1 else math.nan, rate)
+        across = math.sqrt(max(0.0, moved**2 - (along / length) ** 2))
+        found[name] = Update(moved / length, across / length if count > 1 else math.nan, rate)
     return found

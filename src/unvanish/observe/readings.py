@@ -13,8 +13,9 @@ from torch import Tensor
 from unvanish.core.glossary import Quantity
 from unvanish.core.records import SourceLine
 from unvanish.observe.names import MATMUL_OPS, VIEW_OPS, Node
+from unvanish.observe.statistics.attention import token_deviation
 from unvanish.observe.statistics.magnitude import mean64, norm64
-from unvanish.observe.statistics.samples import cosine_and_rank, sample_matrix
+from unvanish.observe.statistics.samples import compare, sample_matrix
 from unvanish.observe.statistics.slope import ACTIVATIONS, Activation, read_slope, slope_of
 
 _LOPSIDED: Final = 0.5
@@ -127,9 +128,12 @@ def measure(note: NodeNote, call: Call, behind: Sequence[NodeNote], batch_size: 
         if call.name in _SPREAD_OPS:
             samples = sample_matrix(value, batch_size)
             if samples is not None:
-                cosine, rank = cosine_and_rank(samples)
-                note.values[Quantity.SAMPLE_COSINE] = cosine
-                note.values[Quantity.EFFECTIVE_RANK] = rank
+                reading = compare(samples)
+                note.values[Quantity.SAMPLE_COSINE] = reading.cosine
+                note.values[Quantity.EFFECTIVE_RANK] = reading.rank
+            apart = token_deviation(value, batch_size)
+            if apart is not None:
+                note.values[Quantity.TOKEN_DEVIATION] = apart
         if call.name in MATMUL_OPS and call.source is not None:
             cosine_in = _measure_input(note, call.source, batch_size)
             mean = abs(float(note.values[Quantity.ACTIVATION_MEAN]))
@@ -162,19 +166,19 @@ def _measure_slope(
 
 
 def _measure_input(note: NodeNote, source: Tensor, batch_size: int) -> Tensor | None:
-    """Note how alike the samples are that enter a layer; return the cosine, if any."""
+    """Note how the samples differ that enter a layer; return their mean cosine, if any."""
     samples = _samples(source, batch_size)
     if samples is None or isinstance(source, torch.nn.Parameter):
         return None
-    cosine, rank = cosine_and_rank(samples)
-    note.values[Quantity.INPUT_COSINE] = cosine
-    note.values[Quantity.INPUT_EFFECTIVE_RANK] = rank
-    return cosine
+    reading = compare(samples)
+    note.values[Quantity.INPUT_SPREAD] = reading.spread
+    note.values[Quantity.INPUT_EFFECTIVE_RANK] = reading.rank
+    return reading.cosine
 
 
 def _cosine(tensor: Tensor, batch_size: int) -> Tensor | None:
     samples = _samples(tensor, batch_size)
-    return None if samples is None else cosine_and_rank(samples)[0]
+    return None if samples is None else compare(samples).cosine
 
 
 def _samples(tensor: Tensor, batch_size: int) -> Tensor | None:

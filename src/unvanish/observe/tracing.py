@@ -45,6 +45,7 @@ from unvanish.observe.optimizer import (
     held_names,
 )
 from unvanish.observe.steps import take_steps
+from unvanish.observe.stuck import stuck_outputs
 
 _log = logging.getLogger(__name__)
 
@@ -134,7 +135,8 @@ def trace(
             later = _look_again(steps.model, recording, first, conditions, gaps)
         del steps
         tensors = data_records(first, looks[0].tape.data, looks[0].graph)
-        recording = replace(recording, data=tensors)
+        profiles = {**recording.profiles, **stuck_outputs(model, looks[0], first, conditions)}
+        recording = replace(recording, data=tensors, profiles=profiles)
     if looks[0].said:
         said.insert(0, looks[0].said)
     if not model.training:

@@ -7,13 +7,14 @@ small seeds; `HELD_OUT` is one that it never comes to.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize, one_hot
 
-from unvanish.zoo.data import digits
+from unvanish.zoo.data import held_out_digits, training_digits
 
 HELD_OUT: Final = 10**9
 """A seed for data that no training run meets."""
@@ -284,14 +285,10 @@ def two_views(seed: int, *, size: int = 128) -> Iterator[dict[str, Tensor]]:
         size: Images in a batch.
     """
     random = torch.Generator().manual_seed(seed)
-    images = digits()[0][:-HELD_OUT_DIGITS].view(-1, 8, 8)
+    images, _ = training_digits(8, 8)
     order = torch.randperm(len(images), generator=random)
     for rows in order.split(size)[:-1]:
         yield {name: _view(images[rows], random) for name in ("first", "second")}
-
-
-HELD_OUT_DIGITS: Final = 360
-"""The last images of the digits, which `two_views` leaves for the test."""
 
 
 def _view(images: Tensor, random: torch.Generator) -> Tensor:
@@ -308,22 +305,19 @@ def _view(images: Tensor, random: torch.Generator) -> Tensor:
     return (moved * kept + noise).flatten(1)
 
 
-def nearest_neighbour_accuracy(train: Tensor, test: Tensor) -> float:
-    """Return how often a held-out digit's nearest training digit has its label.
+def nearest_neighbour_accuracy(encode: Callable[[Tensor], Tensor]) -> float:
+    """Return how often a held-out digit has the label of the most similar training digit.
 
     Args:
-        train: Representations of the training digits, in the order of the data.
-        test: Representations of the last `HELD_OUT_DIGITS`.
+        encode: Maps images of 64 pixels to representations, compared by their cosine.
     """
-    labels = digits()[1]
-    nearest = (
-        torch.nn.functional.normalize(test) @ torch.nn.functional.normalize(train).T
-    ).argmax(dim=1)
-    guess = labels[: len(train)][nearest]
-    return float((guess == labels[-len(test) :]).float().mean())
+    known, labels = training_digits()
+    new, right = held_out_digits()
+    similar = normalize(encode(new)) @ normalize(encode(known)).T
+    return float((labels[similar.argmax(dim=1)] == right).float().mean())
 
 
-def clusters_of_points(
+def clouds(
     seed: int, *, points: int, size: int = 32, batches: int = 40
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield clouds of points in the plane: a ring, a disc, a square or a cross, with its number.
@@ -342,7 +336,7 @@ def clusters_of_points(
         depth = torch.rand(size, points, 1, generator=random).sqrt()
         edge = direction / direction.abs().amax(dim=2, keepdim=True)
         axis = torch.randint(2, (size, points), generator=random)
-        cross = torch.nn.functional.one_hot(axis, 2) * direction
+        cross = one_hot(axis, 2) * direction
         shapes = torch.stack([direction, depth * direction, edge, cross])
         cloud = shapes[label, torch.arange(size)]
         yield cloud + 0.1 * torch.randn(size, points, 2, generator=random), label
@@ -378,3 +372,21 @@ def best_push(state: Tensor) -> Tensor:
     position, velocity = (state / 1000).unbind(dim=1)
     free = -((position + velocity) / 2 + velocity) / (0.25 + 1.0 + 0.1)
     return free.clamp(-1.0, 1.0).unsqueeze(1)
+
+
+def topics(seed: int, *, size: int = 64, batches: int = 50) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield texts of 20 words out of 200, and which of eight topics each is about.
+
+    Half of the words belong to the topic, which has 25 words of its own.
+
+    Args:
+        seed: Of the words.
+        size: Texts in a batch.
+        batches: Batches in a pass.
+    """
+    random = torch.Generator().manual_seed(seed)
+    for _ in range(batches):
+        topic = torch.randint(8, (size,), generator=random)
+        about = 25 * topic[:, None] + torch.randint(25, (size, 20), generator=random)
+        other = torch.randint(200, (size, 20), generator=random)
+        yield torch.where(torch.rand(size, 20, generator=random) < 0.5, about, other), topic

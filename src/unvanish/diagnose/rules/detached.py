@@ -11,6 +11,7 @@ from unvanish.core.glossary import Quantity
 from unvanish.core.records import Parameter, Recording, Site
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
+from unvanish.diagnose.cuts import are_a_target, cut_off, cuts_of, named, site_of, watched
 
 _CUTTING: Final = frozenset({"detach", "data", "item", "numpy", "tolist"})
 
@@ -43,10 +44,9 @@ class DetachedParameter:
     branch, the finding is a note. Give the optimiser to be sure.
 
     ## What helps
-    Remove what cuts the graph between the parameter and the loss: `.detach()`, `.data`,
-    `.item()`, `torch.no_grad()`, a round trip through numpy, `argmax`, or reentrant
-    checkpointing whose inputs need no gradient. Freeze on purpose with
-    `requires_grad_(False)`.
+    Remove what cuts the graph between the parameter and the loss. The finding names the call;
+    where it is a known trap and no plain `.detach()`, UV505 says what to write in its place.
+    Freeze on purpose with `requires_grad_(False)`.
 
     ## Source
     Paszke and others (2019): gradients flow only along recorded operations.
@@ -66,26 +66,24 @@ class DetachedParameter:
         trainable = [p for p in recording.parameters if p.requires_grad]
         if not trainable:
             return NotApplicable("no parameter is trainable: all are frozen")
-        watched = [p for p in trainable if p.in_optimizer is not False]
         if not any(p.has_grad for p in trainable):
             return Found((self._nothing_learns(recording, trainable),))
-        cut = [p for p in watched if p.feeds_loss and not p.has_grad]
-        unused = [p for p in watched if not p.feeds_loss and not p.has_grad]
+        cut = cut_off(recording)
+        seen = watched(recording)
+        unused = [p for p in seen if not p.feeds_loss and not p.has_grad]
         findings = []
         if len(cut) > self.max_cut_parameters:
-            findings.append(self._cut(recording, cut, trainable))
+            findings.append(self._cut(recording, cut))
         if unused:
             findings.append(self._unused(unused))
         if findings:
             return Found(tuple(findings))
         return Clear(
-            summary=f"a gradient path reaches all {len(watched)} trainable parameters",
+            summary=f"a gradient path reaches all {len(seen)} trainable parameters",
         )
 
-    def _cut(
-        self, recording: Recording, cut: list[Parameter], trainable: list[Parameter]
-    ) -> Finding:
-        target = _are_a_target(cut, trainable)
+    def _cut(self, recording: Recording, cut: list[Parameter]) -> Finding:
+        target = are_a_target(recording, cut)
         places = _cut_places(recording, cut)
         notes = _cut_notes(places)
         if target:
@@ -97,7 +95,7 @@ class DetachedParameter:
             code=self.code,
             name=self.name,
             severity=Severity.NOTE if target else Severity.ERROR,
-            message=f"{_named(cut)} reach{'es' if len(cut) == 1 else ''} the loss, "
+            message=f"{named(cut)} reach{'es' if len(cut) == 1 else ''} the loss, "
             "but no gradient comes back",
             sites=places,
             parameters=tuple(p.name for p in cut),
@@ -108,9 +106,7 @@ class DetachedParameter:
             causes=(Cause.DETACHED_GRAPH,),
             notes=tuple(notes),
             help=(
-                "remove what cuts the graph on the way to the loss: .detach(), .data, .item(), "
-                "torch.no_grad(), argmax, or a round trip through numpy",
-                "with checkpointing, pass use_reentrant=False",
+                "remove what cuts the graph on the way to the loss",
                 "if they are meant to stay as they are: parameter.requires_grad_(False)",
             ),
         )
@@ -121,7 +117,7 @@ class DetachedParameter:
             code=self.code,
             name=self.name,
             severity=Severity.NOTE,
-            message=f"{_named(unused)} {verb} unused in this loss",
+            message=f"{named(unused)} {verb} unused in this loss",
             parameters=tuple(p.name for p in unused),
             measured=float(len(unused)),
             expected=0.0,
@@ -158,48 +154,16 @@ class DetachedParameter:
 
 
 def _cut_places(recording: Recording, cut: Sequence[Parameter]) -> tuple[Site, ...]:
-    """Return the calls that cut these parameters off, each line once."""
+    """Return the calls that cut these parameters off, or the first step that uses them."""
     names = {parameter.name for parameter in cut}
-    places: dict[tuple[str, str], Site] = {}
-    for call in recording.cuts:
-        if names & set(call.parameters):
-            site = Site(index=-1, path=call.path, op=call.op, source=call.source)
-            places.setdefault((call.op, str(call.source)), site)
     users = (site for site in recording.sites if names & set(site.weights))
-    return tuple(places.values()) or tuple(users)[:1]
+    return tuple(map(site_of, cuts_of(recording, cut))) or tuple(users)[:1]
 
 
 def _cut_notes(places: Sequence[Site]) -> list[str]:
     first = places[0] if places else None
     if first is None or first.index >= 0:
         return ["the value reaches the loss along a path that the backward pass cannot walk"]
-    what = f".{first.op}" if first.op in _CUTTING else f"{first.op}, run without gradient,"
+    what = f".{first.op}" if first.op in _CUTTING else first.op
     where = f" at {first.source}" if first.source else f" in {first.path or 'the model'}"
     return [f"the gradient ends at {what}{where}"]
-
-
-def _named(parameters: Sequence[Parameter]) -> str:
-    if len(parameters) == 1:
-        return parameters[0].name
-    return f"{len(parameters)} parameters, the first {parameters[0].name},"
-
-
-def _are_a_target(cut: Sequence[Parameter], trainable: Sequence[Parameter]) -> bool:
-    """Whether each has a living twin in another branch, and no optimiser is known."""
-    alive = {(_inner(p), p.shape): _branch(p) for p in trainable if p.has_grad}
-    return all(
-        p.in_optimizer is None
-        and _inner(p)
-        and alive.get((_inner(p), p.shape), _branch(p)) != _branch(p)
-        for p in cut
-    )
-
-
-def _branch(parameter: Parameter) -> str:
-    return parameter.name.partition(".")[0]
-
-
-def _inner(parameter: Parameter) -> str:
-    """Return the name inside the branch, where that is more than ``weight``."""
-    inner = parameter.name.partition(".")[2]
-    return inner if "." in inner else ""

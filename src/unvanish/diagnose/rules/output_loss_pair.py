@@ -14,7 +14,6 @@ from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
 from unvanish.diagnose.comparisons import BINARY, Comparison, comparisons
 from unvanish.diagnose.neighbours import VIEWS, Neighbours
-from unvanish.diagnose.words import percent
 
 _RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "softmax": (0.0, 1.0),
@@ -37,6 +36,7 @@ _RAW: Final = frozenset("linear conv conv1d conv2d conv3d bilinear".split())
 _SQUASHES: Final = frozenset("softmax sigmoid hardsigmoid".split())
 _ROUNDING: Final = 1e-3
 """How far targets that were meant to lie in 0 … 1 may miss it."""
+_PASSING: Final = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +102,8 @@ class OutputLossPair:
     of negative targets (`max_negative_fraction`) is too many. Binary cross entropy is
     bounded below for targets in 0 … 1 only.
 
-    A softmax over one class is 1 whatever the network says.
+    A softmax over one class is 1 whatever the network says, and a loss that broadcasts
+    outputs of shape (n, 1) against targets of shape (n,) compares all with all.
 
     ## Why it hurts
     The rest of the loss that cannot be removed pushes on every sample, also on those that are
@@ -182,7 +183,7 @@ class OutputLossPair:
                 measured=best,
                 limit=self.min_best_probability,
                 message=f"{output.name} comes before {_name(loss)}: the right one of {classes} "
-                f"classes can get {percent(best)} at most",
+                f"classes gets a probability of {best:.2g} at most",
                 note=f"the loss cannot fall below {-math.log(best):.3g}, where a guess among "
                 f"{classes} classes has {math.log(classes):.3g}",
                 help=_take_away(output, "cross_entropy"),
@@ -198,15 +199,16 @@ class OutputLossPair:
         found = _scaled_source(neighbours, loss)
         output, scale = found or (pair.value, math.nan)
         low, high = _RANGES.get(output.op, (-math.inf, math.inf))
-        best = min(_sigmoid(high * scale), _sigmoid(-low * scale))
-        which = "a yes" if high * scale < -low * scale else "a no"
+        yes, no = _sigmoid(high * scale), _sigmoid(-low * scale)
+        best = min(yes, no)
+        which = "any answer" if yes == no else "a yes" if yes < no else "a no"
         return _Pair(
             output=output,
             loss=pair.site,
             measured=best,
             limit=self.min_best_probability,
-            message=f"{output.name} comes before {pair.name}: {which} can get {percent(best)} "
-            "at most",
+            message=f"{output.name} comes before {pair.name}: {which} gets a probability "
+            f"of {best:.2g} at most",
             note=f"the loss of such a sample cannot fall below {-math.log(best):.3g}, where a "
             "guess has 0.693",
             help=_take_away(output, "binary_cross_entropy_with_logits"),
@@ -254,14 +256,12 @@ class OutputLossPair:
     def _comparisons(self, neighbours: Neighbours) -> Iterator[_Pair]:
         """Judge what is compared with a target number by number."""
         for pair in comparisons(neighbours):
+            yield _broadcast(neighbours, pair)
             if pair.name in BINARY:
                 yield self._binary(neighbours, pair)
-            if pair.target is None:
-                yield _Pair(output=pair.value, loss=pair.site)
-                continue
-            if pair.name in BINARY:
+            if pair.target is not None and pair.name in BINARY:
                 yield _unbounded(pair, pair.target)
-            else:
+            elif pair.target is not None:
                 yield self._reach(pair, pair.target)
 
     def _reach(self, pair: Comparison, target: DataTensor) -> _Pair:
@@ -354,6 +354,26 @@ def _classes(neighbours: Neighbours, loss: Site, output: Site) -> int:
     return shape[1] if len(shape) > 1 else shape[0] if shape else 1
 
 
+def _broadcast(neighbours: Neighbours, pair: Comparison) -> _Pair:
+    """Judge whether a loss compares each output with its own target."""
+    shapes = [pair.value.shape, pair.target.shape if pair.target is not None else ()]
+    alone = max(math.prod(shape) for shape in shapes)
+    compared = max((site.size for site in neighbours.producers(pair.site)), default=alone)
+    if pair.target is None or pair.name == "difference":
+        compared = alone
+    return _Pair(
+        output=pair.value,
+        loss=pair.site,
+        measured=compared / max(1, alone),
+        limit=1.0,
+        unit="comparisons for each output",
+        message=f"{pair.name} compares every output with every target: their shapes are "
+        f"{shapes[0]} and {shapes[1]}",
+        note="each output is drawn to the mean of all targets, whatever its input",
+        help=("give both one shape: loss(output, target.reshape(output.shape))",),
+    )
+
+
 def _unbounded(pair: Comparison, target: DataTensor) -> _Pair:
     """Judge whether binary cross entropy has a lower end at these targets."""
     outside = max(-target.low, target.high - 1.0)
@@ -391,10 +411,9 @@ def _constants(neighbours: Neighbours) -> Iterator[_Pair]:
             yield _Pair(
                 output=output,
                 loss=site,
-                measured=1.0,
-                expected=2.0,
-                limit=2.0,
-                unit="classes",
+                measured=0.0,
+                limit=_PASSING,
+                unit="share of the gradient",
                 message=f"{_name(site)} runs over one class: it is constant whatever the network "
                 "says",
                 note="no gradient leaves it",

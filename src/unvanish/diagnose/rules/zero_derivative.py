@@ -19,10 +19,13 @@ _STEPS: Final = frozenset("sign sgn round floor ceil trunc fix bernoulli div hea
 
 _CLAMPS: Final = frozenset("clamp clip clamp_min clamp_max".split())
 
-_CHOICES: Final = frozenset(
-    "argmax argmin argsort gt lt ge le eq ne greater less greater_equal less_equal not_equal "
-    "long int short bool byte to type one_hot multinomial bucketize searchsorted nonzero "
-    "logical_and logical_or logical_not logical_xor isclose".split()
+_COMPARISONS: Final = frozenset(
+    "gt lt ge le eq ne greater less greater_equal less_equal not_equal isclose".split()
+)
+
+_CHOICES: Final = _COMPARISONS | frozenset(
+    "argmax argmin argsort long int short bool byte to type one_hot multinomial bucketize "
+    "searchsorted nonzero logical_and logical_or logical_not logical_xor".split()
 )
 """Calls whose answer is an index or a truth value: no gradient comes out of them at all."""
 
@@ -111,13 +114,13 @@ class ZeroDerivative:
     def _finding(self, site: Site, starved: list[Parameter], cause: Cause) -> Finding:
         hard = "clamps every entry" if site.op in _CLAMPS else "has a derivative of zero"
         what = hard if cause is Cause.ACTIVATION_SLOPE else "gives out no gradient"
-        first = starved[0].name
-        others = f" and {len(starved) - 1} more parameters" if len(starved) > 1 else ""
+        spoken = "a comparison" if site.op in _COMPARISONS else site.op
+        others = f" and {len(starved) - 1} more" if len(starved) > 1 else ""
         return Finding(
             code=self.code,
             name=self.name,
             severity=Severity.ERROR,
-            message=f"{site.name} {what}, and {first}{others} "
+            message=f"{spoken} in {site.path or 'the model'} {what}, and {starved[0].name}{others} "
             f"{'have' if others else 'has'} no other way to learn",
             sites=(site,),
             parameters=tuple(p.name for p in starved),

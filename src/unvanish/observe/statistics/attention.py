@@ -8,13 +8,16 @@ from typing import Final
 import torch
 from torch import Tensor
 
-PEAKED: Final = 0.99
-"""A row whose largest probability is above this attends to one key."""
+FROZEN: Final = 1e-3
+"""A row that reacts less than this to its scores, against an even row, has chosen for good."""
 
+_MOST_NUMBERS: Final = 2**22
 _MOST_ROWS: Final = 4096
 _MOST_SAMPLES: Final = 8
 _MOST_TOKENS: Final = 256
 _MOST_FEATURES: Final = 256
+_SURELY_BELOW: Final = -1e3
+"""Added to a score, this leaves a probability of zero in any type."""
 _COMMON: Final = 0.05
 """Share of the vanishing scores that has to hold one value for this to be a mask's."""
 
@@ -25,15 +28,13 @@ class AttentionReading:
 
     Attributes:
         entropy: Mean entropy of a row over the largest possible, ln of its allowed keys.
-        peaked: Share of rows whose largest probability is above 0.99.
-        slope: Root mean square over rows of how strongly a row reacts to its scores,
-            against a row that weighs all of its allowed keys alike.
+        frozen: Share of rows that react to their scores less than a thousandth as strongly
+            as a row that weighs all of its allowed keys alike.
         spread: Root mean square over rows of the standard deviation of the scores.
     """
 
     entropy: Tensor
-    peaked: Tensor
-    slope: Tensor
+    frozen: Tensor
     spread: Tensor
 
 
@@ -55,10 +56,11 @@ def read_attention(
     """
     if probabilities.ndim < 2 or probabilities.shape[-1] < 2 or probabilities.numel() == 0:
         return None
-    if allowed is None:
-        allowed = _allowed(probabilities, scores)
-    p, keys = _rows(probabilities), _rows(allowed.expand(probabilities.shape))
-    raw = _rows(scores) if scores is not None and scores.shape == probabilities.shape else None
+    shape = probabilities.shape
+    raw = _thin(scores) if scores is not None and scores.shape == shape else None
+    p = _thin(probabilities)
+    keys = _allowed(p, raw) if allowed is None else _thin(allowed.expand(shape))
+    p, keys, raw = _rows(p), _rows(keys), None if raw is None else _rows(raw)
     p, keys = p.double(), keys & torch.isfinite(p)
     n = keys.sum(-1)
     choosing = (n >= 2) & (p.sum(-1) > 0.5)  # a row without any key is all zeros
@@ -69,16 +71,26 @@ def read_attention(
     entropy = -(p * logs).sum(-1) / n.log()
     square = p.square().sum(-1)
     jacobian = square - 2 * p.pow(3).sum(-1) + square.square()
-    slope = (jacobian.clamp_min(0.0) / (1 / n - 1 / n.square())).mean().sqrt()
+    slope = (jacobian.clamp_min(0.0) / (1 / n - 1 / n.square())).sqrt()
     values = torch.where(keys, raw[choosing].double() if raw is not None else logs, 0.0)
     mean = values.sum(-1, keepdim=True) / n[:, None]
     variance = torch.where(keys, (values - mean).square(), 0.0).sum(-1) / n
     return AttentionReading(
         entropy=entropy.mean(),
-        peaked=(p.amax(-1) > PEAKED).double().mean(),
-        slope=slope,
+        frozen=(slope < FROZEN).double().mean(),
         spread=variance.mean().sqrt(),
     )
+
+
+def unmasked(bias: Tensor) -> Tensor:
+    """Tell the keys that a mask leaves, from what is added to the scores.
+
+    Args:
+        bias: Truth values, where False is masked, or numbers to add.
+    """
+    if bias.dtype is torch.bool:
+        return bias
+    return ~_masked(bias, bias[bias < _SURELY_BELOW])
 
 
 def token_deviation(tensor: Tensor, batch_size: int) -> Tensor | None:
@@ -112,6 +124,15 @@ def _stride(size: int, most: int) -> int:
     return max(1, -(-size // most))
 
 
+def _thin(tensor: Tensor) -> Tensor:
+    """Keep some samples, then some queries, where there are very many numbers."""
+    while tensor.numel() > _MOST_NUMBERS and tensor.ndim > 2 and tensor.shape[0] > 1:
+        tensor = tensor[: tensor.shape[0] // 2]
+    while tensor.numel() > _MOST_NUMBERS and tensor.shape[-2] > 1:
+        tensor = tensor[..., ::2, :]
+    return tensor
+
+
 def _rows(tensor: Tensor) -> Tensor:
     rows = tensor.reshape(-1, tensor.shape[-1])
     return rows[:: _stride(rows.shape[0], _MOST_ROWS)]
@@ -122,7 +143,7 @@ def _allowed(probabilities: Tensor, scores: Tensor | None) -> Tensor:
     zero = probabilities == 0
     if not bool(zero.any()):
         return ~zero
-    if scores is not None and scores.shape == probabilities.shape:
+    if scores is not None:
         return ~(zero & _masked(scores, scores[zero]))
     # A mask takes a pair of query and key, or a key, from every head and sample alike.
     others = tuple(range(probabilities.ndim - 2))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -43,47 +46,69 @@ def sample_matrix(tensor: Tensor, batch_size: int) -> Tensor | None:
     return x[:, ::stride].float()
 
 
-def cosine_and_rank(samples: Tensor) -> tuple[Tensor, Tensor]:
-    """Measure how alike the samples are, and in how many directions they differ.
+@dataclass(frozen=True, slots=True)
+class SampleReading:
+    """How alike some samples are; 0-d tensors, left on the device.
 
-    cosine = mean over pairs i != j of <x_i, x_j> / (|x_i| |x_j|);
-    rank = (sum s^2)^2 / sum s^4 over the singular values s of the centred matrix.
+    Attributes:
+        cosine: Mean over pairs i != j of <x_i, x_j> / (|x_i| |x_j|); 0 where all are zero.
+        spread: Share of their energy by which they differ, sum |x_i - mean|^2 / sum |x_i|^2
+            * n / (n - 1): 1 for independent samples about zero, near 1 - cosine for samples
+            of one length, 0 for equal ones. It also sees samples that differ in length alone.
+        rank: Directions in which they differ, (sum s^2)^2 / sum s^4 over the singular values
+            s of the centred matrix, in [1, n - 1]; 0 for equal samples.
+    """
 
-    Both come from the Gram matrix in float64, so that 1 - cosine holds down to 1e-14: what
+    cosine: Tensor
+    spread: Tensor
+    rank: Tensor
+
+
+def compare(samples: Tensor) -> SampleReading:
+    """Measure how alike samples are, and in how many directions they differ.
+
+    All comes from the Gram matrix in float64, so that a spread holds down to 1e-14: what
     float32 features with rounding of their own can tell.
 
     Args:
         samples: (n, features), n >= 2.
-
-    Returns:
-        Two 0-d tensors, left on the device: cosine in [-1, 1] and rank in [1, n - 1];
-        rank is 0 where all samples are equal.
     """
     n = samples.shape[0]
     gram = _gram(samples)
     total = gram.trace()
-    norms = gram.diagonal().sqrt().clamp_min(1e-150)
-    alike = gram / norms.outer(norms)
+    alike = _cosines(gram)
     cosine = (alike.sum() - alike.trace()) / (n * (n - 1))
     mean = gram.mean(0)
     gram = gram - mean - mean[:, None] + mean.mean()
-    spread = gram.trace()
-    rank = spread.square() / gram.square().sum().clamp_min(1e-300)
-    return cosine, torch.where(spread > ROUNDING * total, rank, 0.0)
+    energy = gram.trace()
+    differ = energy > ROUNDING * total
+    rank = energy.square() / gram.square().sum().clamp_min(1e-300)
+    spread = energy / total.clamp_min(1e-300) * (n / (n - 1))
+    return SampleReading(cosine, spread * differ, rank * differ)
 
 
 def directions(samples: Tensor) -> Tensor:
-    """Count the directions that the samples, not centred, spread their energy over.
+    """Count the directions that vectors point in: 1 / mean squared cosine of two of them.
+
+    Random vectors in d dimensions give d, whatever their number and their lengths. It is
+    what (sum s^2)^2 / sum s^4 over the singular values s of many unit vectors tends to.
 
     Args:
         samples: (n, features), n >= 2.
 
     Returns:
-        (sum s^2)^2 / sum s^4 over the singular values s, a 0-d tensor on the device in
-        [1, n]; 0 where all samples are zero.
+        A 0-d tensor on the device, at least 1; ``nan`` where fewer than two are not zero.
     """
-    gram = _gram(samples)
-    return gram.trace().square() / gram.square().sum().clamp_min(1e-300)
+    squared = _cosines(_gram(samples)).square()
+    count = squared.diagonal().round().sum()
+    found = count * (count - 1) / (squared.sum() - squared.trace()).clamp_min(1e-9)
+    return torch.where(count > 1, found, math.nan)
+
+
+def _cosines(gram: Tensor) -> Tensor:
+    """Divide inner products by the lengths; zero where a vector is zero."""
+    norms = gram.diagonal().sqrt().clamp_min(1e-150)
+    return gram / norms.outer(norms)
 
 
 def _gram(samples: Tensor) -> Tensor:

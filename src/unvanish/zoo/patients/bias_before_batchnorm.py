@@ -17,7 +17,7 @@ from unvanish.zoo.scores import accuracy
 
 PATIENT = Patient(
     family="CNN",
-    steps=100,
+    steps=160,
     variants={"layers": (4, 9), "channels": (8, 20)},
 )
 GOAL = 0.85

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unvanish.zoo.data import digits, held_out_digits, training_digits
+from unvanish.zoo.data import held_out_digits, training_digits
 from unvanish.zoo.patient import Patient
 
 PATIENT = Patient(
@@ -36,7 +36,7 @@ def mlp(inside: int, hidden: int, outside: int) -> nn.Sequential:
 class BYOL(nn.Module):
     """Predict from one view of an image what the target makes of another."""
 
-    def __init__(self, width: int, code: int = 16, momentum: float = 0.99) -> None:
+    def __init__(self, width: int, code: int = 5, momentum: float = 0.99) -> None:
         super().__init__()
         self.online = mlp(64, width, code)
         self.predictor = mlp(code, width, code)
@@ -93,7 +93,6 @@ def metric(model: nn.Module) -> float:
     """Return how often the nearest known code is of the same digit."""
     known, labels = training_digits()
     images, truth = held_out_digits()
-    assert len(known) + len(images) == len(digits()[0])
     codes = F.normalize(model.online(known), dim=1)  # type: ignore[operator]
     nearest = (F.normalize(model.online(images), dim=1) @ codes.T).argmax(dim=1)  # type: ignore[operator]
     return float((labels[nearest] == truth).float().mean())

@@ -1,4 +1,4 @@
-"""A new head on a frozen backbone, whose features were made for something similar.
+"""A new head on a frozen backbone, here of random convolutions, which do for digits.
 
 The backbone's parameters do not ask for gradients and are not in the optimiser, and it
 runs without a graph. Nobody wants it to learn.

@@ -1,8 +1,8 @@
 """The generator's turn in a GAN whose discriminator was trained until it made no mistake.
 
 With the loss of the original paper, log(1 - D(G(z))), a discriminator that is certain gives the
-generator no gradient: the sigmoid at its end is flat. The generator needs it most just then.
--log D(G(z)) has the same goal and a gradient.
+generator no gradient: the sigmoid at its end is flat. Here the real points lie far from where
+the generator starts, which makes them easy to tell. -log D(G(z)) has the same goal and a gradient.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ GOAL = 0.9
 HIGHER_IS_BETTER = True
 
 NOISE = 8
+FAR_AWAY = 4.0
 
 
 class GeneratorTurn(nn.Module):
@@ -60,7 +61,7 @@ def _let_discriminator_win(players: GeneratorTurn) -> None:
     optimizer = torch.optim.Adam(players.discriminator.parameters(), lr=1e-2)
     for step in range(200):
         fake = players.generator(torch.randn(128, NOISE)).detach()
-        real = gaussian_ring(step, size=128)
+        real = FAR_AWAY + gaussian_ring(step, size=128)
         scores = players.discriminator(torch.cat([real, fake])).squeeze(1)
         optimizer.zero_grad()
         F.binary_cross_entropy_with_logits(scores, (torch.arange(256) < 128).float()).backward()

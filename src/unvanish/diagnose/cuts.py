@@ -1,0 +1,68 @@
+"""What UV501 and UV505 share: which parameters are cut off, where, and whether on purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from unvanish.core.records import Cut, Parameter, Recording, Site
+
+
+def watched(recording: Recording) -> list[Parameter]:
+    """Return the trainable parameters that the optimiser holds or may hold.
+
+    Where it holds none of them, that is a matter of UV504, and all are watched.
+    """
+    trainable = [p for p in recording.parameters if p.requires_grad]
+    return [p for p in trainable if p.in_optimizer is not False] or trainable
+
+
+def cut_off(recording: Recording) -> list[Parameter]:
+    """Return the watched parameters whose value reaches the loss, and no gradient comes back."""
+    return [p for p in watched(recording) if p.feeds_loss and not p.has_grad]
+
+
+def cuts_of(recording: Recording, parameters: Sequence[Parameter]) -> tuple[Cut, ...]:
+    """Return the calls that cut these parameters off, each line once."""
+    names = {parameter.name for parameter in parameters}
+    places: dict[tuple[str, str], Cut] = {}
+    for call in recording.cuts:
+        if not call.writes and names & set(call.parameters):
+            places.setdefault((call.op, str(call.source)), call)
+    return tuple(places.values())
+
+
+def site_of(cut: Cut) -> Site:
+    """Return a site that stands for a call which left no differentiable step behind."""
+    return Site(index=-1, path=cut.path, op=cut.op, source=cut.source)
+
+
+def are_a_target(recording: Recording, cut: Sequence[Parameter]) -> bool:
+    """Whether each has a living twin in another branch, and no optimiser is known."""
+    alive = {
+        (_inner(p), p.shape): _branch(p)
+        for p in recording.parameters
+        if p.requires_grad and p.has_grad
+    }
+    return all(
+        p.in_optimizer is None
+        and _inner(p)
+        and alive.get((_inner(p), p.shape), _branch(p)) != _branch(p)
+        for p in cut
+    )
+
+
+def named(parameters: Sequence[Parameter]) -> str:
+    """Return the parameters as the subject of a sentence."""
+    if len(parameters) == 1:
+        return parameters[0].name
+    return f"{len(parameters)} parameters, the first {parameters[0].name},"
+
+
+def _branch(parameter: Parameter) -> str:
+    return parameter.name.partition(".")[0]
+
+
+def _inner(parameter: Parameter) -> str:
+    """Return the name inside the branch, where that is more than ``weight``."""
+    inner = parameter.name.partition(".")[2]
+    return inner if "." in inner else ""

@@ -1,0 +1,367 @@
+"""UV103: the network can no longer tell its inputs apart."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass
+from statistics import median
+from typing import ClassVar, Final, final
+
+from unvanish.core.findings import Cause, Chart, Finding, Mark, Point, Severity
+from unvanish.core.glossary import Quantity
+from unvanish.core.records import Recording, Site
+from unvanish.core.sources import SOURCES, Source
+from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
+from unvanish.diagnose.propagation import propagation_flow, structure, updates_are_level
+from unvanish.diagnose.upstream import Upstream
+
+_ROUNDING: Final = 1e-14
+"""Spread below which features of float32 differ by rounding alone."""
+
+_HELP: Final = {
+    Cause.ACTIVATION_SLOPE: (
+        "put a batch normalisation before each {activation}: it takes away what all samples "
+        "have in common, and layer normalisation does not",
+        "or replace {activation} by torch.nn.ReLU() and initialise with "
+        "torch.nn.init.kaiming_normal_(layer.weight, nonlinearity='relu')",
+    ),
+    Cause.INIT_TOO_SMALL: (
+        "initialise larger, so that the signal outlives the biases: "
+        "torch.nn.init.kaiming_normal_(layer.weight, nonlinearity='relu')",
+        "start the biases at zero: torch.nn.init.zeros_(layer.bias)",
+    ),
+    Cause.BIAS: ("start the biases at zero: torch.nn.init.zeros_(layer.bias)",),
+    Cause.DEPTH_WITHOUT_SKIP: (
+        "add skip connections around every one or two layers, the branches scaled down: "
+        "x = x + block(x) / number_of_blocks ** 0.5",
+        "or put a batch normalisation before each activation",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class _Trail:
+    """How much the samples differ on their way to the output layer, depth by depth.
+
+    Attributes:
+        layers: The layer whose inputs differ most at each depth; the last shapes the output.
+        spreads: Share of the energy by which the samples differ where they enter it.
+        ranks: Number of directions in which they do.
+    """
+
+    layers: tuple[Site, ...]
+    spreads: tuple[float, ...]
+    ranks: tuple[float, ...]
+
+    @property
+    def decades(self) -> list[float]:
+        """Amplitude of the differences at each layer, in decades; the floor is rounding."""
+        return [0.5 * math.log10(max(spread, _ROUNDING)) for spread in self.spreads]
+
+    @property
+    def steps(self) -> list[float]:
+        """Decades lost from each layer to the next."""
+        at = self.decades
+        return [at[i] - at[i + 1] for i in range(len(at) - 1)]
+
+    @property
+    def lost(self) -> float:
+        """Decades lost from the first layer to the output layer."""
+        return self.decades[0] - self.decades[-1]
+
+    @property
+    def compounded(self) -> float:
+        """The same with the largest step made an ordinary one; a single step compounds nothing."""
+        steps = self.steps
+        return self.lost - max(steps) + median(steps) if len(steps) > 1 else 0.0
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class ForwardCollapse:
+    """The network can no longer tell its inputs apart.
+
+    ## What it measures
+    Where samples enter a layer, the share of their energy by which they differ,
+    sum |x_i - mean x|^2 / sum |x_i|^2 * n / (n - 1), and the number of directions in which
+    they do, (sum s^2)^2 / sum s^4 over the singular values s of the centred inputs. At each
+    depth the layer counts that sees most of a difference; at the end, what enters the output
+    layer. There are two readings.
+
+    The first is the amplitude of the differences, the square root of the share, in decades
+    lost since the first layer; the largest single step is replaced by the median one, so that
+    only what compounds with depth is judged. The gradient of the output layer's weights along
+    a difference is to the one along the common part as these amplitudes are. The limit is 3
+    decades (`max_lost_decades`), as for the gradient in UV101: at a learning rate that is just
+    stable for what all samples share, a difference moves by a thousandth of what it could.
+    Thirteen small networks that were trained with momentum at the best of three rates agree:
+    all above 2.8 decades stayed at chance, all but one below 2.5 learned. An optimiser that
+    rescales every parameter makes up for more, since the common part is learned first and
+    its gradient then dies away: with Adam such networks trained up to 4.8 decades, and one
+    at 7.3 did not. Where the probe step moved the hidden layers as much as the others, the
+    limit is 5 decades (`max_lost_decades_if_rescaled`); no theory gives it. From 6
+    (`hopeless_lost_decades`) it is an error: float32 then holds one digit of the differences.
+
+    The second reading is the rank. In a network of 8 layers or more (`min_layers`), fed with
+    samples that differ in at least 3 directions, the median layer must see more than 1.5
+    (`min_median_rank`): below, the number of directions rounds to one. It is not judged for
+    fewer than 8 samples, and where the output itself has fewer than 3 values.
+
+    ## Why it hurts
+    What does not reach the output layer cannot be learned there, and the layers before it
+    are told the same for every sample. Gradients can look healthy all the while: a hundred
+    ReLU layers with He's weights keep their size and lose the angles.
+
+    ## When it stays silent
+    Behind a batch normalisation, which takes the common part away; where a skip connection
+    carries the differences on; where the inputs are already alike; where a gate that starts
+    at zero opens within the probe steps. Where all differences end in one step, as in a dead
+    layer or a discrete code of which one entry is in use, it is a note: nothing compounds.
+
+    ## False alarms
+    A batch that stands for one input (invented data, augmentations of one sample) is judged
+    by what it holds. Dropout before the output layer makes equal samples differ and hides a
+    collapse. Few samples with noise show more directions than there are, never fewer. The
+    rank of a narrow deep network varies much between seeds.
+
+    ## What helps
+    Skip connections with scaled branches; batch normalisation; weights large enough for the
+    biases (He for ReLU) and activations about zero (tanh rather than sigmoid); for plain deep
+    networks, activations shaped to keep the angles, such as a leaky ReLU of suitable slope.
+
+    ## Source
+    Poole and others (2016) and Schoenholz and others (2017) for the cosine over depth;
+    Daneshmand and others (2020) for the rank of deep networks and batch normalisation.
+    """
+
+    code: ClassVar[str] = "UV103"
+    name: ClassVar[str] = "forward-collapse"
+    needs: ClassVar[frozenset[Quantity]] = frozenset({Quantity.INPUT_SPREAD})
+    sources: ClassVar[tuple[Source, ...]] = (
+        SOURCES["poole2016"],
+        SOURCES["schoenholz2017"],
+        SOURCES["daneshmand2020"],
+    )
+
+    max_lost_decades: float = 3.0
+    max_lost_decades_if_rescaled: float = 5.0
+    hopeless_lost_decades: float = 6.0
+    min_median_rank: float = 1.5
+    min_layers: int = 8
+    min_samples: int = 8
+    min_directions: int = 3
+
+    def examine(self, recording: Recording) -> Verdict:
+        """Judge how much of the difference between samples reaches the output layer."""
+        layers = [site for site in recording.signal_sites() if site.weights]
+        if len({site.depth for site in layers}) < 2:
+            return NotApplicable("the network has fewer than two layers with weights")
+        if recording.context.batch_size == 1:
+            return NotApplicable("the batch holds one sample, and there is none to compare it with")
+        if any(v > 0.0 for v in recording[Quantity.NON_FINITE_FRACTION].values.values()):
+            return NotMeasured("features that are numbers: see UV403")
+        trail = _trail(recording)
+        if trail is None:
+            return NotMeasured("how the samples of the batch differ where they enter a layer")
+        if trail.spreads[0] <= _ROUNDING:
+            return NotMeasured("a batch whose samples differ: all of its samples are equal")
+        return self._judge(recording, trail)
+
+    def _judge(self, recording: Recording, trail: _Trail) -> Verdict:
+        limit = self._limit(recording, trail)
+        if trail.lost > limit:
+            later = _trail(recording.later) if recording.later is not None else None
+            if later is not None and later.lost <= limit:
+                return Clear(
+                    summary="at the start all samples look alike to the output layer, and a few "
+                    "optimiser steps end that"
+                )
+            if trail.compounded > limit:
+                return Found((self._lost(recording, trail, limit),))
+            return Found((self._at_once(trail, limit),))
+        if self._is_flat(recording, trail):
+            return Found((self._flat(recording, trail),))
+        said = (
+            f"the samples' differences lose {trail.lost:.1f} decades against what they share "
+            f"over {len(trail.layers)} layers"
+            if trail.lost >= 0.05
+            else f"the samples differ as much behind {len(trail.layers)} layers as before"
+        )
+        return Clear(limit - max(0.0, trail.lost), "decades", said)
+
+    def _limit(self, recording: Recording, trail: _Trail) -> float:
+        """Allow more where the optimiser was seen to make up for small gradients."""
+        rescaled = updates_are_level(recording, trail.layers[:-1])
+        return self.max_lost_decades_if_rescaled if rescaled else self.max_lost_decades
+
+    def _is_flat(self, recording: Recording, trail: _Trail) -> bool:
+        """Tell whether the median layer sees its samples differ in one direction only."""
+        samples = recording.context.batch_size
+        known = [rank for rank in trail.ranks if not math.isnan(rank)]
+        end = trail.layers[-1]
+        return (
+            len(known) == len(trail.ranks) >= self.min_layers
+            and samples >= self.min_samples
+            and end.size >= self.min_directions * samples
+            and known[0] >= self.min_directions
+            and median(known) < self.min_median_rank
+        )
+
+    def _lost(self, recording: Recording, trail: _Trail, limit: float) -> Finding:
+        causes, activation = _causes(recording, trail)
+        hopeless = trail.lost >= self.hopeless_lost_decades
+        share = max(trail.spreads[-1], _ROUNDING)
+        bound = "less than " if share <= _ROUNDING else ""
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=Severity.ERROR if hopeless else Severity.WARNING,
+            message=f"the samples become alike: their differences lose {trail.lost:.1f} decades "
+            f"against what they share on the way to {trail.layers[-1].name}",
+            sites=_from_half(trail),
+            measured=trail.lost,
+            expected=0.0,
+            limit=limit,
+            unit="decades",
+            causes=causes,
+            notes=(
+                f"{bound}{share:.1e} of the energy that enters {trail.layers[-1].name} tells one "
+                f"sample from another, and {trail.spreads[0]:.2g} of what enters "
+                f"{trail.layers[0].name}",
+            ),
+            help=tuple(line.format(activation=activation) for line in _HELP[causes[0]]),
+            chart=_chart(trail, limit),
+        )
+
+    def _at_once(self, trail: _Trail, limit: float) -> Finding:
+        steps = trail.steps
+        place = max(range(len(steps)), key=lambda i: steps[i])
+        before, after = trail.layers[place], trail.layers[place + 1]
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=Severity.NOTE,
+            message=f"every sample looks the same to {after.name}: their differences end between "
+            f"{before.name} and there",
+            sites=(after, before),
+            measured=trail.lost,
+            expected=0.0,
+            limit=limit,
+            unit="decades",
+            causes=(Cause.BIAS,),
+            notes=("it happens in a single step, so no depth compounds it",),
+            help=(
+                f"look at what {after.name} receives for two samples: a dead layer, a constant, "
+                "a bias far above the signal, or a code of which one entry is in use",
+            ),
+        )
+
+    def _flat(self, recording: Recording, trail: _Trail) -> Finding:
+        flow = propagation_flow(recording)
+        causes = structure(recording, flow) if flow is not None else ()
+        middle = median(trail.ranks)
+        flat = [i for i, rank in enumerate(trail.ranks) if rank < self.min_median_rank]
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=Severity.WARNING,
+            message=f"the samples differ in one direction only: {len(flat)} of "
+            f"{len(trail.layers)} layers see fewer than {self.min_median_rank:g} directions",
+            sites=tuple(trail.layers[i] for i in flat),
+            measured=middle,
+            expected=trail.ranks[0],
+            limit=self.min_median_rank,
+            unit="directions",
+            causes=causes or (Cause.DEPTH_WITHOUT_SKIP,),
+            notes=(
+                f"the batch differs in {trail.ranks[0]:.1f} directions where it enters "
+                f"{trail.layers[0].name}, and in {trail.ranks[-1]:.2f} where it enters "
+                f"{trail.layers[-1].name}",
+                "gradient and signal may keep their size all the while",
+            ),
+            help=_HELP[Cause.DEPTH_WITHOUT_SKIP],
+        )
+
+
+def _trail(recording: Recording) -> _Trail | None:
+    """Follow the samples from the first layer to the output layer."""
+    spreads, ranks = recording[Quantity.INPUT_SPREAD], recording[Quantity.INPUT_EFFECTIVE_RANK]
+    at: dict[int, list[Site]] = defaultdict(list)
+    for site in recording.signal_sites():
+        if site.weights and spreads.get(site) >= 0.0:
+            at[site.depth].append(site)
+    measured = [site for sites in at.values() for site in sites]
+    ends = [site for site in measured if site.is_output]
+    if not ends:
+        return None
+    end = max(ends, key=lambda site: (spreads[site], site.depth))
+    depths = sorted(depth for depth in at if depth < end.depth)
+    layers = [max(at[depth], key=lambda site: spreads[site]) for depth in depths]
+    path = [*layers, end]
+    values = [spreads[site] for site in path]
+    directions = [ranks.get(site) for site in path]
+    if path[0].depth > 1:
+        # What enters an embedding or a recurrent layer is not compared; what leaves it is.
+        first = next(s for s in recording.signal_sites() if s.depth > 0)
+        cosines = recording[Quantity.SAMPLE_COSINE]
+        known = [
+            1.0 - cosines[site]
+            for site in recording.signal_sites()
+            if 0 < site.depth < path[0].depth and cosines.get(site) <= 1.0
+        ]
+        path.insert(0, first)
+        values.insert(0, max(known, default=1.0))
+        directions.insert(0, math.nan)
+    return _Trail(tuple(path), tuple(values), tuple(directions))
+
+
+def _causes(recording: Recording, trail: _Trail) -> tuple[tuple[Cause, ...], str]:
+    """Rank what made the samples alike by the decades each took; name the activation, too."""
+    upstream = Upstream(recording)
+    means, sizes = recording[Quantity.ACTIVATION_MEAN], recording[Quantity.ACTIVATION_RMS]
+    taken: dict[Cause, float] = defaultdict(float)
+    activation = "the activation"
+    for i, step in enumerate(trail.steps):
+        layer, following = trail.layers[i], trail.layers[i + 1]
+        bias, size = upstream.bias(layer), upstream.rms(layer)
+        last = next(iter(upstream.producers(following)), None)
+        if bias is not None and 2.0 * bias.rms**2 > size**2 > 0.0:
+            small = upstream.gain(layer) < 1.0
+            taken[Cause.INIT_TOO_SMALL if small else Cause.BIAS] += step
+        elif last is not None and 2.0 * means.get(last) ** 2 > sizes.get(last) ** 2 > 0.0:
+            taken[Cause.ACTIVATION_SLOPE] += step
+            activation = last.op
+        else:
+            taken[Cause.DEPTH_WITHOUT_SKIP] += step
+    ranked = sorted(taken, key=lambda cause: -taken[cause])
+    causes = [cause for cause in ranked if taken[cause] > 0.1 * trail.lost] or ranked[:1]
+    flow = propagation_flow(recording)
+    if flow is not None:
+        causes += [cause for cause in structure(recording, flow) if cause not in causes]
+    return tuple(causes), activation
+
+
+def _from_half(trail: _Trail) -> tuple[Site, ...]:
+    """Return the layers behind which less than a thousandth of the differences is left."""
+    at = trail.decades
+    return tuple(
+        layer for layer, own in zip(trail.layers, at, strict=True) if own < at[0] - 3.0
+    ) or (trail.layers[-1],)
+
+
+def _chart(trail: _Trail, limit: float) -> Chart:
+    at = trail.decades
+    return Chart(
+        title="what differs between samples where it enters each layer, in decades",
+        points=tuple(
+            Point(
+                label=layer.path or layer.op,
+                log10=own - at[0],
+                mark=Mark.STARVED if own < at[0] - limit else Mark.FINE,
+                note=f"{rank:.1f}" if not math.isnan(rank) else "",
+            )
+            for layer, own, rank in zip(trail.layers, at, trail.ranks, strict=True)
+        ),
+        note_title="directions",
+    )

@@ -1,0 +1,236 @@
+"""UV502: early layers that the optimiser steps do not move."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+from unvanish.core.findings import Cause, Finding, Severity
+from unvanish.core.flow import Flow
+from unvanish.core.glossary import Quantity
+from unvanish.core.records import Parameter, Recording
+from unvanish.core.sources import SOURCES, Source
+from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
+from unvanish.diagnose.factors import loss_factors
+from unvanish.diagnose.optimiser import (
+    FLOAT32_ROUNDING,
+    depths,
+    embeddings,
+    floor_of,
+    is_given,
+    median,
+    trained,
+)
+from unvanish.diagnose.propagation import judged_flow
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class FrozenEarlyLayers:
+    """The optimiser steps, and the early layers stay where they are.
+
+    ## What it measures
+    A copy takes one step with the user's optimiser. Per weight matrix, the part of the step
+    at right angles to the weights, divided by their size: weight decay only shortens and has
+    no share in it. It is divided by the learning rate of the matrix's own parameter group.
+
+    Layers are taken from the input side on. The early ones are frozen while every weight among
+    them moves less than a thousandth (3 decades, `min_decades_slower`) of the median of all
+    later weights. A thousandth is the limit of UV101: to train such a layer once takes the
+    time to train the rest a thousand times. Where the step changes no bit of them it is an
+    error (below 2^-24 of the weights' size, the rounding of float32).
+
+    A slow step alone is not enough. |gradient| x |weights| must be 3 decades below the later
+    layers' too, and still be so after the probe steps. No rescaling of a layer's weights
+    changes that product, so a layer that only has large weights, or one before a
+    normalisation, is not taken for starved.
+
+    ## Why it hurts
+    The early layers keep their random start, whatever the loss does.
+
+    ## When it stays silent
+    On frozen parameters, on those the optimiser does not hold (UV504), on those without a
+    gradient path (UV501), on embeddings, of which a batch touches few rows, and behind zeros
+    that open: where a gradient is exactly zero at first and no longer is after the probe
+    steps. On a converged network all layers are slow together, and none is found.
+
+    ## False alarms
+    Layers that are meant to stay nearly still, by a gradient scaled down by hand, look frozen.
+    Where no optimiser was given, the one that was assumed is judged, and the finding is at
+    most a warning.
+
+    ## What helps
+    What helps against the vanishing gradient behind it, see UV101; where the gradient is below
+    the optimiser's eps, see UV401.
+
+    ## Source
+    Hochreiter (1991) for the phenomenon. The limit follows as on the page of UV101.
+    """
+
+    code: ClassVar[str] = "UV502"
+    name: ClassVar[str] = "frozen-early-layers"
+    needs: ClassVar[frozenset[Quantity]] = frozenset()
+    sources: ClassVar[tuple[Source, ...]] = (SOURCES["hochreiter1991"],)
+
+    min_decades_slower: float = 3.0
+
+    def examine(self, recording: Recording) -> Verdict:
+        """Compare the steps of the early weights with those of the later ones."""
+        if not recording.parameters:
+            return NotMeasured("the optimiser's updates")
+        layers = _layers(recording)
+        if len({depth for depth, _ in layers}) < 2:
+            return NotApplicable("fewer than two layers have weights that the optimiser trains")
+        speeds = {p.name: _speed(p) for _, p in layers}
+        if any(math.isnan(speed) for speed in speeds.values()):
+            return NotMeasured("the optimiser's updates")
+        if all(speed == 0.0 for speed in speeds.values()):
+            return NotApplicable("the step moves no weight at all: see UV404 and UV504")
+        gaps = {
+            depth: _decades(
+                median(speeds[p.name] for d, p in layers if d > depth),
+                max(speeds[p.name] for d, p in layers if d <= depth),
+            )
+            for depth in sorted({depth for depth, _ in layers})[:-1]
+        }
+        frozen = [
+            depth
+            for depth, gap in gaps.items()
+            if gap > self.min_decades_slower and self._starved(recording, layers, depth)
+        ]
+        if not frozen:
+            return self._clear(gaps)
+        return Found((self._finding(recording, layers, max(frozen), gaps[max(frozen)]),))
+
+    def _starved(
+        self, recording: Recording, layers: Sequence[tuple[int, Parameter]], depth: int
+    ) -> bool:
+        """Tell whether the early layers' |gradient| |weights| is small too, and stays so."""
+        if recording.later is None:
+            return False
+        after: dict[str, Parameter] = {p.name: p for p in recording.later.parameters}
+        early = [p for d, p in layers if d <= depth]
+        opened = any(
+            p.log10_grad_rms == -math.inf
+            and p.name in after
+            and _product(after[p.name]) > -math.inf
+            for p in early
+        )
+        if opened:
+            return False
+        for look in ({}, after):
+            theirs = median(_product(look.get(p.name, p)) for d, p in layers if d > depth)
+            mine = max(_product(look.get(p.name, p)) for p in early)
+            if not theirs - mine > self.min_decades_slower:
+                return False
+        return True
+
+    def _clear(self, gaps: dict[int, float]) -> Clear:
+        slowest = max(gaps.values())
+        return Clear(
+            max(0.0, self.min_decades_slower - max(0.0, slowest)),
+            "decades",
+            f"the early layers move as fast as the later ones over {len(gaps) + 1} depths"
+            if slowest <= 0.05
+            else f"the early layers move at most {slowest:.1f} decades less than the later ones, "
+            f"over {len(gaps) + 1} depths",
+        )
+
+    def _finding(
+        self,
+        recording: Recording,
+        layers: Sequence[tuple[int, Parameter]],
+        depth: int,
+        gap: float,
+    ) -> Finding:
+        optimizer = recording.context.optimizer
+        early = [p for d, p in layers if d <= depth]
+        names = [p.name for p in early]
+        still = all(p.turn_ratio < FLOAT32_ROUNDING * 2 for p in early)
+        given = is_given(recording)
+        causes, notes, help_ = _why(recording, early)
+        moved = max(p.turn_ratio for p in early)
+        later = median(p.turn_ratio for d, p in layers if d > depth)
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=Severity.ERROR if still and given else Severity.WARNING,
+            message=f"the optimiser does not move the first {len(early)} of {len(layers)} weights"
+            if still
+            else f"the first {len(early)} of {len(layers)} weights move {gap:.1f} decades less "
+            "than the later ones",
+            sites=tuple(s for s in recording.signal_sites() if set(s.weights) & set(names)),
+            parameters=tuple(names),
+            measured=gap,
+            expected=0.0,
+            limit=self.min_decades_slower,
+            unit="decades",
+            causes=causes,
+            notes=(
+                f"the first step of {optimizer or 'the optimiser'} changes them by at most "
+                f"{moved:.1e} of their size, and the later ones by {later:.1e}, weight decay "
+                "left aside",
+                *notes,
+            ),
+            help=help_,
+        )
+
+
+def _layers(recording: Recording) -> list[tuple[int, Parameter]]:
+    """Return depth and weight for every matrix that can be judged, input side first."""
+    place, left_out = depths(recording), embeddings(recording)
+    found = [
+        (place[p.name], p)
+        for p in trained(recording)
+        if p.name in place
+        and p.name not in left_out
+        and len(p.shape) >= 2
+        and p.rms > 0.0
+        and not math.isnan(p.log10_grad_rms)
+    ]
+    return sorted(found, key=lambda item: item[0])
+
+
+def _speed(parameter: Parameter) -> float:
+    """Return the relative step at the learning rate of the parameter's own group."""
+    rate = parameter.learning_rate
+    return parameter.turn_ratio / rate if rate > 0.0 else parameter.turn_ratio
+
+
+def _product(parameter: Parameter) -> float:
+    """Return log10 of |gradient| x |weights|, as root mean squares times the size."""
+    if not parameter.rms > 0.0 or math.isnan(parameter.log10_grad_rms):
+        return math.inf
+    size = math.log10(max(1, parameter.size))
+    return parameter.log10_grad_rms + math.log10(parameter.rms) + size
+
+
+def _decades(later: float, early: float) -> float:
+    if not later > 0.0:
+        return 0.0
+    return math.log10(later / early) if early > 0.0 else math.inf
+
+
+def _why(
+    recording: Recording, early: Sequence[Parameter]
+) -> tuple[tuple[Cause, ...], tuple[str, ...], tuple[str, ...]]:
+    """Name what shrinks the early layers' gradient, as the gradient's own way shows it."""
+    causes: list[Cause] = []
+    eps = floor_of(recording.context.optimizer)
+    if eps is not None and all(p.log10_grad_rms < math.log10(eps) for p in early):
+        causes.append(Cause.OPTIMISER_FLOOR)
+    notes: tuple[str, ...] = ()
+    help_: tuple[str, ...] = ()
+    flow = judged_flow(recording)
+    if isinstance(flow, Flow):
+        worst = max(flow.levels, key=lambda level: flow.lost(level))
+        if flow.lost(worst) > 1.0:
+            factors = loss_factors(recording, flow, worst)
+            causes += factors.causes
+            notes, help_ = factors.notes[:1], factors.help
+    if not causes:
+        causes.append(Cause.INIT_TOO_SMALL)
+    fallback = ("find what shrinks the gradient on its way: `unvanish explain UV101`",)
+    return tuple(dict.fromkeys(causes)), notes, help_ or fallback

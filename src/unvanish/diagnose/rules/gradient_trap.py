@@ -1,0 +1,236 @@
+"""UV505: a known trap on the way through the network cuts the gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Final, NamedTuple, final
+
+from unvanish.core.findings import Cause, Finding, Severity
+from unvanish.core.glossary import Quantity
+from unvanish.core.records import Cut, Parameter, Recording, Site
+from unvanish.core.sources import SOURCES, Source
+from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
+from unvanish.diagnose.cuts import are_a_target, cut_off, named, site_of, watched
+
+_ON_PURPOSE: Final = frozenset({"detach", "detach_"})
+_NUMBERS: Final = frozenset({"item", "tolist", "numpy", "array", "float", "int", "bool"})
+_COPIES: Final = frozenset(
+    {"tensor", "as_tensor", "asarray", "from_numpy", "scalar_tensor", "Parameter", "Variable"}
+)
+
+
+class _Trap(NamedTuple):
+    """What a trap does, and what to write in its place."""
+
+    kind: str
+    does: str
+    help: tuple[str, ...]
+
+
+_CHECKPOINT: Final = _Trap(
+    "checkpoint",
+    "a reentrant checkpoint gives {who} no gradient, since none of its inputs asks for one",
+    (
+        "torch.utils.checkpoint.checkpoint(function, x, use_reentrant=False)",
+        "or let an input ask for one: x.requires_grad_() before the checkpoint "
+        "(model.enable_input_require_grads() in transformers)",
+    ),
+)
+_NO_GRAD: Final = _Trap(
+    "no_grad",
+    "{op} runs under torch.no_grad(), and {who} get{s} no gradient",
+    (
+        "take the line out of torch.no_grad() or torch.inference_mode(); to save memory there, "
+        "use torch.utils.checkpoint",
+        "if the part is meant to stay as it is: part.requires_grad_(False)",
+    ),
+)
+_DATA: Final = _Trap(
+    "data",
+    ".data hands on the values without the gradient of {who}",
+    (
+        "use the tensor itself in place of its .data",
+        "where no gradient is wanted, say so: .detach(), and requires_grad_(False) on the "
+        "parameters",
+    ),
+)
+_NUMBER: Final = _Trap(
+    "export",
+    "the value of {who} leaves for numpy or Python numbers and comes back without a gradient",
+    (
+        "stay in torch on the way to the loss: numpy's functions have a namesake in torch, "
+        "and x.mean() in place of x.mean().item() is a tensor that broadcasts",
+        "or write the step as a torch.autograd.Function with its own backward()",
+    ),
+)
+_COPY: Final = _Trap(
+    "copy",
+    "{op} makes a new tensor of the values, without the gradient of {who}",
+    (
+        "use the tensor itself; torch.stack or torch.cat joins several and keeps the gradient",
+        "create nn.Parameter in __init__, never in forward",
+    ),
+)
+_SILENT_BACKWARD: Final = _Trap(
+    "function",
+    "the backward pass of {op} returns no gradient for {who}",
+    ("return a gradient for every input that needs one from backward(), None only for the rest",),
+)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class GradientTrap:
+    """A known trap on the way through the network cuts the gradient, or bends it.
+
+    ## What it measures
+    Every call that the loss depends on is followed, with and without gradient, and each
+    trainable parameter that reaches the loss but gets no gradient back is traced to the call
+    where its gradient ends. Known traps are named: a reentrant checkpoint none of whose inputs
+    asks for a gradient, `torch.no_grad()`, `.data`, a way through numpy or Python numbers,
+    `torch.tensor(x)` and `nn.Parameter(x)` in forward, and a hand-written backward pass that
+    returns None. The limit is zero parameters (`max_trapped_parameters`).
+
+    A write into a tensor that carries a gradient, behind autograd's back
+    (`h.data.clamp_(0)`), cuts nothing: the gradient flows as if nothing had been written. That
+    is a note.
+
+    ## Why it hurts
+    The parameters behind the trap keep their first value for good, without an error. UV501
+    lists them; this page is about the trap.
+
+    ## When it stays silent
+    On a plain `.detach()`, which says what it does, while UV501 reports what it cuts off. On
+    operations that have no derivative, such as argmax, which are a matter of UV205. On
+    calls that cut nothing: metrics and logging with `.item()`, stop-gradients beside a path
+    that carries the gradient (straight-through, VQ-VAE, SimSiam), running statistics, EMA
+    copies. On teachers and target networks, known by the optimiser that does not hold them
+    or, while none is known, by a living twin in another branch. On writes into parameters.
+
+    ## False alarms
+    A backbone fed under `no_grad` on purpose, with parameters still marked trainable, looks
+    trapped until the optimiser is given or `requires_grad_(False)` is called. Writing a
+    quantised value into `.data` is a straight-through estimator of sorts, and trains.
+
+    ## What helps
+    Each finding says what to write in place of the trap.
+
+    ## Source
+    Paszke and others (2019): gradients flow only along recorded operations. Chen and others
+    (2016) for checkpointing.
+    """
+
+    code: ClassVar[str] = "UV505"
+    name: ClassVar[str] = "gradient-trap"
+    needs: ClassVar[frozenset[Quantity]] = frozenset()
+    sources: ClassVar[tuple[Source, ...]] = (SOURCES["paszke2019"], SOURCES["chen2016"])
+
+    max_trapped_parameters: int = 0
+
+    def examine(self, recording: Recording) -> Verdict:
+        """Trace every parameter that is cut off to the call that cuts it."""
+        if not recording.parameters:
+            return NotMeasured("parameters, and which of them the gradient reaches")
+        trainable = watched(recording)
+        if not trainable:
+            return NotApplicable("no parameter is trainable: all are frozen")
+        findings = self._trapped(recording)
+        writes = [cut for cut in recording.cuts if cut.writes]
+        if writes:
+            findings.append(self._written(writes))
+        if findings:
+            return Found(tuple(findings))
+        return Clear(summary=f"no known trap cuts off one of {len(trainable)} trainable parameters")
+
+    def _trapped(self, recording: Recording) -> list[Finding]:
+        cut = cut_off(recording)
+        if len(cut) <= self.max_trapped_parameters or are_a_target(recording, cut):
+            return []
+        caught: dict[str, list[Parameter]] = {}
+        places: dict[str, tuple[_Trap, list[Site]]] = {}
+        for parameter in cut:
+            found = _trap_of(recording, parameter)
+            if found is None:
+                continue
+            trap, site = found
+            caught.setdefault(trap.kind, []).append(parameter)
+            sites = places.setdefault(trap.kind, (trap, []))[1]
+            if site not in sites:
+                sites.append(site)
+        return [self._finding(*places[kind], caught[kind]) for kind in caught]
+
+    def _finding(self, trap: _Trap, sites: Sequence[Site], hit: Sequence[Parameter]) -> Finding:
+        one = len(hit) == 1
+        place = f" at {sites[0].source}" if sites[0].source else ""
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=Severity.ERROR,
+            message=trap.does.format(
+                op=_spoken(sites[0]), who=named(hit).removesuffix(","), s="s" if one else ""
+            ),
+            sites=tuple(sites),
+            parameters=tuple(p.name for p in hit),
+            measured=float(len(hit)),
+            expected=0.0,
+            limit=float(self.max_trapped_parameters),
+            unit="parameters",
+            causes=(Cause.DETACHED_GRAPH,),
+            notes=(f"the gradient ends{place or ' in ' + (sites[0].path or 'the model')}",),
+            help=trap.help,
+        )
+
+    def _written(self, writes: Sequence[Cut]) -> Finding:
+        first = writes[0]
+        place = f" at {first.source}" if first.source else f" in {first.path or 'the model'}"
+        others = f", and {len(writes) - 1} more calls do" if len(writes) > 1 else ""
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=Severity.NOTE,
+            message=f"{first.op}{place} writes into a tensor behind autograd's back{others}",
+            sites=tuple(map(site_of, writes)),
+            measured=float(len(writes)),
+            expected=0.0,
+            limit=0.0,
+            unit="writes",
+            causes=(Cause.DETACHED_GRAPH,),
+            notes=(
+                "the gradient flows as if nothing had been written: right for a straight-through "
+                "estimator, and wrong for a clamp, a mask or a scale",
+            ),
+            help=("write the step without .data and outside torch.no_grad(): h = h.clamp(min=0)",),
+        )
+
+
+def _trap_of(recording: Recording, parameter: Parameter) -> tuple[_Trap, Site] | None:
+    """Return the trap a parameter's gradient ends in; None where it ends in no trap."""
+    names = {parameter.name, *parameter.aliases}
+    call = next((c for c in recording.cuts if not c.writes and names & set(c.parameters)), None)
+    if call is None:
+        return _silent_backward(recording, names)
+    if call.under == "checkpoint":
+        return _CHECKPOINT, site_of(call)
+    if call.under == "export" or call.op in _NUMBERS:
+        return _NUMBER, site_of(call)
+    if call.op in _ON_PURPOSE:
+        return None
+    if call.op == "data":
+        return _DATA, site_of(call)
+    if call.under == "no_grad":
+        return _NO_GRAD, site_of(call)
+    return (_COPY, site_of(call)) if call.op in _COPIES else None
+
+
+def _silent_backward(recording: Recording, names: set[str]) -> tuple[_Trap, Site] | None:
+    """Return the step that got a gradient and sent none on to its weight."""
+    arrived = recording[Quantity.LOG10_ACTIVATION_GRAD_RMS]
+    for site in recording.sites:
+        if names & set(site.weights) and site in arrived:
+            return _SILENT_BACKWARD, site
+    return None
+
+
+def _spoken(site: Site) -> str:
+    return f"nn.{site.op}()" if site.op == "Parameter" else site.op

@@ -1,0 +1,292 @@
+"""UV404: a learning rate with which the loss explodes, or no weight moves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+from unvanish.core.findings import Cause, Finding, Severity
+from unvanish.core.glossary import Quantity
+from unvanish.core.records import Optimizer, Parameter, ProbeStep, Recording
+from unvanish.core.sources import SOURCES, Source
+from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
+from unvanish.diagnose.optimiser import FLOAT32_ROUNDING, floor_of, is_given, trained
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class LearningRate:
+    """The learning rate makes the loss explode, or is too small to move any weight.
+
+    ## What it measures
+    A copy of the network takes a few steps with the user's own optimiser, and the loss of
+    the same batch is read before and after, under the same random numbers. Three things are
+    judged.
+
+    The rise: log10 of the loss after the last probe step over the loss before the first. The
+    limit is 4 decades (`max_rise`), or 2 (`max_rise_if_replaced`) where the steps change the
+    weights by three times their own size or more (`replaced`), or a loss that is no number
+    any more. A rise counts only where the steps change the weights by a third of their size
+    (`changed`): a small change that multiplies a tiny loss is what a converged network does.
+
+    The stillness: the largest relative change of a weight. Below 2^-24, half the distance
+    between 1 and the next float32, a weight stays where it is.
+
+    The curvature, which explains the rise: the loss along the step is L + s t + c t^2 / 2,
+    with s from the gradient and c from one reading of the loss. A quadratic rises where c / -s
+    is above 2, which for gradient descent is the learning rate times the curvature. It gives
+    the learning rate in the help line, and no verdict: networks train at the edge of
+    stability, and Adam's first step overshoots by far more on many that train well.
+
+    The limits were set on 19 small networks (MLPs, CNN, LSTM, GPT, autoencoder, VAE, flow,
+    SIREN, regressions) under SGD, momentum, Adam and RMSprop with learning rates from 1e-6 to
+    1000, each trained for 120 or 150 steps. Those that ended below half of their first loss
+    rose by at most 1.3 decades in the probe steps with a cross-entropy and 3.1 with a squared
+    error, whose decades count double. No theory gives the limits.
+
+    ## Why it hurts
+    Weights thrown far out of their range saturate or kill units for good, even where the
+    loss comes down again. Weights that do not move never learn.
+
+    ## When it stays silent
+    Where no optimiser was given: the assumed one is nobody's fault. On optimisers that climb
+    (`maximize=True`), on losses that need not fall (a GAN's, a policy's) while the weights
+    change by less than a third, and on noise between batches: each step is judged on its own.
+
+    ## False alarms
+    A schedule that starts at a learning rate of zero is silent when PyTorch's scheduler is
+    attached. One that is set by hand in the training loop is not seen, so the optimiser may be
+    shown at a rate that never acts: give it as it is after the warm-up. Divergence that
+    builds up over more than a few steps, as with momentum, is not seen here.
+
+    ## What helps
+    For a rise, the learning rate in the help line, a warm-up, or clipping by norm. For
+    stillness, a larger one: 1e-3 for Adam, 0.1 for SGD are places to start.
+
+    ## Source
+    Cohen and others (2021) for sharpness times learning rate and the edge of stability.
+    """
+
+    code: ClassVar[str] = "UV404"
+    name: ClassVar[str] = "learning-rate"
+    needs: ClassVar[frozenset[Quantity]] = frozenset()
+    sources: ClassVar[tuple[Source, ...]] = (SOURCES["cohen2021"],)
+
+    max_rise: float = 4.0
+    max_rise_if_replaced: float = 2.0
+    min_rise_of_note: float = 1.0
+    changed: float = 1.0 / 3.0
+    replaced: float = 3.0
+    min_update_ratio: float = FLOAT32_ROUNDING
+    min_relative_gradient: float = 1e-4
+
+    def examine(self, recording: Recording) -> Verdict:
+        """Judge what the probe steps did to the loss and to the weights."""
+        optimizer = recording.context.optimizer
+        if not recording.parameters:
+            return NotMeasured("the parameters and the loss around the probe steps")
+        if optimizer is None or not is_given(recording):
+            return NotApplicable("no optimiser was given; the learning rate of training is unknown")
+        held = [p for p in trained(recording) if p.in_optimizer]
+        if not held:
+            return NotApplicable("the optimiser holds no parameter that a gradient reaches")
+        if not recording.steps:
+            return NotMeasured("the loss around the probe steps")
+        before = recording.steps[0].loss_before
+        broken = any(p.non_finite_fraction for p in held)
+        if not math.isfinite(before) or broken:
+            return NotMeasured("a finite loss and a finite gradient: see UV403")
+        still = self._stillness(optimizer, held)
+        if still is not None:
+            return Found((still,))
+        if recording.steps[0].predicted_change > 0.0:
+            return NotApplicable("the step is not made to lower this loss")
+        rise = _rise(recording.steps)
+        if math.isnan(rise):
+            return NotMeasured("the loss after the probe steps")
+        change = _change(recording, held)
+        severity = self._severity(rise, change)
+        if severity is None:
+            return self._clear(recording, optimizer, rise)
+        return Found((self._finding(recording, optimizer, rise, change, severity),))
+
+    def _severity(self, rise: float, change: float) -> Severity | None:
+        if rise == math.inf:
+            return Severity.ERROR
+        if rise <= self.min_rise_of_note or change < self.changed:
+            return None
+        if rise > self.max_rise:
+            return Severity.ERROR
+        replaced = rise > self.max_rise_if_replaced and change >= self.replaced
+        return Severity.WARNING if replaced else Severity.NOTE
+
+    def _stillness(self, optimizer: Optimizer, held: list[Parameter]) -> Finding | None:
+        """Return a finding where no weight moves, and the learning rate is why."""
+        moving = [p for p in held if p.rms > 0.0 and math.isfinite(p.update_ratio)]
+        fed = [p for p in moving if math.isfinite(p.log10_grad_rms)]
+        if not fed or len(moving) < len([p for p in held if p.rms > 0.0]):
+            return None
+        most = max(p.update_ratio for p in moving)
+        relative = max(p.log10_grad_rms - math.log10(p.rms) for p in fed)
+        eps = floor_of(optimizer)
+        largest = max(p.log10_grad_rms for p in fed)
+        driven = relative >= math.log10(self.min_relative_gradient)
+        if eps is not None:
+            driven = largest > math.log10(eps)
+        if most >= self.min_update_ratio or not (driven or optimizer.lr == 0.0):
+            return None
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=self._of_stillness(optimizer),
+            message=f"a learning rate of {optimizer.lr or 0.0:g} moves no weight: the largest "
+            f"change is {most:.1e} of a weight's size",
+            parameters=tuple(p.name for p in moving),
+            measured=most,
+            limit=self.min_update_ratio,
+            unit="of the weight's size",
+            causes=(Cause.LEARNING_RATE,),
+            notes=tuple(_stillness_notes(optimizer)),
+            help=(
+                "raise the learning rate: 1e-3 for Adam and its kin, 0.1 for SGD are places "
+                "to start",
+                "if a warm-up raises it, give the optimiser as it is afterwards",
+            ),
+        )
+
+    def _of_stillness(self, optimizer: Optimizer) -> Severity:
+        if optimizer.initial_lr is not None and optimizer.initial_lr > (optimizer.lr or 0.0):
+            return Severity.NOTE
+        return Severity.WARNING if not optimizer.lr else Severity.ERROR
+
+    def _clear(self, recording: Recording, optimizer: Optimizer, rise: float) -> Clear:
+        first, last = recording.steps[0], _last(recording.steps)
+        count = len(recording.steps)
+        return Clear(
+            max(0.0, self.max_rise - max(0.0, rise)),
+            "decades",
+            f"{count} step{'s' if count > 1 else ''} of {optimizer} "
+            f"take{'' if count > 1 else 's'} the loss from {first.loss_before:.3g} to {last:.3g}",
+        )
+
+    def _finding(
+        self,
+        recording: Recording,
+        optimizer: Optimizer,
+        rise: float,
+        change: float,
+        severity: Severity,
+    ) -> Finding:
+        first = recording.steps[0]
+        how = (
+            "turns the loss into no number"
+            if rise == math.inf
+            else f"multiplies the loss by {10**rise:.2g}"
+        )
+        steps = len(recording.steps)
+        within = "in one step" if steps == 1 else f"within {steps} steps"
+        limit = self.min_rise_of_note if severity is Severity.NOTE else self.max_rise
+        if severity is Severity.WARNING:
+            limit = self.max_rise_if_replaced
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=severity,
+            message=f"a learning rate of {optimizer.lr or 0.0:g} {how} {within}",
+            measured=rise,
+            expected=0.0,
+            limit=limit,
+            unit="decades",
+            causes=(Cause.LEARNING_RATE,),
+            notes=tuple(_rise_notes(recording, first, change)),
+            help=_rise_help(optimizer, first),
+        )
+
+
+def _last(steps: tuple[ProbeStep, ...]) -> float:
+    """Return the loss at the end of the probe steps, or the last one that was read."""
+    for step in reversed(steps):
+        for value in (step.loss_after, step.loss_before):
+            if not math.isnan(value):
+                return value
+    return math.nan
+
+
+def _rise(steps: tuple[ProbeStep, ...]) -> float:
+    """Return the decades by which the loss rose; ``inf`` where it is no number any more."""
+    losses = [v for step in steps for v in (step.loss_before, step.loss_after) if not math.isnan(v)]
+    if any(math.isinf(value) for value in losses):
+        return math.inf
+    before, last = steps[0].loss_before, _last(steps)
+    if math.isnan(last) or len(losses) < 2:
+        return math.nan
+    if last <= 0.0 or last <= before:
+        return 0.0
+    return math.log10(last / abs(before)) if before else math.nan
+
+
+def _change(recording: Recording, held: list[Parameter]) -> float:
+    """Return the relative change of all weights together in the probe steps.
+
+    The first step's is measured. From the others only the growth of the weights is known,
+    which a change at right angles to them of size c brings to sqrt(1 + c^2).
+    """
+    sizes = {p.name: p.rms**2 * p.size for p in held if p.rms >= 0.0}
+    total = sum(sizes.values())
+    if not total > 0.0:
+        return math.inf
+    moved = sum(
+        sizes[p.name] * p.update_ratio**2
+        for p in held
+        if p.name in sizes and math.isfinite(p.update_ratio)
+    )
+    if recording.later is None:
+        return math.sqrt(moved / total)
+    after = sum(p.rms**2 * p.size for p in recording.later.parameters if p.name in sizes)
+    if math.isnan(after):
+        return math.inf
+    return math.sqrt(max(moved / total, after / total - 1.0))
+
+
+def _rise_notes(recording: Recording, first: ProbeStep, change: float) -> Iterator[str]:
+    losses = [
+        f"{'no number' if math.isinf(value) else f'{value:.3g}'}"
+        for value in (first.loss_before, *(_last((step,)) for step in recording.steps))
+    ]
+    yield f"before and after the probe steps the loss is {', '.join(losses)}"
+    if math.isfinite(first.predicted_change):
+        yield (
+            f"a straight line along the gradient promises a change of {first.predicted_change:.2g} "
+            "for the first step"
+        )
+    if first.curvature_ratio > 2.0:
+        yield (
+            f"along the first step the loss curves up {first.curvature_ratio / 2:.3g} times as "
+            "much as a step that lowers a quadratic loss can stand"
+        )
+    if math.isfinite(change):
+        yield f"the probe steps change the weights by {change:.2g} of their size"
+
+
+def _rise_help(optimizer: Optimizer, first: ProbeStep) -> tuple[str, ...]:
+    rate = optimizer.lr or 0.0
+    if 2.0 < first.curvature_ratio < math.inf:
+        lower = f"lower the learning rate to {rate / first.curvature_ratio:.1g} or less"
+    else:
+        lower = f"lower the learning rate, first to {rate / 10:.1g}"
+    return (
+        lower,
+        "or warm it up over the first hundred steps: torch.optim.lr_scheduler.LinearLR",
+        "and clip: torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)",
+    )
+
+
+def _stillness_notes(optimizer: Optimizer) -> Iterator[str]:
+    yield "the gradient is there: it is the learning rate that makes the steps vanish"
+    if optimizer.initial_lr is not None and optimizer.initial_lr > (optimizer.lr or 0.0):
+        yield (
+            f"a scheduler is attached that started from {optimizer.initial_lr:g}; if it raises "
+            "the learning rate again, all is well"
+        )

@@ -1,0 +1,271 @@
+"""UV401: gradients below the eps that Adam and its kin add to their size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Final, final
+
+from unvanish.core.findings import Cause, Finding, Severity
+from unvanish.core.flow import Flow
+from unvanish.core.glossary import Quantity
+from unvanish.core.records import Parameter, Recording
+from unvanish.core.sources import SOURCES, Source
+from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
+from unvanish.diagnose.factors import loss_factors
+from unvanish.diagnose.optimiser import embeddings, floor_of, is_given, median, trained
+from unvanish.diagnose.propagation import judged_flow
+from unvanish.diagnose.upstream import Upstream
+
+_FULL_STEP: Final = 0.3
+"""Part of the learning rate that a weight's first step reaches where nothing holds it back."""
+_CANCELLED: Final = 4.0
+"""Decades below what its factors give at which a weight's gradient is a rest of rounding."""
+_LOST_BEFORE: Final = 1.0
+"""Decades that must be lost between layers before the loss is named as a cause."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class OptimiserFloor:
+    """Gradients are so small that the optimiser's eps holds the weights still.
+
+    ## What it measures
+    Adam, AdamW, NAdam, RAdam, Adamax, RMSprop and Adagrad divide every gradient by its own
+    running size plus eps, so that the step is the learning rate times g / (g + eps): a whole
+    step while the gradient's root mean square g is well above eps, and a fraction g / eps of
+    it below. Per weight matrix, decades below eps are log10(eps / g).
+
+    Two patterns are sick. In the first some layers are below eps while others are not: a
+    layer is a decade or more below it (`max_decades_below_eps`), the best-fed layer is a
+    decade or more above it, and three decades lie between them (`min_decades_apart`), so the
+    layer's weights move a thousandth as far as without eps and the finding is an error once
+    the layer itself is three decades below. In the second all layers are below eps
+    together, by three decades in the median (`max_decades_if_together`): every step is a
+    thousandth of what the learning rate says. One decade is enough where eps is a hundred
+    times the default or more (`default_eps`) and the weights are seen to move by less than
+    1e-4 of their size a step (`min_update_ratio`). A thousandth is the limit of UV101, by
+    the argument on its page; the last two numbers were chosen and follow from no theory.
+
+    ## Why it hurts
+    An optimiser that rescales is what trains layers with small gradients. Below eps it no
+    longer does, and the learning rate on paper is not the one that acts. In a 30-layer ReLU
+    network with PyTorch's default weights, eps 1e-16 in place of 1e-8 took the accuracy on
+    scikit-learn's digits from chance to 0.785 in 300 steps (AdamW, mean of two seeds).
+
+    ## When it stays silent
+    Biases and the scales and shifts of norms are not judged while there are weights: their
+    gradient may be zero by symmetry (a bias before BatchNorm, the key bias of attention). Nor
+    are embeddings, whose rows a batch mostly leaves alone, weights whose gradient is a rest
+    of rounding where the layer's output has a large one, gradients that are exactly zero, and
+    weights that the probe steps lift above eps (a branch behind a gate that starts small).
+    Where the weight's first step was seen to be a whole one, that counts, whatever eps is.
+
+    ## False alarms
+    A converged network has small gradients everywhere, and a loss multiplied by 1e-6 still
+    trains: all layers below eps together are a note up to three decades. A large eps with a
+    learning rate to match (eps 1 for Inception) turns Adam into gradient descent on purpose;
+    it is a note while the weights move. Where no optimiser was given, everything here is a
+    note: it is about the AdamW that was assumed. Adadelta, Adafactor, LAMB and Muon have an
+    eps with another meaning and are not covered.
+
+    ## What helps
+    A smaller eps, `torch.optim.AdamW(parameters, lr=..., eps=1e-16)`, where only the size of
+    the gradient is wrong. Where layers have lost it on the way, cure that first (UV101): a
+    rescaled step still needs a gradient that points somewhere.
+
+    ## Source
+    Kingma and Ba (2015) for the step; Wortsman and others (2024), who lose large
+    transformers to eps 1e-8 as gradients fall to its size, and keep them with 1e-15.
+    """
+
+    code: ClassVar[str] = "UV401"
+    name: ClassVar[str] = "optimiser-floor"
+    needs: ClassVar[frozenset[Quantity]] = frozenset()
+    sources: ClassVar[tuple[Source, ...]] = (SOURCES["kingma2015"], SOURCES["wortsman2024"])
+
+    max_decades_below_eps: float = 1.0
+    min_decades_apart: float = 3.0
+    max_decades_if_together: float = 3.0
+    min_update_ratio: float = 1e-4
+    default_eps: float = 1e-8
+
+    def examine(self, recording: Recording) -> Verdict:
+        """Judge every weight's gradient against the optimiser's eps."""
+        optimizer = recording.context.optimizer
+        if optimizer is None:
+            if recording.parameters:
+                return NotApplicable("no optimiser is known")
+            return NotMeasured("the optimiser and the gradients of the parameters")
+        eps = floor_of(optimizer)
+        if eps is None:
+            return NotApplicable(f"{optimizer.name} adds no eps to the size of each gradient")
+        weights = _weights(recording)
+        if not weights:
+            return NotApplicable("the optimiser holds no weight that a gradient reaches")
+        seen = [p for p in weights if math.isfinite(p.log10_grad_rms)]
+        if not seen:
+            if all(p.log10_grad_rms == -math.inf for p in weights):
+                return NotApplicable("every gradient is exactly zero")
+            return NotMeasured("gradients of the weights that are numbers: see UV403")
+        below = {p.name: math.log10(eps) - _size(p) for p in seen}
+        lowest = max(below.values())
+        if lowest <= self.max_decades_below_eps:
+            return self._clear(below, eps, lowest)
+        floored = [p for p in seen if below[p.name] > self.max_decades_below_eps]
+        floored = self._held_down(recording, floored, eps)
+        if not floored:
+            return self._clear(below, eps, lowest)
+        best = min(below.values())
+        worst = max(below[p.name] for p in floored)
+        if best <= -1.0 and worst - best >= self.min_decades_apart:
+            severity = Severity.WARNING if worst < self.max_decades_if_together else Severity.ERROR
+            return Found((self._finding(recording, floored, below, severity, together=False),))
+        if best > -1.0 and recording.context.loss_value != 0.0:
+            severity = self._if_together(seen, below, eps)
+            return Found((self._finding(recording, floored, below, severity, together=True),))
+        return self._clear(below, eps, lowest)
+
+    def _held_down(
+        self, recording: Recording, floored: list[Parameter], eps: float
+    ) -> list[Parameter]:
+        """Leave out weights with an excuse: a whole step, a rest of rounding, an opening."""
+        upstream = Upstream(recording)
+        later = {p.name: p for p in recording.later.parameters} if recording.later else {}
+        kept = []
+        for parameter in floored:
+            after = later.get(parameter.name)
+            still = after is None or not math.isfinite(after.log10_grad_rms)
+            if after is not None and not still:
+                still = math.log10(eps) - _size(after) > self.max_decades_below_eps
+            step = parameter.turn_ratio * parameter.rms
+            whole = step > _FULL_STEP * parameter.learning_rate > 0.0
+            if still and not whole and not _is_rounding(recording, upstream, parameter):
+                kept.append(parameter)
+        return kept
+
+    def _if_together(self, seen: list[Parameter], below: dict[str, float], eps: float) -> Severity:
+        middle = median(below[p.name] for p in seen)
+        if middle >= self.max_decades_if_together:
+            return Severity.WARNING
+        moved = median(p.turn_ratio for p in seen if math.isfinite(p.turn_ratio))
+        far = eps >= 100.0 * self.default_eps and middle > self.max_decades_below_eps
+        return Severity.WARNING if far and moved < self.min_update_ratio else Severity.NOTE
+
+    def _clear(self, below: dict[str, float], eps: float, lowest: float) -> Clear:
+        name = max(below, key=lambda name: below[name])
+        side = "below" if lowest > 0.0 else "above"
+        return Clear(
+            max(0.0, self.max_decades_below_eps - lowest),
+            "decades",
+            f"the smallest gradient, that of {name}, is {abs(lowest):.1f} decades {side} "
+            f"eps {eps:g}",
+        )
+
+    def _finding(
+        self,
+        recording: Recording,
+        floored: list[Parameter],
+        below: dict[str, float],
+        severity: Severity,
+        *,
+        together: bool,
+    ) -> Finding:
+        optimizer = recording.context.optimizer
+        ranked = sorted(floored, key=lambda p: -below[p.name])
+        worst = ranked[0]
+        decades = below[worst.name]
+        given = is_given(recording)
+        causes: tuple[Cause, ...] = (Cause.OPTIMISER_FLOOR,)
+        flow = judged_flow(recording)
+        if isinstance(flow, Flow) and not together:
+            level = max(flow.levels, key=lambda level: flow.lost(level))
+            if flow.lost(level) > _LOST_BEFORE:
+                causes += loss_factors(recording, flow, level).causes
+        names = [p.name for p in floored]
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=severity if given else Severity.NOTE,
+            message=self._message(worst.name, decades, len(floored), len(below), together),
+            sites=tuple(s for s in recording.sites if set(s.weights) & set(names)),
+            parameters=tuple(p.name for p in ranked),
+            measured=decades,
+            expected=min(0.0, *below.values()),
+            limit=self.max_decades_below_eps,
+            unit="decades",
+            causes=tuple(dict.fromkeys(causes)),
+            notes=tuple(_notes(recording, ranked, below, given=given)),
+            help=(
+                f"lower eps: torch.optim.{optimizer.name if optimizer else 'AdamW'}"
+                "(model.parameters(), lr=..., eps=1e-16)",
+                "multiply the loss by a constant: Adam keeps the same step, and eps matters less"
+                if together
+                else "cure what shrinks the gradient first: `unvanish explain UV101`",
+            ),
+        )
+
+    def _message(self, name: str, decades: float, hit: int, count: int, together: bool) -> str:
+        if together:
+            return (
+                f"the gradients of {hit} of {count} weights are below the optimiser's eps, "
+                f"by up to {decades:.1f} decades"
+            )
+        others = f", and {hit - 1} more of {count} weights are below it" if hit > 1 else ""
+        return f"the gradient of {name} is {decades:.1f} decades below the optimiser's eps{others}"
+
+
+def _weights(recording: Recording) -> list[Parameter]:
+    """Return the weights to be judged; vectors only where there is nothing else."""
+    left_out = embeddings(recording)
+    held = [p for p in trained(recording) if p.name not in left_out]
+    return [p for p in held if len(p.shape) >= 2] or held
+
+
+def _size(parameter: Parameter) -> float:
+    """Return log10 of the rms of the gradient's non-zero entries."""
+    zeros = parameter.zero_fraction
+    if not 0.0 < zeros < 1.0:
+        return parameter.log10_grad_rms
+    return parameter.log10_grad_rms - 0.5 * math.log10(1.0 - zeros)
+
+
+def _is_rounding(recording: Recording, upstream: Upstream, parameter: Parameter) -> bool:
+    """Tell whether a gradient is what rounding left of contributions that cancel.
+
+    Independent samples give a weight of y = W x the gradient |dL/dy| rms(x) / sqrt(fan-out).
+    """
+    grads = recording[Quantity.LOG10_ACTIVATION_GRAD_RMS]
+    expected = -math.inf
+    for site in recording.signal_sites():
+        if parameter.name not in site.weights or not math.isfinite(grads.get(site)):
+            continue
+        before = upstream.producers(site)
+        size = upstream.rms(before[0]) if before else 1.0
+        fan_out = max(1, parameter.shape[0]) if parameter.shape else 1
+        norm = grads[site] + 0.5 * math.log10(max(1, site.size))
+        if size > 0.0:
+            expected = max(expected, norm + math.log10(size) - 0.5 * math.log10(fan_out))
+    return parameter.log10_grad_rms < expected - _CANCELLED
+
+
+def _notes(
+    recording: Recording, ranked: Sequence[Parameter], below: dict[str, float], *, given: bool
+) -> list[str]:
+    optimizer, worst = recording.context.optimizer, ranked[0]
+    best = min(below, key=lambda name: below[name])
+    share = 10.0 ** -below[worst.name]
+    notes = [
+        f"{worst.name} takes {share:.1e} of a whole step: its gradient over itself plus eps; "
+        f"that of {best} is {abs(below[best]):.1f} decades "
+        f"{'below' if below[best] > 0 else 'above'} eps"
+    ]
+    if math.isfinite(worst.turn_ratio) and optimizer is not None:
+        notes.append(
+            f"the first step of {optimizer} moves {worst.name} by {worst.turn_ratio:.1e} of its "
+            "size, weight decay left aside"
+        )
+    if not given:
+        notes.append("no optimiser was given, so this is about the one that was assumed")
+    return notes

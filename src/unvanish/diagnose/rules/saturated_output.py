@@ -1,0 +1,152 @@
+"""UV203: outputs stuck at an end of their function, where the loss finds no slope."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Final, final
+
+from unvanish.core.findings import Cause, Finding, Severity
+from unvanish.core.glossary import Quantity
+from unvanish.core.records import Recording, Role, Site
+from unvanish.core.sources import SOURCES, Source
+from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
+from unvanish.diagnose.upstream import Upstream
+from unvanish.diagnose.words import percent
+
+_FUNCTIONS: Final = frozenset({"sigmoid", "tanh", "softmax", "hardtanh", "hardsigmoid"})
+_BETTER_LOSS: Final = {
+    "sigmoid": "let the loss take the scores: remove the sigmoid and use "
+    "binary_cross_entropy_with_logits, whose gradient stays where the output is sure and wrong",
+    "softmax": "let the loss take the scores: remove the softmax and use cross_entropy, whose "
+    "gradient stays where the output is sure and wrong",
+}
+_BOUNDED: Final = (
+    "make the last layer's answers smaller: torch.nn.init.uniform_(layer.weight, -3e-3, 3e-3), a "
+    "normalisation before it, or a penalty on its output"
+)
+_GAN: Final = "for a generator, minimise -log D(G(z)) in place of log(1 - D(G(z)))"
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class SaturatedOutput:
+    """The output is sure, wrong, and cannot be told so.
+
+    ## What it measures
+    At every sigmoid, tanh, softmax, hardtanh and hardsigmoid that shapes the output or opens
+    the loss, three things, where most of its entries are flat (slope below a tenth of the
+    largest, as in UV201):
+
+    - the share of the error, (dL/dy)^2, on flat entries that gradient descent would take
+      back towards the centre; the limit is one half (`max_stuck_fraction`);
+    - the loss gradient at the inputs of those entries against what it would be with these
+      inputs pulled back to +-1/2, where the function has a slope, in a second forward pass;
+      the limit is 3 decades (`max_lost_decades`), a thousandth, as in UV101;
+    - whether the loss would be lower with the output pulled back.
+
+    All three have to hold. A sigmoid with a squared error at z = -10 and target 1 has the
+    gradient y (1 - y) (y - 1) = 4.5e-5, and 0.12 or more on the sloped part: 3.4 decades.
+    With binary cross entropy the gradient is y - 1 in either place.
+
+    ## Why it hurts
+    The loss sees the error and the function passes none of it on. Entries that are sure and
+    wrong stay so, and the smaller the gradient the longer. A warning up to 6 decades
+    (`hopeless_lost_decades`), where an optimiser that rescales gradients can still get out; an
+    error beyond.
+
+    ## When it stays silent
+    On confidence that is right: a converged network wants further in, and would lose by
+    being undecided. On cross entropy with scores, whose gradient is as large at the ends. On
+    hidden activations, which UV201 looks after, and on gates.
+
+    ## False alarms
+    A target between the ends (label smoothing) that a squared error overshot can look stuck,
+    but only where the loss would be lower undecided. The first batch alone is tried.
+
+    ## What helps
+    A loss with a logarithm that undoes the exponential of the output: cross entropy on scores,
+    the non-saturating loss for a generator. For a policy with tanh: smaller last weights,
+    scaled states, a penalty on the pre-activation.
+
+    ## Source
+    Goodfellow and others (2014), section 3, on log(1 - D(G(z))); LeCun, Bottou, Orr and Müller
+    (1998), section 4.5, on outputs at the ends of a sigmoid. The trial is ours.
+    """
+
+    code: ClassVar[str] = "UV203"
+    name: ClassVar[str] = "saturated-output"
+    needs: ClassVar[frozenset[Quantity]] = frozenset({Quantity.STUCK_FRACTION})
+    sources: ClassVar[tuple[Source, ...]] = (SOURCES["goodfellow2014"], SOURCES["lecun1998"])
+
+    max_stuck_fraction: float = 0.5
+    max_lost_decades: float = 3.0
+    hopeless_lost_decades: float = 6.0
+
+    def examine(self, recording: Recording) -> Verdict:
+        """Judge the activation functions that shape the output."""
+        share = recording[Quantity.STUCK_FRACTION]
+        measured = [site for site in recording.sites if share.get(site) >= 0.0]
+        if not measured:
+            return _unmeasured(recording)
+        stuck = [site for site in measured if share[site] > self.max_stuck_fraction]
+        lost = {site: -recording[Quantity.LOG10_STUCK_GRAD_RATIO].get(site) for site in stuck}
+        gain = recording[Quantity.UNDECIDED_GAIN]
+        sick = [s for s in stuck if lost[s] > self.max_lost_decades and gain.get(s) > 0.0]
+        if sick:
+            return Found(tuple(self._finding(recording, site, lost[site]) for site in sick))
+        if any(math.isnan(lost[site]) for site in stuck):
+            return NotMeasured("what gradient the stuck output would have on the sloped part")
+        if stuck:
+            worst = max(stuck, key=lambda site: lost[site])
+            return Clear(
+                max(0.0, self.max_lost_decades - lost[worst]),
+                "decades",
+                f"the loss moves {worst.name} from the end of its function, or does well there",
+            )
+        worst = max(measured, key=lambda site: share[site])
+        return Clear(
+            self.max_stuck_fraction - share[worst],
+            "fraction of the error",
+            f"{percent(share[worst])} of the error at {worst.name} is stuck on the flat part",
+        )
+
+    def _finding(self, recording: Recording, site: Site, lost: float) -> Finding:
+        share = recording[Quantity.STUCK_FRACTION][site]
+        why = Upstream(recording).why_large(site)
+        much = f"{lost:.1f} decades of" if math.isfinite(lost) else "all"
+        hopeless = lost > self.hopeless_lost_decades
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=Severity.ERROR if hopeless else Severity.WARNING,
+            message=f"{site.name} is stuck at an end of its range: {much} the gradient that could "
+            "bring it back are lost there",
+            sites=(site,),
+            measured=lost,
+            expected=0.0,
+            limit=self.max_lost_decades,
+            unit="decades",
+            causes=(Cause.LOSS_SATURATION, Cause.SATURATION, why),
+            notes=(
+                f"{percent(share)} of the error sits on flat entries that gradient descent would "
+                "take back to the sloped part, and the loss would be lower there",
+            ),
+            help=(_BETTER_LOSS.get(site.op, _BOUNDED), *((_GAN,) if site.op == "sigmoid" else ())),
+        )
+
+
+def _unmeasured(recording: Recording) -> Verdict:
+    arrived = recording[Quantity.LOG10_ACTIVATION_GRAD_RMS]
+    outputs = [
+        site
+        for site in recording.sites
+        if site.op in _FUNCTIONS
+        and site.op == site.function
+        and not site.gates
+        and (site.is_output or site.role is Role.LOSS)
+        and (not len(arrived) or arrived.get(site) > -math.inf)
+    ]
+    if outputs:
+        return NotMeasured(f"whether {outputs[0].name} is stuck at an end of its range")
+    return NotApplicable("no function with flat ends shapes the output")

@@ -1,0 +1,123 @@
+"""Numbers of steps that PyTorch runs inside one call: attention's softmax, a cell's gates.
+
+No call is seen for these steps, but their autograd nodes keep what they computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from unvanish.core.glossary import Quantity
+from unvanish.observe.readings import Call, NodeNote
+from unvanish.observe.statistics.attention import read_attention, unmasked
+
+_GATES: Final = frozenset({"sigmoid", "hardsigmoid"})
+_MOST_SAMPLES: Final = 8
+_LAST: Final = 2**64 - 1
+"""How an autograd node writes the axis -1."""
+
+
+def read_inside(fresh: Iterable[NodeNote], call: Call) -> None:
+    """Fill in the softmaxes and gates among the nodes that one call left behind.
+
+    Args:
+        fresh: Notes of the nodes, none of them seen before.
+        call: The call.
+    """
+    with torch.no_grad():
+        for note in fresh:
+            if note.from_weights:
+                continue
+            if note.op == "softmax":
+                _read_softmax(note, call)
+            elif note.op in _GATES:
+                value = call.output if note.op == call.name else _kept(note)
+                if value is not None:
+                    note.values[Quantity.GATE_MEAN] = value.detach().mean(dtype=torch.float64)
+            elif note.op == "glu" and call.source is not None:
+                axis = call.rest[0] if call.rest else call.kwargs.get("dim", -1)
+                _, gate = call.source.detach().chunk(2, axis)
+                note.values[Quantity.GATE_MEAN] = gate.sigmoid().mean(dtype=torch.float64)
+
+
+def _read_softmax(note: NodeNote, call: Call) -> None:
+    probabilities: Tensor | None = call.output
+    scores = call.source
+    allowed = None
+    if call.name == "softmax":
+        axis = call.rest[0] if call.rest else call.kwargs.get("dim")
+        over_keys = axis in (-1, call.output.ndim - 1)
+    else:
+        probabilities, scores, over_keys = _kept(note), None, True
+        if probabilities is not None:
+            axis = getattr(note.node, "_saved_dim", _LAST)
+            over_keys = axis in (_LAST, probabilities.ndim - 1)
+        if call.name == "scaled_dot_product_attention":
+            if probabilities is None:
+                probabilities = _recomputed(call)
+            allowed = None if probabilities is None else _given_mask(call, probabilities.shape)
+    if probabilities is None or not over_keys:
+        return
+    probabilities = probabilities.detach()
+    if not probabilities.is_floating_point() or not bool(torch.isfinite(probabilities).all()):
+        return
+    reading = read_attention(probabilities, None if scores is None else scores.detach(), allowed)
+    if reading is not None:
+        note.values[Quantity.ATTENTION_ENTROPY] = reading.entropy
+        note.values[Quantity.FROZEN_FRACTION] = reading.frozen
+        note.values[Quantity.SCORE_SPREAD] = reading.spread
+
+
+def _kept(note: NodeNote) -> Tensor | None:
+    """Return the output that a node keeps for its backward pass.
+
+    Where the user's code packs what nodes keep (checkpoints), unpacking may run their code.
+    """
+    if torch._C._autograd._top_saved_tensors_default_hooks(True) is not None:
+        return None
+    try:
+        kept: Any = note.node._saved_result
+    except (AttributeError, RuntimeError):
+        return None
+    return kept if isinstance(kept, Tensor) else None
+
+
+def _arguments(call: Call) -> dict[str, Any]:
+    names = ("key", "value", "attn_mask", "dropout_p", "is_causal")
+    return {**dict(zip(names, call.rest, strict=False)), **call.kwargs}
+
+
+def _given_mask(call: Call, shape: torch.Size) -> Tensor:
+    """Return which keys `scaled_dot_product_attention` was told to look at."""
+    arguments = _arguments(call)
+    mask, device = arguments.get("attn_mask"), call.output.device
+    if isinstance(mask, Tensor):
+        allowed = unmasked(mask.detach())
+    elif arguments.get("is_causal"):
+        allowed = torch.ones(shape[-2:], dtype=torch.bool, device=device).tril()
+    else:
+        allowed = torch.ones((), dtype=torch.bool, device=device)
+    try:
+        return allowed.expand(shape)
+    except RuntimeError:  # a mask for more samples than were looked at
+        return allowed[: shape[0]].expand(shape)
+
+
+def _recomputed(call: Call) -> Tensor | None:
+    """Weigh the keys of some samples again, where the node's own weights are packed away."""
+    arguments = _arguments(call)
+    query, key = call.source, arguments.get("key")
+    if query is None or not isinstance(key, Tensor) or query.ndim < 3:
+        return None
+    q, k = (t.detach()[:_MOST_SAMPLES].float() for t in (query, key))
+    if q.ndim == 4 and k.shape[1] != q.shape[1]:
+        k = k.repeat_interleave(q.shape[1] // k.shape[1], 1)
+    scores = q @ k.mT * (arguments.get("scale") or q.shape[-1] ** -0.5)
+    mask = arguments.get("attn_mask")
+    if isinstance(mask, Tensor) and mask.dtype is not torch.bool:
+        scores = scores + (mask[:_MOST_SAMPLES] if mask.ndim == scores.ndim else mask).detach()
+    return scores.masked_fill(~_given_mask(call, scores.shape), -torch.inf).softmax(-1)
