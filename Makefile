@@ -68,6 +68,7 @@ bench: $(STAMP)
 	@$(BIN)/python -m benchmarks.cost
 	@$(BIN)/python -m benchmarks.budget
 	@$(BIN)/python -m benchmarks.accuracy
+	@$(BIN)/python -m benchmarks.peers
 
 clean:
 	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

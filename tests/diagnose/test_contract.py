@@ -18,6 +18,7 @@ from unvanish.core.records import (
     ProbeStep,
     Recording,
     RunContext,
+    Site,
 )
 from unvanish.diagnose.rules import BUILTIN_RULES
 from unvanish.testing import check_rule, recording_of
@@ -110,6 +111,44 @@ def noisy(ratio: float, error: float) -> Recording:
     return replace(recording_of("linear"), noise=noise)
 
 
+def recurrence(decades: float) -> Recording:
+    """Build a tanh recurrence over 100 steps whose last step alone has a loss."""
+    weights = ("rnn.weight_hh_l0",)
+    steps = [
+        Site(index=0, path="rnn", op=op, call=k, depth=k + 1, weights=used, function="rnn_tanh")
+        for k in range(100)
+        for op, used in (("linear", weights), ("tanh", ()))
+    ]
+    gradient = [-decades * (99 - k) for k in range(100) for _ in range(2)]
+    return recording_of(
+        *steps,
+        profiles={
+            Quantity.LOG10_ACTIVATION_GRAD_RMS: gradient,
+            Quantity.LOG10_LAST_STEP_GRAD_RMS: [
+                x if i % 2 == 0 else None for i, x in enumerate(gradient)
+            ],
+        },
+    )
+
+
+def attention(frozen: float, spread: float) -> Recording:
+    profiles = {Quantity.FROZEN_FRACTION: frozen, Quantity.SCORE_SPREAD: spread}
+    return recording_of(
+        "linear",
+        "matmul",
+        "softmax",
+        "matmul",
+        "linear",
+        profiles={quantity: [None, None, x, None, None] for quantity, x in profiles.items()},
+    )
+
+
+def gate(opening: float) -> Recording:
+    return recording_of(
+        "linear", "glu", "linear", profiles={Quantity.GATE_MEAN: [None, opening, None]}
+    )
+
+
 DEEP = recording_of(*["linear", "tanh"] * 11, "linear")
 
 CASES = {
@@ -117,6 +156,17 @@ CASES = {
     "UV102": Case(slope(-0.85), slope(0.02), DEEP),
     "UV201": Case(saturated(0.97), saturated(0.05), recording_of("linear", "tanh", "linear")),
     "UV202": Case(dead(0.95), dead(0.03), recording_of("linear", "relu", "linear")),
+    "UV301": Case(
+        recurrence(0.3),
+        recurrence(0.01),
+        recording_of(*[replace(site, opaque=True) for site in recurrence(0.0).sites[:2]]),
+    ),
+    "UV302": Case(
+        attention(0.95, 300.0),
+        attention(0.0, 1.0),
+        recording_of("linear", "matmul", "softmax", "matmul", "linear"),
+    ),
+    "UV303": Case(gate(1e-5), gate(0.5), recording_of("linear", "glu", "linear")),
     "UV401": Case(
         stepped(Parameter(name="layers.0.weight", shape=(64, 64), rms=0.1, log10_grad_rms=-11.0)),
         stepped(Parameter(name="layers.0.weight", shape=(64, 64), rms=0.1, log10_grad_rms=-2.0)),

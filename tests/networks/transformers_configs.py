@@ -152,6 +152,8 @@ def _shrunk(name: str, value: Any) -> Any:
         return 0.0  # a layer left out at random has no gradient
     if name == "initializer_range" and value < 1e-4:
         return 0.02  # 1e-10 is for weights that are read from a file
+    if name == "freeze_backbone_batch_norms":
+        return False  # frozen with the statistics of pretrained weights
     shrinker = next((s for pattern, s in SHRINKERS if re.fullmatch(pattern, name)), None)
     return value if shrinker is None else _each(value, shrinker)
 

@@ -75,10 +75,12 @@ SHRINKERS: tuple[tuple[str, Callable[[int], int]], ...] = tuple(
         ),
         (r"mm_tokens_per_image mask_time_length mask_feature_length", _at_most(4)),
         (r"num_filters n_filters", _at_most(8)),
+        (r"num_frames frames_per_clip", _at_most(4)),
         (
             r".*hidden_sizes?.* .*hidden_dim .*embed_dims? d_model n_embd dim emb_dim"
-            r" .*embedding_size .*embeddings?_dim .*proj.*(dim|size) .*_width .*channels? conv_dim d_latents"
-            r" .*(output|out|input|in)_dim.* .*_dim .*_features .*hidden_dimension upsample_groups"
+            r" .*embedding_size .*embeddings?_dim .*proj.*(dim|size) .*_width .*channels? conv_dim"
+            r" d_latents .*(output|out|input|in)_dim.* .*_dim .*_features .*hidden_dimension"
+            r" upsample_groups"
             r" .*feature.*size pooler_output_size .*_filters .*(emb|embed)_size",
             _at_most(WIDTH),
         ),
@@ -96,7 +98,11 @@ _MROPE = {
 # The last of four stages is as wide as a window.
 _SWIN = {"image_size": 64, "patch_size": 2}
 _MAMBA2 = {"mamba_n_heads": 8, "mamba_d_head": 8}
+# Convolutions without a normalisation, or with one whose epsilon outweighs what comes in: the
+# usual 0.02 is for layers of some hundred units, and through narrow ones nothing arrives.
+_NARROW_CONVOLUTIONS = {"initializer_range": 0.2}
 _EFFICIENTNET = {
+    **_NARROW_CONVOLUTIONS,
     "width_coefficient": 0.25,
     "depth_coefficient": 0.3,
     "in_channels": [32, 16, 24, 40, 80, 112, 192],
@@ -160,7 +166,8 @@ OVERRIDES: dict[str, dict[str, Any]] = {
     "deepseek_ocr2_text": {"mlp_layer_types": ["dense", "sparse"], "num_experts_per_tok": 2},
     "diffusion_gemma_text": {"num_experts": 4, "top_k_experts": 2, "moe_intermediate_size": 32},
     "dots1": {"n_routed_experts": 4, "n_shared_experts": 1, "num_experts_per_tok": 2},
-    "dpt": {"num_hidden_layers": 4, "backbone_out_indices": [0, 1, 2, 3]},
+    "depth_anything": _NARROW_CONVOLUTIONS,
+    "dpt": {**_NARROW_CONVOLUTIONS, "num_hidden_layers": 4, "backbone_out_indices": [0, 1, 2, 3]},
     "efficientnet": _EFFICIENTNET,
     "ernie4_5_vl_moe_text": _MROPE,
     "esm": {"vocab_size": 128, "pad_token_id": 0, "mask_token_id": 5},

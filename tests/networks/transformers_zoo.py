@@ -16,6 +16,7 @@ from tests.networks.transformers_batches import LABELS, LAYOUTS, Batch
 from tests.networks.transformers_configs import tiny
 from tests.networks.transformers_tables import OVERRIDES
 from torch import Tensor, nn
+from torch.nn import functional
 from transformers import PreTrainedConfig
 from transformers.models.auto import configuration_auto, modeling_auto
 
@@ -114,9 +115,10 @@ class Network:
 
 
 def outputs_of(output: Any) -> list[Tensor]:
-    """All tensors in an output that a loss can pull on."""
+    """All tensors in an output that a loss can pull on; a masked logit is none of them."""
     if isinstance(output, Tensor):
-        return [output] if output.requires_grad and output.is_floating_point() else []
+        usable = output.requires_grad and output.is_floating_point() and output.numel()
+        return [output] if usable and bool(output.isfinite().all()) else []
     if isinstance(output, Mapping):
         output = list(output.values())
     if isinstance(output, list | tuple):
@@ -124,10 +126,20 @@ def outputs_of(output: Any) -> list[Tensor]:
     return []
 
 
-def mean_square_of_outputs(output: Any, targets: list[Tensor]) -> Tensor:
-    """Mean squared distance of every output from its target, added up."""
-    found = outputs_of(output)
-    return sum(((o - t) ** 2).mean() for o, t in zip(found, targets, strict=True))
+def distance(output: Any, targets: list[Tensor]) -> Tensor:
+    """The distance of every output from its target, added up; a logit of -10,000 weighs little."""
+    pairs = zip(outputs_of(output), targets, strict=True)
+    return sum((functional.smooth_l1_loss(*pair) for pair in pairs), torch.zeros(()))
+
+
+def target_for(output: Tensor) -> Tensor:
+    """A random target that the output can reach, whatever nonlinearity it went through."""
+    values = output.detach()
+    if values.min() >= 0:
+        return values.flatten()[torch.randperm(values.numel())].view_as(values)
+    if values.abs().max() <= 1:
+        return torch.empty_like(values).uniform_(-0.9, 0.9)
+    return torch.randn_like(values)
 
 
 def config_of(architecture: Architecture) -> PreTrainedConfig:
@@ -171,8 +183,8 @@ def build(architecture: Architecture) -> Network:
         loss = output.get("loss") if isinstance(output, Mapping) else None
         if isinstance(loss, Tensor) and loss.numel() == 1 and loss.requires_grad:
             return Network(model, inputs, None, layout)
-        targets = [torch.randn_like(o) for o in outputs_of(output)]
+        targets = [target_for(o) for o in outputs_of(output)]
         if targets:
-            return Network(model, (inputs, targets), mean_square_of_outputs, layout)
+            return Network(model, (inputs, targets), distance, layout)
         errors.append(f"{layout}: no output that a loss can pull on")
     raise NotBuildableError(f"{errors[0]}; without labels: {errors[len(LAYOUTS)]}")

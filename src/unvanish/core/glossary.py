@@ -27,9 +27,13 @@ class Quantity(StrEnum):
     ATTENTION_ENTROPY = "attention_entropy"
     FROZEN_FRACTION = "frozen_fraction"
     SCORE_SPREAD = "score_spread"
+    SHUT_FRACTION = "shut_fraction"
     GATE_MEAN = "gate_mean"
     INPUT_SPREAD = "input_spread"
     INPUT_EFFECTIVE_RANK = "input_effective_rank"
+    INPUT_RMS = "input_rms"
+    INPUT_OFFSET = "input_offset"
+    INPUT_FEATURE_SPREAD = "input_feature_spread"
     LOG10_ACTIVATION_GRAD_RMS = "log10_activation_grad_rms"
     LOG10_PROBE_GRAD_RMS = "log10_probe_grad_rms"
     LOG10_LAST_STEP_GRAD_RMS = "log10_last_step_grad_rms"
@@ -169,12 +173,41 @@ GLOSSARY: Final[dict[Quantity, Entry]] = {
         "how far the scores of one query lie apart",
         "either",
     ),
+    Quantity.SHUT_FRACTION: Entry(
+        "fraction of choices",
+        "count(n mean over rows of p_i < 0.001) / n, n choices of a softmax without masks",
+        "share of the choices that a softmax gives less than a thousandth of an even share",
+        "high",
+        "shazeer2017",
+    ),
     Quantity.GATE_MEAN: Entry(
         "fraction",
         "mean(g) of a gate g = sigmoid(z)",
         "share of what it is multiplied with that a gate lets through",
         "low",
         "hochreiter1997",
+    ),
+    Quantity.INPUT_RMS: Entry(
+        "same as the data",
+        "sqrt(mean(x^2)), x what enters a layer straight from the data",
+        "size of the data where it enters a layer",
+        "either",
+        "lecun1998",
+    ),
+    Quantity.INPUT_OFFSET: Entry(
+        "standard deviations",
+        "sqrt(sum over features of mean_f^2 / sum of var_f) of what enters from the data",
+        "what all samples have in common against what tells them apart",
+        "high",
+        "lecun1998",
+    ),
+    Quantity.INPUT_FEATURE_SPREAD: Entry(
+        "dimensionless",
+        "largest rms of a feature / max(median rms of the features, 1); features that are zero "
+        "on most samples are left out",
+        "how far one feature of the data stands out against the others",
+        "high",
+        "lecun1998",
     ),
     Quantity.LOG10_ACTIVATION_GRAD_RMS: Entry(
         "decades",

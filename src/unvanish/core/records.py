@@ -182,9 +182,9 @@ class Parameter:
             decay has no share in; ``nan`` for a single number.
         learning_rate: Learning rate of its group in the optimiser that stepped the copy;
             ``nan`` where no step was taken or no group holds it.
-        distinct_fraction: Share of the units (rows along the first axis) whose incoming
-            weights differ from those of every earlier unit; 1 for an ordinary start, ``nan``
-            for a vector.
+        distinct_fraction: Share of the units (rows along the first axis) that hold anything
+            but zeros and differ from every earlier one in more than rounding; 1 for an
+            ordinary start, ``nan`` where fewer than two units hold anything.
     """
 
     name: str
@@ -358,6 +358,21 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True)
+class Stray:
+    """A trainable tensor that the network uses and does not register as its parameter.
+
+    Attributes:
+        site: The first step that uses it.
+        shape: Its shape.
+        in_optimizer: Whether the user's optimiser holds it; None where none was given.
+    """
+
+    site: int
+    shape: tuple[int, ...] = ()
+    in_optimizer: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Gap:
     """Something that could not be seen, and why. Not measured is not healthy."""
 
@@ -426,6 +441,7 @@ class Recording:
         data: The tensors of the first probe batch, inputs before targets.
         steps: What each probe step did to the loss.
         noise: How far the gradients of different samples agree, where it was measured.
+        strays: Trainable tensors between inputs and outputs that are no parameters.
         later: The same network after a few probe steps on a copy, where they were taken:
             it tells a gate that starts at zero from one that is dead.
         schema: Version of this layout.
@@ -441,6 +457,7 @@ class Recording:
     data: tuple[DataTensor, ...] = ()
     steps: tuple[ProbeStep, ...] = ()
     noise: GradientNoise | None = None
+    strays: tuple[Stray, ...] = ()
     later: Recording | None = None
     schema: int = SCHEMA
 

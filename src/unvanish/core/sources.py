@@ -29,6 +29,27 @@ _WORKS = (
         "ICML",
     ),
     Source(
+        "srivastava2015",
+        "Srivastava, Greff and Schmidhuber",
+        2015,
+        "Training very deep networks",
+        "NeurIPS",
+    ),
+    Source(
+        "shazeer2017",
+        "Shazeer and others",
+        2017,
+        "Outrageously large neural networks: the sparsely-gated mixture-of-experts layer",
+        "ICLR",
+    ),
+    Source(
+        "xiong2020",
+        "Xiong and others",
+        2020,
+        "On layer normalization in the transformer architecture",
+        "ICML",
+    ),
+    Source(
         "zhai2023",
         "Zhai and others",
         2023,

@@ -54,6 +54,10 @@ class Upstream:
                 return site
         return None
 
+    def parameters(self, site: Site) -> list[Parameter]:
+        """Return the parameters that a site multiplies its input with."""
+        return [self._parameters[name] for name in site.weights if name in self._parameters]
+
     def bias(self, site: Site) -> Parameter | None:
         """Return the bias of the module that a weight-bearing site belongs to."""
         return self._parameters.get(f"{site.path}.bias") if site.path else None
@@ -92,8 +96,7 @@ class Upstream:
 
     def gain(self, site: Site) -> float:
         """Return rms(W) sqrt(fan-in) of a weight-bearing site, or nan."""
-        weights = [self._parameters[name] for name in site.weights if name in self._parameters]
-        weight = next((w for w in weights if len(w.shape) >= 2 and w.rms > 0.0), None)
+        weight = next((w for w in self.parameters(site) if len(w.shape) >= 2 and w.rms > 0.0), None)
         return weight.rms * math.sqrt(weight.size / weight.shape[0]) if weight else math.nan
 
     def why_large(self, site: Site) -> Cause:

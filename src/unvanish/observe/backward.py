@@ -19,6 +19,7 @@ from torch import Tensor
 from unvanish.core.records import Edge
 from unvanish.observe.graph import Graph, Link
 from unvanish.observe.names import MATMUL_OPS
+from unvanish.observe.opaque import in_the_open
 from unvanish.observe.statistics.magnitude import (
     LOG10_2,
     dense_values,
@@ -261,13 +262,14 @@ def run_backward(
 
     handles = [note.node.register_hook(hook_for(index)) for index, note in enumerate(graph.notes)]
     try:
-        grads = torch.autograd.grad(
-            list(roots),
-            list(parameters.values()),
-            grad_outputs=list(cotangents) if cotangents is not None else None,
-            retain_graph=True,
-            allow_unused=True,
-        )
+        with in_the_open():  # a checkpoint runs its part of the forward pass again
+            grads = torch.autograd.grad(
+                list(roots),
+                list(parameters.values()),
+                grad_outputs=list(cotangents) if cotangents is not None else None,
+                retain_graph=True,
+                allow_unused=True,
+            )
     finally:
         for handle in handles:
             handle.remove()

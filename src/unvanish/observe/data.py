@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 from torch import Tensor
 
+from unvanish.core.glossary import Quantity
 from unvanish.core.records import DataRole, DataTensor
 from unvanish.observe.batch import TARGET_KEYS, Batch
 from unvanish.observe.names import VIEW_OPS, Node
@@ -30,6 +31,8 @@ _KEEPS_SCALE: Final = (VIEW_OPS - {"masked_fill", "copy", "copy_slices"}) | froz
 """Calls after which the numbers are the same ones, or a mean or a choice among them."""
 
 _CONVOLUTIONS: Final = ("conv", "batch_norm", "instance_norm", "group_norm")
+_CONSTANT: Final = 1e-12
+"""Variance over squared mean below which only rounding makes a tensor vary."""
 
 
 @dataclass(slots=True)
@@ -79,6 +82,43 @@ class DataUses:
 
     def _call(self, tensor: Tensor, names: tuple[str, ...]) -> None:
         self._names[id(tensor)] = (weakref.ref(tensor), names)
+
+
+def entry_values(op: str, tensor: Tensor) -> dict[Quantity, Tensor | float]:
+    """Measure what enters a layer straight from the data.
+
+    Args:
+        op: The layer's operation.
+        tensor: Its input.
+
+    Returns:
+        Size, offset and spread of the features; nothing for a constant.
+    """
+    if tensor.layout is not torch.strided or tensor.ndim == 0 or tensor.numel() == 0:
+        return {}
+    with torch.no_grad():
+        values = tensor.detach()
+        if values.dtype in (torch.float16, torch.bfloat16):
+            values = values.float()
+        axis = 1 if op.startswith("conv") and values.ndim > 2 else values.ndim - 1
+        rows = [d for d in range(values.ndim) if d != axis]
+        count = math.prod(values.shape[d] for d in rows)
+        if count < 2:
+            return {}
+        variance, mean = (v.double() for v in torch.var_mean(values, rows))
+        square = variance * ((count - 1) / count) + mean.square()
+        energy = mean.square().sum()
+        measured: dict[Quantity, Tensor | float] = {Quantity.INPUT_RMS: square.mean().sqrt()}
+        if not bool(variance.sum() > _CONSTANT * energy):
+            return {}
+        measured[Quantity.INPUT_OFFSET] = (energy / variance.sum()).sqrt()
+        sizes = square.sqrt()
+        filled = torch.count_nonzero(values, dim=rows)
+        dense = sizes[2 * filled > count]
+        if dense.numel() > 1:
+            usual = max(float(dense.median()), 1.0)
+            measured[Quantity.INPUT_FEATURE_SPREAD] = dense.amax() / usual
+        return measured
 
 
 def named_tensors(batch: Batch) -> Iterator[tuple[str, Tensor]]:

@@ -24,7 +24,7 @@ from torch.overrides import TorchFunctionMode
 
 from unvanish.core.records import SourceLine
 from unvanish.core.stack import user_line
-from unvanish.observe.data import DataUses
+from unvanish.observe.data import DataUses, entry_values
 from unvanish.observe.inside import read_inside
 from unvanish.observe.lineage import SILENT, Lineage, writes
 from unvanish.observe.names import (
@@ -203,6 +203,7 @@ class ForwardTape(TorchFunctionMode):
             for tensor in inputs
             if tensor.grad_fn is None and (piece := self.lineage.piece_of_data(tensor)) is not None
         ]
+        entering = self._entering(inputs) if pieces and name in MATMUL_OPS else None
         self.lineage.add_call(
             name,
             path,
@@ -243,8 +244,27 @@ class ForwardTape(TorchFunctionMode):
             same_size = math.prod(shape_of(main.node)) == outputs[0].numel()
             target = main if same_size else self.notes[outputs[0].grad_fn]
             with torch._C.DisableTorchFunction():  # other modes are for the user's calls
+                if entering is not None:
+                    main.values.update(entry_values(name, entering))
                 measure(target, call, behind, self._batch_size)
-                read_inside(fresh, call)
+                read_inside(fresh, call, outputs, behind)
+
+    def _entering(self, inputs: list[Tensor]) -> Tensor | None:
+        """Return the data that a layer is given, where it is given data and a weight."""
+        weights = [
+            t
+            for t in inputs
+            if id(t) in self.lineage.parameter_names
+            or (t.grad_fn in self.notes and self.notes[t.grad_fn].from_weights)
+        ]
+        data = (
+            t
+            for t in inputs
+            if t.is_floating_point()
+            and t.grad_fn is None
+            and self.lineage.piece_of_data(t) is not None
+        )
+        return next(data, None) if weights else None
 
     def _nodes_behind(self, inputs: list[Tensor]) -> list[Node]:
         """Return the nodes that made some tensors.

@@ -5,7 +5,7 @@ No call is seen for these steps, but their autograd nodes keep what they compute
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, Final
 
 import torch
@@ -13,22 +13,34 @@ from torch import Tensor
 
 from unvanish.core.glossary import Quantity
 from unvanish.observe.readings import Call, NodeNote
-from unvanish.observe.statistics.attention import read_attention, unmasked
+from unvanish.observe.statistics.attention import read_attention, shut_fraction, unmasked
 
 _GATES: Final = frozenset({"sigmoid", "hardsigmoid"})
+_PARTING: Final = frozenset(
+    "chunk split unsafe_split split_with_sizes tensor_split unbind getitem select narrow".split()
+)
+"""Operations that take several gates apart that one layer computed; the least open counts."""
 _MOST_SAMPLES: Final = 8
+_MOST_CHOICES: Final = 1024
 _LAST: Final = 2**64 - 1
 """How an autograd node writes the axis -1."""
 
 
-def read_inside(fresh: Iterable[NodeNote], call: Call) -> None:
+def read_inside(
+    fresh: Sequence[NodeNote], call: Call, outputs: Sequence[Tensor], behind: Sequence[NodeNote]
+) -> None:
     """Fill in the softmaxes and gates among the nodes that one call left behind.
 
     Args:
         fresh: Notes of the nodes, none of them seen before.
         call: The call.
+        outputs: All tensors that it returned.
+        behind: Notes of the nodes that made its inputs.
     """
     with torch.no_grad():
+        if call.name in _PARTING and behind and Quantity.GATE_MEAN in behind[0].values:
+            parts = [part.detach().mean(dtype=torch.float64) for part in outputs]
+            fresh[-1].values[Quantity.GATE_MEAN] = torch.stack(parts).amin()
         for note in fresh:
             if note.from_weights:
                 continue
@@ -70,6 +82,8 @@ def _read_softmax(note: NodeNote, call: Call) -> None:
         note.values[Quantity.ATTENTION_ENTROPY] = reading.entropy
         note.values[Quantity.FROZEN_FRACTION] = reading.frozen
         note.values[Quantity.SCORE_SPREAD] = reading.spread
+    if call.name == "softmax" and probabilities.shape[-1] <= _MOST_CHOICES:
+        note.values[Quantity.SHUT_FRACTION] = shut_fraction(probabilities)
 
 
 def _kept(note: NodeNote) -> Tensor | None:
@@ -120,4 +134,5 @@ def _recomputed(call: Call) -> Tensor | None:
     mask = arguments.get("attn_mask")
     if isinstance(mask, Tensor) and mask.dtype is not torch.bool:
         scores = scores + (mask[:_MOST_SAMPLES] if mask.ndim == scores.ndim else mask).detach()
-    return scores.masked_fill(~_given_mask(call, scores.shape), -torch.inf).softmax(-1)
+    weights: Tensor = scores.masked_fill(~_given_mask(call, scores.shape), -torch.inf).softmax(-1)
+    return weights

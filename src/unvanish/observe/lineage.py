@@ -141,6 +141,11 @@ class Lineage:
         entry = self._inputs.get(id(tensor))
         return id(tensor) in self.buffers or (entry is not None and entry() is tensor)
 
+    def is_stranger(self, tensor: Tensor) -> bool:
+        """Tell whether a tensor is no parameter, buffer or input, and came from no call."""
+        named = id(tensor) in self.parameter_names
+        return not named and not self._is_known(tensor) and self.maker(tensor) is None
+
     def is_signal(self, tensor: Tensor) -> bool:
         """Tell whether a tensor was computed from the input data."""
         made_by = self.maker(tensor)

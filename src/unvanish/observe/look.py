@@ -173,7 +173,8 @@ def extend(seen: Look, model: nn.Module) -> Look:
     if seen.loss.grad_fn is None:
         return seen
     one = torch.ones_like(seen.loss)
-    gradients = run_extended_backward(seen.graph, [seen.loss], [one], wanted=wanted)
+    with in_the_open():
+        gradients = run_extended_backward(seen.graph, [seen.loss], [one], wanted=wanted)
     deep = replace(seen, gradients=gradients, probe=None, last_step={})
     deep.outputs = _reached(seen.outputs, deep)
     if deep.outputs:

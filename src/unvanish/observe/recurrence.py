@@ -20,6 +20,7 @@ from torch.autograd.graph import GradientEdge
 from unvanish.core.records import Role
 from unvanish.observe.graph import Graph, Link
 from unvanish.observe.names import MATMUL_OPS
+from unvanish.observe.opaque import in_the_open
 from unvanish.observe.statistics.magnitude import dense_values, norm64
 
 _SELECTING: Final = frozenset(
@@ -235,9 +236,10 @@ def _backward(graph: Graph, group: Sequence[Recurrence]) -> dict[int, float]:
             handles.extend(
                 graph.notes[index].node.register_prehook(hook_for(index)) for index in one.calls
             )
-        at_start = torch.autograd.grad(
-            ends, starts, grad_outputs=signs, retain_graph=True, allow_unused=True
-        )
+        with in_the_open():
+            at_start = torch.autograd.grad(
+                ends, starts, grad_outputs=signs, retain_graph=True, allow_unused=True
+            )
     finally:
         for handle in handles:
             handle.remove()

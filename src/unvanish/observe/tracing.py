@@ -45,6 +45,7 @@ from unvanish.observe.optimizer import (
     held_names,
 )
 from unvanish.observe.steps import take_steps
+from unvanish.observe.strays import strays
 from unvanish.observe.stuck import stuck_outputs
 
 _log = logging.getLogger(__name__)
@@ -130,6 +131,7 @@ def trace(
         )
         held = held_names(own, model) if optimizer is not None else None
         recording = _record(model, looks, deep, held, steps.updates)
+        unregistered = strays(looks[0], own if optimizer is not None else None)
         later, taken = None, steps.taken
         if steps.model is not None:
             later = _look_again(steps.model, recording, first, conditions, gaps)
@@ -161,7 +163,14 @@ def trace(
         seconds=time.perf_counter() - started,
     )
     gaps.extend(unseen(looks[0]))
-    return replace(recording, context=context, gaps=tuple(gaps), steps=taken, later=later)
+    return replace(
+        recording,
+        context=context,
+        gaps=tuple(gaps),
+        steps=taken,
+        strays=unregistered,
+        later=later,
+    )
 
 
 def _check_arguments(model: object, batches: int, probe_steps: int, autocast: str) -> None:

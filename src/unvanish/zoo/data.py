@@ -101,9 +101,7 @@ def houses(count: int, seed: int) -> tuple[Tensor, Tensor]:
     return low + u * (high - low), price[:, None]
 
 
-def clusters(
-    count: int, seed: int, *, classes: int, features: int = 16
-) -> tuple[Tensor, Tensor]:
+def clusters(count: int, seed: int, *, classes: int, features: int = 16) -> tuple[Tensor, Tensor]:
     """Return points around one fixed random centre for each class, and their classes."""
     centres = torch.randn(classes, features, generator=torch.Generator().manual_seed(99))
     random = torch.Generator().manual_seed(seed)

@@ -33,7 +33,7 @@ class Patient:
 
     A patient's file is a recipe: ``model()``, ``data(seed)``, ``loss``, ``optimizer``,
     ``metric`` and ``GOAL``. A sick one also has ``cured()``, which builds the network with
-    the known cure, and, where the cure is not in the network, ``cured_data``,
+    the known cure, or, where the cure is not in the network, ``cured_data``,
     ``cured_loss``, ``cured_optimizer``, ``CURED_CLIP_GRAD_NORM`` or ``CURED_AUTOCAST``.
 
     Attributes:

@@ -3,6 +3,8 @@
 from typing import Final
 
 from unvanish.core.protocols import Rule
+from unvanish.diagnose.rules.attention import AttentionCollapse
+from unvanish.diagnose.rules.closed_gate import ClosedGate
 from unvanish.diagnose.rules.dead import DeadUnits
 from unvanish.diagnose.rules.detached import DetachedParameter
 from unvanish.diagnose.rules.exploding import ExplodingGradient
@@ -33,6 +35,8 @@ BUILTIN_RULES: Final[tuple[Rule, ...]] = (
     OutputLossPair(),
     ZeroDerivative(),
     VanishingThroughTime(),
+    AttentionCollapse(),
+    ClosedGate(),
     OptimiserFloor(),
     PrecisionUnderflow(),
     NonFinite(),

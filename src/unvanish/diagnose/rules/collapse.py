@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from dataclasses import dataclass
-from statistics import median
+from statistics import median, median_low
 from typing import ClassVar, Final, final
 
 from unvanish.core.findings import Cause, Chart, Finding, Mark, Point, Severity
@@ -74,7 +74,7 @@ class _Trail:
     def compounded(self) -> float:
         """The same with the largest step made an ordinary one; a single step compounds nothing."""
         steps = self.steps
-        return self.lost - max(steps) + median(steps) if len(steps) > 1 else 0.0
+        return self.lost - max(steps) + median_low(steps) if len(steps) > 1 else 0.0
 
 
 @final
@@ -159,7 +159,8 @@ class ForwardCollapse:
             return NotApplicable("the network has fewer than two layers with weights")
         if recording.context.batch_size == 1:
             return NotApplicable("the batch holds one sample, and there is none to compare it with")
-        if any(v > 0.0 for v in recording[Quantity.NON_FINITE_FRACTION].values.values()):
+        bad = recording[Quantity.NON_FINITE_FRACTION]
+        if any(bad.get(site) > 0.0 for site in recording.signal_sites()):
             return NotMeasured("features that are numbers: see UV403")
         trail = _trail(recording)
         if trail is None:
@@ -179,7 +180,7 @@ class ForwardCollapse:
                 )
             if trail.compounded > limit:
                 return Found((self._lost(recording, trail, limit),))
-            return Found((self._at_once(trail, limit),))
+            return Found((self._at_once(recording, trail, limit),))
         if self._is_flat(recording, trail):
             return Found((self._flat(recording, trail),))
         said = (
@@ -219,7 +220,7 @@ class ForwardCollapse:
             severity=Severity.ERROR if hopeless else Severity.WARNING,
             message=f"the samples become alike: their differences lose {trail.lost:.1f} decades "
             f"against what they share on the way to {trail.layers[-1].name}",
-            sites=_from_half(trail),
+            sites=_alike(trail),
             measured=trail.lost,
             expected=0.0,
             limit=limit,
@@ -234,7 +235,7 @@ class ForwardCollapse:
             chart=_chart(trail, limit),
         )
 
-    def _at_once(self, trail: _Trail, limit: float) -> Finding:
+    def _at_once(self, recording: Recording, trail: _Trail, limit: float) -> Finding:
         steps = trail.steps
         place = max(range(len(steps)), key=lambda i: steps[i])
         before, after = trail.layers[place], trail.layers[place + 1]
@@ -249,7 +250,7 @@ class ForwardCollapse:
             expected=0.0,
             limit=limit,
             unit="decades",
-            causes=(Cause.BIAS,),
+            causes=(_cause_of_step(recording, before),),
             notes=("it happens in a single step, so no depth compounds it",),
             help=(
                 f"look at what {after.name} receives for two samples: a dead layer, a constant, "
@@ -293,9 +294,12 @@ def _trail(recording: Recording) -> _Trail | None:
             at[site.depth].append(site)
     measured = [site for sites in at.values() for site in sites]
     ends = [site for site in measured if site.is_output]
-    if not ends:
+    if not measured:
         return None
-    end = max(ends, key=lambda site: (spreads[site], site.depth))
+    if ends:
+        end = max(ends, key=lambda site: spreads[site])
+    else:
+        end = max(measured, key=lambda site: site.depth)
     depths = sorted(depth for depth in at if depth < end.depth)
     layers = [max(at[depth], key=lambda site: spreads[site]) for depth in depths]
     path = [*layers, end]
@@ -342,7 +346,18 @@ def _causes(recording: Recording, trail: _Trail) -> tuple[tuple[Cause, ...], str
     return tuple(causes), activation
 
 
-def _from_half(trail: _Trail) -> tuple[Site, ...]:
+def _cause_of_step(recording: Recording, layer: Site) -> Cause:
+    """Say what makes all samples the same in the step behind a layer."""
+    upstream = Upstream(recording)
+    bias, size = upstream.bias(layer), upstream.rms(layer)
+    if any(p.rms == 0.0 and len(p.shape) > 1 for p in upstream.parameters(layer)):
+        return Cause.ZERO_INIT
+    if bias is not None and 2.0 * bias.rms**2 > size**2:
+        return Cause.BIAS
+    return Cause.ACTIVATION_SLOPE
+
+
+def _alike(trail: _Trail) -> tuple[Site, ...]:
     """Return the layers behind which less than a thousandth of the differences is left."""
     at = trail.decades
     return tuple(

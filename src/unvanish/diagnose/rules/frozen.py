@@ -42,6 +42,10 @@ class FrozenEarlyLayers:
     time to train the rest a thousand times. Where the step changes no bit of them it is an
     error (below 2^-24 of the weights' size, the rounding of float32).
 
+    Layers with a learning rate of their own are found where that alone stops them: the rate is
+    3 decades below the later layers' largest, and no step reaches a millionth of the weights
+    (`min_update_ratio`), while a later layer moves a thousand times as far.
+
     A slow step alone is not enough. |gradient| x |weights| must be 3 decades below the later
     layers' too, and still be so after the probe steps. No rescaling of a layer's weights
     changes that product, so a layer that only has large weights, or one before a
@@ -51,10 +55,11 @@ class FrozenEarlyLayers:
     The early layers keep their random start, whatever the loss does.
 
     ## When it stays silent
-    On frozen parameters, on those the optimiser does not hold (UV504), on those without a
-    gradient path (UV501), on embeddings, of which a batch touches few rows, and behind zeros
-    that open: where a gradient is exactly zero at first and no longer is after the probe
-    steps. On a converged network all layers are slow together, and none is found.
+    On frozen parameters, on those the optimiser does not hold (UV504) or gives a learning rate
+    of zero, on those without a gradient path (UV501), on embeddings, of which a batch touches
+    few rows, and behind zeros that open: where a gradient is exactly zero at first and no
+    longer is after the probe steps. On a converged network all layers are slow together, and
+    none is found.
 
     ## False alarms
     Layers that are meant to stay nearly still, by a gradient scaled down by hand, look frozen.
@@ -75,6 +80,7 @@ class FrozenEarlyLayers:
     sources: ClassVar[tuple[Source, ...]] = (SOURCES["hochreiter1991"],)
 
     min_decades_slower: float = 3.0
+    min_update_ratio: float = 1e-6
 
     def examine(self, recording: Recording) -> Verdict:
         """Compare the steps of the early weights with those of the later ones."""
@@ -100,9 +106,23 @@ class FrozenEarlyLayers:
             for depth, gap in gaps.items()
             if gap > self.min_decades_slower and self._starved(recording, layers, depth)
         ]
-        if not frozen:
-            return self._clear(gaps)
-        return Found((self._finding(recording, layers, max(frozen), gaps[max(frozen)]),))
+        if frozen:
+            return Found((self._finding(recording, layers, max(frozen), gaps[max(frozen)]),))
+        held_back = [depth for depth in gaps if self._held_back(layers, depth)]
+        if held_back:
+            return Found((self._slowed(recording, layers, max(held_back)),))
+        return self._clear(gaps)
+
+    def _held_back(self, layers: Sequence[tuple[int, Parameter]], depth: int) -> bool:
+        """Tell whether the early layers stand still because of their own learning rate."""
+        early = [p for d, p in layers if d <= depth]
+        later = [p for d, p in layers if d > depth]
+        rate = max(p.learning_rate for p in later)
+        return (
+            all(p.turn_ratio < self.min_update_ratio for p in early)
+            and max(p.turn_ratio for p in later) > 1e3 * self.min_update_ratio
+            and max(p.learning_rate for p in early) < 10.0**-self.min_decades_slower * rate
+        )
 
     def _starved(
         self, recording: Recording, layers: Sequence[tuple[int, Parameter]], depth: int
@@ -157,10 +177,10 @@ class FrozenEarlyLayers:
             code=self.code,
             name=self.name,
             severity=Severity.ERROR if still and given else Severity.WARNING,
-            message=f"the optimiser does not move the first {len(early)} of {len(layers)} weights"
+            message=f"the optimiser does not move {_text(len(early), len(layers))}"
             if still
-            else f"the first {len(early)} of {len(layers)} weights move {gap:.1f} decades less "
-            "than the later ones",
+            else f"{_text(len(early), len(layers))} move{'' if len(early) > 1 else 's'} "
+            f"{gap:.1f} decades less than the later ones",
             sites=tuple(s for s in recording.signal_sites() if set(s.weights) & set(names)),
             parameters=tuple(names),
             measured=gap,
@@ -177,6 +197,41 @@ class FrozenEarlyLayers:
             help=help_,
         )
 
+    def _slowed(
+        self, recording: Recording, layers: Sequence[tuple[int, Parameter]], depth: int
+    ) -> Finding:
+        early = [p for d, p in layers if d <= depth]
+        names = {p.name for p in early}
+        rate = max(p.learning_rate for p in early)
+        later = max(p.learning_rate for d, p in layers if d > depth)
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=Severity.WARNING,
+            message=f"{_text(len(early), len(layers))} stand{'' if len(early) > 1 else 's'} still: "
+            f"a learning rate of {rate:.1g}, where later ones have up to {later:.1g}",
+            sites=tuple(s for s in recording.signal_sites() if set(s.weights) & names),
+            parameters=tuple(p.name for p in early),
+            measured=math.log10(later / rate),
+            expected=0.0,
+            limit=self.min_decades_slower,
+            unit="decades",
+            causes=(Cause.LEARNING_RATE,),
+            notes=(
+                f"a step changes them by at most {max(p.turn_ratio for p in early):.1e} of their "
+                "size; the gradient is there",
+            ),
+            help=(
+                "let the learning rate fall more slowly from layer to layer: a factor of 0.9 "
+                "leaves the first of 12 layers 31 % of the last one's",
+                "if they are meant to stay as they are: part.requires_grad_(False)",
+            ),
+        )
+
+
+def _text(count: int, of: int) -> str:
+    return f"the first {count} of {of} weights" if count > 1 else f"the first of {of} weights"
+
 
 def _layers(recording: Recording) -> list[tuple[int, Parameter]]:
     """Return depth and weight for every matrix that can be judged, input side first."""
@@ -189,6 +244,7 @@ def _layers(recording: Recording) -> list[tuple[int, Parameter]]:
         and len(p.shape) >= 2
         and p.rms > 0.0
         and not math.isnan(p.log10_grad_rms)
+        and p.learning_rate != 0.0
     ]
     return sorted(found, key=lambda item: item[0])
 

@@ -31,8 +31,12 @@ class LearningRate:
     any more. A rise counts only where the steps change the weights by a third of their size
     (`changed`): a small change that multiplies a tiny loss is what a converged network does.
 
-    The stillness: the largest relative change of a weight. Below 2^-24, half the distance
-    between 1 and the next float32, a weight stays where it is.
+    The stillness: the largest relative change of a weight in the first step. The limit is a
+    millionth (`min_update_ratio`): a million steps in one direction to change a weight by its
+    own size. Below 2^-24, half the distance between 1 and the next float32, a weight stays
+    where it is, and the finding is an error. It counts only where the gradient is fine: above
+    eps for Adam and its kin, and 1e-4 of the weights (`min_relative_gradient`) for the others,
+    and where the learning rate promises no more either.
 
     The curvature, which explains the rise: the loss along the step is L + s t + c t^2 / 2,
     with s from the gradient and c from one reading of the loss. A quadratic rises where c / -s
@@ -79,7 +83,7 @@ class LearningRate:
     min_rise_of_note: float = 1.0
     changed: float = 1.0 / 3.0
     replaced: float = 3.0
-    min_update_ratio: float = FLOAT32_ROUNDING
+    min_update_ratio: float = 1e-6
     min_relative_gradient: float = 1e-4
 
     def examine(self, recording: Recording) -> Verdict:
@@ -98,7 +102,9 @@ class LearningRate:
         broken = any(p.non_finite_fraction for p in held)
         if not math.isfinite(before) or broken:
             return NotMeasured("a finite loss and a finite gradient: see UV403")
-        still = self._stillness(optimizer, held)
+        still = self._stillness(
+            optimizer, held, recording.context.autocast or recording.context.dtype
+        )
         if still is not None:
             return Found((still,))
         if recording.steps[0].predicted_change > 0.0:
@@ -122,10 +128,10 @@ class LearningRate:
         replaced = rise > self.max_rise_if_replaced and change >= self.replaced
         return Severity.WARNING if replaced else Severity.NOTE
 
-    def _stillness(self, optimizer: Optimizer, held: list[Parameter]) -> Finding | None:
+    def _stillness(self, optimizer: Optimizer, held: list[Parameter], dtype: str) -> Finding | None:
         """Return a finding where no weight moves, and the learning rate is why."""
         moving = [p for p in held if p.rms > 0.0 and math.isfinite(p.update_ratio)]
-        fed = [p for p in moving if math.isfinite(p.log10_grad_rms)]
+        fed = [p for p in moving if math.isfinite(p.log10_grad_rms) and not _underflows(p, dtype)]
         if not fed or len(moving) < len([p for p in held if p.rms > 0.0]):
             return None
         most = max(p.update_ratio for p in moving)
@@ -133,14 +139,18 @@ class LearningRate:
         eps = floor_of(optimizer)
         largest = max(p.log10_grad_rms for p in fed)
         driven = relative >= math.log10(self.min_relative_gradient)
+        promised = (optimizer.lr or 0.0) * 10.0**relative
         if eps is not None:
             driven = largest > math.log10(eps)
+            promised = (optimizer.lr or 0.0) / min(p.rms for p in fed)
+        if promised > 100.0 * self.min_update_ratio:
+            return None  # the steps get lost somewhere else than in the learning rate
         if most >= self.min_update_ratio or not (driven or optimizer.lr == 0.0):
             return None
         return Finding(
             code=self.code,
             name=self.name,
-            severity=self._of_stillness(optimizer),
+            severity=self._of_stillness(optimizer, most),
             message=f"a learning rate of {optimizer.lr or 0.0:g} moves no weight: the largest "
             f"change is {most:.1e} of a weight's size",
             parameters=tuple(p.name for p in moving),
@@ -156,10 +166,11 @@ class LearningRate:
             ),
         )
 
-    def _of_stillness(self, optimizer: Optimizer) -> Severity:
+    def _of_stillness(self, optimizer: Optimizer, most: float) -> Severity:
         if optimizer.initial_lr is not None and optimizer.initial_lr > (optimizer.lr or 0.0):
             return Severity.NOTE
-        return Severity.WARNING if not optimizer.lr else Severity.ERROR
+        lost = bool(optimizer.lr) and most < FLOAT32_ROUNDING
+        return Severity.ERROR if lost else Severity.WARNING
 
     def _clear(self, recording: Recording, optimizer: Optimizer, rise: float) -> Clear:
         first, last = recording.steps[0], _last(recording.steps)
@@ -203,6 +214,11 @@ class LearningRate:
             notes=tuple(_rise_notes(recording, first, change)),
             help=_rise_help(optimizer, first),
         )
+
+
+def _underflows(parameter: Parameter, dtype: str) -> bool:
+    """Tell whether half of a gradient is lost in its format: a matter of UV402."""
+    return parameter.underflow_fraction.get(dtype, 0.0) > 0.5
 
 
 def _last(steps: tuple[ProbeStep, ...]) -> float:

@@ -9,7 +9,7 @@ from typing import ClassVar, final
 
 from unvanish.core.findings import Cause, Finding, Severity
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import Parameter, Recording, Site
+from unvanish.core.records import Parameter, Recording, Site, Stray
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
 from unvanish.diagnose.cuts import named
@@ -28,7 +28,9 @@ class MissingParameter:
 
     An optimiser that holds none of them is an error: it was built for another instance, or
     before the parameters were replaced. Some missing beside others that are held is a
-    warning: a layer added later, a group forgotten, a temperature.
+    warning: a layer added later, a group forgotten, a temperature. So are trainable tensors
+    between inputs and outputs that are no parameters of the network at all, such as layers
+    in a plain list, unless the optimiser was given them by hand.
 
     ## Why it hurts
     The gradient is computed and thrown away. The parameter keeps its first value, without an
@@ -36,7 +38,8 @@ class MissingParameter:
 
     ## When it stays silent
     On frozen parameters, on parameters without a gradient (teachers, EMA and momentum copies),
-    and where no optimiser was given. Where the optimiser holds float32 copies of short
+    on tensors that only the loss uses, and, but for tensors that are no parameters, where no
+    optimiser was given. Where the optimiser holds float32 copies of short
     weights (master weights), nothing can be told.
 
     ## False alarms
@@ -65,22 +68,56 @@ class MissingParameter:
         """Judge every trainable parameter that a gradient reaches."""
         if not recording.parameters:
             return NotMeasured("parameters, and which of them the optimiser holds")
+        strays = [s for s in recording.strays if not s.in_optimizer]
+        if strays:
+            return Found((self._unregistered(recording, strays), *self._not_held(recording)))
         if all(p.in_optimizer is None for p in recording.parameters):
             return NotApplicable("which parameters the optimiser holds is not known")
-        fed = [
-            p
-            for p in recording.parameters
-            if p.requires_grad and p.has_grad and p.log10_grad_rms != -math.inf
-        ]
+        found = self._not_held(recording)
+        if found:
+            return Found(found)
+        fed = _fed(recording)
         if not fed:
             return NotApplicable("no trainable parameter gets a gradient")
-        held = [p for p in fed if p.in_optimizer]
+        return Clear(summary=f"the optimiser holds all {len(fed)} parameters with a gradient")
+
+    def _not_held(self, recording: Recording) -> tuple[Finding, ...]:
+        fed = _fed(recording)
         missing = [p for p in fed if p.in_optimizer is False]
         if len(missing) <= self.max_missing_parameters:
-            return Clear(summary=f"the optimiser holds all {len(fed)} parameters with a gradient")
+            return ()
         if not any(p.in_optimizer for p in recording.parameters):
-            return Found((self._none_held(recording, missing),))
-        return Found((self._finding(recording, held, missing),))
+            return (self._none_held(recording, missing),)
+        return (self._finding(recording, [p for p in fed if p.in_optimizer], missing),)
+
+    def _unregistered(self, recording: Recording, strays: Sequence[Stray]) -> Finding:
+        places = dict.fromkeys(stray.site for stray in strays)
+        sites = tuple(recording.sites[index] for index in places)
+        entries = sum(math.prod(stray.shape) for stray in strays)
+        one = len(strays) == 1
+        place = f" at {sites[0].source}" if sites[0].source else ""
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=Severity.WARNING,
+            message=f"{len(strays)} trainable tensor{'' if one else 's'} of "
+            f"{entries} entries {'is' if one else 'are'} no parameter of the network{place}",
+            sites=sites,
+            measured=float(len(strays)),
+            expected=0.0,
+            limit=float(self.max_missing_parameters),
+            unit="parameters",
+            causes=(Cause.DETACHED_GRAPH,),
+            notes=(
+                "they get a gradient, but model.parameters() does not list them, so no optimiser "
+                "built from it steps them, and no checkpoint keeps them",
+            ),
+            help=(
+                "keep layers in nn.ModuleList or nn.ModuleDict, and tensors in nn.ParameterList "
+                "or as nn.Parameter attributes; a plain list, dict or tensor is not seen",
+                "if they are meant to stay as they are: part.requires_grad_(False)",
+            ),
+        )
 
     def _none_held(self, recording: Recording, missing: list[Parameter]) -> Finding:
         optimizer = recording.context.optimizer
@@ -154,6 +191,15 @@ class MissingParameter:
         if whole and all(_layers(missing, branch) > 1 for branch in branches):
             return "they are a branch of their own, as the other player of a GAN is"
         return ""
+
+
+def _fed(recording: Recording) -> list[Parameter]:
+    """Return the trainable parameters that a gradient other than zero reaches."""
+    return [
+        p
+        for p in recording.parameters
+        if p.requires_grad and p.has_grad and p.log10_grad_rms != -math.inf
+    ]
 
 
 def _depths(recording: Recording) -> dict[str, int]:

@@ -27,8 +27,9 @@ class NoisyUpdates:
     The best step along a noisy gradient is s / (1 + s) of the best step along the true one,
     and lowers the loss by the same fraction of what that would, if the curvature is the same
     in all directions. The limit of 0.1 (`min_signal_to_noise`) leaves a tenth. It counts only
-    where the ratio stands two standard errors below the limit (`standard_errors`), so with
-    two batches, of which no error can be told, nothing is ever found.
+    where the ratio stands 4.3 standard errors below the limit (`standard_errors`): the error is
+    itself estimated from three batches, and 4.3 is the 97.5 % point of Student's t with two
+    degrees of freedom. With two batches no error can be told, and nothing is ever found.
 
     ## Why it hurts
     A learning rate that suits the true gradient throws the weights about. The rate that the
@@ -58,7 +59,7 @@ class NoisyUpdates:
     sources: ClassVar[tuple[Source, ...]] = (SOURCES["mccandlish2018"],)
 
     min_signal_to_noise: float = 0.1
-    standard_errors: float = 2.0
+    standard_errors: float = 4.3
 
     def examine(self, recording: Recording) -> Verdict:
         """Judge the agreement of the batches' gradients."""
@@ -74,7 +75,7 @@ class NoisyUpdates:
         if highest < self.min_signal_to_noise:
             return Found((self._finding(noise),))
         return Clear(
-            max(0.0, (ratio if math.isnan(error) else highest) - self.min_signal_to_noise),
+            max(0.0, ratio - self.min_signal_to_noise),
             "signal to noise",
             f"the gradients of {noise.parts} batches of {noise.samples} agree, "
             f"with a signal-to-noise ratio of {ratio:.2g}"

@@ -10,7 +10,7 @@ from typing import ClassVar, Final, final
 from unvanish.core.findings import Cause, Finding, Severity
 from unvanish.core.flow import Flow
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import Parameter, Recording
+from unvanish.core.records import Edge, Parameter, Recording, Site
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
 from unvanish.diagnose.factors import loss_factors
@@ -22,6 +22,9 @@ _FULL_STEP: Final = 0.3
 """Part of the learning rate that a weight's first step reaches where nothing holds it back."""
 _CANCELLED: Final = 4.0
 """Decades below what its factors give at which a weight's gradient is a rest of rounding."""
+_NEEDLE: Final = -6.0
+"""log10 of what one step passes on at most where nothing but rounding comes through."""
+_SCALES: Final = frozenset({"mul", "div", "truediv"})
 _LOST_BEFORE: Final = 1.0
 """Decades that must be lost between layers before the loss is named as a cause."""
 
@@ -235,6 +238,8 @@ def _is_rounding(recording: Recording, upstream: Upstream, parameter: Parameter)
     """Tell whether a gradient is what rounding left of contributions that cancel.
 
     Independent samples give a weight of y = W x the gradient |dL/dy| rms(x) / sqrt(fan-out).
+    Far less than that is a rest; so is what comes through a single step that passes on less
+    than float32 can tell from zero, such as a softmax over equal values.
     """
     grads = recording[Quantity.LOG10_ACTIVATION_GRAD_RMS]
     expected = -math.inf
@@ -247,7 +252,30 @@ def _is_rounding(recording: Recording, upstream: Upstream, parameter: Parameter)
         norm = grads[site] + 0.5 * math.log10(max(1, site.size))
         if size > 0.0:
             expected = max(expected, norm + math.log10(size) - 0.5 * math.log10(fan_out))
+        if _comes_through_a_needle(recording, site):
+            return True
     return parameter.log10_grad_rms < expected - _CANCELLED
+
+
+def _comes_through_a_needle(recording: Recording, site: Site) -> bool:
+    """Follow the strongest way of the gradient back to the loss, and look for such a step."""
+    grads, sites = recording[Quantity.LOG10_ACTIVATION_GRAD_RMS], recording.sites
+    uses: dict[int, list[Edge]] = {}
+    for edge in recording.edges:
+        if edge.producer < edge.consumer and edge.consumer in grads:
+            uses.setdefault(edge.producer, []).append(edge)
+    here = site.index
+    while here in uses:
+        edge = max(
+            uses[here],
+            key=lambda e: (
+                grads[e.consumer] + 0.5 * math.log10(max(1, sites[e.consumer].size)) + e.log10_gain
+            ),
+        )
+        if edge.log10_gain < _NEEDLE and sites[edge.consumer].op not in _SCALES:
+            return True
+        here = edge.consumer
+    return False
 
 
 def _notes(

@@ -197,7 +197,9 @@ class OutputLossPair:
                 return _Pair(output=pair.value, loss=loss)
             loss = pair.value
         found = _scaled_source(neighbours, loss)
-        output, scale = found or (pair.value, math.nan)
+        if found is None:
+            return _Pair(output=pair.value, loss=pair.site)
+        output, scale = found
         low, high = _RANGES.get(output.op, (-math.inf, math.inf))
         yes, no = _sigmoid(high * scale), _sigmoid(-low * scale)
         best = min(yes, no)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final, final
 
 from unvanish.core.findings import Cause, Chart, Finding, Mark, Point, Severity
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import Recording, Role, Site
+from unvanish.core.records import Recording, Site
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
 from unvanish.diagnose.upstream import Upstream
+from unvanish.diagnose.wiring import Wiring
 
 _FEWEST_CALLS: Final = 4
 _ROUNDED_AWAY: Final = 24 * math.log10(2)
@@ -136,12 +137,12 @@ class VanishingThroughTime:
 
     def examine(self, recording: Recording) -> Verdict:
         """Judge how far back in time the gradient reaches."""
-        context = recording.context
-        if context.loss and not math.isfinite(context.loss_value):
-            return NotMeasured("a finite loss: see UV403")
         repeated = _recurrences(recording)
         if not repeated:
             return _without_recurrence(recording)
+        context = recording.context
+        if context.loss and not math.isfinite(context.loss_value):
+            return NotMeasured("a finite loss: see UV403")
         loops = _loops(recording, repeated)
         if not loops:
             return NotMeasured("a gradient at the time steps that is a number")
@@ -281,9 +282,7 @@ def _loops(recording: Recording, repeated: Sequence[tuple[Site, ...]]) -> list[_
         recording[Quantity.LOG10_LAST_STEP_GRAD_RMS],
     )
     fed = {run: _lost([loss.get(site) for site in run[1:]]) for run in repeated}
-    producers: dict[int, list[int]] = {}
-    for edge in recording.edges:
-        producers.setdefault(edge.consumer, []).append(edge.producer)
+    wiring = Wiring(recording)
     loops = []
     for run in repeated:
         mine, back = fed[run], _lost([last.get(site) for site in run[1:]])
@@ -292,7 +291,7 @@ def _loops(recording: Recording, repeated: Sequence[tuple[Site, ...]]) -> list[_
         for other in repeated:  # it may read the same steps in the other direction
             if other is not run and fed[other] and _side_by_side(run, other):
                 mine = [min(a, b) for a, b in zip(mine, reversed(fed[other]), strict=True)]
-        gated = _is_gated(recording, producers, run)
+        gated = _is_gated(wiring, run)
         loops.append(_Loop(run[1:], tuple(mine), tuple(back), gated))
     return loops
 
@@ -316,28 +315,11 @@ def _side_by_side(a: tuple[Site, ...], b: tuple[Site, ...]) -> bool:
     return len(a) == len(b) and a[0].depth == b[0].depth and a[0].weights != b[0].weights
 
 
-def _is_gated(
-    recording: Recording, producers: Mapping[int, list[int]], run: tuple[Site, ...]
-) -> bool:
+def _is_gated(wiring: Wiring, run: tuple[Site, ...]) -> bool:
     """Tell whether signal is multiplied with signal between two calls in the middle."""
-    start, end = run[len(run) // 2 - 1].index, run[len(run) // 2].index
-    count = len(recording.sites)
-    seen = {start}
-    stack = [end]
-    while stack:
-        index = stack.pop()
-        if index in seen or not start < index < count:
-            continue
-        seen.add(index)
-        signals = [
-            p
-            for p in producers.get(index, ())
-            if 0 <= p < count and recording.sites[p].role is Role.SIGNAL
-        ]
-        if recording.sites[index].op == "mul" and len(signals) > 1:
-            return True
-        stack.extend(signals)
-    return False
+    start, end = run[len(run) // 2 - 1], run[len(run) // 2]
+    between = (site for site in wiring.behind(end, past=start) if site.index > start.index)
+    return any(site.op == "mul" and len(wiring.producers(site)) > 1 for site in between)
 
 
 def _causes(recording: Recording, loop: _Loop) -> tuple[Cause, ...]:

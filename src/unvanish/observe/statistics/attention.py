@@ -82,6 +82,17 @@ def read_attention(
     )
 
 
+def shut_fraction(probabilities: Tensor) -> Tensor:
+    """Return the share of choices that get less than a thousandth of an even share.
+
+    Args:
+        probabilities: Output of a softmax, choices on the last axis.
+    """
+    choices = probabilities.shape[-1]
+    given = probabilities.reshape(-1, choices).mean(0, dtype=torch.float64)
+    return (given * choices < FROZEN).double().mean()
+
+
 def unmasked(bias: Tensor) -> Tensor:
     """Tell the keys that a mask leaves, from what is added to the scores.
 

@@ -10,8 +10,8 @@ from torch import Tensor
 
 MAX_ROWS: Final = 512
 MAX_COLUMNS: Final = 512
-TOLERANCE: Final = 16
-"""Roundings of the largest entry by which two equal rows may differ.
+SLACK: Final = 2e-6
+"""How far equal rows may lie apart, over the largest entry: 16 roundings of float32.
 
 Equal units get equal gradients up to the order in which a matrix product adds.
 """
@@ -21,22 +21,22 @@ def distinct_fraction(weight: Tensor) -> float:
     """Return the share of rows that differ from those of every earlier row.
 
     Rows that are all zero are left out: a pruned or padded unit is silent, not the twin of
-    another. Of many rows and columns an even choice at random is looked at, the same one at
-    every look.
+    another. Of many rows and columns some are looked at, picked at random but the same ones
+    at every look.
 
     Args:
-        weight: Weights with the units along the first axis.
+        weight: Weights with the units along the first axis; of a vector, each entry is a row.
 
     Returns:
-        A share in (0, 1]; ``nan`` for a vector, for values that are not finite, and where
-        fewer than two rows hold anything.
+        A share in (0, 1]; ``nan`` for values that are not finite, and where fewer than two
+        rows hold anything.
     """
-    if weight.ndim < 2 or weight.layout is not torch.strided or not weight.is_floating_point():
+    if weight.layout is not torch.strided or not weight.is_floating_point():
         return math.nan
-    if weight.shape[0] < 2 or weight.numel() == 0:
+    if weight.ndim < 1 or weight.shape[0] < 2 or weight.numel() == 0:
         return math.nan
     with torch.no_grad():
-        rows = _thinned(weight.detach().flatten(1))
+        rows = _thinned(weight.detach().reshape(weight.shape[0], -1))
         sizes = rows.abs().amax(1)
         largest = float(sizes.amax())
         if not 0.0 < largest < math.inf:
@@ -45,8 +45,8 @@ def distinct_fraction(weight: Tensor) -> float:
         count = rows.shape[0]
         if count < 2:
             return math.nan
-        slack = TOLERANCE * torch.finfo(weight.dtype).eps * largest
-        return (count - _repeats(rows.float() if rows.dtype.itemsize < 4 else rows, slack)) / count
+        rows = rows.float() if rows.dtype.itemsize < 4 else rows
+        return (count - _repeats(rows, SLACK * largest)) / count
 
 
 def _repeats(rows: Tensor, slack: float) -> int:
@@ -56,8 +56,7 @@ def _repeats(rows: Tensor, slack: float) -> int:
     equal is then seen entry by entry.
     """
     direction = torch.randn(rows.shape[1], generator=_generator())
-    order = (rows @ direction.to(rows)).argsort()
-    rows = rows[order]
+    rows = rows[(rows @ direction.to(rows)).argsort()]
     apart = (rows[1:] - rows[:-1]).abs().amax(1)
     return int(torch.count_nonzero(apart <= slack))
 
@@ -73,5 +72,5 @@ def _thinned(rows: Tensor) -> Tensor:
         if rows.shape[dim] > most:
             places = torch.arange(most) + torch.rand(most, generator=_generator())
             chosen = (places * (rows.shape[dim] / most)).long().clamp_max(rows.shape[dim] - 1)
-            rows = rows.index_select(dim, chosen.to(rows.device))
+            rows = rows.index_select(dim, chosen.unique().to(rows.device))
     return rows

@@ -26,7 +26,7 @@ PATIENT = Patient(
     steps=200,
     variants={"channels": (6, 16)},
 )
-GOAL = 0.85
+GOAL = 0.8
 HIGHER_IS_BETTER = True
 
 
@@ -49,11 +49,6 @@ class SmallCNN(nn.Module):
 
 def model(channels: int = 8) -> nn.Module:
     """Build the network."""
-    return SmallCNN(channels)
-
-
-def cured(channels: int = 8) -> nn.Module:
-    """Build the same network; the cure is in the optimiser."""
     return SmallCNN(channels)
 
 

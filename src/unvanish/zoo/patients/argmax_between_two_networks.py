@@ -1,6 +1,6 @@
-"""Two networks that talk in words: a speaker names what it sees, a listener has to guess it.
+"""Two networks that talk in words: a speaker says what it sees, a listener has to guess it.
 
-The word is the argmax of the speaker's scores, a whole number, and no gradient goes through a
+A word is the argmax of the speaker's scores, a whole number, and no gradient goes through a
 whole number. The listener learns what the random speaker happens to distinguish; the speaker
 never learns to say more. A straight-through Gumbel softmax carries the gradient over.
 """
@@ -24,47 +24,47 @@ PATIENT = Patient(
     cause=Cause.DETACHED_GRAPH,
     also=("UV502", "UV101"),
     cure="a straight-through Gumbel softmax in place of argmax",
-    steps=400,
+    steps=800,
     variants={"hidden": (32, 96)},
     source="isayev/ReLeaSE#39; Jang, Gu and Poole (2017)",
 )
 GOAL = 0.85
 HIGHER_IS_BETTER = True
 
-WORDS = 16
-THINGS = 12
+WORDS = 4
+LENGTH = 3
+THINGS = 24
 
 
 class Conversation(nn.Module):
-    """Speaker, a message of one word, listener."""
+    """Speaker, a message of three words, listener."""
 
     def __init__(self, hidden: int, *, gumbel: bool) -> None:
         super().__init__()
         self.gumbel = gumbel
         self.speaker = nn.Sequential(
-            nn.Linear(16, hidden), nn.Tanh(), nn.Linear(hidden, WORDS)
+            nn.Linear(16, hidden),
+            nn.Tanh(),
+            nn.Linear(hidden, LENGTH * WORDS),
+            nn.Unflatten(1, (LENGTH, WORDS)),
         )
         self.vocabulary = nn.Embedding(WORDS, hidden)
-        self.listener = nn.Sequential(nn.Linear(hidden, hidden), nn.ReLU())
+        self.listener = nn.Sequential(nn.Linear(LENGTH * hidden, hidden), nn.ReLU())
         self.guess = nn.Linear(hidden, THINGS)
 
     def say(self, scores: Tensor) -> Tensor:
-        """Return the vector of the word that the speaker chose."""
-        if self.gumbel:
-            chosen = F.gumbel_softmax(scores, hard=True) if self.training else _one_hot(scores)
+        """Return the vectors of the words that the speaker chose."""
+        if self.gumbel and self.training:
+            chosen = F.gumbel_softmax(scores, tau=2.0, hard=True)
             return chosen @ self.vocabulary.weight
-        word: Tensor = self.vocabulary(scores.argmax(dim=-1))
-        return word
+        words: Tensor = self.vocabulary(scores.argmax(dim=-1))
+        return words
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the listener's scores for what the speaker saw."""
-        message = self.say(self.speaker(x))
+        message = self.say(self.speaker(x)).flatten(1)
         scores: Tensor = self.guess(self.listener(message))
         return scores
-
-
-def _one_hot(scores: Tensor) -> Tensor:
-    return F.one_hot(scores.argmax(dim=-1), WORDS).to(scores.dtype)
 
 
 def model(hidden: int = 64) -> nn.Module:
@@ -92,5 +92,5 @@ def optimizer(model: nn.Module) -> torch.optim.Optimizer:
 
 
 def metric(model: nn.Module) -> float:
-    """Return how often the listener is right; chance is 1/12."""
+    """Return how often the listener is right; chance is 1/24."""
     return accuracy(model, *clusters(600, 10**9, classes=THINGS))

@@ -38,7 +38,8 @@ class BinaryLinear(nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:
         """Apply them."""
-        return F.linear(input, binarise(self.weight)) / self.in_features**0.5
+        output: Tensor = F.linear(input, binarise(self.weight)) / self.in_features**0.5
+        return output
 
 
 class Net(nn.Module):

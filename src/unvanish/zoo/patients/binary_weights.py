@@ -41,7 +41,8 @@ class BinaryLinear(nn.Linear):
         weight = self.weight.sign()
         if self.straight_through:
             weight = self.weight + (weight - self.weight).detach()
-        return F.linear(input, weight) / self.in_features**0.5
+        output: Tensor = F.linear(input, weight) / self.in_features**0.5
+        return output
 
 
 class TrainableBinaryLinear(BinaryLinear):

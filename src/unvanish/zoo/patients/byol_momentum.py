@@ -89,10 +89,10 @@ def optimizer(model: nn.Module) -> torch.optim.Optimizer:
 
 
 @torch.no_grad()
-def metric(model: nn.Module) -> float:
+def metric(model: BYOL) -> float:
     """Return how often the nearest known code is of the same digit."""
     known, labels = training_digits()
     images, truth = held_out_digits()
-    codes = F.normalize(model.online(known), dim=1)  # type: ignore[operator]
-    nearest = (F.normalize(model.online(images), dim=1) @ codes.T).argmax(dim=1)  # type: ignore[operator]
+    codes = F.normalize(model.online(known), dim=1)
+    nearest = (F.normalize(model.online(images), dim=1) @ codes.T).argmax(dim=1)
     return float((labels[nearest] == truth).float().mean())

@@ -40,7 +40,11 @@ def model(value: float = 0.01, hidden: int = 100) -> nn.Module:
 def cured(value: float = 0.01, hidden: int = 100) -> nn.Module:  # noqa: ARG001
     """Build it with the weights that PyTorch draws."""
     return nn.Sequential(
-        nn.Linear(64, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 10)
+        nn.Linear(64, hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, 10),
     )
 
 

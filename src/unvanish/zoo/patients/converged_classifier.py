@@ -21,15 +21,21 @@ GOAL = 0.85
 HIGHER_IS_BETTER = True
 
 
+def known_digits() -> tuple[Tensor, Tensor]:
+    """Return the 512 images that it was and will be trained with."""
+    images, labels = training_digits()
+    return images[:512], labels[:512]
+
+
 def model(width: int = 64) -> nn.Module:
     """Build the network and train it, as if it came from a checkpoint."""
     net = nn.Sequential(
         nn.Linear(64, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 10)
     )
-    images, labels = training_digits()
-    adam = torch.optim.Adam(net.parameters(), lr=5e-3)
+    images, labels = known_digits()
+    adam = torch.optim.Adam(net.parameters(), lr=1e-2)
     with torch.enable_grad():
-        for _ in range(400):
+        for _ in range(150):
             adam.zero_grad()
             F.cross_entropy(net(images), labels).backward()
             adam.step()
@@ -38,8 +44,8 @@ def model(width: int = 64) -> nn.Module:
 
 
 def data(seed: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield one pass over the training images."""
-    return in_batches(*training_digits(), size=64, seed=seed)
+    """Yield one pass over the same images."""
+    return in_batches(*known_digits(), size=64, seed=seed)
 
 
 loss = nn.CrossEntropyLoss()

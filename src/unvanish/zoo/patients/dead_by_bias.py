@@ -40,9 +40,9 @@ def model(bias: float = -3.0, channels: int = 12) -> nn.Module:
     net.append(nn.Flatten())
     net.append(nn.Linear(2 * channels * 16, 10))
     for m in net:
-        if isinstance(m, nn.Conv2d):
+        if isinstance(m, nn.Conv2d) and m.bias is not None:
             nn.init.kaiming_normal_(m.weight)
-            nn.init.constant_(m.bias, bias)  # type: ignore[arg-type]
+            nn.init.constant_(m.bias, bias)
     return net
 
 

@@ -39,20 +39,23 @@ def model(width: int = 64) -> nn.Module:
 
 def cured(width: int = 64) -> nn.Module:
     """Build it behind a normalisation with the statistics of the training data."""
-    return nn.Sequential(Standardise(*readings(2000, 0)), *model(width))  # type: ignore[misc]
+    return nn.Sequential(Standardise(readings(2000, 0)[0]), model(width))
 
 
 class Standardise(nn.Module):
     """Brings every feature to mean 0 and standard deviation 1."""
 
-    def __init__(self, x: Tensor, _: Tensor) -> None:
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, x: Tensor) -> None:
         super().__init__()
         self.register_buffer("mean", x.mean(dim=0))
         self.register_buffer("std", x.std(dim=0))
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise."""
-        return (x - self.mean) / self.std  # type: ignore[operator]
+        return (x - self.mean) / self.std
 
 
 def readings(count: int, seed: int) -> tuple[Tensor, Tensor]:

@@ -48,11 +48,6 @@ def model(width: int = 32) -> nn.Module:
     return Embedding(width)
 
 
-def cured(width: int = 32) -> nn.Module:
-    """Build the same network; the cure is in the loss."""
-    return Embedding(width)
-
-
 def data(seed: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield one pass over 1000 points of twelve classes."""
     return in_batches(*clusters(1000, 0, classes=12), size=50, seed=seed)

@@ -41,7 +41,8 @@ class FixupBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Add the branch."""
         out = torch.relu(self.fc1(x + self.bias1a) + self.bias1b)
-        return x + self.scale * self.fc2(out + self.bias2a) + self.bias2b
+        branch: Tensor = self.scale * self.fc2(out + self.bias2a) + self.bias2b
+        return x + branch
 
 
 class FixupNet(nn.Module):

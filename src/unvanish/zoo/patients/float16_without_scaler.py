@@ -43,11 +43,6 @@ def model(channels: int = 8) -> nn.Module:
     )  # fmt: skip
 
 
-def cured(channels: int = 8) -> nn.Module:
-    """Build the same network; the cure is the type of the autocast region."""
-    return model(channels)
-
-
 def data(seed: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield one pass over 320 noisy images and the clean ones."""
     images, _, masks = glyphs(320, 0)

@@ -37,12 +37,13 @@ class Coupling(nn.Module):
     def __init__(self, first: bool, *, bounded: bool) -> None:
         super().__init__()
         self.first, self.bounded = first, bounded
-        self.net = nn.Sequential(nn.Linear(1, 32), nn.Tanh(), nn.Linear(32, 2))
+        last = nn.Linear(32, 2)
         if bounded:
-            nn.init.zeros_(self.net[2].weight)  # type: ignore[arg-type]
-            nn.init.zeros_(self.net[2].bias)  # type: ignore[arg-type]
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
         else:
-            nn.init.normal_(self.net[2].weight)  # type: ignore[arg-type]
+            nn.init.normal_(last.weight)
+        self.net = nn.Sequential(nn.Linear(1, 32), nn.Tanh(), last)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the new point, and the logarithm of its scale."""

@@ -84,12 +84,12 @@ def data(seed: int = 0) -> Iterator[Tensor]:
         yield torch.randn(64, NOISE, generator=random)
 
 
-def loss(output: Tensor, target: None) -> Tensor:
+def loss(output: Tensor, _target: None) -> Tensor:
     """Return the generator's side of the minimax game: log(1 - D(G(z)))."""
     return torch.log(1 - torch.sigmoid(output) + 1e-12).mean()
 
 
-def cured_loss(output: Tensor, target: None) -> Tensor:
+def cured_loss(output: Tensor, _target: None) -> Tensor:
     """Return -log D(G(z))."""
     return -F.logsigmoid(output).mean()
 

@@ -8,6 +8,7 @@ the gradient times the weight, and the learning rate is chosen for that.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -31,13 +32,13 @@ class Net(nn.Module):
 
     def __init__(self, std: float, width: int) -> None:
         super().__init__()
-        self.linears = nn.ModuleList(
-            nn.Linear(64 if i == 0 else width, width, bias=False) for i in range(4)
-        )
-        self.norms = nn.ModuleList(nn.BatchNorm1d(width) for _ in range(4))
+        self.linears, self.norms = nn.ModuleList(), nn.ModuleList()
+        for inside in (64, width, width, width):
+            linear = nn.Linear(inside, width, bias=False)
+            nn.init.normal_(linear.weight, std=std)
+            self.linears.append(linear)
+            self.norms.append(nn.BatchNorm1d(width))
         self.head = nn.Linear(width, 10)
-        for linear in self.linears:
-            nn.init.normal_(linear.weight, std=std)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
         """Map 64 pixels to 10 scores."""
@@ -60,14 +61,16 @@ def data(seed: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
 loss = nn.CrossEntropyLoss()
 
 
-def optimizer(model: nn.Module) -> torch.optim.Optimizer:
+def optimizer(model: Net) -> torch.optim.Optimizer:
     """Use SGD; the scale-free layers' rate grows with the square of their weights."""
-    large = [p for name, p in model.named_parameters() if name.startswith("linears")]
-    others = [p for name, p in model.named_parameters() if not name.startswith("linears")]
+    large = list(model.linears.parameters())
+    others = [*model.norms.parameters(), *model.head.parameters()]
     scale = float(large[0].detach().square().mean()) * large[0].shape[1]
-    return torch.optim.SGD(
-        [{"params": large, "lr": 0.05 * scale}, {"params": others}], lr=0.05, momentum=0.9
-    )
+    groups: list[dict[str, Any]] = [
+        {"params": large, "lr": 0.05 * scale},
+        {"params": others, "lr": 0.05},
+    ]
+    return torch.optim.SGD(groups, momentum=0.9)
 
 
 def metric(model: nn.Module) -> float:

@@ -21,34 +21,34 @@ PATIENT = Patient(
     family="MLP",
     codes=("UV101",),
     cause=Cause.ACTIVATION_SLOPE,
-    also=("UV103", "UV401", "UV502"),
-    cure="GELU in place of the sigmoid",
-    steps=250,
+    also=("UV103", "UV502"),
+    cure="batch normalisation in place of layer normalisation",
+    steps=300,
     variants={"blocks": (12, 24), "width": (48, 96)},
 )
-GOAL = 0.9
+GOAL = 0.8
 HIGHER_IS_BETTER = True
 
 
-def block(inside: int, outside: int, act: type[nn.Module]) -> nn.Module:
+def block(inside: int, outside: int, norm: type[nn.Module]) -> nn.Module:
     """Return one block."""
-    return nn.Sequential(nn.Linear(inside, outside), nn.LayerNorm(outside), act())
+    return nn.Sequential(nn.Linear(inside, outside), norm(outside), nn.Sigmoid())
 
 
 def model(blocks: int = 16, width: int = 64) -> nn.Module:
     """Build the network."""
     return nn.Sequential(
-        block(64, width, nn.Sigmoid),
-        *(block(width, width, nn.Sigmoid) for _ in range(blocks - 1)),
+        block(64, width, nn.LayerNorm),
+        *(block(width, width, nn.LayerNorm) for _ in range(blocks - 1)),
         nn.Linear(width, 10),
     )
 
 
 def cured(blocks: int = 16, width: int = 64) -> nn.Module:
-    """Build it with GELU."""
+    """Build it with batch normalisation."""
     return nn.Sequential(
-        block(64, width, nn.GELU),
-        *(block(width, width, nn.GELU) for _ in range(blocks - 1)),
+        block(64, width, nn.BatchNorm1d),
+        *(block(width, width, nn.BatchNorm1d) for _ in range(blocks - 1)),
         nn.Linear(width, 10),
     )
 
@@ -62,8 +62,8 @@ loss = nn.CrossEntropyLoss(label_smoothing=0.1)
 
 
 def optimizer(model: nn.Module) -> torch.optim.Optimizer:
-    """Use AdamW."""
-    return torch.optim.AdamW(model.parameters(), lr=1e-3)
+    """Train with plain momentum."""
+    return torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
 
 
 def metric(model: nn.Module) -> float:

@@ -6,7 +6,7 @@ PyTorch does not look into lists. The layers run, and get gradients, and are in 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -34,7 +34,9 @@ class Net(nn.Module):
 
     def __init__(self, width: int, depth: int) -> None:
         super().__init__()
-        self.layers = [nn.Linear(2 if i == 0 else width, width) for i in range(depth)]
+        self.layers: Iterable[nn.Module] = [
+            nn.Linear(2 if i == 0 else width, width) for i in range(depth)
+        ]
         self.output = nn.Linear(width, 3)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -53,7 +55,7 @@ def model(width: int = 8, depth: int = 3) -> nn.Module:
 def cured(width: int = 8, depth: int = 3) -> nn.Module:
     """Build it and register the layers."""
     net = Net(width, depth)
-    net.layers = nn.ModuleList(net.layers)  # type: ignore[assignment]
+    net.layers = nn.ModuleList(net.layers)
     return net
 
 

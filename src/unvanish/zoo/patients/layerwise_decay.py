@@ -42,11 +42,6 @@ def model(width: int = 5, depth: int = 6) -> nn.Module:
     return net
 
 
-def cured(width: int = 5, depth: int = 6) -> nn.Module:
-    """Build the same network; the cure is in the optimiser."""
-    return model(width, depth)
-
-
 def data(seed: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield one pass over 1000 points."""
     points, labels = spirals(1000, 0)

@@ -31,20 +31,10 @@ HIGHER_IS_BETTER = True
 
 def model(width: int = 64) -> nn.Module:
     """Build the network."""
-    net = nn.Sequential(
-        nn.Linear(64, width), nn.ReLU(),
-        nn.Linear(width, width), nn.ReLU(),
-        nn.Linear(width, 10),
-    )  # fmt: skip
-    for layer in net[:-1]:
-        if isinstance(layer, nn.Linear):
-            nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
-    return net
-
-
-def cured(width: int = 64) -> nn.Module:
-    """Build the same network; the cure is in the optimiser."""
-    return model(width)
+    first, second = nn.Linear(64, width), nn.Linear(width, width)
+    for layer in (first, second):
+        nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
+    return nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), nn.Linear(width, 10))
 
 
 def data(seed: int = 0) -> Iterator[tuple[Tensor, Tensor]]:

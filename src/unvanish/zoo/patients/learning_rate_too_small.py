@@ -44,11 +44,6 @@ def model(channels: int = 12) -> nn.Module:
     )
 
 
-def cured(channels: int = 12) -> nn.Module:
-    """Build the same network; the cure is in the optimiser."""
-    return model(channels)
-
-
 def data(seed: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield one pass over the training images."""
     return in_batches(*training_digits(1, 8, 8), size=64, seed=seed)

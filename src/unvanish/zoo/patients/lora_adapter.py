@@ -47,33 +47,29 @@ class LoRA(nn.Module):
         return y
 
 
-def pretrained() -> nn.Sequential:
-    """Return the network to adapt, the same on every call."""
+def pretrained() -> tuple[nn.Linear, nn.Linear, nn.Linear]:
+    """Return the layers of the network to adapt, the same on every call."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
-        return nn.Sequential(
-            nn.Linear(WIDTH, WIDTH), nn.GELU(), nn.Linear(WIDTH, WIDTH), nn.GELU(),
-            nn.Linear(WIDTH, 4),
-        )  # fmt: skip
+        return nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, 4)
 
 
 def model(rank: int = 4) -> nn.Module:
     """Build the network with its adapters."""
-    net = pretrained()
-    for i in (0, 2, 4):
-        net[i] = LoRA(net[i], rank)  # type: ignore[arg-type]
-    return net
+    a, b, c = pretrained()
+    return nn.Sequential(LoRA(a, rank), nn.GELU(), LoRA(b, rank), nn.GELU(), LoRA(c, rank))
 
 
 @torch.no_grad()
 def new_task(count: int, seed: int) -> tuple[Tensor, Tensor]:
     """Return inputs, and what the network would give had its layers moved a little."""
-    network, random = pretrained(), torch.Generator().manual_seed(7)
-    for layer in (network[0], network[2]):
+    a, b, c = pretrained()
+    random = torch.Generator().manual_seed(7)
+    for layer in (a, b):
         u, v = torch.randn(2, WIDTH, 2, generator=random)
-        layer.weight += 0.15 * u @ v.T  # type: ignore[operator]
+        layer.weight += 0.15 * u @ v.T
     x = torch.randn(count, WIDTH, generator=torch.Generator().manual_seed(seed))
-    return x, network(x)
+    return x, nn.Sequential(a, nn.GELU(), b, nn.GELU(), c)(x)
 
 
 def data(seed: int = 0) -> Iterator[tuple[Tensor, Tensor]]:

@@ -47,25 +47,27 @@ class LoRALinear(nn.Module):
         return y
 
 
-def pretrained() -> nn.Sequential:
-    """Return the network to adapt, the same on every call."""
+def pretrained() -> list[nn.Linear]:
+    """Return the layers of the network to adapt, the same on every call."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
-        return nn.Sequential(
-            nn.Linear(WIDTH, WIDTH), nn.Tanh(), nn.Linear(WIDTH, WIDTH), nn.Tanh(),
-            nn.Linear(WIDTH, 4),
-        )  # fmt: skip
+        return [nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, 4)]
+
+
+def joined(a: nn.Module, b: nn.Module, c: nn.Module) -> nn.Module:
+    """Join three layers with tanh."""
+    return nn.Sequential(a, nn.Tanh(), b, nn.Tanh(), c)
 
 
 @torch.no_grad()
 def new_task(count: int, seed: int) -> tuple[Tensor, Tensor]:
     """Return inputs, and what the network would give had its first two layers moved a little."""
-    network, random = pretrained(), torch.Generator().manual_seed(7)
-    for layer in (network[0], network[2]):
+    layers, random = pretrained(), torch.Generator().manual_seed(7)
+    for layer in layers[:2]:
         u, v = torch.randn(2, WIDTH, 2, generator=random)
-        layer.weight += 0.1 * u @ v.T  # type: ignore[operator]
+        layer.weight += 0.1 * u @ v.T
     x = torch.randn(count, WIDTH, generator=torch.Generator().manual_seed(seed))
-    return x, network(x) - pretrained()(x)
+    return x, joined(*layers)(x) - joined(*pretrained())(x)
 
 
 class Adapted(nn.Module):
@@ -73,11 +75,9 @@ class Adapted(nn.Module):
 
     def __init__(self, rank: int) -> None:
         super().__init__()
-        self.frozen = pretrained().requires_grad_(False)
-        self.adapted = pretrained()
-        self.adapted[0] = LoRALinear(self.adapted[0], rank)  # type: ignore[arg-type]
-        self.adapted[2] = LoRALinear(self.adapted[2], rank)  # type: ignore[arg-type]
-        self.adapted[4].requires_grad_(False)
+        self.frozen = joined(*pretrained()).requires_grad_(False)
+        a, b, c = pretrained()
+        self.adapted = joined(LoRALinear(a, rank), LoRALinear(b, rank), c.requires_grad_(False))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the difference."""

@@ -53,11 +53,6 @@ def model(width: int = 48) -> nn.Module:
     return Thickness(width)
 
 
-def cured(width: int = 48) -> nn.Module:
-    """Build the same network; the cure is in the loss."""
-    return Thickness(width)
-
-
 def samples(count: int, seed: int) -> tuple[Tensor, Tensor]:
     """Return readings and thicknesses."""
     x, y = friedman(count, seed)

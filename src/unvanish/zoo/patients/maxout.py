@@ -36,7 +36,8 @@ class Maxout(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the largest piece of each unit."""
         pieces: Tensor = self.linear(x)
-        return pieces.unflatten(-1, (-1, self.pieces)).max(dim=-1).values
+        largest: Tensor = pieces.unflatten(-1, (-1, self.pieces)).amax(dim=-1)
+        return largest
 
 
 def model(pieces: int = 4, units: int = 40) -> nn.Module:

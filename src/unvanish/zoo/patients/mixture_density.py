@@ -71,7 +71,8 @@ def loss(output: tuple[Tensor, Tensor, Tensor], target: Tensor) -> Tensor:
         Normal(mean, deviation, validate_args=False),
         validate_args=False,
     )
-    return -mixture.log_prob(target[:, 0]).mean()  # type: ignore[no-untyped-call, no-any-return]
+    likelihood: Tensor = mixture.log_prob(target[:, 0])
+    return -likelihood.mean()
 
 
 def optimizer(model: nn.Module) -> torch.optim.Optimizer:

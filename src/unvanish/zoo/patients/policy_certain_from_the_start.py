@@ -21,7 +21,7 @@ from unvanish.zoo.scores import accuracy
 PATIENT = Patient(
     family="policy gradient",
     codes=("UV203",),
-    cause=Cause.INIT_TOO_LARGE,
+    cause=Cause.SOFTMAX_SATURATION,
     also=("UV101", "UV102", "UV401", "UV402", "UV405", "UV502"),
     cure="a small last layer, so that the policy starts undecided",
     steps=400,

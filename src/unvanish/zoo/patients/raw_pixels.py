@@ -23,9 +23,9 @@ PATIENT = Patient(
     also=("UV101", "UV102", "UV201", "UV202", "UV404", "UV405", "UV502"),
     cure="divide the pixels by 255",
     steps=200,
-    variants={"width": (10, 16)},
+    variants={"width": (11, 16)},
 )
-GOAL = 0.85
+GOAL = 0.83
 HIGHER_IS_BETTER = True
 
 

@@ -34,17 +34,19 @@ class AffineCoupling(nn.Module):
     def __init__(self, mask: Tensor, width: int = 32) -> None:
         super().__init__()
         self.register_buffer("mask", mask)
-        self.scale = nn.Sequential(nn.Linear(2, width), nn.ReLU(), nn.Linear(width, 2), nn.Tanh())
-        self.shift = nn.Sequential(nn.Linear(2, width), nn.ReLU(), nn.Linear(width, 2))
-        for net in (self.scale, self.shift):
-            nn.init.zeros_(net[2].weight)  # type: ignore[arg-type]
-            nn.init.zeros_(net[2].bias)  # type: ignore[arg-type]
+        self.hidden = nn.Sequential(nn.Linear(2, width), nn.ReLU(), nn.Linear(width, width))
+        self.scale = nn.Linear(width, 2)
+        self.shift = nn.Linear(width, 2)
+        for layer in (self.scale, self.shift):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the new point, and the logarithm of the volume's change."""
         kept = self.mask * x
-        s = (1 - self.mask) * self.scale(kept)
-        t = (1 - self.mask) * self.shift(kept)
+        h = torch.relu(self.hidden(kept))
+        s = (1 - self.mask) * torch.tanh(self.scale(h))
+        t = (1 - self.mask) * self.shift(h)
         return kept + (1 - self.mask) * (x * s.exp() + t), s.sum(dim=1)
 
 
@@ -80,7 +82,8 @@ def loss(output: tuple[Tensor, Tensor], target: Tensor) -> Tensor:
     """Return the mean negative log-density."""
     del target
     z, log_det = output
-    return -(Normal(0.0, 1.0).log_prob(z).sum(dim=1) + log_det).mean()  # type: ignore[no-untyped-call]
+    log_density: Tensor = Normal(0.0, 1.0).log_prob(z).sum(dim=1) + log_det
+    return -log_density.mean()
 
 
 def optimizer(model: nn.Module) -> torch.optim.Optimizer:

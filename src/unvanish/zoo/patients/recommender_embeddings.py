@@ -40,7 +40,8 @@ class MatrixFactorisation(nn.Module):
         """Predict the rating of each pair."""
         user, item = pairs.unbind(dim=1)
         bias = self.user_bias(user) + self.item_bias(item)
-        return (self.users(user) * self.items(item)).sum(dim=1) + bias[:, 0]  # type: ignore[no-any-return]
+        rating: Tensor = (self.users(user) * self.items(item)).sum(dim=1) + bias[:, 0]
+        return rating
 
 
 def model(dim: int = 8) -> nn.Module:

@@ -39,13 +39,13 @@ class Counter(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(1, channels, 3, padding=1)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
-        self.head = nn.Conv2d(channels, 1, 1)
-        nn.init.constant_(self.head.bias, -4.6)  # type: ignore[arg-type]
+        self.head = nn.Linear(channels, 1)
+        nn.init.constant_(self.head.bias, -4.6)
 
     def features(self, x: Tensor) -> Tensor:
         """Return what the head sees of each quarter."""
         x = F.relu(self.conv1(x))
-        return F.avg_pool2d(F.relu(self.conv2(x)), 8)
+        return F.avg_pool2d(F.relu(self.conv2(x)), 8).flatten(2).mT
 
     def forward(self, x: Tensor) -> Tensor:
         """Return four numbers an image, none of them negative."""
@@ -57,7 +57,7 @@ class SoftCounter(Counter):
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels)
-        nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
+        nn.init.zeros_(self.head.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return four numbers an image, none of them negative."""

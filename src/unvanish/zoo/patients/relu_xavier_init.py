@@ -55,13 +55,14 @@ class Residual(nn.Module):
 
     def __init__(self, width: int, depth: int) -> None:
         super().__init__()
-        self.branch = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
-        nn.init.kaiming_normal_(self.branch[0].weight, nonlinearity="relu")  # type: ignore[arg-type]
-        nn.init.normal_(self.branch[2].weight, std=(2 / width / depth) ** 0.5)  # type: ignore[arg-type]
+        self.fc1 = nn.Linear(width, width)
+        self.fc2 = nn.Linear(width, width)
+        nn.init.kaiming_normal_(self.fc1.weight, nonlinearity="relu")
+        nn.init.normal_(self.fc2.weight, std=(2 / width / depth) ** 0.5)
 
     def forward(self, x: Tensor) -> Tensor:
         """Add the branch."""
-        return x + torch.relu(self.branch(x))
+        return x + torch.relu(self.fc2(torch.relu(self.fc1(x))))
 
 
 def cured(depth: int = 40, width: int = 64) -> nn.Module:

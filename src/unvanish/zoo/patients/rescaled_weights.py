@@ -23,15 +23,12 @@ HIGHER_IS_BETTER = True
 def model(factor: float = 1000.0) -> nn.Module:
     """Build the network."""
     net = nn.Sequential()
-    for i in range(5):
+    for scale in (1.0, factor, 1 / factor, 1.0, 1.0):
         linear = nn.Linear(64, 64)
-        nn.init.kaiming_normal_(linear.weight, nonlinearity="relu")
+        nn.init.normal_(linear.weight, std=scale * (2 / 64) ** 0.5)
         nn.init.zeros_(linear.bias)
         net.extend([linear, nn.ReLU()])
     net.append(nn.Linear(64, 10))
-    with torch.no_grad():
-        net[2].weight.mul_(factor)  # type: ignore[union-attr, operator]
-        net[4].weight.div_(factor)  # type: ignore[union-attr, operator]
     return net
 
 

@@ -45,7 +45,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Add the branch to its input."""
-        return x + self.fc2(F.relu(self.fc1(self.norm(x))))
+        branch: Tensor = self.fc2(F.relu(self.fc1(self.norm(x))))
+        return x + branch
 
 
 class ResMLP(nn.Module):

@@ -52,9 +52,10 @@ class CuredClassifier(Classifier):
 
     def __init__(self, depth: int) -> None:
         super().__init__(depth)
-        for layer in [self.first, *self.hidden]:
-            nn.init.orthogonal_(layer.weight, gain=1.1)  # type: ignore[arg-type]
-            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+        for layer in self.modules():
+            if isinstance(layer, nn.Linear):
+                nn.init.orthogonal_(layer.weight, gain=1.1)
+                nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map 64 pixels to 10 scores."""

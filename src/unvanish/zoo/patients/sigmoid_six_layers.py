@@ -8,6 +8,7 @@ hardly move.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +36,7 @@ def model(layers: int = 6, width: int = 64) -> nn.Module:
     """Build the network."""
     sizes = [64] + [width] * layers
     modules: list[nn.Module] = []
-    for inside, outside in zip(sizes, sizes[1:], strict=False):
+    for inside, outside in pairwise(sizes):
         modules += [nn.Linear(inside, outside), nn.Sigmoid()]
     return nn.Sequential(*modules, nn.Linear(width, 10))
 
@@ -44,7 +45,7 @@ def cured(layers: int = 6, width: int = 64) -> nn.Module:
     """Build it with ReLU and He's initialisation."""
     sizes = [64] + [width] * layers
     modules: list[nn.Module] = []
-    for inside, outside in zip(sizes, sizes[1:], strict=False):
+    for inside, outside in pairwise(sizes):
         linear = nn.Linear(inside, outside)
         nn.init.kaiming_normal_(linear.weight, nonlinearity="relu")
         modules += [linear, nn.ReLU()]

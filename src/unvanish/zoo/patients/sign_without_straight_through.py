@@ -7,7 +7,8 @@ passes the gradient on as if the sign were not there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -35,16 +36,20 @@ class StraightThrough(torch.autograd.Function):
     """The sign, with the gradient of hardtanh."""
 
     @staticmethod
-    def forward(ctx: torch.autograd.function.FunctionCtx, x: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor) -> Tensor:
         """Return -1 or 1."""
         ctx.save_for_backward(x)
         return x.sign()
 
     @staticmethod
-    def backward(ctx: torch.autograd.function.FunctionCtx, *grads: Tensor) -> Tensor:
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
         """Pass the gradient on where the input is small."""
-        (x,) = ctx.saved_tensors  # type: ignore[attr-defined]
-        return grads[0] * (x.abs() <= 1)  # type: ignore[no-any-return]
+        (x,) = ctx.saved_tensors
+        grad: Tensor = grads[0] * (x.abs() <= 1)
+        return grad
+
+
+sign_through: Callable[[Tensor], Tensor] = StraightThrough.apply
 
 
 class BinaryNet(nn.Module):
@@ -75,8 +80,7 @@ class TrainableBinaryNet(BinaryNet):
 
     def binarise(self, x: Tensor) -> Tensor:
         """Return -1 or 1."""
-        y: Tensor = StraightThrough.apply(x)
-        return y
+        return sign_through(x)
 
 
 def model(width: int = 16) -> nn.Module:

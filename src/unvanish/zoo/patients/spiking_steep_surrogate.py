@@ -1,8 +1,8 @@
-"""A spiking network of eight layers whose surrogate gradient is too steep.
+"""A spiking network of six layers whose surrogate gradient is too steep.
 
 A spike has no derivative, so one is made up: 1 / (1 + k |u|)^2 around the threshold. With
 k = 100 it is close to zero for nearly every membrane potential; a gradient that has to pass
-eight such layers is gone, although the layers do spike. With k = 2 the same network learns.
+six such layers is gone, although the layers do spike. With k = 2 the same network learns.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ PATIENT = Patient(
     cause=Cause.ACTIVATION_SLOPE,
     also=("UV201", "UV202", "UV301", "UV401", "UV402", "UV502"),
     cure="a surrogate with k = 2",
-    steps=120,
-    variants={"layers": (6, 10), "width": (96,)},
+    steps=200,
+    variants={"layers": (8,), "width": (96,)},
     source="jeshraghian/snntorch#219; Zenke and Ganguli (2018)",
 )
-GOAL = 0.88
+GOAL = 0.85
 HIGHER_IS_BETTER = True
 
 
@@ -76,12 +76,12 @@ class SpikingMLP(nn.Module):
         return total / self.time
 
 
-def model(layers: int = 8, width: int = 128) -> nn.Module:
+def model(layers: int = 6, width: int = 128) -> nn.Module:
     """Build the network."""
     return SpikingMLP(layers, width, k=100.0)
 
 
-def cured(layers: int = 8, width: int = 128) -> nn.Module:
+def cured(layers: int = 6, width: int = 128) -> nn.Module:
     """Build the network with a milder surrogate."""
     return SpikingMLP(layers, width, k=2.0)
 

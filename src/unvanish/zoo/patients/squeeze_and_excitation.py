@@ -42,7 +42,8 @@ class SELayer(nn.Module):
         """Return the weighed channels."""
         b, c, _, _ = x.size()
         y = self.fc(self.avg_pool(x).view(b, c)).view(b, c, 1, 1)
-        return x * y.expand_as(x)  # type: ignore[no-any-return]
+        weighed: Tensor = x * y.expand_as(x)
+        return weighed
 
 
 def model(channels: int = 16) -> nn.Module:

@@ -7,6 +7,7 @@ data. Here ten layers of 64 units multiply the signal by 0.06 each, and nothing 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -36,11 +37,12 @@ class MLP(nn.Module):
 
     def __init__(self, sizes: list[int], std: float | None) -> None:
         super().__init__()
-        self.fcs = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes, sizes[1:], strict=False))
-        for fc in self.fcs:
-            scale = std if std is not None else (2.0 / fc.in_features) ** 0.5  # type: ignore[operator]
-            nn.init.normal_(fc.weight, mean=0.0, std=scale)  # type: ignore[arg-type]
-            nn.init.constant_(fc.bias, 0)  # type: ignore[arg-type]
+        self.fcs = nn.ModuleList()
+        for inside, outside in pairwise(sizes):
+            fc = nn.Linear(inside, outside)
+            nn.init.normal_(fc.weight, mean=0.0, std=std or (2.0 / inside) ** 0.5)
+            nn.init.constant_(fc.bias, 0)
+            self.fcs.append(fc)
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply ReLU after every layer but the last."""

@@ -39,6 +39,9 @@ def network(width: int) -> nn.Sequential:
 class InEuros(nn.Module):
     """Turns standard deviations around the mean into prices."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, mean: Tensor, std: Tensor) -> None:
         super().__init__()
         self.register_buffer("mean", mean)
@@ -46,7 +49,7 @@ class InEuros(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convert."""
-        return self.mean + self.std * x  # type: ignore[operator]
+        return self.mean + self.std * x
 
 
 def model(width: int = 64) -> nn.Module:

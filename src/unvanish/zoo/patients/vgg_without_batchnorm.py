@@ -83,7 +83,7 @@ def loss(output: Tensor, target: Tensor) -> Tensor:
 
 def optimizer(model: nn.Module) -> torch.optim.Optimizer:
     """Train as the original is trained, without its schedule."""
-    return torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, weight_decay=5e-4)
+    return torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9, weight_decay=5e-4)
 
 
 def metric(model: nn.Module) -> float:

@@ -32,7 +32,7 @@ class WarmUpAdam(torch.optim.Adam):
         self.count += 1
         for group in self.param_groups:
             group["lr"] = self.peak * min(1.0, self.count / self.warm_up) ** 2
-        return super().step(closure)  # type: ignore[arg-type]
+        return super().step(closure)
 
 
 def model(width: int = 64) -> nn.Module:

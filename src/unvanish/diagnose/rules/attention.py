@@ -1,0 +1,336 @@
+"""UV302: attention that has chosen for good, or has nothing left to choose between."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Final, final
+
+from unvanish.core.findings import Cause, Finding, Severity
+from unvanish.core.glossary import Quantity
+from unvanish.core.records import Recording, Site
+from unvanish.core.sources import SOURCES, Source
+from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
+from unvanish.diagnose.upstream import Upstream
+from unvanish.diagnose.wiring import Wiring
+from unvanish.diagnose.words import percent
+
+_FROZEN: Final = 1e-3
+"""Below this part of an even row's reaction a row counts as frozen; as in the glossary."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class AttentionCollapse:
+    """Attention has chosen for good, or has nothing left to choose between.
+
+    ## What it measures
+    Every softmax whose rows weigh other signal in a matrix product: inside
+    `nn.MultiheadAttention` and `scaled_dot_product_attention`, and written by hand. Rows in
+    which the masks leave a single key (causal first rows, padding) do not count.
+
+    Choosing for good. A row p of n keys reacts to its scores with the Jacobian
+    diag(p) - p p^T, whose squared norm is S_2 - 2 S_3 + S_2^2 with S_k = sum p^k, and
+    1/n - 1/n^2 for an even row. A row with less than a thousandth of the even row's reaction
+    is frozen: the gradient to its query and keys has lost 3 decades, the limit of UV101. The
+    limit is one half of the rows (`max_frozen_fraction`), in half of the attention layers
+    for a warning; nine tenths (`hopeless_frozen_fraction`) are an error.
+
+    Heads that were trained to look at one key freeze as well, but in another way: one score
+    stands apart and the rest are alike. Rows freeze by accident when all scores lie far
+    apart. For n random scores of standard deviation s the best two differ by s / sqrt(2 ln n)
+    on average, and half of the rows freeze from s = ln(2000 n / sqrt(n - 1)) sqrt(2 ln n) /
+    ln 2 on: 31 for 16 keys. Half of that has to be reached as well
+    (`min_share_of_chance_spread`). Small networks trained to reverse or look up sequences
+    had spreads of 3 to 7, with up to 72 % of a layer's rows frozen; scores 30 times too
+    large had 300.
+
+    Nothing to choose between. Attention averages, and where tokens lose what tells them
+    apart, queries and keys get no gradient. The part of the tokens that they do not have in
+    common is followed from attention to attention; the limit is 3 decades lost on the way
+    (`max_lost_decades`), an error from 6 (`hopeless_lost_decades`).
+
+    ## Why it hurts
+    Values and later layers go on learning from whatever was picked, so that the loss falls
+    and every weight has a gradient. Which key is picked stays as it was at the start.
+
+    ## When it stays silent
+    On even attention, which is how transformers start: queries and keys still learn, if
+    slowly. On softmaxes that choose between weights or experts (see UV303), and on networks
+    whose tokens are alike from the first attention on, where the data or a missing position
+    code is the reason.
+
+    ## False alarms
+    Retrieval with a very small temperature is frozen on purpose. A single frozen layer among
+    many is a note.
+
+    ## What helps
+    Dividing scores by sqrt(d), normalised queries and keys, smaller query and key weights.
+    Against collapsing tokens a skip connection around every attention, with the norm inside
+    the branch: `norm_first=True`. Post-norm encoders of `nn.TransformerEncoderLayer` with 64
+    features lost 0.7 decades over 12 layers and learned, 1.8 over 24 and learned slowly, 4.3
+    over 48 and did not; with weights of standard deviation 0.02 they lost 0.5 over 48.
+
+    ## Source
+    Zhai and others (2023) on the collapse of attention entropy; Dong, Cordonnier and Loukas
+    (2021) on tokens that collapse without skip connections; Xiong and others (2020) on where
+    to normalise. The trainings named above were run for this rule, one seed each.
+    """
+
+    code: ClassVar[str] = "UV302"
+    name: ClassVar[str] = "attention-collapse"
+    needs: ClassVar[frozenset[Quantity]] = frozenset(
+        {Quantity.FROZEN_FRACTION, Quantity.SCORE_SPREAD}
+    )
+    sources: ClassVar[tuple[Source, ...]] = (
+        SOURCES["dong2021"],
+        SOURCES["xiong2020"],
+        SOURCES["zhai2023"],
+    )
+
+    max_frozen_fraction: float = 0.5
+    hopeless_frozen_fraction: float = 0.9
+    min_share_of_chance_spread: float = 0.5
+    max_lost_decades: float = 3.0
+    hopeless_lost_decades: float = 6.0
+
+    def examine(self, recording: Recording) -> Verdict:
+        """Judge every attention whose rows were seen."""
+        wiring = Wiring(recording)
+        frozen, spread = recording[Quantity.FROZEN_FRACTION], recording[Quantity.SCORE_SPREAD]
+        softmaxes = [site for site in recording.signal_sites() if "softmax" in site.op]
+        attention = [site for site in softmaxes if wiring.weighs(site)]
+        seen = [s for s in attention if frozen.get(s) >= 0.0 and spread.get(s) >= 0.0]
+        if not seen:
+            choosing = [s for s in attention if not s.shape or s.shape[-1] > 1]
+            if choosing:
+                return NotMeasured(f"the rows of {choosing[0].name}")
+            return NotApplicable("the network has no attention over several keys")
+        by_chance = [site for site in seen if self._is_frozen_by_chance(recording, site)]
+        alike = _decades_alike(wiring, seen)
+        found = []
+        if by_chance:
+            found.append(self._frozen(wiring, by_chance, len(seen)))
+        if max(alike.values(), default=0.0) > self.max_lost_decades:
+            found.append(self._alike(wiring, alike))
+        if found:
+            return Found(tuple(found))
+        worst = max(seen, key=lambda s: frozen[s])
+        lost = max(alike.values(), default=0.0)
+        if frozen[worst] >= 5e-3:
+            said = f"at most {percent(frozen[worst])} of an attention's rows are frozen"
+        else:
+            said = "no row of attention is frozen"
+        if lost >= 0.05:
+            said += f", and tokens grow alike by {lost:.1f} decades"
+        return Clear(self.max_lost_decades - max(0.0, lost), "decades", said)
+
+    def _is_frozen_by_chance(self, recording: Recording, site: Site) -> bool:
+        keys = site.shape[-1] if site.shape else 2
+        enough = self.min_share_of_chance_spread * _chance_spread(max(keys, 2))
+        return (
+            recording[Quantity.FROZEN_FRACTION][site] > self.max_frozen_fraction
+            and recording[Quantity.SCORE_SPREAD][site] > enough
+        )
+
+    def _frozen(self, wiring: Wiring, sites: list[Site], looked_at: int) -> Finding:
+        recording = wiring.recording
+        shares = recording[Quantity.FROZEN_FRACTION]
+        worst = max(sites, key=lambda site: shares[site])
+        causes, notes = self._why_far_apart(wiring, worst)
+        entropy = recording[Quantity.ATTENTION_ENTROPY].get(worst)
+        others = f" ({len(sites)} of {looked_at} attention layers)" if looked_at > 1 else ""
+        if 2 * len(sites) < looked_at:
+            severity = Severity.NOTE
+        else:
+            hopeless = shares[worst] > self.hopeless_frozen_fraction
+            severity = Severity.ERROR if hopeless else Severity.WARNING
+        if not math.isnan(entropy):
+            notes.append(
+                f"the mean entropy of its rows is {entropy:.2g} of what attending to all keys "
+                "alike has"
+            )
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=severity,
+            message=f"attention has chosen for good: {percent(shares[worst])} of the rows of "
+            f"{worst.name} no longer react to their scores{others}",
+            sites=tuple(sorted(sites, key=lambda site: -shares[site])),
+            measured=shares[worst],
+            expected=0.0,
+            limit=self.max_frozen_fraction,
+            unit="fraction of rows",
+            causes=causes,
+            notes=tuple(notes),
+            help=_help(causes),
+        )
+
+    def _why_far_apart(self, wiring: Wiring, site: Site) -> tuple[tuple[Cause, ...], list[str]]:
+        """Tell scores that were not scaled down from queries and keys that are too large."""
+        spread = wiring.recording[Quantity.SCORE_SPREAD][site]
+        limit = _chance_spread(max(site.shape[-1] if site.shape else 2, 2))
+        notes = [
+            f"the scores of a query lie {spread:.3g} apart (standard deviation); random scores "
+            f"freeze half of the rows from {limit:.0f} on"
+        ]
+        product = _scores(wiring, site)
+        sizes = _operand_sizes(wiring, product) if product is not None else []
+        if product is None or len(sizes) < 2:
+            return (Cause.SOFTMAX_SATURATION,), notes
+        usual = sizes[0] * sizes[1]
+        notes.append(
+            f"queries and keys have rms {sizes[0]:.3g} and {sizes[1]:.3g}: divided by sqrt(d), "
+            f"their products would lie about {usual:.2g} apart"
+        )
+        if usual < self.min_share_of_chance_spread * limit:
+            return (Cause.SOFTMAX_SATURATION,), notes
+        return (Cause.SOFTMAX_SATURATION, Upstream(wiring.recording).why_large(product)), notes
+
+    def _alike(self, wiring: Wiring, alike: Mapping[Site, float]) -> Finding:
+        lost = max(alike.values())
+        sites = [site for site, own in alike.items() if own > self.max_lost_decades]
+        cause = _why_alike(wiring, list(alike))
+        hopeless = lost > self.hopeless_lost_decades
+        told = f"{lost:.1f} decades" if math.isfinite(lost) else "exactly nothing"
+        kept = "shrinks by" if math.isfinite(lost) else "comes down to"
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=Severity.ERROR if hopeless else Severity.WARNING,
+            message=f"tokens have become alike at {sites[0].name}: what tells them apart {kept} "
+            f"{told} over {len(alike)} attention layers",
+            sites=tuple(sites),
+            measured=lost,
+            expected=0.0,
+            limit=self.max_lost_decades,
+            unit="decades",
+            causes=(cause,),
+            notes=(
+                "attention averages over tokens; queries and keys of tokens that are all the "
+                "same get no gradient",
+            ),
+            help=_HELP_ALIKE[cause],
+        )
+
+
+_HELP_ALIKE: Final = {
+    Cause.DEPTH_WITHOUT_SKIP: ("add a skip connection around attention: x = x + attention(x)",),
+    Cause.POST_NORM: (
+        "normalise inside the branch: x = x + attention(norm(x)), or "
+        "torch.nn.TransformerEncoderLayer(..., norm_first=True)",
+        "or start smaller: torch.nn.init.normal_(weight, std=0.02)",
+    ),
+    Cause.NO_NORMALISATION: (
+        "normalise what enters attention: x = x + attention(torch.nn.LayerNorm(features)(x))",
+    ),
+}
+
+_HELP_FROZEN: Final = {
+    Cause.SOFTMAX_SATURATION: "divide the scores by sqrt(d): scores = q @ k.transpose(-2, -1) / "
+    "math.sqrt(q.shape[-1])",
+    Cause.INIT_TOO_LARGE: "initialise the projections of query and key smaller: "
+    "torch.nn.init.xavier_uniform_(layer.weight)",
+    Cause.INPUT_SCALE: "scale the input to mean 0 and standard deviation 1 per feature",
+    Cause.BIAS: "start the biases of query and key at zero: torch.nn.init.zeros_(layer.bias)",
+}
+
+
+def _help(causes: tuple[Cause, ...]) -> tuple[str, ...]:
+    return (
+        _HELP_FROZEN[causes[-1]],
+        "or normalise queries and keys: torch.nn.functional.normalize(q, dim=-1)",
+    )
+
+
+def _chance_spread(keys: int) -> float:
+    """Return the standard deviation from which on half of all rows freeze by chance.
+
+    With the second-best weight q, a row reacts 2 q n / sqrt(n - 1) as strongly as an even one.
+    The gap between the best two of n normals is about exponential with mean s / sqrt(2 ln n).
+    """
+    gap = math.log(2 * keys / (_FROZEN * math.sqrt(keys - 1)))
+    return gap * math.sqrt(2 * math.log(keys)) / math.log(2)
+
+
+def _operand_sizes(wiring: Wiring, product: Site) -> list[float]:
+    """Return the rms of what a product multiplies, where it can be told."""
+    upstream = Upstream(wiring.recording)
+    sizes = [_size(wiring, upstream, site) for site in wiring.producers(product)]
+    return [size for size in sizes if size > 0.0]
+
+
+def _size(wiring: Wiring, upstream: Upstream, operand: Site) -> float:
+    for site in (operand, *wiring.behind(operand)):
+        if (size := upstream.rms(site)) > 0.0:
+            return size
+        if site.weights:
+            fed = max((upstream.rms(one) for one in wiring.producers(site)), default=0.0)
+            gain = upstream.gain(site)
+            return fed * gain if gain > 0.0 else 0.0
+    return 0.0
+
+
+def _scores(wiring: Wiring, softmax: Site) -> Site | None:
+    """Return the product of queries and keys behind a softmax."""
+    for site in wiring.behind(softmax):
+        if site.weights:
+            return None
+        if wiring.is_mixing(site):
+            return site
+    return None
+
+
+def _decades_alike(wiring: Wiring, attention: Sequence[Site]) -> dict[Site, float]:
+    """Return by how many decades tokens have grown alike where each attention reads them."""
+    best = -math.inf
+    lost = {}
+    for site in attention:
+        apart = _deviation(wiring, site)
+        if math.isnan(apart):
+            continue
+        own = math.log10(apart) if apart > 0.0 else -math.inf
+        best = max(best, own)
+        lost[site] = best - own if best > -math.inf else 0.0
+    return lost
+
+
+def _deviation(wiring: Wiring, softmax: Site) -> float:
+    """Read what tokens do not have in common, behind the projections to query and key."""
+    profile = wiring.recording[Quantity.TOKEN_DEVIATION]
+    seen = {softmax.index}
+    level = {softmax: False}  # whether a projection was passed
+    while level:
+        found = [profile[s] for s, passed in level.items() if passed and profile.get(s) >= 0.0]
+        if found:
+            return max(found)
+        above: dict[Site, bool] = {}
+        for site, passed in level.items():
+            for producer in wiring.producers(site):
+                if producer.index not in seen:
+                    known = above.get(producer, False)
+                    above[producer] = known or passed or bool(site.weights)
+        seen.update(site.index for site in above)
+        level = above
+    return math.nan
+
+
+def _why_alike(wiring: Wiring, attention: Sequence[Site]) -> Cause:
+    """Tell a missing skip connection from a norm behind every sum."""
+    if len(attention) < 2 or not _has_skip(wiring, attention[-2], attention[-1]):
+        return Cause.DEPTH_WITHOUT_SKIP
+    sums = [site for site in wiring.joins() if site.op == "add"]
+    normed = [
+        site
+        for site in sums
+        if (after := wiring.consumers(site)) and all("norm" in one.op for one in after)
+    ]
+    return Cause.POST_NORM if 2 * len(normed) > len(sums) else Cause.NO_NORMALISATION
+
+
+def _has_skip(wiring: Wiring, before: Site, after: Site) -> bool:
+    """Tell whether the later attention is reached past the product of the earlier one."""
+    sources = {site.index for site in wiring.behind(before)}
+    past = wiring.weighs(before)
+    return any(site.index in sources for site in wiring.behind(after, past=past))

@@ -1,0 +1,403 @@
+"""UV303: gates that are shut so far that nothing behind them learns."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Final, final
+
+from unvanish.core.findings import Cause, Finding, Severity
+from unvanish.core.glossary import Quantity
+from unvanish.core.records import Parameter, Recording, Role, Site
+from unvanish.core.sources import SOURCES, Source
+from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
+from unvanish.diagnose.upstream import Upstream
+from unvanish.diagnose.wiring import Wiring
+from unvanish.diagnose.words import percent
+
+_GATE_OPS: Final = frozenset({"sigmoid", "hardsigmoid", "glu"})
+_MOVING: Final = frozenset(
+    "view transpose permute expand unsqueeze squeeze slice select getitem reshape flatten split "
+    "unsafe_split chunk unbind to contiguous clone".split()
+)
+_NAMES: Final = {"lstm": ("input", "forget", "output"), "gru": ("reset", "update")}
+_FEWEST_CALLS: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Gate:
+    """One gate: a single site, or the same gate at every step of a recurrence.
+
+    Attributes:
+        sites: Where it is computed.
+        opening: Mean over the sites of the share that it lets through.
+        keeps_memory: Whether it multiplies the state that one time step hands to the next.
+        source: The layer that computes it.
+        name: What to call it.
+    """
+
+    sites: tuple[Site, ...]
+    opening: float
+    keeps_memory: bool
+    source: Site | None
+    name: str
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class ClosedGate:
+    """Gates are shut so far that nothing behind them learns.
+
+    ## What it measures
+    The mean of every gate: a sigmoid or hard sigmoid whose output is multiplied with other
+    signal (highway networks, squeeze-and-excitation, GLU), and the gates inside LSTM and GRU,
+    each over all time steps. What a gate g multiplies gets g times the gradient, and the gate
+    itself learns through its slope g (1 - g), which is no larger.
+
+    The limit is 0.001 (`min_opening`), the 3 decades of UV101. A gate that keeps the memory
+    of a recurrence multiplies at every step; two steps lose 3 decades from 0.03 on
+    (`min_opening_of_memory`, 10^-1.5). A gate is left alone if it is beyond its limit no
+    longer after the probe steps.
+
+    A router of experts is a gate as well: a softmax over as many choices as there are experts
+    side by side. An expert is shut out when it gets less than a thousandth of an even share,
+    averaged over the batch. Most of the experts shut out is a warning, all but one an error,
+    and fewer are a note, since a batch may have no use for some.
+
+    ## Why it hurts
+    Behind a shut gate nothing learns, and the gate, whose slope is as small, does not open.
+
+    ## When it stays silent
+    Highway networks whose gates start at -1 to -4 (0.27 to 0.018) let enough through. Open
+    gates, at 1, are fine: what they would hold back is passed on. Gates that are parameters
+    (ReZero, LayerScale) are no activations and may start at zero. An expert that a batch did
+    not happen to choose is not shut out as long as the router gives it some probability.
+
+    ## False alarms
+    A branch that was trained to be unused can be pruned and is reported all the same. Gates
+    at the network's output are answers and are not judged.
+
+    ## What helps
+    A bias of zero for the gate's layer, -1 to -3 for a highway gate, and of ln(number of
+    steps) for the gate that keeps a memory. Input at unit scale where it is the input that
+    drives the gate. For routers a loss that balances the load, and noise on the scores.
+
+    ## Source
+    Hochreiter and Schmidhuber (1997) for gates; Srivastava, Greff and Schmidhuber (2015) for
+    the bias of highway gates; Shazeer and others (2017) for routers that favour few experts.
+    """
+
+    code: ClassVar[str] = "UV303"
+    name: ClassVar[str] = "closed-gate"
+    needs: ClassVar[frozenset[Quantity]] = frozenset()
+    sources: ClassVar[tuple[Source, ...]] = (
+        SOURCES["hochreiter1997"],
+        SOURCES["srivastava2015"],
+        SOURCES["shazeer2017"],
+    )
+
+    min_opening: float = 1e-3
+    min_opening_of_memory: float = 10**-1.5
+    max_shut_fraction: float = 0.5
+
+    def examine(self, recording: Recording) -> Verdict:
+        """Judge the gates and the routers."""
+        gates, unseen = _gates(recording)
+        routers = _routers(recording)
+        if not gates and not routers:
+            if unseen is not None:
+                return NotMeasured(f"how far the gate {unseen.name} is open")
+            return NotApplicable("the network has no gates and no routed experts")
+        found = []
+        shut = [gate for gate in gates if gate.opening < self._limit(gate)]
+        if shut and recording.later is not None:
+            later, _ = _gates(recording.later)
+            opened = {_key(gate) for gate in later if gate.opening >= self._limit(gate)}
+            shut = [gate for gate in shut if _key(gate) not in opened]
+        if shut:
+            found.append(self._shut(recording, shut, len(gates)))
+        for site in routers:
+            share = recording[Quantity.SHUT_FRACTION][site]
+            if share > 0.0 and not _recovered(recording, site, share):
+                found.append(self._left_out(recording, site, share))
+        if found:
+            return Found(tuple(found))
+        if not gates:
+            return Clear(self.max_shut_fraction, "fraction of experts", "no expert is shut out")
+        least = min(gates, key=lambda gate: gate.opening / self._limit(gate))
+        return Clear(
+            max(0.0, least.opening - self._limit(least)),
+            "fraction let through",
+            f"every gate lets at least {percent(least.opening, digits=1)} through",
+        )
+
+    def _limit(self, gate: _Gate) -> float:
+        return self.min_opening_of_memory if gate.keeps_memory else self.min_opening
+
+    def _shut(self, recording: Recording, shut: list[_Gate], looked_at: int) -> Finding:
+        worst = min(shut, key=lambda gate: gate.opening / self._limit(gate))
+        causes, bias = _why_shut(recording, worst)
+        others = f" ({len(shut)} of {looked_at} gates are shut)" if len(shut) > 1 else ""
+        passed = f"{100 * worst.opening:.2g} %" if worst.opening > 0.0 else "nothing"
+        if worst.keeps_memory:
+            lost = -2 * math.log10(worst.opening) if worst.opening > 0.0 else math.inf
+            why = (
+                f"it multiplies the memory at every time step: after two steps {lost:.1f} decades "
+                "of it and of its gradient are gone"
+            )
+        else:
+            why = "what it multiplies and the gate itself keep no more than this of their gradient"
+        notes = [why]
+        if recording.later is not None:
+            notes.append("it is still shut after a few training steps on a copy")
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=Severity.ERROR if 2 * len(shut) >= looked_at else Severity.WARNING,
+            message=f"{worst.name} is shut: it lets {passed} through{others}",
+            sites=tuple(gate.sites[0] for gate in shut),
+            measured=worst.opening,
+            expected=0.5,
+            limit=self._limit(worst),
+            unit="fraction let through",
+            causes=causes,
+            notes=tuple(notes),
+            help=_help(worst, causes[0], bias),
+        )
+
+    def _left_out(self, recording: Recording, site: Site, share: float) -> Finding:
+        experts = site.shape[-1]
+        shut = round(share * experts)
+        if share <= self.max_shut_fraction:
+            severity = Severity.NOTE
+        else:
+            severity = Severity.ERROR if shut >= experts - 1 else Severity.WARNING
+        biased = Upstream(recording).bias_rules(site)
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=severity,
+            message=f"the router {site.name} shuts out {shut} of {experts} experts",
+            sites=(site,),
+            measured=share,
+            expected=0.0,
+            limit=self.max_shut_fraction,
+            unit="fraction of experts",
+            causes=(Cause.BIAS, Cause.SOFTMAX_SATURATION)
+            if biased
+            else (Cause.SOFTMAX_SATURATION,),
+            notes=(
+                "on average over the batch they get less than a thousandth of an even share, "
+                "and so do their gradients and the router's own",
+            ),
+            help=(
+                "start the router small: torch.nn.init.normal_(router.weight, std=0.02), with a "
+                "bias of zero",
+                "add a loss that balances the experts: experts * (load * probability).sum()",
+            ),
+        )
+
+
+def _key(gate: _Gate) -> tuple[str, str, int, int]:
+    first = gate.sites[0]
+    return first.path, first.op, first.call, len(gate.sites)
+
+
+def _recovered(recording: Recording, site: Site, share: float) -> bool:
+    """Tell whether fewer experts are shut out after the probe steps."""
+    if recording.later is None:
+        return False
+    for one in recording.later.sites:
+        if (one.path, one.op, one.call) == (site.path, site.op, site.call):
+            return recording.later[Quantity.SHUT_FRACTION].get(one, share) < share
+    return False
+
+
+def _why_shut(recording: Recording, gate: _Gate) -> tuple[tuple[Cause, ...], str]:
+    """Blame the bias where it is as large as what shuts the gate, the input elsewhere.
+
+    Returns:
+        The causes, and the name of the largest bias or a word for it.
+    """
+    if gate.source is None:
+        return (Cause.SATURATION,), "bias"
+    distance = -math.log(gate.opening) if gate.opening > 0.0 else 3.0
+    biases = [p for p in _parameters(recording, gate.source) if "bias" in p.name.rsplit(".", 1)[-1]]
+    largest = max(biases, key=lambda p: p.rms, default=None)
+    # A cell keeps the biases of up to four gates in one vector: its rms is half of one gate's.
+    if largest is not None and 2 * largest.rms >= distance / 2:
+        return (Cause.BIAS, Cause.SATURATION), largest.name
+    return (Upstream(recording).why_large(gate.sites[-1]), Cause.SATURATION), "bias"
+
+
+def _parameters(recording: Recording, source: Site) -> list[Parameter]:
+    """Return the parameters of a layer, and of the module that it belongs to."""
+    inside = f"{source.path}." if source.path else ""
+    return [
+        p
+        for p in recording.parameters
+        if p.name in source.weights or (inside and p.name.startswith(inside))
+    ]
+
+
+def _help(gate: _Gate, cause: Cause, bias: str) -> tuple[str, ...]:
+    if gate.keeps_memory:
+        return (
+            "start the gate that keeps the memory open: in torch.nn.LSTM and torch.nn.GRU "
+            "torch.nn.init.constant_(rnn.bias_hh_l0[hidden:2 * hidden], math.log(steps))",
+        )
+    if cause is Cause.INPUT_SCALE:
+        return ("scale the input to mean 0 and standard deviation 1 per feature",)
+    if cause is Cause.INIT_TOO_LARGE:
+        weight = next(iter(gate.source.weights), "weight") if gate.source else "weight"
+        return (f"initialise the gate's layer smaller: torch.nn.init.xavier_normal_({weight})",)
+    return (
+        f"start the gate's bias at zero: torch.nn.init.zeros_({bias}); at -1 to -3 in a highway "
+        "network",
+    )
+
+
+def _gates(recording: Recording) -> tuple[list[_Gate], Site | None]:
+    """Return every gate that was measured, and one that was not."""
+    wiring = Wiring(recording)
+    means = recording[Quantity.GATE_MEAN]
+    groups: dict[tuple[object, ...], list[Site]] = {}
+    sources: dict[int, Site | None] = {}
+    unseen = None
+    for site in recording.signal_sites():
+        if site.op not in _GATE_OPS or site.is_output:
+            continue
+        if not means.get(site) >= 0.0:
+            unseen = site if site.gates or site.op == "glu" else unseen
+            continue
+        source = sources[site.index] = wiring.source(site)
+        key = (site.path, site.op, source.weights) if source is not None else (site.index,)
+        groups.setdefault(key, []).append(site)
+    found = [gate for sites in groups.values() for gate in _one_by_one(wiring, sites, sources)]
+    return found, unseen
+
+
+def _one_by_one(
+    wiring: Wiring, sites: list[Site], sources: Mapping[int, Site | None]
+) -> Iterator[_Gate]:
+    """Take the steps of a recurrence apart into its gates, each over all steps."""
+    calls = {source.index: source for s in sites if (source := sources[s.index]) is not None}
+    steps = len(calls)
+    recurrent = (
+        steps >= _FEWEST_CALLS
+        and len({source.depth for source in calls.values()}) == steps
+        and len(sites) % steps == 0
+    )
+    period = len(sites) // steps if recurrent else len(sites)
+    for k in range(period):
+        column = tuple(sites[k::period])
+        first = column[0]
+        source = sources[first.index]
+        known = _opening(wiring, column, recurrent=recurrent)
+        if known is not None:
+            names = _NAMES.get(first.function.removesuffix("_cell"), ())
+            inside = recurrent and len(names) == period
+            name = f"the {names[k]} gate of {first.path}" if inside else f"the gate {first.name}"
+            yield _Gate(column, *known, source, name)
+
+
+def _opening(
+    wiring: Wiring, column: tuple[Site, ...], *, recurrent: bool
+) -> tuple[float, bool] | None:
+    """Return how far a gate is open and whether it keeps a memory; None for no gate."""
+    profile = wiring.recording[Quantity.GATE_MEAN]
+    if column[0].op == "glu":
+        return sum(profile[site] for site in column) / len(column), False
+    plain: list[float] = []
+    memory: list[float] = []
+    for site in column:
+        for product, opening, complement in _uses(wiring, site):
+            if recurrent and _carries_memory(wiring, product, site):
+                memory.append(1.0 - opening if complement else opening)
+            elif not complement:
+                plain.append(opening)
+    openings = memory or plain
+    return (sum(openings) / len(openings), bool(memory)) if openings else None
+
+
+def _uses(wiring: Wiring, gate: Site) -> Iterator[tuple[Site, float, bool]]:
+    """Yield the products with other signal, how far the gate is open, and whether reversed.
+
+    Several gates may be computed at once and taken apart; the least open one then counts.
+    """
+    profile = wiring.recording[Quantity.GATE_MEAN]
+    stack = [(gate, profile[gate], False)]
+    seen = {gate.index}
+    while stack:
+        site, opening, complement = stack.pop()
+        for consumer in wiring.consumers(site):
+            if consumer.index in seen:
+                continue
+            seen.add(consumer.index)
+            alone = len(wiring.producers(consumer)) == 1
+            if consumer.op == "mul" and not alone:
+                yield consumer, opening, complement
+            elif alone and consumer.op in _MOVING:
+                stack.append((consumer, profile.get(consumer, opening), complement))
+            elif alone and consumer.op in ("sub", "rsub"):
+                stack.append((consumer, opening, not complement))
+
+
+def _carries_memory(wiring: Wiring, product: Site, gate: Site) -> bool:
+    """Tell whether a product takes over state of an earlier step as it is."""
+    after = wiring.consumers(product)
+    if not after or not all(site.op in ("add", "sub") for site in after):
+        return False
+    stack = wiring.producers(product)
+    seen = {site.index for site in stack}
+    while stack:
+        site = stack.pop()
+        if site.depth < gate.depth:
+            return True
+        if site.op in _MOVING or site.op in ("sub", "neg"):
+            fresh = [one for one in wiring.producers(site) if one.index not in seen]
+            seen.update(one.index for one in fresh)
+            stack.extend(fresh)
+    return False
+
+
+def _routers(recording: Recording) -> list[Site]:
+    """Return the softmaxes over as many choices as there are experts side by side."""
+    profile = recording[Quantity.SHUT_FRACTION]
+    experts = _experts(recording.parameters)
+    wiring = Wiring(recording)
+    return [
+        site
+        for site in recording.signal_sites()
+        if site.op == "softmax"
+        and profile.get(site) >= 0.0
+        and len(site.shape) > 1
+        and any(one.role is Role.SIGNAL for one in wiring.consumers(site))
+        and any(site.shape[-1] == n and site.path.startswith(parent) for parent, n in experts)
+        and wiring.weighs(site) is None
+    ]
+
+
+def _experts(parameters: Sequence[Parameter]) -> set[tuple[str, int]]:
+    """Return the modules that hold equal parts side by side, and how many.
+
+    Those are modules numbered 0 to n - 1 with parameters of the same shapes, and stacked
+    weights of shape (n, in, out).
+    """
+    parts: dict[str, dict[int, list[tuple[str, tuple[int, ...]]]]] = {}
+    found: set[tuple[str, int]] = set()
+    for parameter in parameters:
+        for match in re.finditer(r"\.(\d+)\.", parameter.name):
+            holder, rest = parameter.name[: match.start()], parameter.name[match.end() :]
+            numbered = parts.setdefault(holder, {})
+            numbered.setdefault(int(match.group(1)), []).append((rest, parameter.shape))
+        if len(parameter.shape) == 3 and parameter.shape[0] > 1:
+            module = parameter.name.rpartition(".")[0]
+            found.add((module.rpartition(".")[0], parameter.shape[0]))
+    for holder, numbered in parts.items():
+        alike = len({tuple(sorted(part)) for part in numbered.values()}) == 1
+        if len(numbered) > 1 and alike and set(numbered) == set(range(len(numbered))):
+            found.add((holder.rpartition(".")[0], len(numbered)))
+    return found

@@ -1,0 +1,284 @@
+"""UV104: units that start equal and stay equal, and zeros that never open."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Final, final
+
+from unvanish.core.findings import Cause, Finding, Severity
+from unvanish.core.glossary import Quantity
+from unvanish.core.records import Parameter, Recording, Site
+from unvanish.core.sources import SOURCES, Source
+from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
+from unvanish.diagnose.words import percent
+from unvanish.diagnose.zero_factors import ShutFactor, shut_factors
+
+_LAYERS: Final = frozenset({"linear", "matmul", "conv1d", "conv2d", "conv3d", "conv", "bilinear"})
+_MOVED: Final = 2e-5
+"""Relative change of a weight from which equal rows would be seen to part: ten times the
+slack within which rows count as equal."""
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """A hidden layer and its weights, at the start and after the probe steps."""
+
+    site: Site
+    weight: Parameter
+    later: Parameter | None
+    bias: Parameter | None
+    later_bias: Parameter | None
+
+    @property
+    def has_moved(self) -> bool:
+        """Whether the probe steps changed the weights by more than rounding."""
+        if self.later is None:
+            return False
+        changed = abs(self.later.rms / self.weight.rms - 1.0)
+        return max(changed, _or_zero(self.weight.update_ratio)) > _MOVED
+
+    def is_equal(self, limit: float, *, after_steps: bool) -> bool:
+        """Tell whether fewer than a share of the units differ, biases included."""
+        weight, bias = (self.later, self.later_bias) if after_steps else (self.weight, self.bias)
+        if weight is None or not weight.distinct_fraction < limit:
+            return False
+        return bias is None or bias.rms == 0.0 or bias.distinct_fraction < limit
+
+    @property
+    def units(self) -> int:
+        """Number of units."""
+        return self.weight.shape[0]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class SymmetricOrZeroInit:
+    """Units start equal and stay equal, or zeros shut a path for ever.
+
+    ## What it measures
+    Two starts that no training repairs, both exact, so that no limit has to be set on them.
+
+    Equal units: the share of a hidden layer's units whose incoming weights differ from those
+    of every earlier unit. Units with equal weights, equal biases and equal outgoing weights
+    compute the same, receive the same gradient and take the same step. Whether they really
+    stay equal is seen after the probe steps on a copy: rows that then still agree to 2e-6 of
+    the largest entry, though the steps moved them ten times as far or more, are equal for
+    good. It is a finding where fewer than half of the units differ (`min_distinct_fraction`),
+    the typical unit being a copy, and an error where this is so in half of the hidden layers
+    or more.
+
+    Zeros that never open: a step that receives gradient and passes none on, because a
+    parameter in it is zero throughout, while trainable parameters before it get exactly no
+    gradient. If that zero is trained and gets gradient, the first step opens it. If it gets
+    none, what it is multiplied with is zero too: each factor waits for the other, and that is
+    an error. If it is frozen, the branch before it is shut on purpose or by mistake, and that
+    is a warning.
+
+    ## Why it hurts
+    A layer whose n units are equal has the power of one unit. Two factors that are both zero
+    have products and gradients of zero: the loss does not fall, or falls by the last bias
+    alone, and no number is ever strange.
+
+    ## When it stays silent
+    When equal units part within the probe steps (a zero-initialised head, depthwise kernels
+    that start alike, dropout); when only one of two factors is zero (ReZero, LoRA with B = 0,
+    a zero gamma at the end of a residual branch); on frozen weights, on embeddings, on the
+    output layer, on vectors such as the ones of a normalisation, and on rows that are zero.
+
+    ## False alarms
+    A branch that is kept shut by a frozen gate in a first stage of training is reported.
+    Where weights stand on the right, as in x @ W, units are columns, and equal columns are
+    not seen; zeros are.
+
+    ## What helps
+    Random weights in every layer but the last, such as
+    torch.nn.init.kaiming_normal_(layer.weight), and a seed where runs have to repeat. Of two
+    factors start one at zero and the other at random.
+
+    ## Source
+    Saxe, McClelland and Ganguli (2014) for the saddle at zero of a product of matrices; Hu
+    and others (2022) for the start of LoRA. The symmetry argument needs no source.
+    """
+
+    code: ClassVar[str] = "UV104"
+    name: ClassVar[str] = "symmetric-or-zero-init"
+    needs: ClassVar[frozenset[Quantity]] = frozenset({Quantity.LOG10_ACTIVATION_GRAD_RMS})
+    sources: ClassVar[tuple[Source, ...]] = (SOURCES["saxe2014"], SOURCES["hu2022"])
+
+    min_distinct_fraction: float = 0.5
+
+    def examine(self, recording: Recording) -> Verdict:
+        """Judge the units of every hidden layer, and every zero on the way."""
+        trained = [p for p in recording.parameters if p.requires_grad and len(p.shape) > 1]
+        if recording.sites and recording.parameters and not trained:
+            return NotApplicable("no weight matrix is trained")
+        if not recording[Quantity.LOG10_ACTIVATION_GRAD_RMS]:
+            return NotMeasured("the gradient at each step")
+        layers = list(_hidden(recording))
+        shut = shut_factors(recording)
+        suspects = [
+            one for one in layers if one.is_equal(self.min_distinct_fraction, after_steps=False)
+        ]
+        equal = [
+            one
+            for one in suspects
+            if one.has_moved and one.is_equal(self.min_distinct_fraction, after_steps=True)
+        ]
+        findings = [
+            *self._zero([one for one in shut if not one.frozen]),
+            *self._symmetric(equal, layers),
+            *self._frozen([one for one in shut if one.frozen]),
+        ]
+        if findings:
+            return Found(tuple(findings))
+        return self._clear(layers, suspects)
+
+    def _clear(self, layers: Sequence[_Layer], suspects: Sequence[_Layer]) -> Verdict:
+        unknown = [one for one in suspects if not one.has_moved]
+        if unknown:
+            return NotMeasured(
+                f"whether the units of {unknown[0].site.name}, which start equal, part: bring an "
+                "optimiser whose first steps move them, and probe_steps=3"
+            )
+        known = [
+            one.weight.distinct_fraction
+            for one in layers
+            if one not in suspects and not math.isnan(one.weight.distinct_fraction)
+        ]
+        if layers and not known and not suspects:
+            return NotMeasured("whether the units of a layer differ")
+        if suspects:
+            named = suspects[0].site.name
+            return Clear(
+                summary=f"the units of {named} start equal and part within a few optimiser steps"
+            )
+        if not known:
+            return Clear(summary="no zero keeps the gradient from any layer")
+        least = min(known)
+        return Clear(
+            max(0.0, least - self.min_distinct_fraction),
+            "fraction of units",
+            f"{percent(least)} or more of the units of every hidden layer differ, and no zero "
+            "shuts a path",
+        )
+
+    def _symmetric(self, equal: Sequence[_Layer], layers: Sequence[_Layer]) -> Iterator[Finding]:
+        if not equal:
+            return
+        worst = min(equal, key=lambda one: _after(one) * one.units)
+        left = max(1, round(_after(worst) * worst.units))
+        others = f", and so do those of {len(equal) - 1} more layers" if len(equal) > 1 else ""
+        yield self._finding(
+            Severity.ERROR if 2 * len(equal) >= len(layers) else Severity.WARNING,
+            f"the {worst.units} units of {worst.site.name} start equal and stay equal, worth "
+            f"{left}{others}",
+            sites=tuple(one.site for one in equal),
+            parameters=tuple(one.weight.name for one in equal),
+            measured=_after(worst),
+            expected=1.0,
+            limit=self.min_distinct_fraction,
+            unit="fraction of units",
+            notes=(
+                "equal units receive equal gradients; after the probe steps "
+                f"{percent(_after(worst), digits=1)} of them differ from all earlier ones",
+            ),
+            help=(
+                "draw the weights at random: torch.nn.init.kaiming_normal_(layer.weight), and "
+                "torch.manual_seed(0) where runs have to repeat",
+            ),
+        )
+
+    def _zero(self, shut: Sequence[ShutFactor]) -> Iterator[Finding]:
+        if not shut:
+            return
+        zeros, starved = _names(one.zeros for one in shut), _names(one.starved for one in shut)
+        yield self._finding(
+            Severity.ERROR,
+            f"{zeros[0]} is zero and so is what it is multiplied with: neither gets a gradient, "
+            f"and {len(starved)} parameters before it stay as they are",
+            sites=tuple(one.site for one in shut),
+            parameters=(*zeros, *starved),
+            measured=float(len(starved)),
+            expected=0.0,
+            limit=0.0,
+            unit="parameters",
+            notes=(
+                "the gradient of a product is one factor times the gradient of the product; where "
+                "both are zero, both gradients are",
+            ),
+            help=(
+                f"start one of the two at random: torch.nn.init.normal_({starved[0]}, std=0.02)",
+            ),
+        )
+
+    def _frozen(self, shut: Sequence[ShutFactor]) -> Iterator[Finding]:
+        if not shut:
+            return
+        zeros, starved = _names(one.zeros for one in shut), _names(one.starved for one in shut)
+        yield self._finding(
+            Severity.WARNING,
+            f"{zeros[0]} is zero and frozen, and shuts the only way to {len(starved)} trainable "
+            "parameters",
+            sites=tuple(one.site for one in shut),
+            parameters=(*zeros, *starved),
+            measured=float(len(starved)),
+            expected=0.0,
+            limit=0.0,
+            unit="parameters",
+            notes=(f"{starved[0]} gets exactly no gradient, and a frozen zero never opens",),
+            help=(
+                f"let it train: {zeros[0]}.requires_grad_(True), or start it at one",
+                "where the branch is meant to be shut, freeze what stands before it too",
+            ),
+        )
+
+    def _finding(self, severity: Severity, message: str, **parts: object) -> Finding:
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=severity,
+            message=message,
+            causes=(Cause.ZERO_INIT,),
+            **parts,  # type: ignore[arg-type]
+        )
+
+
+def _hidden(recording: Recording) -> Iterator[_Layer]:
+    """Yield the layers before the output layer whose weights are trained, each weight once."""
+    now = {name: p for p in recording.parameters for name in (p.name, *p.aliases)}
+    then = {p.name: p for p in recording.later.parameters} if recording.later is not None else {}
+    seen: set[str] = set()
+    for site in recording.signal_sites():
+        if site.op not in _LAYERS or site.is_output:
+            continue
+        own = [now[name] for name in site.weights if name in now]
+        weight = max((p for p in own if len(p.shape) > 1), key=lambda p: p.size, default=None)
+        if weight is None or weight.name in seen or not weight.requires_grad:
+            continue
+        depthwise = len(weight.shape) > 2 and weight.shape[1] == 1
+        if depthwise or not weight.rms > 0.0:
+            continue
+        seen.add(weight.name)
+        bias = next((p for p in own if len(p.shape) == 1), None)
+        yield _Layer(
+            site,
+            weight,
+            then.get(weight.name),
+            bias,
+            then.get(bias.name) if bias is not None else None,
+        )
+
+
+def _after(layer: _Layer) -> float:
+    """Return the share of the units that differ after the probe steps."""
+    return layer.later.distinct_fraction if layer.later is not None else math.nan
+
+
+def _names(groups: Iterator[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for group in groups for name in group))
+
+
+def _or_zero(value: float) -> float:
+    return value if math.isfinite(value) else 0.0
