@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import (
+from unvanish.core.records import (, DataRole, DataTensor, Recording, Role, Site
     Cut,
     Gap,
     GradientNoise,
@@ -149,6 +149,56 @@ def gate(opening: float) -> Recording:
     )
 
 
+def stuck(share: float) -> Recording:
+    """Build a sigmoid output with a share of its error out of the loss's reach."""
+    quantities = {
+        Quantity.STUCK_FRACTION: [None, share],
+        Quantity.LOG10_STUCK_GRAD_RATIO: [None, -5.0],
+        Quantity.UNDECIDED_GAIN: [None, 0.3],
+    }
+    return recording_of("linear", "sigmoid", profiles=quantities)
+
+
+def rounded(log10_grad: float) -> Recording:
+    """Build a layer behind a rounding, with some gradient that reaches it another way."""
+    return recording_of(
+        "linear",
+        "round",
+        "linear",
+        profiles={Quantity.LOG10_ACTIVATION_GRAD_RMS: [log10_grad, -2.0, -2.0]},
+        parameters=[Parameter(name="layers.0.weight", log10_grad_rms=log10_grad)],
+    )
+
+
+def entered(offset: float) -> Recording:
+    recording = recording_of(
+        "linear",
+        "relu",
+        "linear",
+        profiles={
+            Quantity.INPUT_RMS: [1.0, None, None],
+            Quantity.INPUT_OFFSET: [offset, None, None],
+        },
+    )
+    return replace(recording, data=(DataTensor(name="input", rms=1.0),))
+
+
+def aimed(mean: float) -> Recording:
+    loss = Site(index=1, path="", op="mse_loss", function="mse_loss", role=Role.LOSS)
+    target = DataTensor(
+        name="target", role=DataRole.TARGET, shape=(256, 64), mean=mean, std=1.0, site=1
+    )
+    recording = recording_of(
+        "linear",
+        loss,
+        profiles={
+            Quantity.ACTIVATION_RMS: [0.5, None],
+            Quantity.ACTIVATION_MEAN: [0.0, None],
+        },
+    )
+    return replace(recording, data=(target,))
+
+
 DEEP = recording_of(*["linear", "tanh"] * 11, "linear")
 
 CASES = {
@@ -172,6 +222,15 @@ CASES = {
         stepped(Parameter(name="layers.0.weight", shape=(64, 64), rms=0.1, log10_grad_rms=-2.0)),
         recording_of("linear", parameters=[]),
     ),
+    "UV203": Case(stuck(0.9), stuck(0.1), recording_of("linear", "sigmoid")),
+    "UV204": Case(
+        recording_of(
+            "linear", "softmax", "log_softmax", profiles={Quantity.ACTIVATION_MEAN: [0.0, 0.1, -2]}
+        ),
+        recording_of("linear", "log_softmax"),
+        replace(recording_of("linear", "log_softmax"), edges=()),
+    ),
+    "UV205": Case(rounded(-math.inf), rounded(-3.0), recording_of("linear", "round", "linear")),
     "UV402": Case(
         recording_of("linear", parameters=weights(underflow_fraction={"float32": 0.4})),
         recording_of("linear", parameters=weights(underflow_fraction={"float32": 0.0})),
@@ -209,6 +268,8 @@ CASES = {
         stepped(),
         recording_of("linear", parameters=[]),
     ),
+    "UV503": Case(entered(100.0), entered(0.5), recording_of("linear", "relu", "linear")),
+    "UV506": Case(aimed(100.0), aimed(0.5), recording_of("linear")),
     "UV901": Case(gradient(Gap("the inside of LSTM", "it is one step")), gradient(), Recording()),
 }
 

@@ -254,15 +254,15 @@ GLOSSARY: Final[dict[Quantity, Entry]] = {
     ),
     Quantity.LOG10_STUCK_GRAD_RATIO: Entry(
         "decades",
-        "log10(|dL/dz| / |dL/dz'|) over the stuck entries, z' pulled back to the sloped part",
+        "log10(|dL/dz| / |dL/dz'|) over the stuck entries, z' one undecided answer for all samples",
         "gradient of a stuck output against what it would be where its function has a slope",
         "low",
         "goodfellow2014",
     ),
     Quantity.UNDECIDED_GAIN: Entry(
         "dimensionless",
-        "(L(z) - L(z')) / (|L(z)| + |L(z')|), z' pulled back to the sloped part",
-        "positive where the loss would be lower with a stuck output undecided",
+        "(L(z) - L(z')) / (|L(z)| + |L(z')|), z' the best undecided answer for all samples",
+        "positive where the loss would be lower if a stuck output said the same to every sample",
         "high",
     ),
 }

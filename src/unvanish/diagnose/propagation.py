@@ -44,7 +44,7 @@ def growth_causes(recording: Recording, flow: Flow) -> tuple[Cause, ...]:
     layers = [level.layer for level in flow.levels]
     normalised = any("norm" in site.op for site in recording.signal_sites())
     if _is_recurrent(layers):
-        return (Cause.RECURRENCE, Cause.INIT_TOO_LARGE)
+        return (Cause.INIT_TOO_LARGE, Cause.RECURRENCE)
     if _has_skip(recording) and not normalised:
         return (Cause.NO_NORMALISATION, Cause.INIT_TOO_LARGE)
     if normalised and not _has_skip(recording):

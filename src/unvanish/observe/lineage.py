@@ -7,10 +7,12 @@ loss never sees.
 
 from __future__ import annotations
 
+import sys
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
+from types import FrameType
 from typing import Any, Final
 
 import torch
@@ -32,6 +34,9 @@ _IN_PLACE_OPERATORS: Final = frozenset(
 IMPORTS: Final = frozenset({"tensor", "as_tensor", "from_numpy", "asarray", "scalar_tensor"})
 """Calls that make a tensor of Python or numpy numbers."""
 
+
+_FUNCTION_APPLY: Final = frozenset({torch.autograd.Function.apply.__code__})
+"""The frame in which a `torch.autograd.Function` runs its forward pass, without gradient."""
 
 _SHAPES: Final = frozenset(
     "zeros_like ones_like empty_like full_like rand_like randn_like randint_like "
@@ -113,12 +118,17 @@ class Lineage:
         """Return which piece of the input data a tensor is.
 
         Returns:
-            The index of the call that computed it from the data, a negative number for an
-            input itself, and None for what holds no data: constants, noise, parameters.
+            A number for the call that computed it from the data and for its place in memory,
+            a negative one for an input itself, and None for what holds no data: constants,
+            noise, parameters.
         """
         made_by = self.maker(tensor)
         if made_by is not None:
-            return made_by if made_by in self._from_data else None
+            if made_by not in self._from_data:
+                return None
+            # One call may hand out several pieces: x.unbind(1).
+            offset = tensor.storage_offset() if tensor.layout is torch.strided else 0
+            return made_by << 40 | offset
         entry = self._inputs.get(id(tensor))
         return -1 - id(tensor) if entry is not None and entry() is tensor else None
 
@@ -212,7 +222,9 @@ class Lineage:
         cuts = carried and bool(outputs) and not any(t.requires_grad for t in outputs)
         carries = any(t.requires_grad for t in outputs)
         hidden = writes and bool(inputs) and self._is_hidden(inputs[0])
-        under = "" if torch.is_grad_enabled() else _switched_off_by()
+        under = _switched_off_by() if (cuts or hidden) and not torch.is_grad_enabled() else ""
+        if under == "function":
+            cuts = hidden = False  # a function of the user's has a backward pass of its own
         index = len(self.calls)
         parts = tuple(parents), tuple(names), cuts, signal, carries, under, hidden
         self.calls.append(Call(op, path, source, *parts))
@@ -292,7 +304,15 @@ class Lineage:
 
 
 def _switched_off_by() -> str:
-    return "checkpoint" if in_starved_checkpoint() else "no_grad"
+    """Say what switched the recording of gradients off, from the calls that are running."""
+    if in_starved_checkpoint():
+        return "checkpoint"
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code in _FUNCTION_APPLY:
+            return "function"
+        frame = frame.f_back
+    return "no_grad"
 
 
 def storage_of(tensor: Tensor) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from itertools import islice
 from typing import Final
@@ -15,7 +15,7 @@ from unvanish.core.glossary import Quantity
 from unvanish.core.records import Cut, Parameter, Profile, Site, Use
 from unvanish.observe.backward import Gradients, ParameterGradient
 from unvanish.observe.graph import Graph
-from unvanish.observe.lineage import EXPORTS
+from unvanish.observe.lineage import EXPORTS, Lineage
 from unvanish.observe.look import Look
 from unvanish.observe.optimizer import Update
 from unvanish.observe.statistics.magnitude import LOG10_2, dense_values, log10_norm
@@ -227,11 +227,10 @@ def cuts(look: Look, *, most: int = 20) -> tuple[Cut, ...]:
     end = lineage.maker(look.loss)
     if end is None:
         return ()
-    upstream = sorted(lineage.upstream([end]))
-    exports = [index for index in upstream if lineage.calls[index].op in EXPORTS]
-    exported = lineage.upstream(exports)
+    upstream = lineage.upstream([end])
+    exported = _exported(lineage, upstream)
     places: dict[Cut, list[int]] = {}
-    for index in upstream:
+    for index in sorted(upstream):
         call = lineage.calls[index]
         if call.cuts or call.hidden:
             under = call.under
@@ -246,6 +245,26 @@ def cuts(look: Look, *, most: int = 20) -> tuple[Cut, ...]:
             names.update(dict.fromkeys(lineage.calls[above].parameters))
         found.append(replace(place, parameters=tuple(names)))
     return tuple(found)
+
+
+def _exported(lineage: Lineage, upstream: Set[int]) -> set[int]:
+    """Return the calls whose values go on to numpy or Python numbers and come back.
+
+    A number is followed by its value. An array shares the memory of its tensor, and comes
+    back as a tensor that no call was seen to make.
+    """
+    back = {
+        parent
+        for index in upstream
+        if lineage.calls[index].op == "Variable"
+        for parent in lineage.calls[index].parents
+    }
+    exports = [
+        index
+        for index, call in enumerate(lineage.calls)
+        if call.op in EXPORTS and (index in upstream or back.intersection(call.parents))
+    ]
+    return lineage.upstream(exports)
 
 
 def _reach(look: Look) -> tuple[set[str], set[str]]:

@@ -1,8 +1,9 @@
 """Outputs on the flat part of their function: does the loss want them out, and could it?
 
 A converged network and a stuck one look alike there. The sign of the loss gradient tells
-whether gradient descent would go further in or come back, and a second forward pass, with
-the output pulled back to where its function has a slope, tells what gradient there could be.
+whether gradient descent would go further in or come back. Further forward passes, with the
+output undecided and the same for every sample, tell what gradient there could be, and
+whether what the output says now is worth anything.
 """
 
 from __future__ import annotations
@@ -35,27 +36,30 @@ _FLAT: Final = 0.1
 """Share of the largest slope below which an entry counts as flat, as in UV201."""
 
 _MOST: Final = 0.5
-_INSIDE: Final = 0.5
-"""How far from the centre an entry is pulled back to; sigmoid keeps 94 % of its slope there."""
+_WITHIN: Final = (0.5, 1.0, 2.0, 3.0)
+"""How far from the centre a constant answer is tried; all on the sloped part of a sigmoid."""
 
+_SAMPLES: Final = 8
 _UNMASKED: Final = 1e4
 _MANY: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
 class _Flat:
-    """Which entries of an output are on the flat part, and how to pull them back.
+    """Which entries of an output are on the flat part, and what an undecided one is.
 
     Attributes:
         mask: One truth value an entry; for softmax the same one for a whole row.
         outwards: The output's distance from its centre.
-        pull: Maps the pre-activation to one on the sloped part.
+        centre: Centre of the function's domain.
+        half: Width of its sloped part against that of sigmoid.
         dim: Dimension of a softmax; None for a function of single entries.
     """
 
     mask: Tensor
     outwards: Tensor
-    pull: Callable[[Tensor], Tensor]
+    centre: float = 0.0
+    half: float = 1.0
     dim: int | None = None
 
     def wants_out(self, gradient: Tensor) -> Tensor:
@@ -70,6 +74,25 @@ class _Flat:
         if self.dim is not None:
             gradient = gradient - gradient.mean(self.dim, keepdim=True)
         return gradient.double().square()
+
+    def constant(self, z: Tensor, unit_dim: int, within: float) -> Tensor:
+        """Return pre-activations that are the same for every sample and not too far out.
+
+        Args:
+            z: The pre-activations as they are.
+            unit_dim: Dimension that counts units.
+            within: Largest distance from the centre; for softmax, from the largest score.
+        """
+        keep = (self.dim if self.dim is not None else unit_dim) % max(1, z.ndim)
+        others = [d for d in range(z.ndim) if d != keep]
+        mean = z.mean(others, keepdim=True) if others else z
+        if self.dim is not None:
+            below = mean - mean.amax(self.dim, keepdim=True)
+            row = torch.where(below > -_UNMASKED, below.clamp(min=-within), below)
+        else:
+            reach = within * self.half
+            row = mean.clamp(self.centre - reach, self.centre + reach)
+        return row.expand_as(z).clone()
 
 
 def stuck_outputs(
@@ -136,57 +159,63 @@ def _measure(
     share = float(error[stuck].sum()) / total
     if not share > _MOST or not at_input:
         return {Quantity.STUCK_FRACTION: share}
-    loss, there = _pulled_back(site, flat.pull, model, seen, batch, conditions)
+    levels = _WITHIN if at_output.shape[:1].numel() >= _SAMPLES else _WITHIN[:1]
+    losses, there = [], at_output
+    for within in levels:
+        loss, gradient = _with_constant(site, flat, within, model, seen, batch, conditions)
+        losses.append(loss)
+        there = gradient if within == levels[0] else there
     now, then = float(norm64(at_input[0][stuck])), float(norm64(there[stuck]))
-    here = float(seen.loss.detach().real)
+    here, best = float(seen.loss.detach().real), min(losses)
     return {
         Quantity.STUCK_FRACTION: share,
         Quantity.LOG10_STUCK_GRAD_RATIO: _log10(now) - _log10(then) if then > 0.0 else 0.0,
-        Quantity.UNDECIDED_GAIN: (here - loss) / ((abs(here) + abs(loss)) or 1.0),
+        Quantity.UNDECIDED_GAIN: (here - best) / ((abs(here) + abs(best)) or 1.0),
     }
 
 
-def _pulled_back(
+def _with_constant(
     site: int,
-    pull: Callable[[Tensor], Tensor],
+    flat: _Flat,
+    within: float,
     model: nn.Module,
     seen: Look,
     batch: Batch,
     conditions: Conditions,
 ) -> tuple[float, Tensor]:
-    """Run the model once more with one output pulled back.
+    """Run the model once more with one output the same for every sample, and undecided.
 
     Returns:
-        The loss, and its gradient at the pre-activation that was pulled back.
+        The loss, and its gradient at the pre-activations that were put in.
     """
-    name = seen.graph.sites[site].op
-    earlier = sum(n.function == name == n.op for n in seen.graph.notes[:site])
-    mode = _PullBack(name, earlier, pull)
+    note = seen.graph.notes[site]
+    earlier = sum(n.function == note.op == n.op for n in seen.graph.notes[:site])
+    mode = _Replacement(note.op, earlier, lambda z: flat.constant(z, note.unit_dim, within))
     seed_everything(conditions.seed)
     fresh = Batch(map_tensors(batch.inputs, lambda t: t.detach().clone()), batch.target)
     with running(conditions, seen.loss.device), in_the_open(), mode:
         loss, _, _ = compute_loss(conditions.loss, call_model(model, fresh.inputs), fresh)
-    if mode.pulled is None:
+    if mode.replaced is None:
         raise LookupError("the call was not met again")
-    (gradient,) = torch.autograd.grad(loss, mode.pulled)
+    (gradient,) = torch.autograd.grad(loss, mode.replaced)
     return float(loss.detach().real), gradient
 
 
-class _PullBack(TorchFunctionMode):
+class _Replacement(TorchFunctionMode):
     """Replaces the input of one call of a function.
 
     Args:
         name: The function.
         earlier: How many of its calls come before.
-        pull: Makes the new input of the old one.
+        make: Makes the new input of the old one.
     """
 
-    def __init__(self, name: str, earlier: int, pull: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, name: str, earlier: int, make: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
-        self.pulled: Tensor | None = None
+        self.replaced: Tensor | None = None
         self._name = name
         self._earlier = earlier
-        self._pull = pull
+        self._make = make
 
     def __torch_function__(
         self,
@@ -207,39 +236,37 @@ class _PullBack(TorchFunctionMode):
             return func(*args, **kwargs)
         if raw.endswith("_") or kwargs.get("inplace") or any(a is True for a in args[1:]):
             raise NotImplementedError("the call works in place")
-        self.pulled = self._pull(given.detach()).requires_grad_()
+        self.replaced = self._make(given.detach()).requires_grad_()
         if args:
-            return func(self.pulled, *args[1:], **kwargs)
-        return func(**{**kwargs, "input": self.pulled})
+            return func(self.replaced, *args[1:], **kwargs)
+        return func(**{**kwargs, "input": self.replaced})
 
 
 def _log10(value: float) -> float:
     return math.log10(value) if value > 0.0 else -math.inf
 
 
-def _of_result(cap: float, centre: float, slope: Callable[[Tensor], Tensor]) -> Any:
+def _of_result(
+    cap: float, centre: float, half: float, slope: Callable[[Tensor], Tensor]
+) -> Callable[[Node], _Flat]:
     """Describe a function whose slope is one of its own output."""
 
     def describe(node: Node) -> _Flat:
         y = node._saved_result.detach()
-        return _Flat(slope(y) < _FLAT * cap, y - centre, lambda z: z.clamp(-_INSIDE, _INSIDE))
+        return _Flat(slope(y) < _FLAT * cap, y - centre, half=half)
 
     return describe
 
 
 def _hardtanh(node: Node) -> _Flat:
     z, low, high = node._saved_self.detach(), node._saved_min_val, node._saved_max_val
-    centre, half = (low + high) / 2, (high - low) / 2
-
-    def pull(z: Tensor) -> Tensor:
-        return z.clamp(centre - _INSIDE * half, centre + _INSIDE * half)
-
-    return _Flat((z <= low) | (z >= high), z - centre, pull)
+    centre = (low + high) / 2
+    return _Flat((z <= low) | (z >= high), z - centre, centre, (high - low) / 8)
 
 
 def _hardsigmoid(node: Node) -> _Flat:
     z = node._saved_self.detach()
-    return _Flat(z.abs() >= 3.0, z, lambda z: z.clamp(-_INSIDE, _INSIDE))
+    return _Flat(z.abs() >= 3.0, z, half=0.9)
 
 
 def _softmax(node: Node) -> _Flat:
@@ -247,18 +274,13 @@ def _softmax(node: Node) -> _Flat:
     dim = int(node._saved_dim)
     dim = dim - 2**64 if dim >= 2**63 else dim  # kept as an unsigned number
     top = p.amax(dim, keepdim=True)
-
-    def pull(z: Tensor) -> Tensor:
-        below = z - z.amax(dim, keepdim=True)
-        return torch.where(below > -_UNMASKED, below.clamp(min=-2 * _INSIDE), below)
-
     sure = (top * (1 - top) < _FLAT / 4).expand_as(p)
-    return _Flat(sure, p - 1.0 / p.shape[dim], pull, dim)
+    return _Flat(sure, p - 1.0 / p.shape[dim], dim=dim)
 
 
 _FUNCTIONS: Final[dict[str, Callable[[Node], _Flat]]] = {
-    "sigmoid": _of_result(0.25, 0.5, lambda y: y * (1 - y)),
-    "tanh": _of_result(1.0, 0.0, lambda y: 1 - y.square()),
+    "sigmoid": _of_result(0.25, 0.5, 1.0, lambda y: y * (1 - y)),
+    "tanh": _of_result(1.0, 0.0, 0.5, lambda y: 1 - y.square()),
     "softmax": _softmax,
     "hardtanh": _hardtanh,
     "hardsigmoid": _hardsigmoid,

@@ -80,9 +80,10 @@ def _size(finding: Finding, sheet: Sheet) -> Lines:
 
 def _nothing_arrives(finding: Finding) -> bool:
     """Tell whether infinitely many decades are lost: the gradient is exactly zero."""
-    points = finding.chart.points if finding.chart else ()
-    infinite = finding.unit.startswith("decades") and finding.measured == math.inf
-    return infinite and not any(point.log10 == math.inf for point in points)
+    if finding.chart is None or finding.measured != math.inf:
+        return False
+    points = finding.chart.points
+    return finding.unit.startswith("decades") and not any(p.log10 == math.inf for p in points)
 
 
 def all_findings(findings: Sequence[Finding], sheet: Sheet) -> list[Lines]:

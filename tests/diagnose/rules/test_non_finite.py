@@ -81,7 +81,7 @@ def test_the_first_step_of_the_backward_pass_is_the_last_in_forward_order():
     finding = only(examine(recording))
     assert finding.message == "the gradient is no longer finite from layers.1 sqrt backwards"
     assert [site.index for site in finding.sites] == [1, 0]
-    assert finding.causes == (Cause.INPUT_SCALE,)
+    assert finding.causes == (Cause.PRECISION,)
 
 
 def test_parameters_alone():

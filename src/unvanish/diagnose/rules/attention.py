@@ -299,19 +299,19 @@ def _decades_alike(wiring: Wiring, attention: Sequence[Site]) -> dict[Site, floa
 def _deviation(wiring: Wiring, softmax: Site) -> float:
     """Read what tokens do not have in common, behind the projections to query and key."""
     profile = wiring.recording[Quantity.TOKEN_DEVIATION]
-    seen = {softmax.index}
-    level = {softmax: False}  # whether a projection was passed
+    level = [(softmax, False)]  # with: whether a projection was passed
+    seen: set[tuple[int, bool]] = set()
     while level:
-        found = [profile[s] for s, passed in level.items() if passed and profile.get(s) >= 0.0]
+        found = [profile[site] for site, passed in level if passed and profile.get(site) >= 0.0]
         if found:
             return max(found)
-        above: dict[Site, bool] = {}
-        for site, passed in level.items():
+        above = []
+        for site, passed in level:
             for producer in wiring.producers(site):
-                if producer.index not in seen:
-                    known = above.get(producer, False)
-                    above[producer] = known or passed or bool(site.weights)
-        seen.update(site.index for site in above)
+                one = (producer, passed or bool(site.weights))
+                if (producer.index, one[1]) not in seen:
+                    seen.add((producer.index, one[1]))
+                    above.append(one)
         level = above
     return math.nan
 

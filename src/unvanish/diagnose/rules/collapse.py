@@ -159,13 +159,12 @@ class ForwardCollapse:
             return NotApplicable("the network has fewer than two layers with weights")
         if recording.context.batch_size == 1:
             return NotApplicable("the batch holds one sample, and there is none to compare it with")
-        bad = recording[Quantity.NON_FINITE_FRACTION]
-        if any(bad.get(site) > 0.0 for site in recording.signal_sites()):
-            return NotMeasured("features that are numbers: see UV403")
+        if recording.context.loss and not math.isfinite(recording.context.loss_value):
+            return NotMeasured("a finite loss: see UV403")
         trail = _trail(recording)
         if trail is None:
             return NotMeasured("how the samples of the batch differ where they enter a layer")
-        if trail.spreads[0] <= _ROUNDING:
+        if max(trail.spreads) <= _ROUNDING:
             return NotMeasured("a batch whose samples differ: all of its samples are equal")
         return self._judge(recording, trail)
 
@@ -317,7 +316,9 @@ def _trail(recording: Recording) -> _Trail | None:
         path.insert(0, first)
         values.insert(0, max(known, default=1.0))
         directions.insert(0, math.nan)
-    return _Trail(tuple(path), tuple(values), tuple(directions))
+    # Learned queries are the same for every sample, until the samples come in.
+    begin = next((i for i, value in enumerate(values) if value > _ROUNDING), 0)
+    return _Trail(tuple(path[begin:]), tuple(values[begin:]), tuple(directions[begin:]))
 
 
 def _causes(recording: Recording, trail: _Trail) -> tuple[tuple[Cause, ...], str]:

@@ -131,7 +131,7 @@ class ExplodingGradient:
             causes=causes,
             notes=tuple(update_note(recording, [layer])),
             help=(
-                _HELP.get(causes[0], _HELP[Cause.INIT_TOO_LARGE]),
+                _HELP[Cause.RECURRENCE if Cause.RECURRENCE in causes else causes[0]],
                 "until then clip: torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)",
             ),
             chart=flow_chart(recording, flow, []),

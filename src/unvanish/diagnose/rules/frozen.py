@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -94,20 +95,10 @@ class FrozenEarlyLayers:
             return NotMeasured("the optimiser's updates")
         if all(speed == 0.0 for speed in speeds.values()):
             return NotApplicable("the step moves no weight at all: see UV404 and UV504")
-        gaps = {
-            depth: _decades(
-                median(speeds[p.name] for d, p in layers if d > depth),
-                max(speeds[p.name] for d, p in layers if d <= depth),
-            )
-            for depth in sorted({depth for depth, _ in layers})[:-1]
-        }
-        frozen = [
-            depth
-            for depth, gap in gaps.items()
-            if gap > self.min_decades_slower and self._starved(recording, layers, depth)
-        ]
-        if frozen:
-            return Found((self._finding(recording, layers, max(frozen), gaps[max(frozen)]),))
+        gaps = _gaps(layers, speeds)
+        for depth, gap in reversed(gaps.items()):  # as many layers as possible at once
+            if gap > self.min_decades_slower and self._starved(recording, layers, depth):
+                return Found((self._finding(recording, layers, depth, gap),))
         held_back = [depth for depth in gaps if self._held_back(layers, depth)]
         if held_back:
             return Found((self._slowed(recording, layers, max(held_back)),))
@@ -233,6 +224,25 @@ def _text(count: int, of: int) -> str:
     return f"the first {count} of {of} weights" if count > 1 else f"the first of {of} weights"
 
 
+def _gaps(layers: Sequence[tuple[int, Parameter]], speeds: Mapping[str, float]) -> dict[int, float]:
+    """Return, for every depth but the last, by how many decades the later weights are faster.
+
+    The median of the later ones against the largest up to this depth.
+    """
+    steps = [(depth, speeds[p.name]) for depth, p in layers]
+    fastest: list[float] = []
+    for _, speed in steps:
+        fastest.append(max(speed, fastest[-1] if fastest else 0.0))
+    later: list[float] = []
+    gaps: dict[int, float] = {}
+    for i in range(len(steps) - 1, 0, -1):
+        bisect.insort(later, steps[i][1])
+        if steps[i][0] != steps[i - 1][0]:
+            middle = 0.5 * (later[(len(later) - 1) // 2] + later[len(later) // 2])
+            gaps[steps[i - 1][0]] = _decades(middle, fastest[i - 1])
+    return dict(reversed(gaps.items()))
+
+
 def _layers(recording: Recording) -> list[tuple[int, Parameter]]:
     """Return depth and weight for every matrix that can be judged, input side first."""
     place, left_out = depths(recording), embeddings(recording)
@@ -275,7 +285,7 @@ def _why(
     """Name what shrinks the early layers' gradient, as the gradient's own way shows it."""
     causes: list[Cause] = []
     eps = floor_of(recording.context.optimizer)
-    if eps is not None and all(p.log10_grad_rms < math.log10(eps) for p in early):
+    if eps is not None and all(-math.inf < p.log10_grad_rms < math.log10(eps) for p in early):
         causes.append(Cause.OPTIMISER_FLOOR)
     notes: tuple[str, ...] = ()
     help_: tuple[str, ...] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Final, final
 
@@ -17,7 +17,7 @@ from unvanish.diagnose.upstream import Upstream
 
 _PROPORTIONAL: Final = VIEWS | frozenset(
     "linear bilinear matmul einsum conv conv1d conv2d conv3d conv_transpose1d conv_transpose2d "
-    "conv_transpose3d cat stack add dropout avg_pool1d avg_pool2d max_pool1d max_pool2d "
+    "conv_transpose3d cat stack dropout avg_pool1d avg_pool2d max_pool1d max_pool2d "
     "adaptive_avg_pool2d mean sum pad roll relu leaky_relu prelu".split()
 )
 """Operations that pass on a common factor of their input."""
@@ -65,9 +65,10 @@ class InputScale:
     weights takes it away. For scale and features an optimiser that divides by the gradient's
     own size, such as Adam, divides one r away, and a small learning rate may serve gradient
     descent: up to 1000 (`max_ratio_if_rescaled`) the finding is a note, unless gradient
-    descent was seen to overshoot in the probe steps, or a sigmoid or tanh saturates behind
-    the layer. Data so small that the layer's biases are 31.6 times as strong learns at a
-    pace that falls with its square: a note, and a warning for gradient descent.
+    descent was seen to overshoot in the probe steps, a sigmoid or tanh saturates behind the
+    layer, or a residual stream carries the scale on and drowns what is added to it. Data so
+    small that the layer's biases are 31.6 times as strong learns at a pace that falls with
+    its square: a note, and a warning for gradient descent.
 
     In runs of 3 layers of 64 units (600 to 3,000 steps, one seed): on 8x8 digits Adam at
     1e-3 went from 92 % at r = 1 to 89 % at r = 1,000, SGD at 0.01 to chance at r = 100; an
@@ -165,7 +166,7 @@ class InputScale:
             reading.kind == "offset"
             or reading.ratio > self.max_ratio_if_rescaled
             or (plain and (reading.kind == "small" or _overshoots(recording)))
-            or (reading.kind != "small" and _saturates(neighbours, reading.site))
+            or (reading.kind != "small" and _is_felt(neighbours, reading.site, self.max_ratio))
         )
         return Severity.WARNING if sick else Severity.NOTE
 
@@ -250,29 +251,52 @@ def _overshoots(recording: Recording) -> bool:
     )
 
 
-def _saturates(neighbours: Neighbours, layer: Site) -> bool:
-    """Tell whether most entries of an activation right behind a layer are saturated."""
+def _is_felt(neighbours: Neighbours, layer: Site, ratio: float) -> bool:
+    """Tell whether what is behind a layer cannot work with so large an input.
+
+    An activation saturates, or a residual stream drowns what is added to it.
+    """
+    passed, ends = _behind(neighbours, layer, _PROPORTIONAL | {"add"})
     share = neighbours.recording[Quantity.SATURATED_FRACTION]
-    return any(share.get(site) > 0.5 for site in _ends(neighbours, layer))
+    if any(share.get(site) > 0.5 for site in ends):
+        return True
+    for site in passed:
+        sizes = [_size(neighbours, s) for s in neighbours.producers(site) if s.role is Role.SIGNAL]
+        if site.op == "add" and 0.0 < min(sizes, default=0.0) * ratio < max(sizes):
+            return True
+    return False
+
+
+def _size(neighbours: Neighbours, site: Site) -> float:
+    """Return the rms of a step's output; a view has that of what it moves."""
+    size = neighbours.recording[Quantity.ACTIVATION_RMS]
+    source = site if site in size else neighbours.source(site)
+    return size.get(source, 0.0) if source is not None else 0.0
 
 
 def _normalisations(neighbours: Neighbours, layer: Site) -> frozenset[str]:
     """Return the normalisations behind a layer, empty where some way goes round them all."""
-    ends = _ends(neighbours, layer)
+    _, ends = _behind(neighbours, layer, _PROPORTIONAL)
     normal = all("norm" in site.op or norm for site, norm in ends.items())
     return frozenset(site.op for site in ends) if normal else frozenset()
 
 
-def _ends(neighbours: Neighbours, layer: Site) -> dict[Site, bool]:
-    """Walk from a layer to the first steps that do not pass on a common factor.
+def _behind(
+    neighbours: Neighbours, layer: Site, through: Collection[str]
+) -> tuple[list[Site], dict[Site, bool]]:
+    """Walk from a layer to the first steps of other operations than some.
 
     Returns:
-        Each with whether it begins a normalisation written by hand: a mean or a variance of
-        what is then divided by it, so that the other uses belong to it.
+        The steps that were passed, and those where the ways end, each with whether it
+        begins a normalisation written by hand: a mean or a variance of what is then divided
+        by it, so that the other uses belong to it.
     """
-    stack, seen, ends = [layer], {layer.index}, {}
+    stack, seen = [layer], {layer.index}
+    passed: list[Site] = []
+    ends: dict[Site, bool] = {}
     while stack:
         site = stack.pop()
+        passed.append(site)
         after = neighbours.consumers(site)
         statistics = [s for s in after if s.op in _STATISTICS] if len(after) > 1 else []
         if not after:
@@ -281,8 +305,8 @@ def _ends(neighbours: Neighbours, layer: Site) -> dict[Site, bool]:
             if step.index in seen:
                 continue
             seen.add(step.index)
-            if statistics or step.op not in _PROPORTIONAL or step.role is not Role.SIGNAL:
+            if statistics or step.op not in through or step.role is not Role.SIGNAL:
                 ends[step] = bool(statistics)
             else:
                 stack.append(step)
-    return ends
+    return passed, ends

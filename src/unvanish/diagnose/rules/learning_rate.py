@@ -210,10 +210,21 @@ class LearningRate:
             expected=0.0,
             limit=limit,
             unit="decades",
-            causes=(Cause.LEARNING_RATE,),
+            causes=_causes(recording, optimizer, rise),
             notes=tuple(_rise_notes(recording, first, change)),
             help=_rise_help(optimizer, first),
         )
+
+
+def _causes(recording: Recording, optimizer: Optimizer, rise: float) -> tuple[Cause, ...]:
+    """Blame float16 weights where Adam's eps is zero in them, and 0 / 0 follows."""
+    eps = floor_of(optimizer)
+    half = recording.context.dtype == "float16" and eps is not None and eps < 3.0e-8
+    return (
+        (Cause.PRECISION, Cause.LEARNING_RATE)
+        if half and rise == math.inf
+        else (Cause.LEARNING_RATE,)
+    )
 
 
 def _underflows(parameter: Parameter, dtype: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import ClassVar, Final, final
 
 from unvanish.core.findings import Cause, Finding, Severity
 from unvanish.core.glossary import Quantity
@@ -14,6 +14,9 @@ from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
 from unvanish.diagnose.cuts import named
 from unvanish.diagnose.words import percent
+
+_PARTIAL: Final = ("muon", "sparseadam")
+"""Optimisers that take matrices only, or sparse gradients only."""
 
 
 @final
@@ -45,8 +48,10 @@ class MissingParameter:
     ## False alarms
     Training a part on purpose is healthy. So it is a note where all that is missing lies
     before all that is held (a backbone below a linear probe), where most entries are missing
-    (BitFit, one player of a GAN), and where the missing part is a branch of its own with
-    several layers (the other player). `requires_grad_(False)` on the rest makes it clear.
+    (BitFit, one player of a GAN), where the missing part is a branch of its own with
+    several layers (the other player), and under Muon and SparseAdam, which take a part of the
+    network and leave the rest to a second optimiser. `requires_grad_(False)` on the rest makes
+    it clear.
 
     ## What helps
     Build the optimiser last, after every layer is in place: `torch.optim.AdamW(
@@ -181,6 +186,9 @@ class MissingParameter:
         entries = sum(p.size for p in missing)
         if entries > self.max_share_by_mistake * (entries + sum(p.size for p in held)):
             return "most of the network is left out, as where only a part of it is to be trained"
+        name = recording.context.optimizer.name if recording.context.optimizer else ""
+        if any(word in name.casefold() for word in _PARTIAL):
+            return f"{name} takes a part of a network; a second optimiser usually has the rest"
         depth = _depths(recording)
         out = [depth[p.name] for p in missing if p.name in depth]
         inside = [depth[p.name] for p in held if p.name in depth]

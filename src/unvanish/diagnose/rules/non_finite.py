@@ -208,7 +208,23 @@ def _cause(recording: Recording, trouble: _Trouble) -> Cause:
         return Cause.LEARNING_RATE
     if trouble.op in _LOSSES:
         return Cause.LOSS_SATURATION
-    return Cause.INPUT_SCALE if trouble.op in _AT_ZERO else Cause.INIT_TOO_LARGE
+    if trouble.op in _AT_ZERO:
+        return _cause_at_zero(recording, trouble)
+    return Cause.INIT_TOO_LARGE
+
+
+def _cause_at_zero(recording: Recording, trouble: _Trouble) -> Cause:
+    """Say why a step met a zero it cannot take.
+
+    A logarithm in the loss met a probability of zero; a finite value whose slope is infinite
+    is lost to the number format; elsewhere the numbers came with the input.
+    """
+    site = trouble.sites[0]
+    if site.role is Role.LOSS and site.op.startswith("log"):
+        return Cause.LOSS_SATURATION
+    if recording[Quantity.NON_FINITE_FRACTION].get(site) == 0.0:
+        return Cause.PRECISION
+    return Cause.INPUT_SCALE
 
 
 def _broken_weights(recording: Recording, trouble: _Trouble) -> list[str]:
@@ -242,13 +258,13 @@ def _notes(recording: Recording, trouble: _Trouble) -> tuple[str, ...]:
 def _help(cause: Cause, trouble: _Trouble) -> tuple[str, ...]:
     if trouble.fully_masked is not None:
         return ("leave at least one position of every row unmasked",)
+    if trouble.op in _AT_ZERO and cause is not Cause.LOSS_SATURATION:
+        return ("keep its input away from zero: x.clamp_min(1e-8), or add an epsilon",)
     if cause is Cause.PRECISION:
         return (
             "use bfloat16, which has the range of float32: "
             "torch.autocast(device_type, dtype=torch.bfloat16)",
         )
-    if cause is Cause.INPUT_SCALE:
-        return ("keep its input away from zero: x.clamp_min(1e-8), or add an epsilon",)
     if cause is Cause.LEARNING_RATE:
         return ("go back to a checkpoint from before, and lower the learning rate",)
     if cause is Cause.LOSS_SATURATION:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, final
 
 from unvanish.core.findings import Cause, Finding, Severity
-from unvanish.core.flow import Flow
+from unvanish.core.flow import Flow, gradient_flow
 from unvanish.core.glossary import Quantity
 from unvanish.core.records import Edge, Parameter, Recording, Site
 from unvanish.core.sources import SOURCES, Source
@@ -64,6 +64,9 @@ class OptimiserFloor:
     of rounding where the layer's output has a large one, gradients that are exactly zero, and
     weights that the probe steps lift above eps (a branch behind a gate that starts small).
     Where the weight's first step was seen to be a whole one, that counts, whatever eps is.
+    A weak branch beside a strong one is a note: where the gradient that passes a layer at its
+    depth is 2 decades larger than its own (`max_decades_beside`), as beside the query and key
+    of attention, which start weak in small transformers.
 
     ## False alarms
     A converged network has small gradients everywhere, and a loss multiplied by 1e-6 still
@@ -91,6 +94,7 @@ class OptimiserFloor:
     max_decades_below_eps: float = 1.0
     min_decades_apart: float = 3.0
     max_decades_if_together: float = 3.0
+    max_decades_beside: float = 2.0
     min_update_ratio: float = 1e-4
     default_eps: float = 1e-8
 
@@ -116,14 +120,13 @@ class OptimiserFloor:
         lowest = max(below.values())
         if lowest <= self.max_decades_below_eps:
             return self._clear(below, eps, lowest)
-        floored = [p for p in seen if below[p.name] > self.max_decades_below_eps]
-        floored = self._held_down(recording, floored, eps)
+        floored = self._held_down(recording, seen, below, eps)
         if not floored:
             return self._clear(below, eps, lowest)
         best = min(below.values())
         worst = max(below[p.name] for p in floored)
         if best <= -1.0 and worst - best >= self.min_decades_apart:
-            severity = Severity.WARNING if worst < self.max_decades_if_together else Severity.ERROR
+            severity = self._of_layers(recording, floored, below)
             return Found((self._finding(recording, floored, below, severity, together=False),))
         if best > -1.0 and recording.context.loss_value != 0.0:
             severity = self._if_together(seen, below, eps)
@@ -131,22 +134,46 @@ class OptimiserFloor:
         return self._clear(below, eps, lowest)
 
     def _held_down(
-        self, recording: Recording, floored: list[Parameter], eps: float
+        self, recording: Recording, seen: list[Parameter], below: dict[str, float], eps: float
     ) -> list[Parameter]:
-        """Leave out weights with an excuse: a whole step, a rest of rounding, an opening."""
-        upstream = Upstream(recording)
+        """Return the weights below eps that have no excuse.
+
+        A whole step, an opening, and a rest of rounding are excuses.
+        """
+        rounding = _Rounding(recording)
         later = {p.name: p for p in recording.later.parameters} if recording.later else {}
         kept = []
-        for parameter in floored:
+        for parameter in seen:
+            if below[parameter.name] <= self.max_decades_below_eps:
+                continue
             after = later.get(parameter.name)
             still = after is None or not math.isfinite(after.log10_grad_rms)
             if after is not None and not still:
                 still = math.log10(eps) - _size(after) > self.max_decades_below_eps
             step = parameter.turn_ratio * parameter.rms
             whole = step > _FULL_STEP * parameter.learning_rate > 0.0
-            if still and not whole and not _is_rounding(recording, upstream, parameter):
+            if still and not whole and not rounding.is_all_of(parameter):
                 kept.append(parameter)
         return kept
+
+    def _of_layers(
+        self, recording: Recording, floored: list[Parameter], below: dict[str, float]
+    ) -> Severity:
+        """Judge the layers that are the way; a weak branch beside a strong one is a note."""
+        grads = recording[Quantity.LOG10_ACTIVATION_GRAD_RMS]
+        flow = gradient_flow(recording, Quantity.LOG10_ACTIVATION_GRAD_RMS)
+        strongest = {level.depth: level.log10_grad for level in flow.levels} if flow else {}
+        names = {p.name for p in floored}
+        own: dict[str, float] = {}
+        for site in recording.signal_sites():
+            norm = grads.get(site) + 0.5 * math.log10(max(1, site.size))
+            beside = strongest.get(site.depth, norm) - norm
+            for name in names & set(site.weights):
+                own[name] = min(beside, own.get(name, math.inf))
+        alone = [below[p.name] for p in floored if own.get(p.name, 0.0) <= self.max_decades_beside]
+        if not alone:
+            return Severity.NOTE
+        return Severity.WARNING if max(alone) < self.max_decades_if_together else Severity.ERROR
 
     def _if_together(self, seen: list[Parameter], below: dict[str, float], eps: float) -> Severity:
         middle = median(below[p.name] for p in seen)
@@ -234,48 +261,67 @@ def _size(parameter: Parameter) -> float:
     return parameter.log10_grad_rms - 0.5 * math.log10(1.0 - zeros)
 
 
-def _is_rounding(recording: Recording, upstream: Upstream, parameter: Parameter) -> bool:
-    """Tell whether a gradient is what rounding left of contributions that cancel.
+class _Rounding:
+    """Tells a gradient that rounding left from one that contributions add up to.
 
-    Independent samples give a weight of y = W x the gradient |dL/dy| rms(x) / sqrt(fan-out).
-    Far less than that is a rest; so is what comes through a single step that passes on less
-    than float32 can tell from zero, such as a softmax over equal values.
+    Args:
+        recording: What was measured.
     """
-    grads = recording[Quantity.LOG10_ACTIVATION_GRAD_RMS]
-    expected = -math.inf
-    for site in recording.signal_sites():
-        if parameter.name not in site.weights or not math.isfinite(grads.get(site)):
-            continue
-        before = upstream.producers(site)
-        size = upstream.rms(before[0]) if before else 1.0
-        fan_out = max(1, parameter.shape[0]) if parameter.shape else 1
-        norm = grads[site] + 0.5 * math.log10(max(1, site.size))
-        if size > 0.0:
-            expected = max(expected, norm + math.log10(size) - 0.5 * math.log10(fan_out))
-        if _comes_through_a_needle(recording, site):
-            return True
-    return parameter.log10_grad_rms < expected - _CANCELLED
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+        self._upstream = Upstream(recording)
+        self._users: dict[str, list[Site]] = {}
+        for site in recording.signal_sites():
+            for name in site.weights:
+                self._users.setdefault(name, []).append(site)
+        self._needles: frozenset[int] | None = None
+
+    def is_all_of(self, parameter: Parameter) -> bool:
+        """Tell whether a weight's gradient is nothing but a rest of rounding.
+
+        Independent samples give a weight of y = W x the gradient |dL/dy| rms(x) /
+        sqrt(fan-out). Far less than that is a rest; so is what comes through a single step
+        that passes on less than float32 can tell from zero, as a softmax over equal values.
+        """
+        grads = self._recording[Quantity.LOG10_ACTIVATION_GRAD_RMS]
+        if self._needles is None:
+            self._needles = _behind_a_needle(self._recording)
+        expected = -math.inf
+        for site in self._users.get(parameter.name, ()):
+            if site.index in self._needles:
+                return True
+            if not math.isfinite(grads.get(site)):
+                continue
+            before = self._upstream.producers(site)
+            size = self._upstream.rms(before[0]) if before else 1.0
+            fan_out = max(1, parameter.shape[0]) if parameter.shape else 1
+            norm = grads[site] + 0.5 * math.log10(max(1, site.size))
+            if size > 0.0:
+                expected = max(expected, norm + math.log10(size) - 0.5 * math.log10(fan_out))
+        return parameter.log10_grad_rms < expected - _CANCELLED
 
 
-def _comes_through_a_needle(recording: Recording, site: Site) -> bool:
-    """Follow the strongest way of the gradient back to the loss, and look for such a step."""
+def _behind_a_needle(recording: Recording) -> frozenset[int]:
+    """Return the sites whose gradient comes, on its strongest way, through such a step."""
     grads, sites = recording[Quantity.LOG10_ACTIVATION_GRAD_RMS], recording.sites
-    uses: dict[int, list[Edge]] = {}
+    norms = {i: v + 0.5 * math.log10(max(1, sites[i].size)) for i, v in grads.values.items()}
+    strongest: dict[int, Edge] = {}
     for edge in recording.edges:
-        if edge.producer < edge.consumer and edge.consumer in grads:
-            uses.setdefault(edge.producer, []).append(edge)
-    here = site.index
-    while here in uses:
-        edge = max(
-            uses[here],
-            key=lambda e: (
-                grads[e.consumer] + 0.5 * math.log10(max(1, sites[e.consumer].size)) + e.log10_gain
-            ),
-        )
-        if edge.log10_gain < _NEEDLE and sites[edge.consumer].op not in _SCALES:
-            return True
-        here = edge.consumer
-    return False
+        if edge.producer < edge.consumer and edge.consumer in norms:
+            known = strongest.get(edge.producer)
+            sent = norms[edge.consumer] + edge.log10_gain
+            if known is None or not sent <= norms[known.consumer] + known.log10_gain:
+                strongest[edge.producer] = edge
+    behind: set[int] = set()
+    for index in range(len(sites) - 1, -1, -1):
+        way = strongest.get(index)
+        if way is None:
+            continue
+        narrow = way.log10_gain < _NEEDLE and sites[way.consumer].op not in _SCALES
+        if narrow or way.consumer in behind:
+            behind.add(index)
+    return frozenset(behind)
 
 
 def _notes(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Final, final
 
@@ -13,30 +13,13 @@ from unvanish.core.records import DataTensor, Recording, Role, Site
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
 from unvanish.diagnose.comparisons import BINARY, Comparison, comparisons
-from unvanish.diagnose.neighbours import VIEWS, Neighbours
+from unvanish.diagnose.neighbours import Neighbours
+from unvanish.diagnose.reach import RANGES, Reach, classes_of, reach_of
 
-_RANGES: Final[Mapping[str, tuple[float, float]]] = {
-    "softmax": (0.0, 1.0),
-    "sigmoid": (0.0, 1.0),
-    "hardsigmoid": (0.0, 1.0),
-    "tanh": (-1.0, 1.0),
-    "softsign": (-1.0, 1.0),
-    "erf": (-1.0, 1.0),
-    "relu": (0.0, math.inf),
-    "relu6": (0.0, 6.0),
-    "softplus": (0.0, math.inf),
-    "exp": (0.0, math.inf),
-    "logsigmoid": (-math.inf, 0.0),
-    "log_softmax": (-math.inf, 0.0),
-}
-"""Functions by what they can answer. hardtanh and clamp are left out: their ends are free."""
-
-_SCALED: Final = VIEWS | frozenset("mul div neg add sub dropout masked_fill".split())
-_RAW: Final = frozenset("linear conv conv1d conv2d conv3d bilinear".split())
-_SQUASHES: Final = frozenset("softmax sigmoid hardsigmoid".split())
+_PROBABILITIES: Final = frozenset({"softmax", "sigmoid", "hardsigmoid"})
+_LAYERS: Final = frozenset({"linear", "conv", "conv1d", "conv2d", "conv3d", "bilinear"})
 _ROUNDING: Final = 1e-3
 """How far targets that were meant to lie in 0 … 1 may miss it."""
-_PASSING: Final = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,9 +70,9 @@ class OutputLossPair:
     Cross entropy wants scores over the whole line. Fed from a function whose values span R
     (1 for softmax and sigmoid, 2 for tanh, times any constant factor), the right class of C
     gets at most p = 1 / (1 + (C - 1) exp(-R)), and the loss never falls below -ln p: with a
-    softmax before it, 23 % and 1.46 at 10 classes. Binary cross entropy with logits over
+    softmax before it, 0.23 and 1.46 at 10 classes. Binary cross entropy with logits over
     [lo, hi] leaves sigma(hi) to the positives and sigma(-lo) to the negatives: a sigmoid
-    before it cannot give a negative less than one half. The limit is 90 %
+    before it cannot give a negative less than one half. The limit is 0.9
     (`min_best_probability`).
 
     `nll_loss` wants logarithms of probabilities. Of probabilities it is the negative
@@ -117,8 +100,10 @@ class OutputLossPair:
     transforms before it compares them.
 
     ## False alarms
-    A second softmax is a poor but working loss for few classes, so the finding is a warning;
-    it is an error where three decades of gradient are lost in the output's function alone.
+    A second softmax is a poor but working loss for few classes, so the finding is a warning.
+    It is a note where less than a third of a guess's loss stays (`max_share_of_note`), such as
+    with tanh before 2 classes, and an error where three decades of gradient are lost in the
+    output's function alone (`max_lost_decades`).
 
     ## What helps
     Leave out the function at the end, and let the loss apply its own: `cross_entropy` and
@@ -139,20 +124,19 @@ class OutputLossPair:
     min_best_probability: float = 0.9
     max_half_widths: float = 1.0
     max_negative_fraction: float = 0.25
-    hopeless_lost_decades: float = 3.0
+    max_share_of_note: float = 1 / 3
+    max_lost_decades: float = 3.0
 
     def examine(self, recording: Recording) -> Verdict:
         """Judge every output together with the loss that reads it."""
-        if not recording.sites:
-            return NotMeasured("the operations between the output and the loss")
-        if not recording.edges and len(recording.sites) > 1:
-            return NotMeasured("which operation feeds which")
+        if not recording.sites or (len(recording.sites) > 1 and not recording.edges):
+            return NotMeasured("which operation feeds which, up to the loss")
         neighbours = Neighbours(recording)
         pairs = [
             *self._scores(neighbours),
             *self._likelihoods(neighbours),
             *self._comparisons(neighbours),
-            *_constants(neighbours),
+            *self._constants(neighbours),
         ]
         if not pairs:
             return NotApplicable("no loss was seen that asks for one kind of output")
@@ -164,57 +148,31 @@ class OutputLossPair:
     def _scores(self, neighbours: Neighbours) -> Iterator[_Pair]:
         """Judge what is turned into probabilities of classes by the loss."""
         for loss in neighbours.recording.sites:
-            at_the_end = loss.is_output or loss.role is Role.LOSS
-            if loss.op != "log_softmax" or not at_the_end:
+            reach = (
+                reach_of(neighbours, loss, shifts=True)
+                if loss.op == "log_softmax" and _at_the_end(loss)
+                else None
+            )
+            if reach is None:
                 continue
-            found = _scaled_source(neighbours, loss)
-            if found is None:
+            classes = classes_of(neighbours, loss, reach.site)
+            if not math.isfinite(reach.width) or classes < 2:
+                yield _Pair(output=reach.site, loss=loss)
                 continue
-            output, scale = found
-            low, high = _RANGES.get(output.op, (-math.inf, math.inf))
-            classes = _classes(neighbours, loss, output)
-            if not math.isfinite(high - low) or classes < 2:
-                yield _Pair(output=output, loss=loss)
-                continue
-            best = 1.0 / (1.0 + (classes - 1) * math.exp(-(high - low) * scale))
+            best = 1.0 / (1.0 + (classes - 1) * math.exp(-reach.width))
+            mild = -math.log(best) < self.max_share_of_note * math.log(classes)
             yield _Pair(
-                output=output,
+                output=reach.site,
                 loss=loss,
                 measured=best,
                 limit=self.min_best_probability,
-                message=f"{output.name} comes before {_name(loss)}: the right one of {classes} "
+                message=f"{reach.site.name} comes before {_name(loss)}: the right one of {classes} "
                 f"classes gets a probability of {best:.2g} at most",
                 note=f"the loss cannot fall below {-math.log(best):.3g}, where a guess among "
                 f"{classes} classes has {math.log(classes):.3g}",
-                help=_take_away(output, "cross_entropy"),
+                help=_take_away(reach.site, "cross_entropy"),
+                severity=Severity.NOTE if mild else Severity.WARNING,
             )
-
-    def _binary(self, neighbours: Neighbours, pair: Comparison) -> _Pair:
-        """Judge what is turned into a probability of yes and no by the loss."""
-        loss = pair.site
-        if pair.name == "binary_cross_entropy":
-            if pair.value.op != "sigmoid":
-                return _Pair(output=pair.value, loss=loss)
-            loss = pair.value
-        found = _scaled_source(neighbours, loss)
-        if found is None:
-            return _Pair(output=pair.value, loss=pair.site)
-        output, scale = found
-        low, high = _RANGES.get(output.op, (-math.inf, math.inf))
-        yes, no = _sigmoid(high * scale), _sigmoid(-low * scale)
-        best = min(yes, no)
-        which = "any answer" if yes == no else "a yes" if yes < no else "a no"
-        return _Pair(
-            output=output,
-            loss=pair.site,
-            measured=best,
-            limit=self.min_best_probability,
-            message=f"{output.name} comes before {pair.name}: {which} gets a probability "
-            f"of {best:.2g} at most",
-            note=f"the loss of such a sample cannot fall below {-math.log(best):.3g}, where a "
-            "guess has 0.693",
-            help=_take_away(output, "binary_cross_entropy_with_logits"),
-        )
 
     def _likelihoods(self, neighbours: Neighbours) -> Iterator[_Pair]:
         """Judge what is taken for logarithms of probabilities."""
@@ -222,24 +180,24 @@ class OutputLossPair:
             output = neighbours.source(loss) if loss.op.startswith("nll_loss") else None
             if output is None:
                 continue
-            if output.op in _SQUASHES:
-                classes = _classes(neighbours, loss, output)
+            if output.op in _PROBABILITIES:
+                share = 1.0 / classes_of(neighbours, loss, output)
                 yield _Pair(
                     output=output,
                     loss=loss,
-                    measured=1.0 / classes,
+                    measured=share,
                     limit=self.min_best_probability,
                     unit="share of the gradient of cross entropy",
                     message=f"nll_loss wants logarithms, {output.name} gives it probabilities",
                     note="its gradient is that of cross entropy times the probability of the "
-                    f"right class: {1 / classes:.2g} at a guess among {classes} classes, and "
-                    "nothing where the network is sure and wrong",
+                    f"right class: {share:.2g} at a guess, and nothing where the network is "
+                    "sure and wrong",
                     help=(
                         "use torch.nn.LogSoftmax(dim=1) in place of the softmax",
                         "or remove it and use torch.nn.functional.cross_entropy",
                     ),
                 )
-            elif output.op in _RAW and output.weights:
+            elif output.op in _LAYERS and output.weights:
                 yield _Pair(
                     output=output,
                     loss=loss,
@@ -258,60 +216,109 @@ class OutputLossPair:
     def _comparisons(self, neighbours: Neighbours) -> Iterator[_Pair]:
         """Judge what is compared with a target number by number."""
         for pair in comparisons(neighbours):
-            yield _broadcast(neighbours, pair)
+            yield _Pair(output=pair.value, loss=pair.site)
+            reach = reach_of(neighbours, pair.site)
+            if pair.name == "binary_cross_entropy" and pair.value.op == "sigmoid":
+                reach = reach_of(neighbours, pair.value)
+            elif pair.name == "binary_cross_entropy":
+                reach = None
+            if reach is not None and pair.name in BINARY:
+                yield self._yes_and_no(pair, reach)
+            if pair.target is None:
+                continue
+            yield _broadcast(neighbours, pair, pair.target)
             if pair.name in BINARY:
-                yield self._binary(neighbours, pair)
-            if pair.target is not None and pair.name in BINARY:
                 yield _unbounded(pair, pair.target)
-            elif pair.target is not None:
-                yield self._reach(pair, pair.target)
+            elif reach is not None and reach.site.op in RANGES:
+                yield self._target(pair, reach, pair.target)
 
-    def _reach(self, pair: Comparison, target: DataTensor) -> _Pair:
+    def _yes_and_no(self, pair: Comparison, reach: Reach) -> _Pair:
+        """Judge what is turned into a probability of yes and no by the loss."""
+        yes, no = _sigmoid(reach.high), _sigmoid(-reach.low)
+        best = min(yes, no)
+        which = "any answer" if yes == no else "a yes" if yes < no else "a no"
+        return _Pair(
+            output=reach.site,
+            loss=pair.site,
+            measured=best,
+            limit=self.min_best_probability,
+            message=f"{reach.site.name} comes before {pair.name}: {which} gets a probability of "
+            f"{best:.2g} at most",
+            note=f"the loss of such a sample cannot fall below {-math.log(best):.3g}, where a "
+            "guess has 0.693",
+            help=_take_away(reach.site, "binary_cross_entropy_with_logits"),
+        )
+
+    def _target(self, pair: Comparison, reach: Reach, target: DataTensor) -> _Pair:
         """Compare the range of the output's function with where the target lies."""
-        low, high = _RANGES.get(pair.value.op, (-math.inf, math.inf))
-        if pair.value.op not in _RANGES:
-            return _Pair(output=pair.value, loss=pair.site)
-        if math.isfinite(high - low):
-            half = (high - low) / 2
-            measured = max(abs(target.mean - (low + high) / 2), target.std) / half
+        if math.isfinite(reach.width):
+            half = reach.width / 2
+            measured = max(abs(target.mean - (reach.low + half)), target.std) / half
             limit, unit = self.max_half_widths, "half-widths of the output's range"
-            reach = f"between {low:g} and {high:g}"
+            answers = f"between {reach.low:.3g} and {reach.high:.3g}"
         else:
             below = target.negative_fraction
-            measured = below if high == math.inf else 1.0 - below
+            measured = below if reach.high == math.inf else 1.0 - below
             limit, unit = self.max_negative_fraction, "fraction of the target"
-            reach = "not below 0" if high == math.inf else "not above 0"
+            answers = "not below 0" if reach.high == math.inf else "not above 0"
         return _Pair(
-            output=pair.value,
+            output=reach.site,
             loss=pair.site,
             measured=measured,
             expected=0.0,
             limit=limit,
             unit=unit,
-            message=f"{pair.value.name} answers {reach}, but the {target.name} has mean "
-            f"{target.mean:.3g} and standard deviation {target.std:.3g}",
+            message=f"{reach.site.name} lets the output answer {answers}, but the {target.name} "
+            f"has mean {target.mean:.3g} and standard deviation {target.std:.3g}",
             note="what the output cannot reach pushes it against the end of its range, where its "
             "function is flat",
             help=(
-                f"remove the {pair.value.op} from the output: a regression needs no function there",
+                f"remove the {reach.site.op} from the output: a regression needs no function there",
                 "or scale the target into its range",
             ),
         )
 
+    def _constants(self, neighbours: Neighbours) -> Iterator[_Pair]:
+        """Judge softmaxes over one class, which are constant."""
+        mean = neighbours.recording[Quantity.ACTIVATION_MEAN]
+        learning = [p for p in neighbours.recording.parameters if p.requires_grad and p.has_grad]
+        nothing = all(p.log10_grad_rms == -math.inf for p in learning)
+        for site in neighbours.recording.sites:
+            edges = neighbours.edges_into(site) if _at_the_end(site) else []
+            if not edges or any(edge.log10_gain > -math.inf for edge in edges):
+                continue
+            one = site.op == "softmax" and mean.get(site) == 1.0
+            if one or (site.op == "log_softmax" and classes_of(neighbours, site, site) == 1):
+                yield _Pair(
+                    output=site,
+                    loss=site,
+                    measured=0.0,
+                    limit=10**-self.max_lost_decades,
+                    unit="share of the gradient",
+                    message=f"{_name(site)} runs over one class: it is constant whatever the "
+                    "network says",
+                    note="no gradient leaves it",
+                    help=(
+                        "for two classes give the network two outputs, or one with "
+                        "binary_cross_entropy_with_logits",
+                        "or check the dimension: torch.softmax(x, dim=1) for (batch, classes)",
+                    ),
+                    severity=Severity.ERROR if nothing else Severity.NOTE,
+                )
+
     def _finding(self, neighbours: Neighbours, pair: _Pair) -> Finding:
         edges = neighbours.edges_into(pair.output)
         lost = -max((edge.log10_gain for edge in edges), default=0.0)
-        crushed = pair.output.op in _RANGES and lost >= self.hopeless_lost_decades
+        crushed = pair.output.op in RANGES and self.max_lost_decades <= lost < math.inf
         notes = [pair.note]
         if crushed:
-            much = f"{lost:.1f} decades of the gradient are" if lost < math.inf else "all of it is"
-            notes.append(f"{much} lost in {pair.output.name} alone")
+            notes.append(f"{lost:.1f} decades of the gradient are lost in {pair.output.name} alone")
         return Finding(
             code=self.code,
             name=self.name,
             severity=Severity.ERROR if crushed else pair.severity,
             message=pair.message,
-            sites=(pair.output, pair.loss),
+            sites=(pair.output,) if pair.loss is pair.output else (pair.output, pair.loss),
             measured=pair.measured,
             expected=pair.expected,
             limit=pair.limit,
@@ -322,55 +329,18 @@ class OutputLossPair:
         )
 
 
-def _scaled_source(neighbours: Neighbours, loss: Site) -> tuple[Site, float] | None:
-    """Return the step that makes what a loss reads, and by how much it is scaled on the way.
-
-    Returns:
-        None where the way branches or a factor is learned or not known.
-    """
-    rms = neighbours.recording[Quantity.ACTIVATION_RMS]
-    site, scale = loss, 1.0
-    while (step := neighbours.source(site)) is not None:
-        if step.op not in _SCALED:
-            return step, scale
-        before = neighbours.source(step)
-        if step.weights or before is None:
-            return None
-        if step.op in ("mul", "div"):
-            ratio = rms.get(step) / rms.get(before) if rms.get(before) > 0.0 else math.nan
-            if not 0.0 < ratio < math.inf:
-                return None
-            scale *= ratio
-        site = step
-    return None
-
-
-def _classes(neighbours: Neighbours, loss: Site, output: Site) -> int:
-    """Count the classes that a loss chooses among."""
-    mean = neighbours.recording[Quantity.ACTIVATION_MEAN].get(output)
-    if output.op == "softmax" and 0.0 < mean <= 1.0:
-        return round(1.0 / mean)
-    if loss.op == "log_softmax" and loss.function != "cross_entropy":
-        return loss.shape[-1] if loss.shape else 1
-    shape = loss.shape if loss.op == "log_softmax" else output.shape
-    return shape[1] if len(shape) > 1 else shape[0] if shape else 1
-
-
-def _broadcast(neighbours: Neighbours, pair: Comparison) -> _Pair:
+def _broadcast(neighbours: Neighbours, pair: Comparison, target: DataTensor) -> _Pair:
     """Judge whether a loss compares each output with its own target."""
-    shapes = [pair.value.shape, pair.target.shape if pair.target is not None else ()]
-    alone = max(math.prod(shape) for shape in shapes)
+    alone = max(pair.value.size, math.prod(target.shape), 1)
     compared = max((site.size for site in neighbours.producers(pair.site)), default=alone)
-    if pair.target is None or pair.name == "difference":
-        compared = alone
     return _Pair(
         output=pair.value,
         loss=pair.site,
-        measured=compared / max(1, alone),
+        measured=compared / alone if pair.name != "difference" else 1.0,
         limit=1.0,
         unit="comparisons for each output",
         message=f"{pair.name} compares every output with every target: their shapes are "
-        f"{shapes[0]} and {shapes[1]}",
+        f"{pair.value.shape} and {target.shape}",
         note="each output is drawn to the mean of all targets, whatever its input",
         help=("give both one shape: loss(output, target.reshape(output.shape))",),
     )
@@ -378,11 +348,10 @@ def _broadcast(neighbours: Neighbours, pair: Comparison) -> _Pair:
 
 def _unbounded(pair: Comparison, target: DataTensor) -> _Pair:
     """Judge whether binary cross entropy has a lower end at these targets."""
-    outside = max(-target.low, target.high - 1.0)
     return _Pair(
         output=pair.value,
         loss=pair.site,
-        measured=outside,
+        measured=max(-target.low, target.high - 1.0),
         expected=0.0,
         limit=_ROUNDING,
         unit="outside of 0 … 1",
@@ -393,39 +362,8 @@ def _unbounded(pair: Comparison, target: DataTensor) -> _Pair:
     )
 
 
-def _constants(neighbours: Neighbours) -> Iterator[_Pair]:
-    """Judge softmaxes over one class, which are constant."""
-    recording = neighbours.recording
-    starved = [p for p in recording.parameters if p.requires_grad and p.has_grad]
-    nothing = all(p.log10_grad_rms == -math.inf for p in starved)
-    for site in recording.sites:
-        at_the_end = site.is_output or site.role is Role.LOSS
-        edges = neighbours.edges_into(site)
-        if not at_the_end or not edges or any(e.log10_gain > -math.inf for e in edges):
-            continue
-        one = (
-            recording[Quantity.ACTIVATION_MEAN].get(site) == 1.0
-            if site.op == "softmax"
-            else site.op == "log_softmax" and _classes(neighbours, site, site) == 1
-        )
-        if one:
-            output = neighbours.source(site) or site
-            yield _Pair(
-                output=output,
-                loss=site,
-                measured=0.0,
-                limit=_PASSING,
-                unit="share of the gradient",
-                message=f"{_name(site)} runs over one class: it is constant whatever the network "
-                "says",
-                note="no gradient leaves it",
-                help=(
-                    "for two classes give the network two outputs, or one with "
-                    "binary_cross_entropy_with_logits",
-                    "or check the dimension: torch.softmax(x, dim=1) for (batch, classes)",
-                ),
-                severity=Severity.ERROR if nothing else Severity.NOTE,
-            )
+def _at_the_end(site: Site) -> bool:
+    return site.is_output or site.role is Role.LOSS
 
 
 def _name(loss: Site) -> str:
@@ -434,7 +372,7 @@ def _name(loss: Site) -> str:
 
 
 def _sigmoid(z: float) -> float:
-    return 1.0 / (1.0 + math.exp(-z)) if z > -700.0 else 0.0
+    return 1.0 / (1.0 + math.exp(-z)) if z > -700.0 else 1e-300
 
 
 def _take_away(output: Site, loss: str) -> tuple[str, ...]:

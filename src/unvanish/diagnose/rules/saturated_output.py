@@ -40,10 +40,11 @@ class SaturatedOutput:
 
     - the share of the error, (dL/dy)^2, on flat entries that gradient descent would take
       back towards the centre; the limit is one half (`max_stuck_fraction`);
-    - the loss gradient at the inputs of those entries against what it would be with these
-      inputs pulled back to +-1/2, where the function has a slope, in a second forward pass;
+    - the loss gradient at the inputs of those entries against what it would be, in a second
+      forward pass, were the output undecided (input +-1/2, where the function has a slope);
       the limit is 3 decades (`max_lost_decades`), a thousandth, as in UV101;
-    - whether the loss would be lower with the output pulled back.
+    - whether the loss would be lower with one undecided answer for all samples: the mean
+      input of each unit, kept within 1/2, 1, 2 or 3 of the centre, whichever is best.
 
     All three have to hold. A sigmoid with a squared error at z = -10 and target 1 has the
     gradient y (1 - y) (y - 1) = 4.5e-5, and 0.12 or more on the sloped part: 3.4 decades.
@@ -56,13 +57,14 @@ class SaturatedOutput:
     error beyond.
 
     ## When it stays silent
-    On confidence that is right: a converged network wants further in, and would lose by
-    being undecided. On cross entropy with scores, whose gradient is as large at the ends. On
-    hidden activations, which UV201 looks after, and on gates.
+    On confidence that is right: a converged network wants further in, and what it tells its
+    samples apart by is worth more than its mistakes. On cross entropy with scores, whose
+    gradient is as large at the ends. On hidden activations, which UV201 looks after, and on
+    gates.
 
     ## False alarms
     A target between the ends (label smoothing) that a squared error overshot can look stuck,
-    but only where the loss would be lower undecided. The first batch alone is tried.
+    but only where one answer for all would do better. The first batch alone is tried.
 
     ## What helps
     A loss with a logarithm that undoes the exponential of the output: cross entropy on scores,
@@ -114,14 +116,14 @@ class SaturatedOutput:
     def _finding(self, recording: Recording, site: Site, lost: float) -> Finding:
         share = recording[Quantity.STUCK_FRACTION][site]
         why = Upstream(recording).why_large(site)
-        much = f"{lost:.1f} decades of" if math.isfinite(lost) else "all"
+        much = f"{lost:.1f} decades of the gradient" if lost < math.inf else "all gradients"
         hopeless = lost > self.hopeless_lost_decades
         return Finding(
             code=self.code,
             name=self.name,
             severity=Severity.ERROR if hopeless else Severity.WARNING,
-            message=f"{site.name} is stuck at an end of its range: {much} the gradient that could "
-            "bring it back are lost there",
+            message=f"{site.name} is stuck at an end of its range: {much} that could bring it back "
+            "are lost there",
             sites=(site,),
             measured=lost,
             expected=0.0,
@@ -130,7 +132,8 @@ class SaturatedOutput:
             causes=(Cause.LOSS_SATURATION, Cause.SATURATION, why),
             notes=(
                 f"{percent(share)} of the error sits on flat entries that gradient descent would "
-                "take back to the sloped part, and the loss would be lower there",
+                "take back to the sloped part",
+                "one undecided answer for all samples would have a lower loss",
             ),
             help=(_BETTER_LOSS.get(site.op, _BOUNDED), *((_GAN,) if site.op == "sigmoid" else ())),
         )

@@ -42,10 +42,10 @@ class TargetScale:
 
     ## What it measures
     Where a regression (squared, absolute, Huber or smooth L1 error) compares the output with
-    a target of the batch as it stands, two ratios: the distance of their means in standard
-    deviations of the target, and the root mean square error over the root mean square of
-    the output, or over 1 where the output is smaller. The error is at least
-    sqrt((mean_t - mean_y)^2 + (std_t - std_y)^2).
+    a target of the batch as it stands, two ratios: the offset m, the distance of the target's
+    mean from the output's and from zero, whichever is smaller, in standard deviations of
+    the target; and the size, sqrt(distance^2 + std^2) over the root mean square of the
+    output, or over 1 where the output is smaller.
 
     An offset of m standard deviations makes the squared error 1 + m^2 times the variance that
     there is to explain. From sqrt(1000) = 31.6 (`max_offset`) three decades of the loss, the
@@ -170,10 +170,11 @@ def _readings(recording: Recording) -> Iterator[_Reading]:
         rms, mean = size.get(output), average.get(output)
         if not target.std > _CONSTANT * abs(target.mean) or not rms >= 0.0:
             continue
-        apart = abs(target.mean - mean)
-        error = math.hypot(apart, target.std - math.sqrt(max(rms * rms - mean * mean, 0.0)))
+        # Where the output lies far out and the target does not, the target is not at fault.
+        apart = min(abs(target.mean - mean), abs(target.mean))
+        largest = math.hypot(apart, target.std)
         yield _Reading(target, output, "offset", max(1.0, apart / target.std))
-        yield _Reading(target, output, "size", max(1.0, error / max(rms, 1.0)))
+        yield _Reading(target, output, "size", max(1.0, largest / max(rms, 1.0)))
 
 
 def _fixed_pace(recording: Recording) -> bool:

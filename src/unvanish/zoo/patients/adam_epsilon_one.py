@@ -1,8 +1,8 @@
 """Adam with an epsilon of 1, as the manual of another library once advised for ImageNet.
 
 Adam divides each gradient by its own size plus epsilon. Here the gradients are around a
-thousandth, epsilon outweighs them a thousandfold, and what was meant as a step of 0.001
-is a step of a millionth.
+hundredth, epsilon outweighs them a hundredfold, and what was meant as a step of 0.001 is
+a step of 0.00001.
 """
 
 from __future__ import annotations

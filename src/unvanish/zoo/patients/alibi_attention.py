@@ -1,6 +1,6 @@
 """A causal transformer without position embeddings: attention is biased against distance.
 
-Steep heads look at the last few letters only and give the others weights of 1e-8. That is a
+Steep heads look at the last few letters only and give far ones weights below 1e-10. That is a
 softmax near its end by design, beside other heads that look far.
 """
 

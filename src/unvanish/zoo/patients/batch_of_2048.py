@@ -1,7 +1,7 @@
 """Ten ReLU layers with He's weights, trained on 2048 samples at a time.
 
-In a large batch the samples' gradients cancel, the more so the further down, and those
-of the first weights look an order of magnitude too small. The signal itself arrives
+In a large batch the samples' gradients cancel, the more so the further down, so that
+those of the first weights look smaller than they are. The signal itself arrives
 everywhere.
 """
 

@@ -1,7 +1,7 @@
 """A network that applies one layer forty times, in search of a fixed point it has not.
 
 A deep equilibrium model needs a map that brings points together. This one, ReLU of a
-matrix twice too large, drives them apart: state and gradient grow by half with every
+matrix that is too large, drives them apart: state and gradient grow by half with every
 iteration.
 """
 
@@ -21,7 +21,7 @@ PATIENT = Patient(
     family="deep equilibrium",
     codes=("UV102",),
     cause=Cause.INIT_TOO_LARGE,
-    also=("UV103", "UV203", "UV301", "UV403", "UV404", "UV405"),
+    also=("UV103", "UV202", "UV203", "UV301", "UV403", "UV404", "UV405"),
     cure="a matrix divided by twice its spectral norm",
     steps=400,
     variants={"iterations": (30, 50), "width": (32, 64)},

@@ -1,6 +1,6 @@
 """A table whose columns keep their units: years, euros, kilometres, shares of a percent.
 
-Income in euros is ten million times the share of empty homes. The first layer sees one
+Income in euros is three million times the share of empty homes. The first layer sees one
 column and noise, the loss surface is a canyon, and no single learning rate fits it.
 """
 

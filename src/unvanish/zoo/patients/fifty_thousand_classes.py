@@ -1,7 +1,7 @@
 """A tiny network with fifty thousand outputs, of which two hundred ever occur.
 
-Most rows of the last layer get a gradient of a millionth, pushing them down a little.
-That is all they have to learn.
+Most rows of the last layer get a gradient of a fifty-thousandth, pushing them down a
+little. That is all they have to learn.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The scales come from networks with large weights, and ten couplings multiply them. The
 density of the first batch is astronomically small, its gradient astronomically large,
-and after a few steps all is NaN.
+and each step throws the points somewhere else.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ PATIENT = Patient(
     family="normalising flow",
     codes=("UV102",),
     cause=Cause.INIT_TOO_LARGE,
-    also=("UV203", "UV403", "UV404", "UV405"),
+    also=("UV201", "UV203", "UV403", "UV404", "UV405"),
     cure="scales bounded by tanh, and couplings that start as the identity",
     steps=400,
     variants={"couplings": (8, 12)},
     source="Dinh, Sohl-Dickstein and Bengio (2017)",
 )
-GOAL = 2.1
+GOAL = 2.4
 HIGHER_IS_BETTER = False
 
 

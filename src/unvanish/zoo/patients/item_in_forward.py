@@ -18,9 +18,9 @@ from unvanish.zoo.scores import unexplained
 
 PATIENT = Patient(
     family="MLP",
-    codes=("UV501",),
+    codes=("UV505",),
     cause=Cause.DETACHED_GRAPH,
-    also=("UV502", "UV504", "UV505"),
+    also=("UV501", "UV502", "UV504"),
     cure="stack the tensors themselves",
     steps=300,
     variants={"experts": (3, 5)},

@@ -1,7 +1,7 @@
 """Images as the camera gives them, 0 to 255, into a network of tanh units.
 
-The first layer's sums are in the hundreds, where tanh is flat, so its units are signs
-of the image and their weights get no gradient. Dividing by 255 would have done.
+The first layer's sums are around 50, where tanh is flat, so its units are signs of the
+image and their weights get no gradient. Dividing by 255 would have done.
 """
 
 from __future__ import annotations

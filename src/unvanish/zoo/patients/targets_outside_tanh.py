@@ -18,9 +18,9 @@ from unvanish.zoo.scores import unexplained
 
 PATIENT = Patient(
     family="MLP",
-    codes=("UV506",),
+    codes=("UV204",),
     cause=Cause.LOSS_SATURATION,
-    also=("UV102", "UV203", "UV404", "UV502"),
+    also=("UV102", "UV203", "UV404", "UV502", "UV506"),
     cure="an output in degrees: 90 times the tanh",
     steps=300,
     variants={"width": (24, 96)},

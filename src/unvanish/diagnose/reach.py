@@ -1,0 +1,117 @@
+"""What an output can answer at all: the range of its last function, as a loss reads it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from unvanish.core.glossary import Quantity
+from unvanish.core.records import Site
+from unvanish.diagnose.neighbours import VIEWS, Neighbours
+
+RANGES: Final[Mapping[str, tuple[float, float]]] = {
+    "softmax": (0.0, 1.0),
+    "sigmoid": (0.0, 1.0),
+    "hardsigmoid": (0.0, 1.0),
+    "tanh": (-1.0, 1.0),
+    "softsign": (-1.0, 1.0),
+    "erf": (-1.0, 1.0),
+    "relu": (0.0, math.inf),
+    "relu6": (0.0, 6.0),
+    "softplus": (0.0, math.inf),
+    "exp": (0.0, math.inf),
+    "logsigmoid": (-math.inf, 0.0),
+    "log_softmax": (-math.inf, 0.0),
+}
+"""Functions by what they can answer. hardtanh and clamp are left out: their ends are free."""
+
+_FACTORS: Final = frozenset({"mul", "div", "neg"})
+_SHIFTS: Final = frozenset({"add", "sub"})
+_THROUGH: Final = VIEWS | {"dropout", "masked_fill"}
+
+
+@dataclass(frozen=True)
+class Reach:
+    """The values that a loss can be given.
+
+    Attributes:
+        site: The step whose function bounds them.
+        low: Smallest value, after constant factors; ``-inf`` where there is no end.
+        high: Largest value.
+    """
+
+    site: Site
+    low: float = -math.inf
+    high: float = math.inf
+
+    @property
+    def width(self) -> float:
+        """How far the values can lie apart."""
+        return self.high - self.low
+
+
+def reach_of(neighbours: Neighbours, loss: Site, *, shifts: bool = False) -> Reach | None:
+    """Return what a loss can be given.
+
+    Args:
+        neighbours: The graph of a recording.
+        loss: The loss, or any other step.
+        shifts: Whether constants that are added may be passed over, where the loss does not
+            notice them, as cross entropy.
+
+    Returns:
+        The range; None where the way branches, or a factor is learned or not known.
+    """
+    through = _FACTORS | (_SHIFTS if shifts else frozenset())
+    site, factor = loss, 1.0
+    while (step := neighbours.source(site, _THROUGH)) is not None:
+        if step.op not in through:
+            ends = sorted(_times(end, factor) for end in RANGES.get(step.op, _ANYTHING))
+            return Reach(step, *ends)
+        before = neighbours.source(step, _THROUGH)
+        if step.weights or before is None:
+            return None
+        if step.op in _FACTORS:
+            factor *= _factor(neighbours, step, before)
+        if math.isnan(factor):
+            return None
+        site = step
+    return None
+
+
+def classes_of(neighbours: Neighbours, loss: Site, output: Site) -> int:
+    """Count the classes that a loss chooses among.
+
+    Args:
+        neighbours: The graph of a recording.
+        loss: A log-softmax or a negative log-likelihood.
+        output: The step that makes what it reads.
+    """
+    mean = neighbours.recording[Quantity.ACTIVATION_MEAN].get(output)
+    if output.op == "softmax" and 0.0 < mean <= 1.0:
+        return round(1.0 / mean)
+    if loss.op == "log_softmax" and loss.function != "cross_entropy":
+        return loss.shape[-1] if loss.shape else 1
+    shape = loss.shape if loss.op == "log_softmax" else output.shape
+    return shape[1] if len(shape) > 1 else shape[0] if shape else 1
+
+
+_ANYTHING: Final = (-math.inf, math.inf)
+
+
+def _times(end: float, factor: float) -> float:
+    return end * factor if end else 0.0
+
+
+def _factor(neighbours: Neighbours, after: Site, before: Site) -> float:
+    """Return the constant by which a step multiplies, from what went in and came out."""
+    if after.op == "neg":
+        return -1.0
+    rms = neighbours.recording[Quantity.ACTIVATION_RMS]
+    mean = neighbours.recording[Quantity.ACTIVATION_MEAN]
+    if not rms.get(before) > 0.0 or not 0.0 < rms.get(after) < math.inf:
+        return math.nan
+    sign = -1.0 if mean.get(before, 0.0) * mean.get(after, 0.0) < 0.0 else 1.0
+    return sign * rms[after] / rms[before]

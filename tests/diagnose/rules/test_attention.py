@@ -1,0 +1,258 @@
+"""UV302: attention that cannot choose any more, and what only looks like it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import unvanish
+from unvanish.core.findings import Cause, Finding, Severity
+from unvanish.core.glossary import Quantity
+from unvanish.core.records import Edge, Parameter, Profile, Recording
+from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
+from unvanish.diagnose.rules.attention import AttentionCollapse
+from unvanish.testing import recording_of
+
+examine = AttentionCollapse().examine
+
+BLOCK = ("layer_norm", "linear", "matmul", "softmax", "matmul", "add")
+
+
+def transformer(
+    *layers: tuple[float, float], apart: list[float] | None = None, rms: float = 1.0
+) -> Recording:
+    """One block a layer: (share of frozen rows, spread of the scores), 64 keys."""
+    count = len(layers)
+    blank: list[float | None] = [None] * (6 * count + 1)
+    frozen, spread, deviation, size = ([*blank] for _ in range(4))
+    for k, (share, wide) in enumerate(layers):
+        frozen[6 * k + 3], spread[6 * k + 3] = share, wide
+        size[6 * k + 1] = rms
+        deviation[6 * k] = apart[k] if apart else 1.0
+    recording = recording_of(
+        *BLOCK * count,
+        "linear",
+        profiles={
+            Quantity.FROZEN_FRACTION: frozen,
+            Quantity.SCORE_SPREAD: spread,
+            Quantity.TOKEN_DEVIATION: deviation,
+            Quantity.ACTIVATION_RMS: size,
+        },
+    )
+    # The chain has one operand for each product; scores are made of queries and keys.
+    keys = tuple(Edge(6 * k, 6 * k + 2, 0.0) for k in range(count))
+    return replace(recording, edges=(*recording.edges, *keys))
+
+
+def only(verdict: Verdict) -> Finding:
+    assert isinstance(verdict, Found), verdict
+    (finding,) = verdict.findings
+    return finding
+
+
+@pytest.mark.parametrize(
+    ("layers", "severity"),
+    [
+        ([(0.95, 300.0)], Severity.ERROR),
+        ([(0.6, 40.0)], Severity.WARNING),
+        ([(0.6, 40.0), (0.0, 1.0)], Severity.WARNING),
+        ([(0.95, 300.0), (0.0, 1.0), (0.0, 1.0)], Severity.NOTE),
+        ([(0.4, 40.0)], None),
+        ([(0.72, 7.0), (0.01, 3.0)], None),  # trained to reverse a sequence
+        ([(0.0, 1e-9)], None),  # even attention, as transformers start
+    ],
+)
+def test_severity(layers: list[tuple[float, float]], severity: Severity | None) -> None:
+    verdict = examine(transformer(*layers))
+    if severity is None:
+        assert isinstance(verdict, Clear)
+        return
+    finding = only(verdict)
+    assert finding.severity is severity
+    assert finding.measured == max(share for share, _ in layers)
+    assert finding.causes[0] is Cause.SOFTMAX_SATURATION
+    assert finding.sites[0].op == "softmax"
+
+
+def test_the_spread_that_freezes_half_of_the_rows_by_chance() -> None:
+    """The rule's own null: rows of random scores, softmax and Jacobian computed."""
+    torch.manual_seed(0)
+    for keys in (4, 16, 64):
+        gap = math.log(2 * keys / (1e-3 * math.sqrt(keys - 1)))
+        limit = gap * math.sqrt(2 * math.log(keys)) / math.log(2)
+        p = (limit * torch.randn(20_000, keys, dtype=torch.float64)).softmax(-1)
+        square = p.square().sum(-1)
+        reaction = (square - 2 * p.pow(3).sum(-1) + square.square()) / (1 / keys - 1 / keys**2)
+        frozen = float((reaction.clamp_min(0).sqrt() < 1e-3).double().mean())
+        assert 0.45 < frozen < 0.65
+        recording = transformer((frozen, limit))
+        sites = [replace(s, shape=(16, keys)) for s in recording.sites]
+        verdict = examine(replace(recording, sites=tuple(sites)))
+        assert isinstance(verdict, Found) == (frozen > 0.5)
+
+
+def test_scores_that_were_not_scaled_and_weights_that_are_too_large() -> None:
+    unscaled = only(examine(transformer((0.95, 300.0), rms=1.0)))
+    assert unscaled.causes == (Cause.SOFTMAX_SATURATION,)
+    assert "sqrt(q.shape[-1])" in unscaled.help[0]
+    recording = transformer((0.95, 300.0), rms=20.0)
+    sizes = Profile(Quantity.ACTIVATION_RMS, {0: 20.0, 1: 20.0})
+    large = replace(
+        recording,
+        profiles={**recording.profiles, Quantity.ACTIVATION_RMS: sizes},
+        parameters=(Parameter(name="layers.1.weight", shape=(64, 64), rms=2.5),),
+    )
+    assert only(examine(large)).causes == (Cause.SOFTMAX_SATURATION, Cause.INIT_TOO_LARGE)
+
+
+def test_tokens_that_become_alike() -> None:
+    flat = (0.0, 1.0)
+    verdict = examine(transformer(flat, flat, flat, apart=[0.9, 0.03, 5e-4]))
+    finding = only(verdict)
+    assert finding.severity is Severity.WARNING
+    assert finding.measured == pytest.approx(math.log10(0.9 / 5e-4))
+    assert finding.causes == (Cause.DEPTH_WITHOUT_SKIP,)
+    assert [site.index for site in finding.sites] == [15]
+    hopeless = only(examine(transformer(flat, flat, apart=[0.9, 0.0])))
+    assert hopeless.severity is Severity.ERROR
+    assert "exactly nothing" in hopeless.message
+
+
+def test_tokens_that_are_alike_from_the_start_are_the_data() -> None:
+    flat = (0.0, 1.0)
+    assert isinstance(examine(transformer(flat, flat, apart=[2e-4, 1e-4])), Clear)
+
+
+def test_a_softmax_that_weighs_nothing_is_no_attention() -> None:
+    profiles = {
+        Quantity.FROZEN_FRACTION: [None, 1.0, None],
+        Quantity.SCORE_SPREAD: [None, 300.0, None],
+    }
+    recording = recording_of("linear", "softmax", "linear", profiles=profiles)
+    assert isinstance(examine(recording), NotApplicable)
+
+
+def test_a_single_key_leaves_nothing_to_choose() -> None:
+    steps = recording_of("linear", "matmul", "softmax", "matmul", "linear")
+    assert isinstance(examine(steps), NotMeasured)
+    sites = tuple(replace(s, shape=(256, 1)) if s.op == "softmax" else s for s in steps.sites)
+    assert isinstance(examine(replace(steps, sites=sites)), NotApplicable)
+
+
+# Real networks.
+
+Weigh = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+class Encoder(nn.Module):
+    """Attention by hand over 12 tokens, one or several layers, with a skip or without."""
+
+    def __init__(self, weigh: Weigh, *, layers: int = 1, skip: bool = True) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.weigh, self.skip = weigh, skip
+        self.embed = nn.Embedding(20, 32)
+        self.places = nn.Parameter(torch.randn(12, 32))
+        self.project = nn.ModuleList(nn.Linear(32, 96) for _ in range(layers))
+        self.norms = nn.ModuleList(nn.LayerNorm(32) for _ in range(layers))
+        self.head = nn.Linear(32, 5)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        x = self.embed(tokens) + self.places
+        for project, norm in zip(self.project, self.norms, strict=True):
+            mixed = self.weigh(*project(x).chunk(3, -1))
+            x = norm(x + mixed if self.skip else mixed)
+        return self.head(x.mean(1))
+
+
+def scaled(factor: float) -> Weigh:
+    def weigh(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        return (q @ k.mT * factor).softmax(-1) @ v
+
+    return weigh
+
+
+def causal(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+
+
+def check(model: nn.Module) -> Verdict:
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    batch = torch.randint(0, 20, (16, 12)), torch.randint(0, 5, (16,))
+    report = unvanish.checkup(model, batch, select=["UV302"], probe_steps=0)
+    return report.diagnosis.verdicts["UV302"]
+
+
+def test_scores_a_hundred_times_too_large_are_found() -> None:
+    finding = only(check(Encoder(scaled(100 / math.sqrt(32)))))
+    assert finding.severity is not Severity.NOTE
+    assert finding.causes == (Cause.SOFTMAX_SATURATION,)
+    assert isinstance(check(Encoder(scaled(1 / math.sqrt(32)))), Clear)
+
+
+def test_masked_rows_are_no_choice() -> None:
+    assert isinstance(check(Encoder(causal)), Clear)
+
+
+def test_attention_without_skips_is_found_and_a_skip_cures_it() -> None:
+    weigh = scaled(1 / math.sqrt(32))
+    finding = only(check(Encoder(weigh, layers=6, skip=False)))
+    assert finding.causes == (Cause.DEPTH_WITHOUT_SKIP,)
+    assert finding.unit == "decades"
+    assert isinstance(check(Encoder(weigh, layers=6, skip=True)), Clear)
+
+
+def test_a_deep_post_norm_encoder_is_found_and_pre_norm_is_not() -> None:
+    class Deep(nn.Module):
+        def __init__(self, *, first: bool) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            layer = nn.TransformerEncoderLayer(
+                32, 4, 64, dropout=0.0, batch_first=True, norm_first=first
+            )
+            self.embed = nn.Embedding(20, 32)
+            self.body = nn.TransformerEncoder(layer, 64, enable_nested_tensor=False)
+            self.head = nn.Linear(32, 5)
+
+        def forward(self, tokens: Tensor) -> Tensor:
+            return self.head(self.body(self.embed(tokens)).mean(1))
+
+    assert only(check(Deep(first=False))).causes == (Cause.POST_NORM,)
+    assert isinstance(check(Deep(first=True)), Clear)
+
+
+def test_attention_that_learned_to_look_at_one_token_is_left_in_peace() -> None:
+    class Reverse(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embed, self.places = nn.Embedding(20, 32), nn.Embedding(8, 32)
+            self.attend = nn.MultiheadAttention(32, 1, batch_first=True)
+            self.head = nn.Linear(32, 20)
+
+        def forward(self, tokens: Tensor) -> Tensor:
+            x = self.embed(tokens) + self.places(torch.arange(8))
+            return self.head(x + self.attend(x, x, x, need_weights=False)[0]).mT
+
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    model = Reverse()
+    optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
+    for _ in range(300):
+        tokens = torch.randint(0, 20, (64, 8))
+        loss = F.cross_entropy(model(tokens), tokens.flip(1))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert float(loss.detach()) < 0.01
+    tokens = torch.randint(0, 20, (64, 8))
+    report = unvanish.checkup(model, (tokens, tokens.flip(1)), select=["UV302"], probe_steps=0)
+    assert isinstance(report.diagnosis.verdicts["UV302"], Clear)
+    entropy = report.recording[Quantity.ATTENTION_ENTROPY].values
+    assert max(entropy.values()) < 0.2

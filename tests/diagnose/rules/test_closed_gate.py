@@ -1,0 +1,274 @@
+"""UV303: gates that are shut, gates that are only narrow, and routers with a favourite."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import unvanish
+from unvanish.core.findings import Cause, Finding, Severity
+from unvanish.core.glossary import Quantity
+from unvanish.core.records import Edge, Parameter, Recording, Role, Site
+from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
+from unvanish.diagnose.rules.closed_gate import ClosedGate
+from unvanish.testing import recording_of
+
+examine = ClosedGate().examine
+
+
+def highway(opening: float | None, *, bias: float = 0.0, later: float | None = None) -> Recording:
+    """linear - sigmoid - mul - linear, where the product also uses the input."""
+    recording = recording_of(
+        "linear",
+        "linear",
+        "sigmoid",
+        "mul",
+        "linear",
+        profiles={Quantity.GATE_MEAN: [None, None, opening, None, None]},
+        parameters=[Parameter(name="layers.1.bias", shape=(64,), rms=abs(bias))],
+        later=None if later is None else highway(later),
+    )
+    return replace(recording, edges=(*recording.edges, Edge(0, 3, 0.0)))
+
+
+def only(verdict: Verdict) -> Finding:
+    assert isinstance(verdict, Found), verdict
+    (finding,) = verdict.findings
+    return finding
+
+
+@pytest.mark.parametrize("opening", [0.5, 0.018, 1.0, 1.1e-3])
+def test_a_narrow_gate_and_an_open_one_are_fine(opening: float) -> None:
+    verdict = examine(highway(opening))
+    assert isinstance(verdict, Clear)
+    assert verdict.margin == pytest.approx(opening - 1e-3)
+
+
+def test_a_shut_gate_is_found_with_its_bias() -> None:
+    finding = only(examine(highway(4.5e-5, bias=-10.0)))
+    assert finding.severity is Severity.ERROR
+    assert finding.causes == (Cause.BIAS, Cause.SATURATION)
+    assert "layers.1.bias" in finding.help[0]
+    assert "0.0045 %" in finding.message
+    assert only(examine(highway(4.5e-5))).causes[0] is Cause.INIT_TOO_LARGE
+    assert "nothing" in only(examine(highway(0.0))).message
+
+
+def test_a_gate_that_opens_within_the_probe_steps_is_fine() -> None:
+    assert isinstance(examine(highway(5e-4, later=2e-3)), Clear)
+    assert "still shut" in " ".join(only(examine(highway(5e-4, later=5e-4))).notes)
+
+
+def test_what_is_no_gate() -> None:
+    """A sigmoid that multiplies nothing, one that multiplies a constant, one at the output."""
+    profiles = {Quantity.GATE_MEAN: [None, 1e-6, None]}
+    assert isinstance(
+        examine(recording_of("linear", "sigmoid", "linear", profiles=profiles)), NotApplicable
+    )
+    assert isinstance(
+        examine(recording_of("linear", "sigmoid", "mul", profiles=profiles)), NotApplicable
+    )
+    recording = highway(1e-6)
+    sites = list(recording.sites)
+    sites[2] = replace(sites[2], is_output=True)
+    assert isinstance(examine(replace(recording, sites=tuple(sites))), NotApplicable)
+    sites[2] = replace(sites[2], is_output=False, role=Role.LOSS)
+    assert isinstance(examine(replace(recording, sites=tuple(sites))), NotApplicable)
+
+
+def test_a_gate_that_was_not_seen_is_not_measured() -> None:
+    recording = highway(None)
+    sites = list(recording.sites)
+    sites[2] = replace(sites[2], gates=True)
+    assert isinstance(examine(replace(recording, sites=tuple(sites))), NotMeasured)
+
+
+def router(share: float, *, later: float | None = None, experts: int = 8) -> Recording:
+    choose = Site(index=0, path="moe.gate", op="softmax", shape=(64, experts), depth=1)
+    parameters = [
+        Parameter(name=f"moe.experts.{k}.{name}", shape=shape)
+        for k in range(8)
+        for name, shape in (("weight", (16, 16)), ("bias", (16,)))
+    ]
+    return recording_of(
+        "linear",
+        choose,
+        "mul",
+        "linear",
+        profiles={Quantity.SHUT_FRACTION: [None, share, None, None]},
+        parameters=parameters,
+        later=None if later is None else router(later),
+    )
+
+
+@pytest.mark.parametrize(
+    ("shut", "severity"),
+    [(0, None), (2, Severity.NOTE), (4, Severity.NOTE), (5, Severity.WARNING), (7, Severity.ERROR)],
+)
+def test_a_router_with_favourites(shut: int, severity: Severity | None) -> None:
+    verdict = examine(router(shut / 8))
+    if severity is None:
+        assert isinstance(verdict, Clear)
+    else:
+        assert only(verdict).severity is severity
+        assert f"{shut} of 8 experts" in only(verdict).message
+
+
+def test_experts_that_come_back_are_fine() -> None:
+    assert isinstance(examine(router(7 / 8, later=0.0)), Clear)
+
+
+def test_a_softmax_over_something_else_is_no_router() -> None:
+    assert isinstance(examine(router(0.9, experts=10)), NotApplicable)
+
+
+# Real networks.
+
+
+def check(model: nn.Module, x: Tensor, code: str = "UV303") -> Verdict:
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    batch = x, torch.randint(0, 4, (len(x),))
+    return unvanish.checkup(model, batch, select=[code]).diagnosis.verdicts[code]
+
+
+class Highway(nn.Module):
+    def __init__(self, bias: float) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.turns = nn.ModuleList(nn.Linear(16, 16) for _ in range(4))
+        self.gates = nn.ModuleList(nn.Linear(16, 16) for _ in range(4))
+        self.head = nn.Linear(16, 4)
+        for gate in self.gates:
+            nn.init.constant_(gate.bias, bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for turn, gate in zip(self.turns, self.gates, strict=True):
+            g = torch.sigmoid(gate(x))
+            x = g * torch.relu(turn(x)) + (1 - g) * x
+        return self.head(x)
+
+
+@pytest.mark.parametrize("bias", [-1.0, -2.0, -4.0, 4.0])
+def test_highway_networks_start_narrow_by_design(bias: float) -> None:
+    assert isinstance(check(Highway(bias), torch.randn(32, 16)), Clear)
+
+
+def test_a_highway_that_is_shut_is_found() -> None:
+    finding = only(check(Highway(-10.0), torch.randn(32, 16)))
+    assert finding.causes[0] is Cause.BIAS
+    assert len(finding.sites) == 4
+
+
+class Last(nn.Module):
+    """A recurrent layer whose bias holds `value` in the rows of one gate."""
+
+    def __init__(self, kind: type[nn.RNNBase], gate: int, value: float) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.rnn, self.head = kind(4, 16, batch_first=True), nn.Linear(16, 4)
+        with torch.no_grad():
+            self.rnn.bias_hh_l0.zero_()
+            self.rnn.bias_ih_l0[16 * gate : 16 * (gate + 1)] = value
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.rnn(x)[0][:, -1])
+
+
+@pytest.mark.parametrize(
+    ("kind", "gate", "value", "name"),
+    [
+        (nn.LSTM, 1, -5.0, "forget"),
+        (nn.LSTM, 0, -10.0, "input"),
+        (nn.LSTM, 3, -10.0, "output"),
+        (nn.GRU, 1, -5.0, "update"),
+    ],
+)
+def test_the_gates_inside_a_recurrent_layer_have_names(
+    kind: type[nn.RNNBase], gate: int, value: float, name: str
+) -> None:
+    finding = only(check(Last(kind, gate, value), torch.randn(16, 12, 4)))
+    assert f"the {name} gate of rnn is shut" in finding.message
+    assert finding.causes[0] is Cause.BIAS
+
+
+@pytest.mark.parametrize(
+    ("kind", "gate", "value"),
+    [
+        (nn.LSTM, 1, 0.0),
+        (nn.LSTM, 1, 5.0),
+        (nn.LSTM, 0, -math.log(200)),  # chrono initialisation shuts the input gate this far
+        (nn.GRU, 1, 5.0),
+    ],
+)
+def test_open_gates_and_chrono_initialisation_are_fine(
+    kind: type[nn.RNNBase], gate: int, value: float
+) -> None:
+    assert isinstance(check(Last(kind, gate, value), torch.randn(16, 12, 4)), Clear)
+
+
+class TwoGatesAtOnce(nn.Module):
+    """A gated unit that computes reset and update gate in one layer and takes them apart."""
+
+    def __init__(self, update: float) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.gates, self.new = nn.Linear(20, 32), nn.Linear(20, 16)
+        self.head = nn.Linear(16, 4)
+        nn.init.constant_(self.gates.bias[16:], update)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = torch.zeros(len(x), 16)
+        for step in x.unbind(1):
+            r, z = torch.sigmoid(self.gates(torch.cat([step, h], 1))).chunk(2, 1)
+            h = z * h + (1 - z) * torch.tanh(self.new(torch.cat([step, r * h], 1)))
+        return self.head(h)
+
+
+def test_of_gates_computed_at_once_the_least_open_counts() -> None:
+    finding = only(check(TwoGatesAtOnce(-6.0), torch.randn(16, 12, 4)))
+    assert finding.measured < 0.01
+    assert isinstance(check(TwoGatesAtOnce(2.0), torch.randn(16, 12, 4)), Clear)
+
+
+class Experts(nn.Module):
+    def __init__(self, favour: float) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.router = nn.Linear(16, 4)
+        self.experts = nn.ModuleList(nn.Linear(16, 4) for _ in range(4))
+        with torch.no_grad():
+            self.router.bias[0] = favour
+
+    def forward(self, x: Tensor) -> Tensor:
+        best, chosen = self.router(x).softmax(-1).max(-1)
+        out = torch.zeros(len(x), 4)
+        for k, expert in enumerate(self.experts):
+            (rows,) = (chosen == k).nonzero(as_tuple=True)
+            if len(rows):
+                out = out.index_add(0, rows, expert(x[rows]) * best[rows, None])
+        return out
+
+
+def test_a_router_that_knows_one_expert_is_found() -> None:
+    assert isinstance(check(Experts(0.0), torch.randn(64, 16)), Clear)
+    finding = only(check(Experts(30.0), torch.randn(64, 16)))
+    assert finding.severity is Severity.ERROR
+    assert "3 of 4 experts" in finding.message
+
+
+def test_gates_that_are_parameters_are_left_to_others() -> None:
+    class ReZero(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.head = nn.Linear(16, 16), nn.Linear(16, 4)
+            self.gate = nn.Parameter(torch.zeros(()))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(x + self.gate * torch.relu(self.layer(x)))
+
+    assert isinstance(check(ReZero(), torch.randn(32, 16)), NotApplicable)

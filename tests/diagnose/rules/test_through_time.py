@@ -1,0 +1,291 @@
+"""UV301: recurrences that forget, and those that only look as if they did."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import unvanish
+from unvanish.core.findings import Cause, Finding, Severity
+from unvanish.core.glossary import Quantity
+from unvanish.core.records import Edge, Profile, Recording, RunContext, Site
+from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
+from unvanish.diagnose.rules.through_time import VanishingThroughTime
+
+examine = VanishingThroughTime().examine
+
+LOSS, LAST = Quantity.LOG10_ACTIVATION_GRAD_RMS, Quantity.LOG10_LAST_STEP_GRAD_RMS
+
+
+def recurrence(
+    fed: Sequence[float],
+    back: Sequence[float] | None = None,
+    *,
+    gated: bool = False,
+    weights: str = "rnn.weight_hh_l0",
+    start: int = 0,
+) -> Recording:
+    """Write down one recurrence: a matrix, an activation and, if gated, a product at each step."""
+    ops = ("linear", "tanh", "mul") if gated else ("linear", "tanh")
+    sites = []
+    edges = []
+    for k in range(len(fed)):
+        for op in ops:
+            at = start + len(sites)
+            used = (weights,) if op == "linear" else ()
+            sites.append(
+                Site(index=at, path="rnn", op=op, call=k, depth=k + 1, weights=used, module="RNN")
+            )
+            if at > start:
+                edges.append(Edge(at - 1, at, 0.0))
+            if op == "mul":
+                edges.append(Edge(at - 2, at, 0.0))
+    calls = range(start, start + len(sites), len(ops))
+    return Recording(
+        sites=tuple(sites),
+        edges=tuple(edges),
+        profiles={
+            LOSS: Profile(LOSS, dict(zip(calls, fed, strict=True))),
+            LAST: Profile(LAST, dict(zip(calls, back or fed, strict=True))),
+        },
+        context=RunContext(loss="cross_entropy", loss_value=1.0),
+    )
+
+
+def falling(steps: int, decades: float) -> list[float]:
+    """A gradient that loses as much at every step back."""
+    return [-3.0 - decades * (steps - 1 - k) for k in range(steps)]
+
+
+def only(verdict: Verdict) -> Finding:
+    assert isinstance(verdict, Found), verdict
+    (finding,) = verdict.findings
+    return finding
+
+
+@pytest.mark.parametrize(
+    ("steps", "decades", "gated", "severity"),
+    [
+        (20, 0.25, False, None),  # 4.8 decades: rows of digits, character names
+        (50, 0.25, False, Severity.NOTE),  # more than float32 sums keep, but not at half way
+        (80, 0.25, False, Severity.WARNING),
+        (400, 0.25, False, Severity.ERROR),
+        (20, 0.2, True, None),
+        (100, 0.2, True, Severity.NOTE),  # gates can open
+        (200, 0.2, True, Severity.WARNING),
+        (400, 0.2, True, Severity.ERROR),
+    ],
+)
+def test_severity_where_the_loss_enters_at_the_end(
+    steps: int, decades: float, gated: bool, severity: Severity | None
+) -> None:
+    verdict = examine(recurrence(falling(steps, decades), gated=gated))
+    if severity is None:
+        assert isinstance(verdict, Clear)
+        assert verdict.margin == pytest.approx(24 * math.log10(2) - decades * (steps - 2))
+        return
+    finding = only(verdict)
+    assert finding.severity is severity
+    # The first call has no memory to read and does not count.
+    assert finding.measured == pytest.approx(decades * (steps - 2))
+    assert f"{int(3 / decades) + 1} of {steps} time steps" in finding.message
+
+
+def test_a_loss_at_every_step_makes_it_a_note_that_says_how_far_the_memory_reaches() -> None:
+    finding = only(examine(recurrence([-3.0] * 200, falling(200, 0.25))))
+    assert finding.severity is Severity.NOTE
+    assert "reaches 13 of 200 steps back" in finding.message
+    assert "own loss" in finding.message
+
+
+def test_a_gradient_that_grows_on_its_way_back_loses_nothing() -> None:
+    verdict = examine(recurrence(falling(100, -0.3)))
+    assert isinstance(verdict, Clear)
+    assert verdict.margin == pytest.approx(24 * math.log10(2))
+
+
+def test_steps_behind_the_last_that_the_loss_reads_are_padding() -> None:
+    fed = [-2.0] * 60 + [-math.inf] * 40
+    assert isinstance(examine(recurrence(fed, [-2.0] * 100)), Clear)
+
+
+def test_an_exact_zero_is_the_greatest_loss() -> None:
+    fed = [-math.inf] * 60 + falling(40, 0.9)
+    finding = only(examine(recurrence(fed)))
+    assert finding.severity is Severity.ERROR
+    assert finding.measured == math.inf
+    assert "all decades" in finding.message
+
+
+def test_the_first_call_has_no_memory_to_read() -> None:
+    """A gate that multiplies a state of zeros gets no gradient there."""
+    fed = [-math.inf, *[-2.0] * 30]
+    assert isinstance(examine(recurrence(fed)), Clear)
+
+
+def test_a_second_direction_reads_what_the_first_has_forgotten() -> None:
+    def both(steps: int) -> Verdict:
+        there = recurrence(falling(steps, 0.25))
+        back = recurrence(
+            falling(steps, 0.25), weights="rnn.weight_hh_l0_reverse", start=len(there.sites)
+        )
+        return examine(
+            Recording(
+                sites=there.sites + back.sites,
+                edges=there.edges + back.edges,
+                profiles={
+                    q: Profile(q, {**there[q].values, **back[q].values}) for q in (LOSS, LAST)
+                },
+            )
+        )
+
+    alone = examine(recurrence(falling(100, 0.25)))
+    assert only(alone).severity is Severity.WARNING
+    assert only(both(100)).severity is Severity.NOTE
+
+
+def test_the_same_weights_over_two_sequences_are_two_recurrences() -> None:
+    first = recurrence(falling(20, 0.25))
+    second = recurrence(falling(20, 0.25), start=len(first.sites))
+    later = tuple(replace(site, call=site.call + 20) for site in second.sites)
+    together = Recording(
+        sites=first.sites + later,
+        profiles={q: Profile(q, {**first[q].values, **second[q].values}) for q in (LOSS, LAST)},
+    )
+    verdict = examine(together)
+    assert isinstance(verdict, Clear)
+    assert "20 time steps" in verdict.summary
+
+
+def test_not_a_number_is_not_measured() -> None:
+    assert isinstance(examine(recurrence([math.nan] * 30)), NotMeasured)
+
+
+# Real networks.
+
+
+class Reader(nn.Module):
+    """A recurrent layer and a linear layer on what `read` makes of its output."""
+
+    def __init__(self, rnn: nn.Module, read: Callable[[Tensor], Tensor], width: int = 16) -> None:
+        super().__init__()
+        self.rnn, self.read, self.head = rnn, read, nn.Linear(width, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.read(self.rnn(x)[0]))
+
+
+def last(states: Tensor) -> Tensor:
+    return states[:, -1]
+
+
+def mean(states: Tensor) -> Tensor:
+    return states.mean(1)
+
+
+def check(model: nn.Module, steps: int, *, every_step: bool = False) -> Verdict:
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    target = torch.randint(0, 4, (16, steps) if every_step else (16,))
+    batch = (torch.randn(16, steps, 4), target)
+    loss = (lambda o, y: nn.functional.cross_entropy(o.mT, y)) if every_step else None
+    report = unvanish.checkup(model, batch, loss=loss, select=["UV301"], probe_steps=0)
+    return report.diagnosis.verdicts["UV301"]
+
+
+def rnn(kind: type[nn.RNNBase] = nn.RNN, **options: bool) -> nn.RNNBase:
+    torch.manual_seed(0)
+    return kind(4, 16, batch_first=True, **options)
+
+
+def test_a_plain_rnn_over_a_hundred_steps_is_found() -> None:
+    finding = only(check(Reader(rnn(), last), 100))
+    assert finding.severity is Severity.WARNING
+    assert finding.causes[0] is Cause.RECURRENCE
+    assert "of 100 time steps" in finding.message
+    assert any("weight_hh_l0" in line for line in finding.help)
+
+
+@pytest.mark.parametrize("kind", [nn.RNN, nn.LSTM, nn.GRU])
+def test_twenty_steps_are_few(kind: type[nn.RNNBase]) -> None:
+    assert isinstance(check(Reader(rnn(kind), last), 20), Clear)
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
+def test_fifty_steps_with_gates_are_no_more_than_a_note(kind: type[nn.RNNBase]) -> None:
+    verdict = check(Reader(rnn(kind), last), 50)
+    assert isinstance(verdict, Clear) or only(verdict).severity is Severity.NOTE
+
+
+def test_an_lstm_over_two_hundred_steps_is_found_until_its_gates_start_open() -> None:
+    model = Reader(rnn(nn.LSTM), last)
+    finding = only(check(model, 200))
+    assert finding.severity is Severity.WARNING
+    hidden, memory = 16, math.log(200)
+    assert f"bias_hh_l0[hidden:2 * hidden], {memory:.1f})" in finding.help[0]
+    nn.init.constant_(model.rnn.bias_hh_l0[hidden : 2 * hidden], memory)  # taken literally
+    assert isinstance(check(model, 200), Clear)
+
+
+def test_a_mean_over_the_steps_feeds_every_step() -> None:
+    finding = only(check(Reader(rnn(), mean), 100))
+    assert finding.severity is Severity.NOTE
+
+
+def test_a_loss_at_every_step_gets_a_note() -> None:
+    finding = only(check(Reader(rnn(nn.GRU), lambda states: states), 60, every_step=True))
+    assert finding.severity is Severity.NOTE
+    assert "memory" in finding.message
+
+
+class Loop(nn.Module):
+    """A recurrence in plain linear layers; `gain` scales the recurrent matrix."""
+
+    def __init__(self, gain: float) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.enter, self.turn = nn.Linear(4, 16), nn.Linear(16, 16, bias=False)
+        nn.init.orthogonal_(self.turn.weight, gain)
+        self.head = nn.Linear(16, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        state = x.new_zeros(len(x), 16)
+        for step in x.unbind(1):
+            state = torch.tanh(self.enter(step) + self.turn(state))
+        return self.head(state)
+
+
+def test_a_loop_by_hand_is_found_with_its_small_weights() -> None:
+    finding = only(check(Loop(0.2), 40))
+    assert finding.severity is Severity.WARNING
+    assert finding.causes == (Cause.INIT_TOO_SMALL, Cause.RECURRENCE)
+    assert finding.sites[0].path == "turn"
+    assert isinstance(check(Loop(1.0), 40), Clear)
+
+
+def test_large_recurrent_weights_are_no_matter_of_forgetting() -> None:
+    assert isinstance(check(Loop(3.0), 40), Clear)
+
+
+class Tied(nn.Module):
+    """One layer, applied again and again to the same input: depth, not time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enter, self.turn, self.head = nn.Linear(4, 16), nn.Linear(16, 16), nn.Linear(16, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        given = self.enter(x[:, 0])
+        state = torch.zeros_like(given)
+        for _ in range(60):
+            state = torch.tanh(given + self.turn(state))
+        return self.head(state)
+
+
+def test_an_equilibrium_model_has_no_time() -> None:
+    assert isinstance(check(Tied(), 5), NotApplicable)
