@@ -157,3 +157,38 @@ def show(function: Callable[[], object]) -> None:
     with contextlib.redirect_stdout(io.StringIO()) as out:
         function()
     _block("text", steady(out.getvalue()))
+
+
+def _results(name: str) -> Any:
+    return json.loads((ROOT / "results" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def accuracy() -> None:
+    """Print how often a check was right in `make bench`, by half of the zoo."""
+
+    def percent(value: float | None) -> str:
+        return "" if value is None else f"{100 * value:.1f} %"
+
+    rows = [
+        (
+            half,
+            s["patients"],
+            s["runs"],
+            percent(s["recall"]),
+            percent(s["precision"]),
+            percent(s["cause_right"]),
+            f"{s['healthy_alarmed']} of {s['healthy']}",
+            s["crashes"],
+        )
+        for half, s in _results("accuracy")["summary"].items()
+    ]
+    table(
+        "half | networks | runs | recall | precision | cause right | healthy alarmed | crashes",
+        rows,
+    )
+
+
+def budgets() -> tuple[int, int]:
+    """Return how many training runs of the zoo `make bench` made, and how many went as said."""
+    runs = _results("budget")["runs"]
+    return len(runs), sum(run["as_said"] for run in runs)

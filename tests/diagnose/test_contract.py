@@ -9,14 +9,17 @@ from typing import NamedTuple
 import pytest
 
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import (, DataRole, DataTensor, Recording, Role, Site
+from unvanish.core.records import (
     Cut,
+    DataRole,
+    DataTensor,
     Gap,
     GradientNoise,
     Optimizer,
     Parameter,
     ProbeStep,
     Recording,
+    Role,
     RunContext,
     Site,
 )

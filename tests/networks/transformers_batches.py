@@ -338,6 +338,7 @@ INPUTS: dict[str, Callable[[Batch], dict[str, Any]]] = {
         "input_features": torch.randn(SAMPLES, 1, 64, b.config.audio_config.num_mel_bins)
     },
     "decision_transformer": _decisions,
+    "funnel": lambda b: {"labels": b.inputs["input_ids"] % 2} if "pre-" in b.head else {},
     "idefics": _one_image_each,
     "informer": _series,
     "instructblip": _queries,

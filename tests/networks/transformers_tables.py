@@ -75,7 +75,7 @@ SHRINKERS: tuple[tuple[str, Callable[[int], int]], ...] = tuple(
         ),
         (r"mm_tokens_per_image mask_time_length mask_feature_length", _at_most(4)),
         (r"num_filters n_filters", _at_most(8)),
-        (r"num_frames frames_per_clip", _at_most(4)),
+        (r"num_frames frames_per_clip max_text_length", _at_most(4)),
         (
             r".*hidden_sizes?.* .*hidden_dim .*embed_dims? d_model n_embd dim emb_dim"
             r" .*embedding_size .*embeddings?_dim .*proj.*(dim|size) .*_width .*channels? conv_dim"

@@ -47,12 +47,18 @@ class Upstream:
         return value if value >= 0.0 else 0.0
 
     def weighted(self, site: Site) -> Site | None:
-        """Return the nearest weight-bearing site that feeds this one."""
+        """Return the nearest weight-bearing site that feeds this one, if possible a measured one.
+
+        A layer that PyTorch runs as a product and an addition of the bias is measured once.
+        """
+        size = self.recording[Quantity.ACTIVATION_RMS]
+        nearest: Site | None = None
         while producers := self.producers(site):
             site = producers[0]
-            if site.weights:
+            if site.weights and site in size:
                 return site
-        return None
+            nearest = nearest or (site if site.weights else None)
+        return nearest
 
     def parameters(self, site: Site) -> list[Parameter]:
         """Return the parameters that a site multiplies its input with."""

@@ -73,7 +73,8 @@ class DeadUnits:
 
     A narrow layer may lose several units by bad luck. Units are independent given the
     samples, so the probability of a share d or more is at most exp(-n KL(d || e)) for n
-    units. Only an excess less likely than 1e-4 (`max_chance`) is a finding. Where a whole
+    units. Only an excess less likely than 1e-4 (`max_chance`) is a finding, or a whole layer
+    whose bias outweighs what its weights bring: chance is about the weights. Where a whole
     layer is silent and chance is not excluded, or where the null itself exceeds 0.8
     (`max_expected_dead_fraction`), the batch is too small to tell and the rule says so.
 
@@ -123,7 +124,7 @@ class DeadUnits:
         many_dead = [look for look in looks if look.excess > self.max_excess_dead_fraction]
         revived = self._revived(recording) & {look.site.index for look in many_dead}
         suspects = [look for look in many_dead if look.site.index not in revived]
-        sick = [look for look in suspects if not self._may_be_chance(look)]
+        sick = [look for look in suspects if not self._may_be_chance(recording, look)]
         if sick:
             hidden = [look for look in sick if not look.site.is_output]
             output = [look for look in sick if look.site.is_output]
@@ -152,7 +153,9 @@ class DeadUnits:
         margin = self.max_excess_dead_fraction - (excess if judged else 0.0)
         return Clear(margin, "fraction of units", summary)
 
-    def _may_be_chance(self, look: _Look) -> bool:
+    def _may_be_chance(self, recording: Recording, look: _Look) -> bool:
+        if look.dead >= 1.0 and Upstream(recording).bias_rules(look.site):
+            return False
         return look.expected > self.max_expected_dead_fraction or look.log10_chance > math.log10(
             self.max_chance
         )

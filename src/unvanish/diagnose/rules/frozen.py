@@ -297,6 +297,7 @@ def _why(
             causes += factors.causes
             notes, help_ = factors.notes[:1], factors.help
     if not causes:
-        causes.append(Cause.INIT_TOO_SMALL)
+        nothing = all(p.log10_grad_rms == -math.inf for p in early)
+        causes.append(Cause.ACTIVATION_SLOPE if nothing else Cause.INIT_TOO_SMALL)
     fallback = ("find what shrinks the gradient on its way: `unvanish explain UV101`",)
     return tuple(dict.fromkeys(causes)), notes, help_ or fallback

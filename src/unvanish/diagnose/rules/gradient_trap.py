@@ -48,7 +48,7 @@ _NO_GRAD: Final = _Trap(
 )
 _DATA: Final = _Trap(
     "data",
-    ".data hands on the values without the gradient of {who}",
+    ".data hands on the values without the gradient of {end}",
     (
         "use the tensor itself in place of its .data",
         "where no gradient is wanted, say so: .detach(), and requires_grad_(False) on the "
@@ -66,7 +66,7 @@ _NUMBER: Final = _Trap(
 )
 _COPY: Final = _Trap(
     "copy",
-    "{op} makes a new tensor of the values, without the gradient of {who}",
+    "{op} makes a new tensor of the values, without the gradient of {end}",
     (
         "use the tensor itself; torch.stack or torch.cat joins several and keeps the gradient",
         "create nn.Parameter in __init__, never in forward",
@@ -74,7 +74,7 @@ _COPY: Final = _Trap(
 )
 _SILENT_BACKWARD: Final = _Trap(
     "function",
-    "the backward pass of {op} returns no gradient for {who}",
+    "the backward pass of {op} returns no gradient for {end}",
     ("return a gradient for every input that needs one from backward(), None only for the rest",),
 )
 
@@ -168,7 +168,10 @@ class GradientTrap:
             name=self.name,
             severity=Severity.ERROR,
             message=trap.does.format(
-                op=_spoken(sites[0]), who=named(hit).removesuffix(","), s="s" if one else ""
+                op=_spoken(sites[0]),
+                who=named(hit),
+                end=named(hit).removesuffix(","),
+                s="s" if one else "",
             ),
             sites=tuple(sites),
             parameters=tuple(p.name for p in hit),

@@ -24,7 +24,8 @@ _CANCELLED: Final = 4.0
 """Decades below what its factors give at which a weight's gradient is a rest of rounding."""
 _NEEDLE: Final = -6.0
 """log10 of what one step passes on at most where nothing but rounding comes through."""
-_SCALES: Final = frozenset({"mul", "div", "truediv"})
+_CANCELLING: Final = ("softmax", "norm", "sub", "var", "std", "cosine_similarity")
+"""Steps whose backward pass takes a difference, which may leave nothing but rounding."""
 _LOST_BEFORE: Final = 1.0
 """Decades that must be lost between layers before the loss is named as a cause."""
 
@@ -281,7 +282,7 @@ class _Rounding:
         """Tell whether a weight's gradient is nothing but a rest of rounding.
 
         Independent samples give a weight of y = W x the gradient |dL/dy| rms(x) /
-        sqrt(fan-out). Far less than that is a rest; so is what comes through a single step
+        sqrt(fan-out). Far less than that is a rest; so is what comes through a difference
         that passes on less than float32 can tell from zero, as a softmax over equal values.
         """
         grads = self._recording[Quantity.LOG10_ACTIVATION_GRAD_RMS]
@@ -318,7 +319,9 @@ def _behind_a_needle(recording: Recording) -> frozenset[int]:
         way = strongest.get(index)
         if way is None:
             continue
-        narrow = way.log10_gain < _NEEDLE and sites[way.consumer].op not in _SCALES
+        step = sites[way.consumer]
+        takes_difference = any(word in step.op for word in _CANCELLING)
+        narrow = way.log10_gain < _NEEDLE and takes_difference
         if narrow or way.consumer in behind:
             behind.add(index)
     return frozenset(behind)

@@ -20,7 +20,7 @@ from unvanish.zoo.scores import accuracy
 
 PATIENT = Patient(
     family="seq2seq",
-    codes=("UV501",),
+    codes=("UV205", "UV501"),
     cause=Cause.DETACHED_GRAPH,
     also=("UV502", "UV101"),
     cure="a straight-through Gumbel softmax in place of argmax",

@@ -1,7 +1,8 @@
 """Float16 autocast without a GradScaler, on a loss averaged over many pixels.
 
 The gradient of a single output pixel is around 1e-8, and the smallest number float16
-knows is 6e-8. Most of it is rounded to zero before it gets to the last layer. BFloat16 has the range of float32 and needs no scaler.
+knows is 6e-8. Most of it is rounded to zero before it gets to the last layer. BFloat16 has
+the range of float32 and needs no scaler.
 """
 
 from __future__ import annotations

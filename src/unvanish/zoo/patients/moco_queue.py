@@ -14,15 +14,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unvanish.zoo.patient import Patient
-from unvanish.zoo.sequences import nearest_neighbour_accuracy, two_views
+from unvanish.zoo.sequences import agreement_across_views, two_views
 
 PATIENT = Patient(
     family="contrastive learning",
-    steps=150,
+    steps=250,
     variants={"queue": (256, 1024)},
     source="He and others (2020)",
 )
-GOAL = 0.8
+GOAL = 0.45
 HIGHER_IS_BETTER = True
 
 
@@ -93,5 +93,5 @@ def optimizer(model: nn.Module) -> torch.optim.Optimizer:
 
 @torch.no_grad()
 def metric(model: nn.Module) -> float:
-    """Return the accuracy of the nearest neighbour among the training digits."""
-    return nearest_neighbour_accuracy(model.encoder_q)
+    """Return how often the most similar view of another image is of the same digit."""
+    return agreement_across_views(model.encoder_q)

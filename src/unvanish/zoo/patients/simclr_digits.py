@@ -12,15 +12,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unvanish.zoo.patient import Patient
-from unvanish.zoo.sequences import nearest_neighbour_accuracy, two_views
+from unvanish.zoo.sequences import agreement_across_views, two_views
 
 PATIENT = Patient(
     family="contrastive learning",
-    steps=150,
+    steps=200,
     variants={"width": (64, 256)},
     source="Chen and others (2020), A simple framework for contrastive learning",
 )
-GOAL = 0.85
+GOAL = 0.45
 HIGHER_IS_BETTER = True
 
 TEMPERATURE = 0.2
@@ -72,5 +72,5 @@ def optimizer(model: nn.Module) -> torch.optim.Optimizer:
 
 @torch.no_grad()
 def metric(model: nn.Module) -> float:
-    """Return the accuracy of the nearest neighbour among the training digits."""
-    return nearest_neighbour_accuracy(model.encoder)
+    """Return how often the most similar view of another image is of the same digit."""
+    return agreement_across_views(lambda x: model.projector(model.encoder(x)))

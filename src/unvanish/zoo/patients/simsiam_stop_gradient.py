@@ -13,15 +13,15 @@ from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
 from unvanish.zoo.patient import Patient
-from unvanish.zoo.sequences import nearest_neighbour_accuracy, two_views
+from unvanish.zoo.sequences import agreement_across_views, two_views
 
 PATIENT = Patient(
     family="contrastive learning",
-    steps=150,
+    steps=400,
     variants={"width": (64, 256)},
     source="Chen and He (2021)",
 )
-GOAL = 0.85
+GOAL = 0.45
 HIGHER_IS_BETTER = True
 
 
@@ -66,10 +66,10 @@ def loss(output: tuple[Tensor, Tensor, Tensor, Tensor], _target: None) -> Tensor
 
 def optimizer(model: nn.Module) -> torch.optim.Optimizer:
     """Train with momentum."""
-    return torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, weight_decay=1e-4)
+    return torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
 
 
 @torch.no_grad()
 def metric(model: nn.Module) -> float:
-    """Return the accuracy of the nearest neighbour among the training digits."""
-    return nearest_neighbour_accuracy(model.encoder)
+    """Return how often the most similar view of another image is of the same digit."""
+    return agreement_across_views(model.encoder)

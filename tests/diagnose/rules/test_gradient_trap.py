@@ -1,0 +1,116 @@
+"""UV505: the traps by name, and the stop-gradients that are none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from unvanish.core.findings import Cause, Severity
+from unvanish.core.glossary import Quantity
+from unvanish.core.records import Cut, Parameter, Recording, SourceLine
+from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured
+from unvanish.diagnose.rules.gradient_trap import GradientTrap
+from unvanish.testing import recording_of
+
+LIVE = Parameter(name="head.weight", shape=(4, 4))
+CUT = Parameter(name="body.weight", shape=(4, 4), has_grad=False)
+LINE = SourceLine("train.py", 12)
+
+
+def recorded(*cuts: Cut, parameters: tuple[Parameter, ...] = (LIVE, CUT)) -> Recording:
+    return replace(recording_of("linear", parameters=parameters), cuts=cuts)
+
+
+def examine(*cuts: Cut, parameters: tuple[Parameter, ...] = (LIVE, CUT)):
+    return GradientTrap().examine(recorded(*cuts, parameters=parameters))
+
+
+def cut(op: str, under: str = "", **settings) -> Cut:
+    return Cut(op, "", LINE, ("body.weight",), under, **settings)
+
+
+TRAPS = {
+    "checkpoint": (cut("linear", "checkpoint"), "a reentrant checkpoint gives", "use_reentrant"),
+    "no_grad": (cut("linear", "no_grad"), "linear runs under torch.no_grad()", "no_grad"),
+    "data": (cut("data"), ".data hands on the values", ".data"),
+    "item": (cut("item"), "the value of body.weight leaves for numpy", "torch"),
+    "numpy": (cut("detach", "export"), "the value of body.weight leaves for numpy", "torch"),
+    "tensor": (cut("tensor"), "tensor makes a new tensor", "torch.stack"),
+    "parameter": (cut("Parameter"), "nn.Parameter() makes a new tensor", "torch.stack"),
+}
+
+
+@pytest.mark.parametrize("name", TRAPS)
+def test_a_trap_is_named_with_its_line_and_its_remedy(name):
+    call, message, remedy = TRAPS[name]
+    verdict = examine(call)
+    assert isinstance(verdict, Found)
+    (finding,) = verdict.findings
+    assert finding.severity is Severity.ERROR
+    assert finding.causes == (Cause.DETACHED_GRAPH,)
+    assert finding.message.startswith(message)
+    assert "body.weight" in finding.message
+    assert finding.notes == ("the gradient ends at train.py:12",)
+    assert remedy in finding.help[0]
+
+
+@pytest.mark.parametrize("op", ["detach", "argmax", "long"])
+def test_a_plain_detach_and_steps_without_a_derivative_are_not_its_matter(op):
+    assert isinstance(examine(cut(op)), Clear)
+
+
+def test_a_detach_within_no_grad_is_still_a_detach():
+    assert isinstance(examine(cut("detach", "no_grad")), Clear)
+
+
+def test_the_first_call_on_the_way_is_the_culprit():
+    assert isinstance(examine(cut("detach"), cut("item")), Clear)
+    assert isinstance(examine(cut("item"), cut("detach")), Found)
+
+
+def test_calls_that_cut_nothing_are_silent():
+    alive = replace(CUT, has_grad=True)
+    assert isinstance(examine(cut("data"), parameters=(LIVE, alive)), Clear)
+    assert isinstance(examine(), Clear)
+
+
+def test_a_target_network_is_silent():
+    online = Parameter(name="online.0.weight", shape=(4, 4))
+    target = Parameter(name="target.0.weight", shape=(4, 4), has_grad=False)
+    call = Cut("linear", "target.0", LINE, ("target.0.weight",), "no_grad")
+    assert isinstance(examine(call, parameters=(online, target)), Clear)
+    left_out = replace(target, in_optimizer=False)
+    held = replace(online, in_optimizer=True)
+    assert isinstance(examine(call, parameters=(held, left_out)), Clear)
+    both = replace(target, in_optimizer=True)
+    assert isinstance(examine(call, parameters=(held, both)), Found)
+
+
+def test_a_backward_pass_that_returns_none():
+    grads = {Quantity.LOG10_ACTIVATION_GRAD_RMS: [-2.0]}
+    silent = Parameter(name="layers.0.weight", shape=(4, 4), has_grad=False)
+    recording = recording_of("linear", profiles=grads, parameters=[LIVE, silent])
+    (finding,) = GradientTrap().examine(recording).findings
+    assert finding.message == "the backward pass of linear returns no gradient for layers.0.weight"
+    assert finding.sites == recording.sites
+
+
+def test_a_write_behind_autograds_back_is_a_note():
+    alive = replace(CUT, has_grad=True)
+    (finding,) = examine(cut("clamp", writes=True), parameters=(LIVE, alive)).findings
+    assert finding.severity is Severity.NOTE
+    assert finding.message == "clamp at train.py:12 writes into a tensor behind autograd's back"
+
+
+def test_several_traps_are_several_findings():
+    other = replace(CUT, name="neck.weight")
+    calls = (cut("data"), Cut("item", "", LINE, ("neck.weight",)))
+    findings = examine(*calls, parameters=(LIVE, CUT, other)).findings
+    assert [f.parameters for f in findings] == [("body.weight",), ("neck.weight",)]
+
+
+def test_nothing_recorded():
+    assert isinstance(GradientTrap().examine(Recording()), NotMeasured)
+    frozen = replace(CUT, requires_grad=False)
+    assert isinstance(examine(parameters=(frozen,)), NotApplicable)

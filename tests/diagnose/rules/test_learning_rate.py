@@ -1,0 +1,159 @@
+"""UV404: a loss that explodes, weights that do not move, and steps that may rise."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+
+from unvanish.core.findings import Cause, Severity
+from unvanish.core.records import Optimizer, Parameter, ProbeStep, Recording, RunContext
+from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured
+from unvanish.diagnose.rules.learning_rate import LearningRate
+from unvanish.testing import recording_of
+
+SGD = Optimizer(name="SGD", lr=0.1)
+
+
+def weight(update: float = 1e-2, log10: float = -2.0, **settings) -> Parameter:
+    fields = {"shape": (64, 64), "rms": 0.1, "in_optimizer": True, "update_ratio": update}
+    return Parameter(name="w", log10_grad_rms=log10, **(fields | settings))
+
+
+def recorded(
+    *losses: float,
+    update: float = 1e-2,
+    grown: float = 1.0,
+    optimizer: Optimizer = SGD,
+    curvature: float = math.nan,
+    log10: float = -2.0,
+) -> Recording:
+    """One step from each loss to the next; the weights grow by the given factor."""
+    steps = [
+        ProbeStep(loss_before=a, loss_after=b, predicted_change=-0.1, curvature_ratio=curvature)
+        for a, b in pairwise(losses)
+    ]
+    context = RunContext(optimizer=optimizer)
+    recording = recording_of("linear", parameters=[weight(update, log10)], context=context)
+    later = replace(recording, parameters=(weight(rms=0.1 * grown),))
+    return replace(recording, steps=tuple(steps), later=later)
+
+
+def examine(recording: Recording):
+    return LearningRate().examine(recording)
+
+
+def only(verdict):
+    assert isinstance(verdict, Found)
+    (finding,) = verdict.findings
+    assert finding.causes == (Cause.LEARNING_RATE,)
+    return finding
+
+
+def test_a_loss_that_falls_is_clear():
+    verdict = examine(recorded(2.0, 1.9, 1.8, 1.7))
+    assert verdict == Clear(4.0, "decades", "3 steps of SGD(lr 0.1) take the loss from 2 to 1.7")
+
+
+def test_four_decades_are_an_error_and_the_help_names_a_rate():
+    finding = only(examine(recorded(2.0, 1e3, 1e4, 1e5, update=1.0, curvature=200.0)))
+    assert finding.severity is Severity.ERROR
+    assert finding.message == "a learning rate of 0.1 multiplies the loss by 5e+04 within 3 steps"
+    assert finding.help[0] == "lower the learning rate to 0.0005 or less"
+
+
+@pytest.mark.parametrize("loss", [math.inf])
+def test_a_loss_that_is_no_number_is_an_error(loss):
+    finding = only(examine(recorded(2.0, 50.0, loss)))
+    assert finding.severity is Severity.ERROR
+    assert finding.measured == math.inf
+
+
+def test_two_decades_count_where_the_weights_are_replaced():
+    assert only(examine(recorded(2.0, 500.0, update=5.0))).severity is Severity.WARNING
+    assert only(examine(recorded(2.0, 500.0, update=1.0))).severity is Severity.NOTE
+    assert only(examine(recorded(2.0, 500.0, grown=5.0))).severity is Severity.WARNING
+
+
+def test_a_converged_network_that_leaves_its_minimum_is_clear():
+    assert isinstance(examine(recorded(1e-7, 1e-5, 1e-2, update=0.05, grown=1.01)), Clear)
+
+
+def test_a_loss_may_rise_below_a_decade_and_may_be_negative():
+    assert isinstance(examine(recorded(2.0, 8.0, 12.0, update=1.0)), Clear)
+    assert isinstance(examine(recorded(-5.0, -2.0, -1.0, update=1.0)), Clear)
+    assert isinstance(examine(recorded(-5.0, 20.0, update=1.0)), Clear)
+    assert isinstance(examine(recorded(-5.0, 6e4, update=1.0)), Found)
+
+
+def test_the_loss_of_the_last_step_is_what_counts():
+    """Adam's first step often overshoots, and the next ones bring the loss back."""
+    assert isinstance(examine(recorded(2.0, 3000.0, 20.0, 1.5, update=1.0)), Clear)
+
+
+def test_a_rate_that_moves_nothing_is_an_error():
+    slow = replace(SGD, lr=1e-12)
+    finding = only(examine(recorded(2.0, 2.0, update=0.0, optimizer=slow)))
+    assert finding.severity is Severity.ERROR
+    assert finding.message.startswith("a learning rate of 1e-12 moves no weight")
+    almost = replace(SGD, lr=1e-6)
+    finding = only(examine(recorded(2.0, 2.0, update=2e-7, optimizer=almost)))
+    assert finding.severity is Severity.WARNING
+
+
+def test_a_rate_of_zero_is_a_warning_and_a_note_under_a_scheduler():
+    none = replace(SGD, lr=0.0)
+    assert only(examine(recorded(2.0, 2.0, update=0.0, optimizer=none))).severity is (
+        Severity.WARNING
+    )
+    warm_up = replace(none, initial_lr=1e-3)
+    assert only(examine(recorded(2.0, 2.0, update=0.0, optimizer=warm_up))).severity is (
+        Severity.NOTE
+    )
+
+
+def test_a_gradient_too_small_for_its_weights_is_not_the_rates_fault():
+    converged = recorded(1e-9, 1e-9, update=0.0, log10=-10.0)
+    assert isinstance(examine(converged), Clear)
+    floored = recorded(
+        2.0, 2.0, update=0.0, log10=-9.0, optimizer=Optimizer(name="Adam", lr=1e-3, eps=1e-8)
+    )
+    assert isinstance(examine(floored), Clear)
+
+
+def test_a_step_that_is_lost_on_the_way_is_not_the_rates_fault():
+    """Float16 rounds the gradient to zero; the rate promises steps of ordinary size."""
+    lost = recorded(2.0, 2.0, update=0.0, optimizer=Optimizer(name="Adam", lr=5e-3, eps=1e-8))
+    assert isinstance(examine(lost), Clear)
+
+
+def test_an_optimiser_that_climbs_is_not_judged():
+    recording = recorded(2.0, 1e9, update=1.0)
+    up = tuple(replace(step, predicted_change=0.5) for step in recording.steps)
+    assert isinstance(examine(replace(recording, steps=up)), NotApplicable)
+
+
+def test_float16_weights_under_adam_have_an_eps_of_zero():
+    recording = recorded(2.0, math.inf, optimizer=Optimizer(name="Adam", lr=1e-3, eps=1e-8))
+    half = replace(recording, context=replace(recording.context, dtype="float16"))
+    (finding,) = examine(half).findings
+    assert finding.causes == (Cause.PRECISION, Cause.LEARNING_RATE)
+
+
+def test_whose_optimiser_it_is():
+    recording = recorded(2.0, 1e9, update=1.0)
+    assumed = (weight(in_optimizer=None),)
+    assert isinstance(examine(replace(recording, parameters=assumed)), NotApplicable)
+    none = (weight(in_optimizer=False),)
+    assert isinstance(examine(replace(recording, parameters=none)), NotApplicable)
+
+
+def test_what_was_not_measured():
+    assert isinstance(examine(recorded()), NotMeasured)
+    assert isinstance(examine(recorded(math.nan, 1.0)), NotMeasured)
+    assert isinstance(examine(recorded(2.0, math.nan)), NotMeasured)
+    broken = recorded(2.0, 1.0)
+    broken = replace(broken, parameters=(weight(non_finite_fraction=0.1),))
+    assert isinstance(examine(broken), NotMeasured)

@@ -1,0 +1,259 @@
+"""UV204: outputs and losses that were, and were not, made for each other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unvanish import checkup
+from unvanish.core.findings import Cause, Finding, Severity
+from unvanish.core.glossary import Quantity
+from unvanish.core.verdicts import Clear, Found, NotApplicable, Verdict
+from unvanish.diagnose.rules.output_loss_pair import OutputLossPair
+from unvanish.testing import recording_of
+
+examine = OutputLossPair().examine
+Loss = Callable[[Any, Tensor], Tensor]
+
+X = torch.randn(64, 16, generator=torch.Generator().manual_seed(0))
+LABELS = torch.arange(64) % 10
+BINARY = (X[:, :1] > 0).float()
+NORMAL = torch.randn(64, 1, generator=torch.Generator().manual_seed(1))
+
+
+def ending(outputs: int, *end: nn.Module) -> nn.Sequential:
+    torch.manual_seed(1)
+    return nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, outputs), *end)
+
+
+def verdict(net: nn.Module, target: Tensor, loss: Loss) -> Verdict:
+    return checkup(net, (X, target), loss=loss, select=["UV204"]).diagnosis.verdicts["UV204"]
+
+
+def only(given: Verdict) -> Finding:
+    assert isinstance(given, Found), given
+    (finding,) = given.findings
+    assert finding.causes[0] is Cause.LOSS_SATURATION
+    return finding
+
+
+@pytest.mark.parametrize(
+    ("end", "classes", "width"),
+    [
+        (nn.Softmax(1), 10, 1.0),
+        (nn.Softmax(1), 2, 1.0),
+        (nn.Sigmoid(), 10, 1.0),
+        (nn.Tanh(), 10, 2.0),
+    ],
+)
+def test_the_bound_of_cross_entropy(end: nn.Module, classes: int, width: float) -> None:
+    finding = only(verdict(ending(classes, end), LABELS % classes, F.cross_entropy))
+    assert finding.measured == pytest.approx(1 / (1 + (classes - 1) * math.exp(-width)))
+    assert finding.severity is Severity.WARNING
+
+
+def test_the_bound_is_reached_by_the_best_answer() -> None:
+    best = 50.0 * F.one_hot(LABELS, 10)
+    bound = F.cross_entropy(best.softmax(1), LABELS)
+    finding = only(verdict(ending(10, nn.Softmax(1)), LABELS, F.cross_entropy))
+    assert -math.log(finding.measured) == pytest.approx(float(bound))
+
+
+def test_two_classes_behind_tanh_are_a_note() -> None:
+    finding = only(verdict(ending(2, nn.Tanh()), LABELS % 2, F.cross_entropy))
+    assert finding.severity is Severity.NOTE
+
+
+def test_a_thousand_classes_lose_three_decades_in_the_second_softmax() -> None:
+    net = ending(1000, nn.Softmax(1))
+    nn.init.zeros_(net[2].weight)
+    finding = only(verdict(net, LABELS, F.cross_entropy))
+    assert finding.severity is Severity.ERROR
+    assert "decades of the gradient" in finding.notes[1]
+
+
+@pytest.mark.parametrize(
+    ("end", "best"),
+    [(nn.Sigmoid(), 0.5), (nn.ReLU(), 0.5), (nn.Tanh(), 1 / (1 + math.exp(-1)))],
+)
+def test_the_bound_of_binary_cross_entropy(end: nn.Module, best: float) -> None:
+    finding = only(verdict(ending(1, end), BINARY, F.binary_cross_entropy_with_logits))
+    assert finding.measured == pytest.approx(best)
+
+
+def test_two_sigmoids() -> None:
+    net = ending(1, nn.Sigmoid(), nn.Sigmoid())
+    assert only(verdict(net, BINARY, F.binary_cross_entropy)).measured == 0.5
+
+
+def test_probabilities_and_scores_for_nll_loss() -> None:
+    finding = only(verdict(ending(10, nn.Softmax(1)), LABELS, F.nll_loss))
+    assert finding.measured == pytest.approx(0.1)
+    finding = only(verdict(ending(10), LABELS, F.nll_loss))
+    assert finding.severity is Severity.ERROR
+
+
+def test_a_loss_inside_of_the_model() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Linear(16, 10)
+
+        def forward(self, x: Tensor, labels: Tensor) -> dict[str, Tensor]:
+            p = self.head(x).softmax(-1)
+            return {"loss": F.cross_entropy(p, labels), "p": p}
+
+    report = checkup(Net(), {"x": X, "labels": LABELS}, select=["UV204"])
+    assert only(report.diagnosis.verdicts["UV204"]).sites[0].op == "softmax"
+
+
+def temperature(o: Tensor, t: Tensor) -> Tensor:
+    return F.cross_entropy(o.softmax(1) / 0.05, t)
+
+
+def capped(o: Tensor, t: Tensor) -> Tensor:
+    return F.cross_entropy(30 * torch.tanh(o / 30), t)
+
+
+def logarithm(o: Tensor, t: Tensor) -> Tensor:
+    return F.nll_loss(torch.log(o.softmax(1) + 1e-8), t)
+
+
+def distilled(o: Tensor, t: Tensor) -> Tensor:
+    teacher = F.one_hot(t, 10).float().softmax(1)
+    return F.kl_div(o.log_softmax(1), teacher, reduction="batchmean")
+
+
+def entropies(o: Tensor, t: Tensor) -> Tensor:
+    p = o.softmax(1)
+    return F.cross_entropy(o, t) + 0.01 * (p * p.log()).sum(1).mean()
+
+
+@pytest.mark.parametrize(
+    ("end", "loss"),
+    [
+        ((), F.cross_entropy),
+        ((nn.LogSoftmax(1),), F.cross_entropy),
+        ((nn.LogSoftmax(1),), F.nll_loss),
+        ((nn.ReLU(),), F.cross_entropy),
+        ((), nn.CrossEntropyLoss(label_smoothing=0.1)),
+        ((), temperature),
+        ((), capped),
+        ((), logarithm),
+        ((), distilled),
+        ((), entropies),
+        ((nn.Softmax(1),), lambda o, t: F.mse_loss(o, F.one_hot(t, 10).float())),
+    ],
+)
+def test_healthy_pairs(end: tuple[nn.Module, ...], loss: Loss) -> None:
+    assert isinstance(verdict(ending(10, *end), LABELS, loss), Clear)
+
+
+def test_a_learned_scale_can_grow() -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Linear(16, 10)
+            self.scale = nn.Parameter(torch.zeros(()))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.scale.exp() * torch.tanh(self.head(x))
+
+    assert not isinstance(verdict(Scaled(), LABELS, F.cross_entropy), Found)
+
+
+def test_a_softmax_inside_of_the_network_is_none_of_its_business() -> None:
+    net = nn.Sequential(nn.Linear(16, 32), nn.Softmax(1), nn.Linear(32, 10))
+    assert isinstance(verdict(net, LABELS, F.cross_entropy), Clear)
+
+
+@pytest.mark.parametrize("loss", [F.mse_loss, F.l1_loss, F.smooth_l1_loss, F.huber_loss])
+@pytest.mark.parametrize(
+    ("end", "target"),
+    [
+        (nn.Sigmoid(), 255 * BINARY),
+        (nn.Tanh(), LABELS[:, None].float()),
+        (nn.ReLU(), NORMAL),
+        (nn.Softplus(), NORMAL),
+    ],
+    ids=["sigmoid", "tanh", "relu", "softplus"],
+)
+def test_targets_out_of_reach(end: nn.Module, target: Tensor, loss: Loss) -> None:
+    finding = only(verdict(ending(1, end), target, loss))
+    assert finding.measured > finding.limit
+
+
+def test_a_difference_written_by_hand() -> None:
+    target = LABELS[:, None].float()
+    net = ending(1, nn.Tanh())
+    assert isinstance(verdict(net, target, lambda o, t: (t - o).square().mean()), Found)
+
+
+@pytest.mark.parametrize(
+    ("end", "target"),
+    [
+        ((nn.Sigmoid(),), BINARY),
+        ((nn.Tanh(),), 0.5 * NORMAL),
+        ((nn.ReLU(),), NORMAL.abs()),
+        ((), 1000 * NORMAL),
+        ((nn.Hardtanh(-9, 9),), 4 * NORMAL),
+    ],
+    ids=["sigmoid", "tanh", "relu", "none", "hardtanh"],
+)
+def test_targets_within_reach(end: tuple[nn.Module, ...], target: Tensor) -> None:
+    assert isinstance(verdict(ending(1, *end), target, F.mse_loss), Clear)
+
+
+def test_a_constant_factor_widens_the_range() -> None:
+    class Wide(nn.Module):
+        def __init__(self, reach: float) -> None:
+            super().__init__()
+            self.body, self.reach = ending(1), reach
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.reach * torch.tanh(self.body(x))
+
+    assert isinstance(verdict(Wide(60.0), 30 * NORMAL, F.mse_loss), Clear)
+    assert isinstance(verdict(Wide(3.0), 30 * NORMAL, F.mse_loss), Found)
+
+
+def test_targets_that_the_loss_transforms_are_not_known() -> None:
+    net = ending(1, nn.Sigmoid())
+    given = verdict(net, 255 * BINARY, lambda o, t: F.mse_loss(o, t / 255))
+    assert isinstance(given, Clear)
+
+
+def test_classes_of_minus_one_and_one() -> None:
+    target = 2 * BINARY - 1
+    finding = only(verdict(ending(1), target, F.binary_cross_entropy_with_logits))
+    assert finding.measured == 1.0
+
+
+def test_one_class() -> None:
+    finding = only(verdict(ending(1), torch.zeros(64, dtype=torch.long), F.cross_entropy))
+    assert finding.severity is Severity.ERROR
+    finding = only(verdict(ending(1, nn.Softmax(1)), BINARY, F.mse_loss))
+    assert "over one class" in finding.message
+
+
+@pytest.mark.filterwarnings("ignore:Using a target size")
+def test_all_outputs_against_all_targets() -> None:
+    finding = only(verdict(ending(1), NORMAL[:, 0], F.mse_loss))
+    assert finding.measured == 64.0
+    assert isinstance(verdict(ending(1), NORMAL[:1], F.mse_loss), Clear)
+
+
+def test_a_loss_of_no_known_kind() -> None:
+    assert isinstance(verdict(ending(1), BINARY, lambda o, _: o.mean()), NotApplicable)
+
+
+def test_by_hand() -> None:
+    mean = {Quantity.ACTIVATION_MEAN: [0.0, 0.25, -1.4]}
+    finding = only(examine(recording_of("linear", "softmax", "log_softmax", profiles=mean)))
+    assert finding.measured == pytest.approx(1 / (1 + 3 * math.exp(-1)))

@@ -1,0 +1,184 @@
+"""UV203: outputs that are sure and wrong, and outputs that are sure and right."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unvanish import checkup
+from unvanish.core.findings import Cause, Finding, Severity
+from unvanish.core.glossary import Quantity
+from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
+from unvanish.diagnose.rules.saturated_output import SaturatedOutput
+from unvanish.testing import recording_of
+
+examine = SaturatedOutput().examine
+
+
+def output(stuck: float, decades: float, gain: float) -> Verdict:
+    return examine(
+        recording_of(
+            "linear",
+            "sigmoid",
+            profiles={
+                Quantity.STUCK_FRACTION: [None, stuck],
+                Quantity.LOG10_STUCK_GRAD_RATIO: [None, -decades],
+                Quantity.UNDECIDED_GAIN: [None, gain],
+            },
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("decades", "severity"),
+    [(3.1, Severity.WARNING), (5.9, Severity.WARNING), (6.1, Severity.ERROR), (math.inf, "error")],
+)
+def test_severity_follows_the_lost_decades(decades: float, severity: Severity) -> None:
+    verdict = output(0.9, decades, 0.2)
+    assert isinstance(verdict, Found)
+    (finding,) = verdict.findings
+    assert finding.severity == severity
+    assert finding.causes[0] is Cause.LOSS_SATURATION
+    assert finding.measured == decades
+
+
+@pytest.mark.parametrize(
+    ("stuck", "decades", "gain"), [(0.4, 9.0, 0.2), (0.9, 2.9, 0.2), (0.9, 9.0, -0.2)]
+)
+def test_all_three_conditions_have_to_hold(stuck: float, decades: float, gain: float) -> None:
+    assert isinstance(output(stuck, decades, gain), Clear)
+
+
+def test_a_stuck_output_without_a_trial_is_not_measured() -> None:
+    recording = recording_of("linear", "sigmoid", profiles={Quantity.STUCK_FRACTION: [None, 0.9]})
+    assert isinstance(examine(recording), NotMeasured)
+    assert isinstance(examine(recording_of("linear", "sigmoid")), NotMeasured)
+
+
+def test_hidden_functions_and_raw_scores_do_not_concern_it() -> None:
+    assert isinstance(examine(recording_of("linear", "sigmoid", "linear")), NotApplicable)
+
+
+# --- real networks -------------------------------------------------------------------
+
+
+def data(classes: int = 0) -> tuple[Tensor, Tensor]:
+    x = torch.randn(128, 16, generator=torch.Generator().manual_seed(0))
+    return x, x[:, :classes].argmax(1) if classes else (x[:, :1] > 0).float()
+
+
+def network(outputs: int, *end: nn.Module, bias: float = 0.0) -> nn.Sequential:
+    torch.manual_seed(1)
+    net = nn.Sequential(nn.Linear(16, 64), nn.ReLU(), nn.Linear(64, outputs), *end)
+    nn.init.constant_(net[2].bias, bias)
+    return net
+
+
+def fitted(net: nn.Module, loss: Callable[..., Tensor], x: Tensor, y: Tensor) -> nn.Module:
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.03)
+    for _ in range(600):
+        optimizer.zero_grad()
+        loss(net(x), y).backward()
+        optimizer.step()
+    return net
+
+
+def found(net: nn.Module, batch: tuple[Tensor, Tensor], loss: Callable[..., Tensor]) -> Finding:
+    verdict = checkup(net, batch, loss=loss, select=["UV203"]).diagnosis.verdicts["UV203"]
+    assert isinstance(verdict, Found), verdict
+    return verdict.findings[0]
+
+
+def cleared(net: nn.Module, batch: tuple[Tensor, Tensor], loss: Callable[..., Tensor]) -> bool:
+    verdict = checkup(net, batch, loss=loss, select=["UV203"]).diagnosis.verdicts["UV203"]
+    return isinstance(verdict, Clear)
+
+
+def test_a_sigmoid_under_squared_error_loses_what_its_slope_says() -> None:
+    """At z = -10 the gradient is 4.5e-5, and 0.146 at z = -1/2: 3.5 decades."""
+    x, _ = data()
+    net = network(1, nn.Sigmoid(), bias=-10.0)
+    nn.init.zeros_(net[2].weight)
+    finding = found(net, (x, torch.ones(128, 1)), F.mse_loss)
+    y, half = 1 / (1 + math.exp(10.0)), 1 / (1 + math.exp(0.5))
+    exact = math.log10(half * (1 - half) ** 2 / (y * (1 - y) ** 2))
+    assert finding.measured == pytest.approx(exact, abs=0.01)
+    assert finding.causes[-1] is Cause.BIAS
+
+
+def test_the_same_sigmoid_under_cross_entropy_is_healthy() -> None:
+    x, _ = data()
+    batch = x, torch.ones(128, 1)
+    assert cleared(network(1, nn.Sigmoid(), bias=-10.0), batch, F.binary_cross_entropy)
+
+
+def test_cross_entropy_of_a_rounded_probability_is_not() -> None:
+    """sigmoid(30) is 1 in float32, and its slope there 0."""
+    x, _ = data()
+    net = network(1, nn.Sigmoid(), bias=30.0)
+    assert found(net, (x, torch.zeros(128, 1)), F.binary_cross_entropy).measured == math.inf
+
+
+def test_rare_positives_that_are_all_denied() -> None:
+    x, y = data(10)
+    net = network(10, nn.Sigmoid(), bias=-14.0)
+    assert found(net, (x, F.one_hot(y, 10).float()), F.mse_loss).severity is Severity.WARNING
+
+
+def test_a_generator_whose_critic_has_won() -> None:
+    x, _ = data()
+    batch = x, torch.zeros(128, 1)
+    score = network(1, bias=-12.0)
+    finding = found(score, batch, lambda o, _: torch.log(1 - torch.sigmoid(o) + 1e-8).mean())
+    assert finding.sites[0].op == "sigmoid"
+    assert any("generator" in line for line in finding.help)
+
+
+@pytest.mark.parametrize("end", [nn.Tanh(), nn.Hardtanh()], ids=["tanh", "hardtanh"])
+def test_a_policy_pinned_at_the_wrong_end(end: nn.Module) -> None:
+    x, _ = data()
+    net = network(2, end, bias=12.0)
+    assert found(net, (x, torch.zeros(128, 2)), lambda a, _: (a - 0.1).square().mean())
+
+
+def test_a_policy_pinned_at_the_right_end_is_healthy() -> None:
+    x, _ = data()
+    net = network(2, nn.Tanh(), bias=12.0)
+    assert cleared(net, (x, torch.zeros(128, 2)), lambda a, _: -a.sum())
+
+
+def test_a_softmax_that_always_names_one_class() -> None:
+    x, y = data(4)
+    net = network(4, nn.Softmax(1))
+    with torch.no_grad():
+        net[2].bias[0] = 20.0
+    assert found(net, (x, F.one_hot(y, 4).float()), F.mse_loss).measured > 6.0
+
+
+@pytest.mark.parametrize("wrong", [0, 4], ids=["right labels", "3 % wrong labels"])
+@pytest.mark.parametrize("loss", [F.mse_loss, F.binary_cross_entropy], ids=["mse", "bce"])
+def test_converged_networks_are_healthy(loss: Callable[..., Tensor], wrong: int) -> None:
+    x, y = data()
+    net = fitted(network(1, nn.Sigmoid()), loss, x, y)
+    y[:wrong] = 1 - y[:wrong]
+    assert cleared(net, (x, y), loss)
+
+
+def test_a_weight_made_of_a_sure_output_is_healthy() -> None:
+    """The focal loss: its other factor has the gradient that the sigmoid lacks."""
+
+    def focal(scores: Tensor, y: Tensor) -> Tensor:
+        p = torch.sigmoid(scores)
+        miss = torch.where(y > 0, 1 - p, p)
+        entropy = F.binary_cross_entropy_with_logits(scores, y, reduction="none")
+        return (miss.square() * entropy).mean()
+
+    x, y = data()
+    net = fitted(network(1), focal, x, y)
+    y[:4] = 1 - y[:4]
+    assert cleared(net, (x, y), focal)
