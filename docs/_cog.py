@@ -188,6 +188,14 @@ def accuracy() -> None:
     )
 
 
+def zoo() -> tuple[int, int]:
+    """Return how many sick and how many healthy patients there are."""
+    from unvanish.zoo.patient import patient_of, patients
+
+    sick = sum(patient_of(name).is_sick for name in patients())
+    return sick, len(patients()) - sick
+
+
 def budgets() -> tuple[int, int]:
     """Return how many training runs of the zoo `make bench` made, and how many went as said."""
     runs = _results("budget")["runs"]

@@ -18,6 +18,7 @@ from unvanish.core.records import (
     Optimizer,
     Parameter,
     ProbeStep,
+    Profile,
     Recording,
     Role,
     RunContext,
@@ -202,11 +203,50 @@ def aimed(mean: float) -> Recording:
     return replace(recording, data=(target,))
 
 
+def alike(decades: float) -> Recording:
+    """Build twelve layers, each of which takes some decades of the samples' differences."""
+    spreads = [10.0 ** (-decades * i) if i % 2 == 0 else None for i in range(23)]
+    return recording_of(
+        *["linear", "tanh"] * 11, "linear", profiles={Quantity.INPUT_SPREAD: spreads}
+    )
+
+
+def units(distinct: float) -> Recording:
+    """Build a hidden layer of which a share of the units differ, before and after the steps."""
+
+    def look(rms: float, later: Recording | None = None) -> Recording:
+        weight = Parameter(
+            name="layers.0.weight", shape=(64, 64), rms=rms, distinct_fraction=distinct
+        )
+        return recording_of(
+            "linear",
+            "tanh",
+            "linear",
+            profiles={Quantity.LOG10_ACTIVATION_GRAD_RMS: [-2.0, -2.0, -2.0]},
+            parameters=[weight],
+            later=later,
+        )
+
+    return look(0.1, look(0.11))
+
+
+def directions(count: float) -> Recording:
+    """Build twelve layers at which the output's demands arrive in some directions."""
+    recording = slope(0.02)
+    ranks = dict.fromkeys(range(0, 22, 2), count) | {22: 10.0}
+    profile = Profile(Quantity.GRAD_EFFECTIVE_RANK, ranks)
+    return replace(recording, profiles={**recording.profiles, profile.quantity: profile})
+
+
 DEEP = recording_of(*["linear", "tanh"] * 11, "linear")
 
 CASES = {
     "UV101": Case(slope(0.85), slope(0.02), DEEP),
     "UV102": Case(slope(-0.85), slope(0.02), DEEP),
+    "UV103": Case(alike(1.0), alike(0.02), DEEP),
+    "UV104": Case(units(1 / 64), units(1.0), recording_of("linear", "tanh", "linear")),
+    "UV105": Case(slope(0.4), slope(0.02), DEEP),
+    "UV106": Case(directions(1.2), directions(8.0), DEEP),
     "UV201": Case(saturated(0.97), saturated(0.05), recording_of("linear", "tanh", "linear")),
     "UV202": Case(dead(0.95), dead(0.03), recording_of("linear", "relu", "linear")),
     "UV301": Case(

@@ -138,8 +138,8 @@ def test_a_converged_network_is_left_in_peace() -> None:
         loss = nn.functional.cross_entropy(model(batch[0]), batch[1])
         loss.backward()
         optimizer.step()
-    assert float(loss) < 1e-3
-    for fresh in (Adam, RMSprop):
+    assert float(loss.detach()) < 1e-3
+    for fresh in (Adam, lambda p: RMSprop(p, lr=1e-3)):
         assert not loud(findings(model, batch, optimizer=lambda m, f=fresh: f(m.parameters())))
     assert not loud(findings(model, batch, optimizer=optimizer))
     assert not loud(findings(model, batch, optimizer=_sgd(0.1)))
@@ -274,7 +274,7 @@ OPTIMIZERS: dict[str, Callable[[nn.Module], Optimizer]] = {
     "Adamax": lambda m: torch.optim.Adamax(m.parameters()),
     "Adadelta": lambda m: torch.optim.Adadelta(m.parameters()),
     "Adafactor": lambda m: torch.optim.Adafactor(m.parameters()),
-    "LBFGS": lambda m: torch.optim.LBFGS(m.parameters()),
+    "LBFGS": lambda m: torch.optim.LBFGS(m.parameters(), line_search_fn="strong_wolfe"),
 }
 
 
@@ -301,5 +301,6 @@ def normalised() -> nn.Sequential:
 @pytest.mark.parametrize("build", [lambda: he(mlp(6)), normalised, ReZero])
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_healthy_network_is_left_in_peace(name: str, build: Callable[[], nn.Module]) -> None:
-    data = [classes() for _ in range(3)]
+    # L-BFGS carries curvature from one batch to the next, and is made for a single one.
+    data = [classes() for _ in range(1 if name == "LBFGS" else 3)]
     assert not loud(findings(build(), data[0], data=data, optimizer=OPTIMIZERS[name]))

@@ -17,7 +17,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 import torch
-from tests.networks.transformers_tables import KNOWN, SKIPPED
+from tests.networks.transformers_exceptions import KNOWN, SKIPPED
 from tests.networks.transformers_zoo import architectures, build
 
 import unvanish

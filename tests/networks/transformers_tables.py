@@ -168,6 +168,7 @@ OVERRIDES: dict[str, dict[str, Any]] = {
     "dots1": {"n_routed_experts": 4, "n_shared_experts": 1, "num_experts_per_tok": 2},
     "depth_anything": {"initializer_range": 0.1},
     "prompt_depth_anything": {"initializer_range": 0.1},
+    "zoedepth": {"initializer_range": 0.1},
     "dpt": {"initializer_range": 0.1, "num_hidden_layers": 4, "backbone_out_indices": [0, 1, 2, 3]},
     "efficientnet": _EFFICIENTNET,
     "ernie4_5_vl_moe_text": _MROPE,

@@ -13,6 +13,8 @@ from torch.utils.checkpoint import checkpoint
 
 from unvanish.core.glossary import Quantity
 from unvanish.core.records import Recording
+from unvanish.core.verdicts import NotMeasured
+from unvanish.diagnose.rules.through_time import VanishingThroughTime
 from unvanish.observe.statistics.attention import read_attention, shut_fraction, token_deviation
 from unvanish.observe.tracing import trace
 
@@ -195,3 +197,21 @@ def test_the_gates_of_a_recurrent_layer_are_read_at_every_step(kind: type[nn.RNN
     means = recording[Quantity.GATE_MEAN].values
     assert len(means) == 5 * (3 if kind is nn.LSTM else 2)
     assert all(0.3 < mean < 0.7 for mean in means.values())
+
+
+def test_a_recurrent_layer_under_a_checkpoint_stays_one_step() -> None:
+    """Taken apart, it would keep other tensors than when the checkpoint runs it again."""
+
+    class Last(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rnn, self.head = nn.LSTM(4, 8, batch_first=True), nn.Linear(8, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            states, _ = checkpoint(self.rnn, x, use_reentrant=False)
+            return self.head(states[:, -1])
+
+    batch = torch.randn(6, 5, 4), torch.randint(0, 3, (6,))
+    recording = trace(Last(), batch, probe_steps=0)
+    assert recording.gaps
+    assert isinstance(VanishingThroughTime().examine(recording), NotMeasured)

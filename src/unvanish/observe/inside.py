@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from unvanish.core.glossary import Quantity
+from unvanish.observe.opaque import is_packing
 from unvanish.observe.readings import Call, NodeNote
 from unvanish.observe.statistics.attention import read_attention, shut_fraction, unmasked
 
@@ -91,7 +92,7 @@ def _kept(note: NodeNote) -> Tensor | None:
 
     Where the user's code packs what nodes keep (checkpoints), unpacking may run their code.
     """
-    if torch._C._autograd._top_saved_tensors_default_hooks(True) is not None:
+    if is_packing():
         return None
     try:
         kept: Any = note.node._saved_result

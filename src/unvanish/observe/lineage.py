@@ -127,8 +127,8 @@ class Lineage:
             if made_by not in self._from_data:
                 return None
             # One call may hand out several pieces: x.unbind(1).
-            offset = tensor.storage_offset() if tensor.layout is torch.strided else 0
-            return made_by << 40 | offset
+            offset = int(tensor.storage_offset()) if tensor.layout is torch.strided else 0
+            return made_by << 40 | int(offset)
         entry = self._inputs.get(id(tensor))
         return -1 - id(tensor) if entry is not None and entry() is tensor else None
 

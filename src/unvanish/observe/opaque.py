@@ -47,8 +47,21 @@ def _without_fused_rnn() -> Iterator[None]:
             torch._C._set_cudnn_enabled(cudnn_before)
 
 
+def is_packing() -> bool:
+    """Tell whether code of the user packs what nodes keep for the backward pass.
+
+    A checkpoint does: it drops all of it, and runs its part of the forward pass again for it.
+    """
+    return torch._C._autograd._top_saved_tensors_default_hooks(True) is not None
+
+
 def unfused(function: str) -> AbstractContextManager[None]:
-    """Return a context in which one recurrent function runs step by step."""
+    """Return a context in which one recurrent function runs step by step.
+
+    Under a checkpoint it stays as it is: run again, it would be fused and keep other tensors.
+    """
+    if is_packing():
+        return nullcontext()
     fused_everywhere = function == "lstm"
     fused_on_gpu = function in RECURRENT_FUNCTIONS and torch.cuda.is_initialized()
     return _without_fused_rnn() if fused_everywhere or fused_on_gpu else nullcontext()

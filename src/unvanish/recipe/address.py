@@ -207,10 +207,10 @@ def _zoo_address(text: str) -> Address:
     patients = sorted(p.stem for p in folder.glob("*.py") if not p.stem.startswith("_"))
     name = name.replace("-", "_")
     if name not in patients or rest:
-        close = nearest(name, patients) or patients
+        close = nearest(name, patients)
         raise TargetError(
-            f"the zoo has no patient {name!r}; it has {listing(patients)}",
-            help=f"unvanish check zoo:{close[0]}",
+            f"the zoo has no patient {name!r}",
+            help=f"unvanish check zoo:{close[0]}" if close else "unvanish zoo   lists all of them",
         )
     return Address(text, module=f"{_ZOO}.{name}")
 

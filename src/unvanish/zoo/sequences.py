@@ -308,7 +308,7 @@ def _view(images: Tensor, random: torch.Generator) -> Tensor:
 def agreement_across_views(encode: Callable[[Tensor], Tensor]) -> float:
     """Return how often a view's most similar view of another image shows the same digit.
 
-    The images are those that the training never sees. A tenth is chance; pixels have 0.59.
+    The images are those that the training never sees. A tenth is chance; pixels have 0.6.
 
     Args:
         encode: Maps images of 64 pixels to representations, compared by their cosine.

@@ -18,6 +18,7 @@ from unvanish.core.records import Edge, Parameter, Profile, Recording
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
 from unvanish.diagnose.rules.attention import AttentionCollapse
 from unvanish.testing import recording_of
+from unvanish.theory.softmax import chance_spread
 
 examine = AttentionCollapse().examine
 
@@ -84,8 +85,7 @@ def test_the_spread_that_freezes_half_of_the_rows_by_chance() -> None:
     """The rule's own null: rows of random scores, softmax and Jacobian computed."""
     torch.manual_seed(0)
     for keys in (4, 16, 64):
-        gap = math.log(2 * keys / (1e-3 * math.sqrt(keys - 1)))
-        limit = gap * math.sqrt(2 * math.log(keys)) / math.log(2)
+        limit = chance_spread(keys)
         p = (limit * torch.randn(20_000, keys, dtype=torch.float64)).softmax(-1)
         square = p.square().sum(-1)
         reaction = (square - 2 * p.pow(3).sum(-1) + square.square()) / (1 / keys - 1 / keys**2)

@@ -236,13 +236,14 @@ def test_of_gates_computed_at_once_the_least_open_counts() -> None:
 
 
 class Experts(nn.Module):
-    def __init__(self, favour: float) -> None:
+    def __init__(self, favour: float, scale: float = 1.0) -> None:
         super().__init__()
         torch.manual_seed(0)
         self.router = nn.Linear(16, 4)
         self.experts = nn.ModuleList(nn.Linear(16, 4) for _ in range(4))
         with torch.no_grad():
             self.router.bias[0] = favour
+            self.router.weight *= scale
 
     def forward(self, x: Tensor) -> Tensor:
         best, chosen = self.router(x).softmax(-1).max(-1)
@@ -259,6 +260,12 @@ def test_a_router_that_knows_one_expert_is_found() -> None:
     finding = only(check(Experts(30.0), torch.randn(64, 16)))
     assert finding.severity is Severity.ERROR
     assert "3 of 4 experts" in finding.message
+
+
+def test_a_router_with_huge_weights_has_chosen_for_good() -> None:
+    finding = only(check(Experts(0.0, scale=100.0), torch.randn(64, 16)))
+    assert finding.causes == (Cause.SOFTMAX_SATURATION, Cause.INIT_TOO_LARGE)
+    assert "chosen for good" in finding.message
 
 
 def test_gates_that_are_parameters_are_left_to_others() -> None:

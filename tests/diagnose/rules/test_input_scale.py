@@ -78,7 +78,7 @@ OVERSHOT = (ProbeStep(loss_before=2.0, loss_after=9.0),)
         ({"rms": 100.0, "optimizer": SGD, "steps_taken": OVERSHOT}, Severity.WARNING),
         ({"spread": 100.0}, Severity.NOTE),
         ({"spread": 1e4}, Severity.WARNING),
-        ({"rms": 1e-4, "bias": 0.1}, Severity.NOTE),
+        ({"rms": 1e-4, "bias": 0.1}, Severity.WARNING),
         ({"rms": 1e-3, "bias": 0.1, "optimizer": SGD}, Severity.WARNING),
     ],
 )

@@ -81,6 +81,12 @@ def test_a_converged_network_that_leaves_its_minimum_is_clear():
     assert isinstance(examine(recorded(1e-7, 1e-5, 1e-2, update=0.05, grown=1.01)), Clear)
 
 
+def test_what_the_weights_are_worth_is_the_scale_of_a_loss_near_zero():
+    """|gradient| |weights| is 1e-2 x 64 x 0.1 x 64 = 4, whatever the loss is."""
+    assert isinstance(examine(recorded(1e-7, 1e-7, 3.0, update=1.0)), Clear)
+    assert only(examine(recorded(1e-7, 1e-7, 1e5, update=1.0))).severity is Severity.ERROR
+
+
 def test_a_loss_may_rise_below_a_decade_and_may_be_negative():
     assert isinstance(examine(recorded(2.0, 8.0, 12.0, update=1.0)), Clear)
     assert isinstance(examine(recorded(-5.0, -2.0, -1.0, update=1.0)), Clear)

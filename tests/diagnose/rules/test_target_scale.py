@@ -74,7 +74,7 @@ def test_severity(mean: float, std: float, severity: Severity) -> None:
 
 
 def test_an_assumed_optimiser_condemns_nobody() -> None:
-    verdict = examine(aimed(1e6, 1.0, given=False))
+    verdict = examine(aimed(1e5, 1.0, given=False))
     assert isinstance(verdict, Found)
     assert verdict.findings[0].severity is Severity.NOTE
 

@@ -5,6 +5,8 @@ from typing import Final
 from unvanish.core.protocols import Rule
 from unvanish.diagnose.rules.attention import AttentionCollapse
 from unvanish.diagnose.rules.closed_gate import ClosedGate
+from unvanish.diagnose.rules.collapse import ForwardCollapse
+from unvanish.diagnose.rules.critical_depth import CriticalDepth
 from unvanish.diagnose.rules.dead import DeadUnits
 from unvanish.diagnose.rules.detached import DetachedParameter
 from unvanish.diagnose.rules.exploding import ExplodingGradient
@@ -20,6 +22,8 @@ from unvanish.diagnose.rules.optimiser_floor import OptimiserFloor
 from unvanish.diagnose.rules.output_loss_pair import OutputLossPair
 from unvanish.diagnose.rules.saturated import SaturatedActivation
 from unvanish.diagnose.rules.saturated_output import SaturatedOutput
+from unvanish.diagnose.rules.shattering import IllConditionedJacobian
+from unvanish.diagnose.rules.symmetric import SymmetricOrZeroInit
 from unvanish.diagnose.rules.target_scale import TargetScale
 from unvanish.diagnose.rules.through_time import VanishingThroughTime
 from unvanish.diagnose.rules.underflow import PrecisionUnderflow
@@ -29,6 +33,10 @@ from unvanish.diagnose.rules.zero_derivative import ZeroDerivative
 BUILTIN_RULES: Final[tuple[Rule, ...]] = (
     VanishingGradient(),
     ExplodingGradient(),
+    ForwardCollapse(),
+    SymmetricOrZeroInit(),
+    CriticalDepth(),
+    IllConditionedJacobian(),
     SaturatedActivation(),
     DeadUnits(),
     SaturatedOutput(),

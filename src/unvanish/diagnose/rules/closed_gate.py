@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final, final
 
 from unvanish.core.findings import Cause, Finding, Severity
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import Parameter, Recording, Role, Site
+from unvanish.core.records import Parameter, Recording, Site
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
+from unvanish.diagnose.routers import is_frozen, routers
 from unvanish.diagnose.upstream import Upstream
 from unvanish.diagnose.wiring import Wiring
 from unvanish.diagnose.words import percent
+from unvanish.theory.softmax import chance_spread
 
 _GATE_OPS: Final = frozenset({"sigmoid", "hardsigmoid", "glu"})
 _MOVING: Final = frozenset(
@@ -64,7 +65,9 @@ class ClosedGate:
     A router of experts is a gate as well: a softmax over as many choices as there are experts
     side by side. An expert is shut out when it gets less than a thousandth of an even share,
     averaged over the batch. Most of the experts shut out is a warning, all but one an error,
-    and fewer are a note, since a batch may have no use for some.
+    and fewer are a note, since a batch may have no use for some. A router may also have
+    chosen for good, each sample its own expert: more than half of its rows react to their
+    scores less than a thousandth as strongly as an even one, as UV302 has it for attention.
 
     ## Why it hurts
     Behind a shut gate nothing learns, and the gate, whose slope is as small, does not open.
@@ -101,12 +104,14 @@ class ClosedGate:
     min_opening: float = 1e-3
     min_opening_of_memory: float = 10**-1.5
     max_shut_fraction: float = 0.5
+    max_frozen_fraction: float = 0.5
+    min_share_of_chance_spread: float = 0.5
 
     def examine(self, recording: Recording) -> Verdict:
         """Judge the gates and the routers."""
         gates, unseen = _gates(recording)
-        routers = _routers(recording)
-        if not gates and not routers:
+        choosing = routers(Wiring(recording))
+        if not gates and not choosing:
             if unseen is not None:
                 return NotMeasured(f"how far the gate {unseen.name} is open")
             return NotApplicable("the network has no gates and no routed experts")
@@ -118,10 +123,17 @@ class ClosedGate:
             shut = [gate for gate in shut if _key(gate) not in opened]
         if shut:
             found.append(self._shut(recording, shut, len(gates)))
-        for site in routers:
-            share = recording[Quantity.SHUT_FRACTION][site]
+        for site in choosing:
+            share = recording[Quantity.SHUT_FRACTION].get(site)
             if share > 0.0 and not _recovered(recording, site, share):
                 found.append(self._left_out(recording, site, share))
+            elif is_frozen(
+                recording,
+                site,
+                share=self.max_frozen_fraction,
+                of_chance=self.min_share_of_chance_spread,
+            ):
+                found.append(self._chosen(recording, site))
         if found:
             return Found(tuple(found))
         if not gates:
@@ -193,11 +205,37 @@ class ClosedGate:
                 "and so do their gradients and the router's own",
             ),
             help=(
-                "start the router small: torch.nn.init.normal_(router.weight, std=0.02), with a "
-                "bias of zero",
+                _SMALL_ROUTER,
                 "add a loss that balances the experts: experts * (load * probability).sum()",
             ),
         )
+
+    def _chosen(self, recording: Recording, site: Site) -> Finding:
+        frozen = recording[Quantity.FROZEN_FRACTION][site]
+        spread = recording[Quantity.SCORE_SPREAD][site]
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=Severity.ERROR if frozen > 0.9 else Severity.WARNING,
+            message=f"the router {site.name} has chosen for good: {percent(frozen)} of its "
+            "choices no longer react to their scores",
+            sites=(site,),
+            measured=frozen,
+            expected=0.0,
+            limit=self.max_frozen_fraction,
+            unit="fraction of rows",
+            causes=(Cause.SOFTMAX_SATURATION, Upstream(recording).why_large(site)),
+            notes=(
+                f"the scores of a sample lie {spread:.3g} apart (standard deviation); random "
+                f"scores freeze half of the choices from {chance_spread(site.shape[-1]):.0f} on",
+            ),
+            help=(_SMALL_ROUTER,),
+        )
+
+
+_SMALL_ROUTER: Final = (
+    "start the router small: torch.nn.init.normal_(router.weight, std=0.02), with a bias of zero"
+)
 
 
 def _key(gate: _Gate) -> tuple[str, str, int, int]:
@@ -361,43 +399,3 @@ def _carries_memory(wiring: Wiring, product: Site, gate: Site) -> bool:
             seen.update(one.index for one in fresh)
             stack.extend(fresh)
     return False
-
-
-def _routers(recording: Recording) -> list[Site]:
-    """Return the softmaxes over as many choices as there are experts side by side."""
-    profile = recording[Quantity.SHUT_FRACTION]
-    experts = _experts(recording.parameters)
-    wiring = Wiring(recording)
-    return [
-        site
-        for site in recording.signal_sites()
-        if site.op == "softmax"
-        and profile.get(site) >= 0.0
-        and len(site.shape) > 1
-        and any(one.role is Role.SIGNAL for one in wiring.consumers(site))
-        and any(site.shape[-1] == n and site.path.startswith(parent) for parent, n in experts)
-        and wiring.weighs(site) is None
-    ]
-
-
-def _experts(parameters: Sequence[Parameter]) -> set[tuple[str, int]]:
-    """Return the modules that hold equal parts side by side, and how many.
-
-    Those are modules numbered 0 to n - 1 with parameters of the same shapes, and stacked
-    weights of shape (n, in, out).
-    """
-    parts: dict[str, dict[int, list[tuple[str, tuple[int, ...]]]]] = {}
-    found: set[tuple[str, int]] = set()
-    for parameter in parameters:
-        for match in re.finditer(r"\.(\d+)\.", parameter.name):
-            holder, rest = parameter.name[: match.start()], parameter.name[match.end() :]
-            numbered = parts.setdefault(holder, {})
-            numbered.setdefault(int(match.group(1)), []).append((rest, parameter.shape))
-        if len(parameter.shape) == 3 and parameter.shape[0] > 1:
-            module = parameter.name.rpartition(".")[0]
-            found.add((module.rpartition(".")[0], parameter.shape[0]))
-    for holder, numbered in parts.items():
-        alike = len({tuple(sorted(part)) for part in numbered.values()}) == 1
-        if len(numbered) > 1 and alike and set(numbered) == set(range(len(numbered))):
-            found.add((holder.rpartition(".")[0], len(numbered)))
-    return found

@@ -25,7 +25,8 @@ class LearningRate:
     the same batch is read before and after, under the same random numbers. Three things are
     judged.
 
-    The rise: log10 of the loss after the last probe step over the loss before the first. The
+    The rise: log10 of the loss after the last probe step over the loss before the first, or
+    over |gradient| |weights| where that is larger, as on a network that has converged. The
     limit is 4 decades (`max_rise`), or 2 (`max_rise_if_replaced`) where the steps change the
     weights by three times their own size or more (`replaced`), or a loss that is no number
     any more. A rise counts only where the steps change the weights by a third of their size
@@ -109,7 +110,7 @@ class LearningRate:
             return Found((still,))
         if recording.steps[0].predicted_change > 0.0:
             return NotApplicable("the step is not made to lower this loss")
-        rise = _rise(recording.steps)
+        rise = _rise(recording.steps, at_stake=_at_stake(held))
         if math.isnan(rise):
             return NotMeasured("the loss after the probe steps")
         change = _change(recording, held)
@@ -194,7 +195,9 @@ class LearningRate:
         how = (
             "turns the loss into no number"
             if rise == math.inf
-            else f"multiplies the loss by {10**rise:.2g}"
+            else f"multiplies the loss by {_last(recording.steps) / abs(first.loss_before):.2g}"
+            if first.loss_before
+            else f"raises the loss from 0 to {_last(recording.steps):.2g}"
         )
         steps = len(recording.steps)
         within = "in one step" if steps == 1 else f"within {steps} steps"
@@ -241,7 +244,15 @@ def _last(steps: tuple[ProbeStep, ...]) -> float:
     return math.nan
 
 
-def _rise(steps: tuple[ProbeStep, ...]) -> float:
+def _at_stake(held: list[Parameter]) -> float:
+    """Return |gradient| |weights|: the loss that the weights' own size is worth."""
+    fed = [p for p in held if p.rms >= 0.0 and not math.isnan(p.log10_grad_rms)]
+    sizes = sum(p.rms**2 * p.size for p in fed)
+    grads = sum(10.0 ** min(2.0 * p.log10_grad_rms, 300.0) * p.size for p in fed)
+    return math.sqrt(sizes) * math.sqrt(grads)
+
+
+def _rise(steps: tuple[ProbeStep, ...], *, at_stake: float) -> float:
     """Return the decades by which the loss rose; ``inf`` where it is no number any more."""
     losses = [v for step in steps for v in (step.loss_before, step.loss_after) if not math.isnan(v)]
     if any(math.isinf(value) for value in losses):
@@ -251,7 +262,8 @@ def _rise(steps: tuple[ProbeStep, ...]) -> float:
         return math.nan
     if last <= 0.0 or last <= before:
         return 0.0
-    return math.log10(last / abs(before)) if before else math.nan
+    reference = max(abs(before), at_stake)
+    return max(0.0, math.log10(last / reference)) if reference else math.nan
 
 
 def _change(recording: Recording, held: list[Parameter]) -> float:

@@ -142,7 +142,10 @@ class OutputLossPair:
             return NotApplicable("no loss was seen that asks for one kind of output")
         wrong = [pair for pair in pairs if pair.wrong]
         if wrong:
-            return Found(tuple(self._finding(neighbours, pair) for pair in wrong))
+            kinds: dict[tuple[str, str, str], list[_Pair]] = {}
+            for pair in wrong:
+                kinds.setdefault((pair.output.op, _name(pair.loss), pair.unit), []).append(pair)
+            return Found(tuple(self._finding(neighbours, *same) for same in kinds.values()))
         return Clear(summary=f"{_name(pairs[0].loss)} can be satisfied by what it is given")
 
     def _scores(self, neighbours: Neighbours) -> Iterator[_Pair]:
@@ -306,11 +309,13 @@ class OutputLossPair:
                     severity=Severity.ERROR if nothing else Severity.NOTE,
                 )
 
-    def _finding(self, neighbours: Neighbours, pair: _Pair) -> Finding:
+    def _finding(self, neighbours: Neighbours, pair: _Pair, *others: _Pair) -> Finding:
         edges = neighbours.edges_into(pair.output)
         lost = -max((edge.log10_gain for edge in edges), default=0.0)
         crushed = pair.output.op in RANGES and self.max_lost_decades <= lost < math.inf
         notes = [pair.note]
+        if others:
+            notes.append(f"{len(others)} more outputs are paired in the same way")
         if crushed:
             notes.append(f"{lost:.1f} decades of the gradient are lost in {pair.output.name} alone")
         return Finding(
@@ -318,7 +323,7 @@ class OutputLossPair:
             name=self.name,
             severity=Severity.ERROR if crushed else pair.severity,
             message=pair.message,
-            sites=(pair.output,) if pair.loss is pair.output else (pair.output, pair.loss),
+            sites=tuple(dict.fromkeys(s for p in (pair, *others) for s in (p.output, p.loss))),
             measured=pair.measured,
             expected=pair.expected,
             limit=pair.limit,

@@ -96,7 +96,8 @@ class SaturatedOutput:
         gain = recording[Quantity.UNDECIDED_GAIN]
         sick = [s for s in stuck if lost[s] > self.max_lost_decades and gain.get(s) > 0.0]
         if sick:
-            return Found(tuple(self._finding(recording, site, lost[site]) for site in sick))
+            worst_first = sorted(sick, key=lambda site: -lost[site])
+            return Found((self._finding(recording, worst_first, lost[worst_first[0]]),))
         if any(math.isnan(lost[site]) for site in stuck):
             return NotMeasured("what gradient the stuck output would have on the sloped part")
         if stuck:
@@ -113,18 +114,20 @@ class SaturatedOutput:
             f"{percent(share[worst])} of the error at {worst.name} is stuck on the flat part",
         )
 
-    def _finding(self, recording: Recording, site: Site, lost: float) -> Finding:
+    def _finding(self, recording: Recording, sites: list[Site], lost: float) -> Finding:
+        site = sites[0]
         share = recording[Quantity.STUCK_FRACTION][site]
         why = Upstream(recording).why_large(site)
         much = f"{lost:.1f} decades of the gradient" if lost < math.inf else "all gradients"
+        who = f"{site.name} and {len(sites) - 1} more are" if len(sites) > 1 else f"{site.name} is"
         hopeless = lost > self.hopeless_lost_decades
         return Finding(
             code=self.code,
             name=self.name,
             severity=Severity.ERROR if hopeless else Severity.WARNING,
-            message=f"{site.name} is stuck at an end of its range: {much} that could bring it back "
-            "are lost there",
-            sites=(site,),
+            message=f"{who} stuck at an end of the range: {much} that could bring it back are "
+            "lost there",
+            sites=tuple(sites),
             measured=lost,
             expected=0.0,
             limit=self.max_lost_decades,

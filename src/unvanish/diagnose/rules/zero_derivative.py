@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final, final
 
@@ -91,18 +91,11 @@ class ZeroDerivative:
             return NotMeasured(f"the gradient that arrives at {steps[0].name}")
         walls = [site for site in steps if arrived.get(site) > -math.inf]
         starving = _Starving(recording)
-        findings = [
-            self._finding(site, starved, Cause.ACTIVATION_SLOPE)
-            for site in walls
-            if len(starved := starving.behind(site)) > self.max_starved_parameters
-        ]
-        findings += [
-            self._finding(_place(cut), starved, Cause.DETACHED_GRAPH)
-            for cut in choices
-            if len(starved := starving.cut_off_by(cut)) > self.max_starved_parameters
-        ]
-        if findings:
-            return Found(tuple(_each_once(findings)))
+        starved = [(site, starving.behind(site)) for site in reversed(walls)]
+        starved += [(_place(cut), starving.cut_off_by(cut)) for cut in choices]
+        findings = [self._finding(group) for group in _by_operation(starved)]
+        if any(finding.measured > self.max_starved_parameters for finding in findings):
+            return Found(tuple(findings))
         if not walls and not choices:
             return NotApplicable(
                 "no step has a derivative of zero, as round has, and no choice is made"
@@ -111,27 +104,34 @@ class ZeroDerivative:
             summary="every parameter behind a step without a derivative is reached another way",
         )
 
-    def _finding(self, site: Site, starved: list[Parameter], cause: Cause) -> Finding:
+    def _finding(self, group: Mapping[Site, list[Parameter]]) -> Finding:
+        site = next(iter(group))
+        names = tuple(dict.fromkeys(p.name for starved in group.values() for p in starved))
+        is_choice = site.index < 0
         hard = "clamps every entry" if site.op in _CLAMPS else "has a derivative of zero"
-        what = hard if cause is Cause.ACTIVATION_SLOPE else "gives out no gradient"
+        what = "gives out no gradient" if is_choice else hard
         spoken = "a comparison" if site.op in _COMPARISONS else site.op
-        others = f" and {len(starved) - 1} more" if len(starved) > 1 else ""
+        places = f" and {len(group) - 1} more places" if len(group) > 1 else ""
+        behind = (
+            f"{names[0]} has no other way to learn"
+            if len(names) == 1
+            else f"{names[0]} and {len(names) - 1} more parameters have no other way to learn"
+        )
         return Finding(
             code=self.code,
             name=self.name,
             severity=Severity.ERROR,
-            message=f"{spoken} in {site.path or 'the model'} {what}, and {starved[0].name}{others} "
-            f"{'have' if others else 'has'} no other way to learn",
-            sites=(site,),
-            parameters=tuple(p.name for p in starved),
-            measured=float(len(starved)),
+            message=f"{spoken} in {site.path or 'the model'}{places} {what}, and {behind}",
+            sites=tuple(group),
+            parameters=names,
+            measured=float(len(names)),
             expected=0.0,
             limit=float(self.max_starved_parameters),
             unit="parameters",
-            causes=(cause,),
-            notes=("training cannot mend it: the derivative is zero wherever the parameters go",)
-            if site.op not in _CLAMPS
-            else ("every entry lies outside of the clamp's range on this batch",),
+            causes=(Cause.DETACHED_GRAPH if is_choice else Cause.ACTIVATION_SLOPE,),
+            notes=("every entry lies outside of the clamp's range on this batch",)
+            if site.op in _CLAMPS
+            else ("training cannot mend it: the derivative is zero wherever the parameters go",),
             help=_help(site),
         )
 
@@ -198,13 +198,18 @@ def _place(cut: Cut) -> Site:
     return Site(index=-1, path=cut.path, op=cut.op, source=cut.source)
 
 
-def _each_once(findings: list[Finding]) -> Iterator[Finding]:
-    """Drop a finding whose parameters an earlier one names already, deepest step first."""
+def _by_operation(
+    starved: Iterable[tuple[Site, list[Parameter]]],
+) -> list[dict[Site, list[Parameter]]]:
+    """Collect the places by operation; a parameter counts for the first place it is behind."""
     named: set[str] = set()
-    for finding in sorted(findings, key=lambda f: -f.sites[0].index):
-        if not named.issuperset(finding.parameters):
-            named.update(finding.parameters)
-            yield finding
+    groups: dict[tuple[str, bool], dict[Site, list[Parameter]]] = {}
+    for site, parameters in starved:
+        new = [p for p in parameters if p.name not in named]
+        if new:
+            named.update(p.name for p in new)
+            groups.setdefault((site.op, site.index < 0), {})[site] = new
+    return list(groups.values())
 
 
 def _help(site: Site) -> tuple[str, ...]:

@@ -8,8 +8,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-FROZEN: Final = 1e-3
-"""A row that reacts less than this to its scores, against an even row, has chosen for good."""
+from unvanish.theory.softmax import FROZEN
 
 _MOST_NUMBERS: Final = 2**22
 _MOST_ROWS: Final = 4096

@@ -1,8 +1,9 @@
 """A contrastive network whose encoder maps all images to one direction.
 
 Forty plain ReLU layers under He initialisation keep the size of every image and turn all of them
-into nearly the same vector. The loss compares cosines, all of which are 1: it sits at the log of
-the batch size, and nothing says which pair to pull together. The gradient's size is as it should be.
+into nearly the same vector. The loss compares cosines, all of which are 0.99: it sits at the log of
+the batch size, and nothing says which pair to pull together. The size of the gradient is as it
+should be.
 """
 
 from __future__ import annotations

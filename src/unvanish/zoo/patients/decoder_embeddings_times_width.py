@@ -1,9 +1,9 @@
 """A small decoder that multiplies its embeddings by d_model in place of its square root.
 
 "Attention is all you need" scales embeddings by sqrt(d_model). Without the root they enter the
-first attention 64 times too large, the scores are in the thousands, and every letter looks at
-one other letter, chosen by the random start, with a weight of exactly 1. Queries and keys get no
-gradient.
+first attention eight times too large, which makes its scores 64 times too large, and nearly every
+letter looks at one other letter, chosen by the random start, with a weight of 1. Queries and keys
+get no gradient from there.
 """
 
 from __future__ import annotations

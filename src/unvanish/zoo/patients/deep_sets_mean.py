@@ -17,7 +17,7 @@ from unvanish.zoo.sequences import HELD_OUT, clouds
 
 PATIENT = Patient(
     family="set network",
-    steps=250,
+    steps=700,
     variants={"width": (32, 128)},
     source="Zaheer and others (2017)",
 )

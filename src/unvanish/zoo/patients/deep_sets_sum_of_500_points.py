@@ -1,7 +1,7 @@
 """A set network that adds up the features of 500 points and passes the sum to tanh layers.
 
 Sum pooling is in the Deep Sets paper, and for a handful of elements it is fine. Over 500 points
-the sums are in the hundreds, the tanh behind them is flat, and nothing tells the layer that
+the sums are around 50, the tanh behind them is flat, and nothing tells the layer that
 makes the features what was wrong with them. The mean has the same information at unit scale.
 """
 
@@ -43,9 +43,7 @@ class DeepSet(nn.Module):
             nn.Linear(2, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(),
             nn.Linear(width, width),
         )  # fmt: skip
-        self.rho = nn.Sequential(
-            nn.Tanh(), nn.Linear(width, width), nn.Tanh(), nn.Linear(width, 4)
-        )
+        self.rho = nn.Sequential(nn.Tanh(), nn.Linear(width, width), nn.Tanh(), nn.Linear(width, 4))
 
     def forward(self, points: Tensor) -> Tensor:
         """Map ``(batch, points, 2)`` to class scores."""

@@ -13,9 +13,7 @@ from torch import Tensor, nn
 from unvanish.zoo.patient import Patient
 from unvanish.zoo.sequences import HELD_OUT, copy_task
 
-PATIENT = Patient(
-    family="transformer", steps=250, variants={"layers": (1, 3), "d_model": (32, 96)}
-)
+PATIENT = Patient(family="transformer", steps=250, variants={"layers": (1, 3), "d_model": (32, 96)})
 GOAL = 0.9
 HIGHER_IS_BETTER = True
 

@@ -67,7 +67,7 @@ def cured(layers: int = 16, hidden: int = 48) -> nn.Module:
     return GCN(layers, hidden, keep=0.5)
 
 
-def data(seed: int = 0) -> Iterator[tuple[tuple[Tensor, Tensor], Tensor]]:
+def data(_seed: int = 0) -> Iterator[tuple[tuple[Tensor, Tensor], Tensor]]:
     """Yield the one graph; a third of the nodes has a label."""
     features, adjacency, block = block_graph(0)
     known = torch.arange(len(block)) % 10 < 3

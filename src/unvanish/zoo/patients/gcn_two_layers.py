@@ -61,7 +61,7 @@ def model(hidden: int = 32, sparse: bool = False) -> nn.Module:
     return GCN(hidden, sparse=sparse)
 
 
-def data(seed: int = 0) -> Iterator[tuple[tuple[Tensor, Tensor], Tensor]]:
+def data(_seed: int = 0) -> Iterator[tuple[tuple[Tensor, Tensor], Tensor]]:
     """Yield the one graph; a fifth of the nodes has a label."""
     x, adj, labels = block_graph(0)
     yield (x, adj), torch.where(torch.arange(len(labels)) % 10 < 2, labels, -100)

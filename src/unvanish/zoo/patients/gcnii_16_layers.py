@@ -37,8 +37,7 @@ class GCNII(nn.Module):
         super().__init__()
         self.fc_in = nn.Linear(16, hidden)
         self.weights = nn.ParameterList(
-            nn.Parameter(nn.init.xavier_normal_(torch.empty(hidden, hidden)))
-            for _ in range(layers)
+            nn.Parameter(nn.init.xavier_normal_(torch.empty(hidden, hidden))) for _ in range(layers)
         )
         self.fc_out = nn.Linear(hidden, 3)
 
@@ -58,7 +57,7 @@ def model(layers: int = 16, hidden: int = 48) -> nn.Module:
     return GCNII(layers, hidden)
 
 
-def data(seed: int = 0) -> Iterator[tuple[tuple[Tensor, Tensor], Tensor]]:
+def data(_seed: int = 0) -> Iterator[tuple[tuple[Tensor, Tensor], Tensor]]:
     """Yield the one graph; three nodes in ten have a label."""
     features, adjacency, block = block_graph(0)
     known = torch.arange(len(block)) % 10 < 3

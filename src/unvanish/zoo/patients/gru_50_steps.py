@@ -1,8 +1,8 @@
 """A GRU that solves the adding problem over fifty steps.
 
 Two of fifty numbers are marked and their sum is wanted after the last. Under the default start
-the gradient of the first mark is some ten decades (powers of ten) below that of the last, and the GRU learns it
-all the same: the later mark teaches the gates to keep what is marked.
+the gradient of the first step is some ten decades (powers of ten) below that of the last, and the
+GRU learns it all the same: the later mark teaches the gates to keep what is marked.
 """
 
 from __future__ import annotations

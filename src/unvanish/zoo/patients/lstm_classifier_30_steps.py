@@ -15,9 +15,7 @@ from unvanish.zoo.patient import Patient
 from unvanish.zoo.scores import accuracy
 from unvanish.zoo.sequences import HELD_OUT, wave_shapes
 
-PATIENT = Patient(
-    family="LSTM", steps=300, variants={"hidden_size": (32, 128), "num_layers": (1,)}
-)
+PATIENT = Patient(family="LSTM", steps=300, variants={"hidden_size": (32, 128), "num_layers": (1,)})
 GOAL = 0.85
 HIGHER_IS_BETTER = True
 

@@ -18,11 +18,11 @@ from unvanish.zoo.sequences import agreement_across_views, two_views
 
 PATIENT = Patient(
     family="contrastive learning",
-    steps=250,
+    steps=350,
     variants={"queue": (256, 1024)},
     source="He and others (2020)",
 )
-GOAL = 0.45
+GOAL = 0.42
 HIGHER_IS_BETTER = True
 
 

@@ -2,7 +2,7 @@
 
 With the norm after the addition there is no untouched way through the network, and such a
 stack takes small steps only, with a warm-up. At 1e-2 the first few updates destroy it: the
-gradient of the early layers, fine at the start, is gone after eighty steps. The same layers in
+gradient of the early layers, fine at the start, is gone after twenty steps. The same layers in
 pre-norm order survive that learning rate.
 """
 

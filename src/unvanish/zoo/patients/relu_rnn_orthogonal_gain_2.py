@@ -1,8 +1,8 @@
 """A ReLU RNN whose orthogonal recurrent matrix was scaled up by 2.
 
 ``orthogonal_(w, gain=2)`` looks like a stronger version of a good idea. A ReLU RNN has no
-ceiling: the state and the gradient grow by about 1.4 with every step, after 60 steps to
-10^8, and the first optimiser steps throw the weights away.
+ceiling: the gradient grows by about 1.4 with every step back, 10^8 times over 60 steps, and the
+first optimiser steps throw the weights away.
 """
 
 from __future__ import annotations

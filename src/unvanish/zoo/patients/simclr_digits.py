@@ -35,9 +35,7 @@ class SimCLR(nn.Module):
             nn.Linear(64, width), nn.BatchNorm1d(width), nn.ReLU(),
             nn.Linear(width, width), nn.BatchNorm1d(width), nn.ReLU(),
         )  # fmt: skip
-        self.projector = nn.Sequential(
-            nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 32)
-        )
+        self.projector = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 32))
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
         """Return all projections, the first views and then the second ones."""

@@ -58,7 +58,7 @@ class LIF(nn.Module):
         spikes = []
         for current in currents:
             v = v + (current - v) / self.tau
-            spike = ATan.apply(v - self.threshold, 2.0)
+            spike = ATan.apply(v - self.threshold, 2.0)  # type: ignore[no-untyped-call]
             v = v * (1 - spike.detach())
             spikes.append(spike)
         return torch.stack(spikes)

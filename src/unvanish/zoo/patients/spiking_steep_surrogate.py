@@ -70,7 +70,7 @@ class SpikingMLP(nn.Module):
             x = image
             for i, layer in enumerate(self.layers):
                 u = self.decay * potentials[i] + layer(x)
-                x = Spike.apply(u - self.threshold, self.k)
+                x = Spike.apply(u - self.threshold, self.k)  # type: ignore[no-untyped-call]
                 potentials[i] = u - self.threshold * x.detach()
             total = total + self.readout(x)
         return total / self.time

@@ -1,6 +1,6 @@
 """A vision transformer on pixels from 0 to 255.
 
-The patch embedding passes the scale on, and against patches in the hundreds a position
+The patch embedding passes the scale on, and against patches of that size a position
 embedding of 0.02 and whatever the blocks add are rounding errors: the layer norms see patches
 without a place, and the average at the end is that of the patches alone.
 """

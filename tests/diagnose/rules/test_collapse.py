@@ -1,0 +1,300 @@
+"""UV103: samples that become alike, in amplitude or in rank, and those that only seem to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import unvanish
+from unvanish.core.findings import Cause, Finding, Severity
+from unvanish.core.glossary import Quantity
+from unvanish.core.records import Parameter, Profile, Recording, RunContext, Site
+from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
+from unvanish.diagnose.rules.collapse import ForwardCollapse
+from unvanish.testing import recording_of
+
+examine = ForwardCollapse().examine
+
+
+def chain(
+    *spreads: float,
+    ranks: tuple[float, ...] = (),
+    samples: int = 64,
+    outputs: int = 10,
+    later: Recording | None = None,
+) -> Recording:
+    """Build linear layers with a tanh between; `spreads` is what enters each."""
+    steps: list[str | Site] = []
+    for i in range(len(spreads)):
+        size = (outputs if i == len(spreads) - 1 else 32) * samples
+        linear = Site(
+            index=0,
+            path=f"layers.{i}",
+            op="linear",
+            depth=i + 1,
+            weights=(f"layers.{i}.weight",),
+            size=size,
+            is_output=i == len(spreads) - 1,
+        )
+        steps += [linear, "tanh"]
+    steps.pop()
+
+    def at_layers(values: tuple[float, ...]) -> list[float | None]:
+        return [values[i // 2] if i % 2 == 0 else None for i in range(len(steps))]
+
+    profiles = {Quantity.INPUT_SPREAD: at_layers(spreads)}
+    if ranks:
+        profiles[Quantity.INPUT_EFFECTIVE_RANK] = at_layers(ranks)
+    return recording_of(
+        *steps, profiles=profiles, context=RunContext(batch_size=samples), later=later
+    )
+
+
+def geometric(decades: float, layers: int = 11) -> tuple[float, ...]:
+    """Return spreads whose amplitude falls by some decades over the layers, evenly."""
+    return tuple(10.0 ** (-2.0 * decades * i / (layers - 1)) for i in range(layers))
+
+
+def only(verdict: Verdict) -> Finding:
+    assert isinstance(verdict, Found)
+    (finding,) = verdict.findings
+    return finding
+
+
+@pytest.mark.parametrize(
+    ("decades", "severity"),
+    [(3.2, Severity.WARNING), (5.9, Severity.WARNING), (6.1, Severity.ERROR)],
+)
+def test_differences_that_die_away_with_depth(decades: float, severity: Severity) -> None:
+    finding = only(examine(chain(*geometric(decades))))
+    assert finding.severity is severity
+    assert finding.measured == pytest.approx(decades)
+    assert finding.limit == 3.0
+    assert finding.sites[-1].path == "layers.10"
+    assert finding.chart is not None
+    assert finding.chart.points[-1].log10 == pytest.approx(-decades)
+
+
+@pytest.mark.parametrize("decades", [-1.0, 0.0, 1.5, 2.9])
+def test_what_remains_of_the_differences_is_clear(decades: float) -> None:
+    verdict = examine(chain(*geometric(decades)))
+    assert isinstance(verdict, Clear)
+    assert verdict.margin == pytest.approx(3.0 - max(0.0, decades))
+
+
+def test_only_what_was_lost_since_the_input_counts() -> None:
+    """Inputs that are alike from the start are the data's, not the network's."""
+    assert isinstance(examine(chain(*(1e-7 * spread for spread in geometric(1.0)))), Clear)
+
+
+def test_an_optimiser_that_rescales_is_allowed_more() -> None:
+    recording = chain(*geometric(4.5))
+    even = tuple(
+        Parameter(name=f"layers.{i}.weight", shape=(32, 32), update_ratio=1e-2, turn_ratio=1e-2)
+        for i in range(11)
+    )
+    assert isinstance(examine(recording), Found)
+    assert isinstance(examine(replace(recording, parameters=even)), Clear)
+
+
+def test_a_collapse_in_one_step_is_a_note() -> None:
+    finding = only(examine(chain(1.0, 0.5, 0.5, 0.4, 0.0, 0.0)))
+    assert finding.severity is Severity.NOTE
+    assert [site.path for site in finding.sites] == ["layers.4", "layers.3"]
+    assert finding.measured == pytest.approx(7.0)
+
+
+def test_a_collapse_that_ends_within_the_probe_steps_is_clear() -> None:
+    later = chain(1.0, 0.5, 0.5, 1e-3)
+    verdict = examine(chain(1.0, 0.5, 0.5, 0.0, later=later))
+    assert isinstance(verdict, Clear)
+    assert "a few optimiser steps end that" in verdict.summary
+
+
+def test_learned_queries_before_the_samples_come_in_are_left_out() -> None:
+    assert isinstance(examine(chain(0.0, 0.9, 0.5, 0.4)), Clear)
+
+
+def test_the_best_of_several_heads_is_what_counts() -> None:
+    recording = chain(*geometric(4.0))
+    sites = list(recording.sites)
+    head = replace(sites[-1], index=len(sites), path="other_head")
+    profile = recording[Quantity.INPUT_SPREAD]
+    spreads = Profile(profile.quantity, {**profile.values, head.index: 0.1})
+    better = replace(
+        recording,
+        sites=(*sites, head),
+        profiles={**recording.profiles, profile.quantity: spreads},
+    )
+    assert isinstance(examine(better), Clear)
+
+
+def test_flat_samples_are_a_note_and_in_a_deep_network_a_warning() -> None:
+    flat = only(examine(chain(*[0.5] * 12, ranks=(9.0, 3.0, *[1.2] * 10))))
+    assert flat.severity is Severity.NOTE
+    assert (flat.measured, flat.expected, flat.limit) == (1.2, 9.0, 1.5)
+    deep = only(examine(chain(*[0.5] * 30, ranks=(9.0, 3.0, *[1.2] * 28))))
+    assert deep.severity is Severity.WARNING
+    assert "28 of 30 layers" in deep.message
+
+
+FLAT = (9.0, *[1.1] * 11)
+
+
+@pytest.mark.parametrize(
+    "recording",
+    [
+        chain(*[0.5] * 12, ranks=(9.0, *[1.6] * 11)),
+        chain(*[0.5] * 12, ranks=(2.0, *[1.1] * 11)),
+        chain(*[0.5] * 12, ranks=FLAT, samples=6),
+        chain(*[0.5] * 12, ranks=FLAT, outputs=2),
+        chain(*[0.5] * 4, ranks=(9.0, *[1.1] * 3)),
+        chain(*[0.5] * 12),
+    ],
+    ids=["two directions", "flat input", "few samples", "two outputs", "shallow", "no ranks"],
+)
+def test_a_low_rank_with_a_reason_is_clear(recording: Recording) -> None:
+    assert isinstance(examine(recording), Clear)
+
+
+def test_what_cannot_be_judged() -> None:
+    assert isinstance(examine(recording_of("linear", "relu")), NotApplicable)
+    assert isinstance(examine(chain(0.5, 0.5, samples=1)), NotApplicable)
+    assert isinstance(examine(recording_of("linear", "tanh", "linear")), NotMeasured)
+    equal = examine(chain(0.0, 0.0, 0.0))
+    assert isinstance(equal, NotMeasured)
+    assert "all of its samples are equal" in equal.missing
+    nan = RunContext(batch_size=64, loss="mse", loss_value=float("nan"))
+    assert isinstance(examine(replace(chain(0.5, 0.5), context=nan)), NotMeasured)
+    lost = recording_of(
+        "linear", "tanh", "linear", profiles={Quantity.ACTIVATION_RMS: [1.0, 1.0, 1.0]}
+    )
+    assert isinstance(examine(lost), NotApplicable)
+
+
+@pytest.mark.parametrize(
+    ("bias", "gain", "mean", "cause"),
+    [
+        (0.9, 0.5, 0.0, Cause.INIT_TOO_SMALL),
+        (0.9, 1.4, 0.0, Cause.BIAS),
+        (0.1, 1.0, 0.9, Cause.ACTIVATION_SLOPE),
+        (0.1, 1.0, 0.0, Cause.DEPTH_WITHOUT_SKIP),
+    ],
+)
+def test_the_cause_is_what_took_most(bias: float, gain: float, mean: float, cause: Cause) -> None:
+    recording = chain(*geometric(4.0))
+    sizes = [1.0] * len(recording.sites)
+    values = recording_of(
+        *[site.op for site in recording.sites],
+        profiles={
+            Quantity.ACTIVATION_RMS: sizes,
+            Quantity.ACTIVATION_MEAN: [
+                mean if site.op == "tanh" else 0.0 for site in recording.sites
+            ],
+        },
+    )
+    parameters = [
+        parameter
+        for i in range(11)
+        for parameter in (
+            Parameter(name=f"layers.{i}.weight", shape=(64, 64), rms=gain / 8),
+            Parameter(name=f"layers.{i}.bias", shape=(64,), rms=bias),
+        )
+    ]
+    profiles = {**recording.profiles, **values.profiles}
+    recording = replace(recording, profiles=profiles, parameters=tuple(parameters))
+    finding = only(examine(recording))
+    assert finding.causes[0] == cause
+    assert "tanh" in " ".join(finding.help) or cause is not Cause.ACTIVATION_SLOPE
+
+
+def network(depth: int, act: type[nn.Module], norm: bool = False) -> nn.Sequential:
+    torch.manual_seed(0)
+    layers: list[nn.Module] = []
+    for _ in range(depth):
+        layers += [nn.Linear(32, 32), *([nn.BatchNorm1d(32)] if norm else []), act()]
+    return nn.Sequential(*layers, nn.Linear(32, 10))
+
+
+def batch() -> tuple[Tensor, Tensor]:
+    torch.manual_seed(1)
+    return torch.randn(64, 32), torch.randint(0, 10, (64,))
+
+
+def of(report: unvanish.Report) -> Verdict:
+    return report.diagnosis.verdicts["UV103"]
+
+
+def test_a_deep_sigmoid_network_is_found_and_batch_normalisation_helps() -> None:
+    sick = of(unvanish.checkup(network(12, nn.Sigmoid), batch(), select=["UV103"]))
+    assert only(sick).severity is Severity.ERROR
+    assert only(sick).causes[0] is Cause.ACTIVATION_SLOPE
+    healthy = unvanish.checkup(network(12, nn.Sigmoid, norm=True), batch(), select=["UV103"])
+    assert isinstance(of(healthy), Clear)
+
+
+def test_small_weights_beside_biases_are_found_as_such() -> None:
+    """Without biases the same weights keep the angles: nothing else is there."""
+    model = network(16, nn.ReLU)
+    sick = of(unvanish.checkup(model, batch(), select=["UV103"]))
+    assert only(sick).causes[0] is Cause.INIT_TOO_SMALL
+    for layer in model:
+        if isinstance(layer, nn.Linear):
+            nn.init.zeros_(layer.bias)
+    assert unvanish.checkup(model, batch(), select=["UV103"]).exit_code() == 0
+
+
+def test_shallow_sigmoids_and_constant_heads_are_left_in_peace() -> None:
+    model = network(3, nn.Sigmoid)
+    assert isinstance(of(unvanish.checkup(model, batch(), select=["UV103"])), Clear)
+    nn.init.zeros_(model[-1].weight)
+    assert isinstance(of(unvanish.checkup(model, batch(), select=["UV103"])), Clear)
+
+
+def test_a_batch_of_one_image_is_no_collapse() -> None:
+    x, y = batch()
+    report = unvanish.checkup(network(2, nn.ReLU), (x[:1].expand(64, -1), y), select=["UV103"])
+    assert isinstance(of(report), NotMeasured)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("depth", "act", "learns"),
+    [(3, nn.Sigmoid, True), (4, nn.Sigmoid, False), (6, nn.GELU, True), (10, nn.GELU, False)],
+)
+def test_momentum_learns_above_the_limit_and_not_below(
+    depth: int, act: type[nn.Module], learns: bool
+) -> None:
+    """The page's experiment: 64 wide, 400 steps at the best of three rates, on the digits."""
+    from unvanish.zoo.data import training_digits
+
+    torch.set_num_threads(1)
+    x, y = training_digits()
+    x = (x - x.mean(0)) / (x.std(0) + 1e-2)
+    best = 0.0
+    for rate in (1e-2, 1e-1, 1.0):
+        torch.manual_seed(0)
+        layers = [m for _ in range(depth) for m in (nn.Linear(64, 64), act())]
+        model = nn.Sequential(*layers, nn.Linear(64, 10))
+        optimizer = torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9)
+        for _ in range(400):
+            chosen = torch.randint(len(x), (64,))
+            optimizer.zero_grad()
+            F.cross_entropy(model(x[chosen]), y[chosen]).backward()
+            optimizer.step()
+        best = max(best, float((model(x).argmax(1) == y).float().mean()))
+    assert (best > 0.5) is learns
+    torch.manual_seed(0)
+    layers = [m for _ in range(depth) for m in (nn.Linear(64, 64), act())]
+    model = nn.Sequential(*layers, nn.Linear(64, 10))
+    report = unvanish.checkup(
+        model,
+        (x[:64], y[:64]),
+        optimizer=torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9),
+        select=["UV103"],
+    )
+    assert isinstance(of(report), Clear) is learns

@@ -1,0 +1,132 @@
+"""Outputs on the flat part of their function: which trials are made, and what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unvanish.core.glossary import Quantity
+from unvanish.core.records import Recording
+from unvanish.observe import trace
+
+
+class Counted(nn.Module):
+    """A linear layer and an end, which count their forward passes."""
+
+    def __init__(self, end: Callable[[Tensor], Tensor], bias: float, features: int = 1) -> None:
+        super().__init__()
+        self.head = nn.Linear(8, features)
+        nn.init.constant_(self.head.bias, bias)
+        self.end = end
+        self.passes: list[int] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        COUNT[0] += 1
+        return self.end(self.head(x))
+
+
+COUNT = [0]
+X = torch.randn(32, 8, generator=torch.Generator().manual_seed(0))
+
+
+def look(
+    end: Callable[[Tensor], Tensor], bias: float, target: float, loss: Any = F.mse_loss
+) -> tuple[Recording, int]:
+    COUNT[0] = 0
+    net = Counted(end, bias)
+    recording = trace(net, (X, torch.full((32, 1), target)), loss, probe_steps=0)
+    return recording, COUNT[0]
+
+
+def only(recording: Recording, quantity: Quantity) -> float:
+    (value,) = recording[quantity].values.values()
+    return value
+
+
+@pytest.mark.parametrize(
+    ("bias", "target", "loss"),
+    [(0.0, 1.0, F.mse_loss), (12.0, 1.0, F.mse_loss), (12.0, 1.0, F.binary_cross_entropy)],
+    ids=["sloped", "right", "right under cross entropy"],
+)
+def test_healthy_outputs_cost_no_further_pass(bias: float, target: float, loss: Any) -> None:
+    recording, passes = look(torch.sigmoid, bias, target, loss)
+    assert passes == 1
+    assert only(recording, Quantity.STUCK_FRACTION) == 0.0
+    assert not len(recording[Quantity.LOG10_STUCK_GRAD_RATIO])
+
+
+def test_a_network_without_such_an_output_costs_nothing() -> None:
+    recording, passes = look(lambda z: z, 12.0, 1.0)
+    assert passes == 1
+    assert not len(recording[Quantity.STUCK_FRACTION])
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        torch.sigmoid,
+        lambda z: torch.tanh(z),
+        lambda z: F.hardtanh(z, -2.0, 3.0),
+        F.hardsigmoid,
+        lambda z: torch.softmax(torch.cat([z, -z], 1), 1)[:, :1],
+    ],
+    ids=["sigmoid", "tanh", "hardtanh", "hardsigmoid", "softmax"],
+)
+def test_every_function_can_be_tried(end: Callable[[Tensor], Tensor]) -> None:
+    recording, passes = look(end, -40.0, 1.0)
+    assert passes > 1
+    assert only(recording, Quantity.STUCK_FRACTION) == 1.0
+    assert only(recording, Quantity.LOG10_STUCK_GRAD_RATIO) < -6.0
+    assert only(recording, Quantity.UNDECIDED_GAIN) > 0.0
+
+
+def test_the_right_one_of_several_calls_is_replaced() -> None:
+    def end(z: Tensor) -> Tensor:
+        with torch.no_grad():
+            torch.sigmoid(z)
+        half = torch.sigmoid(0.0 * z)
+        return torch.sigmoid(z) + half - 0.5
+
+    recording, _ = look(end, -40.0, 1.0)
+    shares = recording[Quantity.STUCK_FRACTION].values
+    assert sorted(shares.values()) == [0.0, 1.0]
+    assert only(recording, Quantity.UNDECIDED_GAIN) > 0.0
+
+
+def test_a_call_that_works_in_place_is_not_tried() -> None:
+    recording, _ = look(lambda z: (z * 1.0).sigmoid_(), -40.0, 1.0)
+    assert not len(recording[Quantity.LOG10_STUCK_GRAD_RATIO])
+
+
+def test_masked_scores_stay_masked() -> None:
+    class Masked(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Linear(8, 4)
+            with torch.no_grad():
+                self.head.bias[0] = 60.0
+
+        def forward(self, x: Tensor) -> Tensor:
+            mask = torch.tensor([False, False, False, True])
+            return self.head(x).masked_fill(mask, float("-inf")).softmax(1)
+
+    target = F.one_hot(torch.arange(32) % 2 + 1, 4).float()
+    recording = trace(Masked(), (X, target), F.mse_loss, probe_steps=0)
+    assert only(recording, Quantity.UNDECIDED_GAIN) > 0.0
+
+
+def test_trials_leave_the_model_as_it_was() -> None:
+    net = nn.Sequential(nn.Linear(8, 4), nn.BatchNorm1d(4), nn.Linear(4, 1), nn.Sigmoid())
+    nn.init.constant_(net[2].bias, -40.0)
+    before = {name: t.clone() for name, t in net.state_dict().items()}
+    state = torch.get_rng_state()
+    recording = trace(net, (X, torch.ones(32, 1)), F.mse_loss, probe_steps=0)
+    assert len(recording[Quantity.UNDECIDED_GAIN])
+    assert torch.equal(torch.get_rng_state(), state)
+    for name, tensor in net.state_dict().items():
+        assert torch.equal(tensor, before[name])
