@@ -139,13 +139,13 @@ def data_records(batch: Batch, uses: DataUses, graph: Graph) -> tuple[DataTensor
         One record a tensor; labels that the model itself is called with are targets.
     """
     labels = {
-        id(value)
+        f"{DataRole.INPUT.value}[{key!r}]"
         for key, value in (batch.inputs.items() if isinstance(batch.inputs, Mapping) else ())
         if key in TARGET_KEYS and value is batch.target
     }
     records: dict[tuple[DataRole, int], DataTensor] = {}
     for name, tensor in named_tensors(batch):
-        is_target = name.startswith(DataRole.TARGET.value) or id(tensor) in labels
+        is_target = name.startswith(DataRole.TARGET.value) or name in labels
         role = DataRole.TARGET if is_target else DataRole.INPUT
         node = uses.first.get(name)
         site = graph.index.get(node) if node is not None else None

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from unvanish.core.records import GradientNoise
 from unvanish.observe.look import Look
-from unvanish.observe.statistics.magnitude import dot64
+from unvanish.observe.statistics.magnitude import chunks
 
 
 def gradient_noise(looks: Sequence[Look]) -> GradientNoise | None:
@@ -65,16 +65,18 @@ def _products(gradients: Sequence[dict[str, Tensor]]) -> list[list[float]] | Non
         g.layout is not torch.strided or g.is_complex() for part in gradients for g in part.values()
     ):
         return None
-    count = len(gradients)
-    table = [[0.0] * count for _ in range(count)]
-    for i in range(count):
-        for j in range(i, count):
-            shared = [name for name in gradients[i] if name in gradients[j]]
-            parts = [dot64(gradients[i][name], gradients[j][name]) for name in shared]
-            device = parts[0].device if parts else torch.device("cpu")
-            total = float(torch.stack([p.to(device) for p in parts]).sum()) if parts else 0.0
-            table[i][j] = table[j][i] = total
-    return table
+    names = dict.fromkeys(name for part in gradients for name in part)
+    totals: dict[torch.device, Tensor] = {}
+    for name in names:
+        one = next(part[name] for part in gradients if name in part)
+        rows = [chunks(part.get(name, torch.zeros_like(one))) for part in gradients]
+        for pieces in zip(*rows, strict=True):
+            table = torch.stack(pieces).double()
+            product = table @ table.T
+            known = totals.get(one.device)
+            totals[one.device] = product if known is None else known + product
+    summed: list[list[float]] = sum(total.cpu() for total in totals.values()).tolist()  # type: ignore[union-attr]
+    return summed
 
 
 def _signal_to_noise(products: list[list[float]], parts: Sequence[int]) -> float:

@@ -15,6 +15,7 @@ from unvanish.diagnose.rules.learning_rate import LearningRate
 from unvanish.testing import recording_of
 
 SGD = Optimizer(name="SGD", lr=0.1)
+ADAM = Optimizer(name="Adam", lr=0.1, eps=1e-8)
 
 
 def weight(update: float = 1e-2, log10: float = -2.0, **settings) -> Parameter:
@@ -26,7 +27,7 @@ def recorded(
     *losses: float,
     update: float = 1e-2,
     grown: float = 1.0,
-    optimizer: Optimizer = SGD,
+    optimizer: Optimizer = ADAM,
     curvature: float = math.nan,
     log10: float = -2.0,
 ) -> Recording:
@@ -54,7 +55,9 @@ def only(verdict):
 
 def test_a_loss_that_falls_is_clear():
     verdict = examine(recorded(2.0, 1.9, 1.8, 1.7))
-    assert verdict == Clear(4.0, "decades", "3 steps of SGD(lr 0.1) take the loss from 2 to 1.7")
+    assert verdict == Clear(
+        4.0, "decades", "3 steps of Adam(lr 0.1, eps 1e-08) take the loss from 2 to 1.7"
+    )
 
 
 def test_four_decades_are_an_error_and_the_help_names_a_rate():
@@ -96,7 +99,11 @@ def test_a_loss_may_rise_below_a_decade_and_may_be_negative():
 
 def test_the_loss_of_the_last_step_is_what_counts():
     """Adam's first step often overshoots, and the next ones bring the loss back."""
-    assert isinstance(examine(recorded(2.0, 3000.0, 20.0, 1.5, update=1.0)), Clear)
+    losses = (2.0, 3000.0, 20.0, 1.5)
+    assert isinstance(examine(recorded(*losses, update=1.0)), Clear)
+    finding = only(examine(recorded(*losses, update=1.0, optimizer=SGD)))
+    assert finding.severity is Severity.WARNING
+    assert finding.message == "a learning rate of 0.1 multiplies the loss by 1.5e+03 within 3 steps"
 
 
 def test_a_rate_that_moves_nothing_is_an_error():
@@ -107,6 +114,8 @@ def test_a_rate_that_moves_nothing_is_an_error():
     almost = replace(SGD, lr=1e-6)
     finding = only(examine(recorded(2.0, 2.0, update=2e-7, optimizer=almost)))
     assert finding.severity is Severity.WARNING
+    coasting = replace(almost, momentum=0.9)
+    assert isinstance(examine(recorded(2.0, 2.0, update=2e-7, optimizer=coasting)), Clear)
 
 
 def test_a_rate_of_zero_is_a_warning_and_a_note_under_a_scheduler():
@@ -121,7 +130,7 @@ def test_a_rate_of_zero_is_a_warning_and_a_note_under_a_scheduler():
 
 
 def test_a_gradient_too_small_for_its_weights_is_not_the_rates_fault():
-    converged = recorded(1e-9, 1e-9, update=0.0, log10=-10.0)
+    converged = recorded(1e-9, 1e-9, update=0.0, log10=-10.0, optimizer=SGD)
     assert isinstance(examine(converged), Clear)
     floored = recorded(
         2.0, 2.0, update=0.0, log10=-9.0, optimizer=Optimizer(name="Adam", lr=1e-3, eps=1e-8)

@@ -62,7 +62,7 @@ class MissingParameter:
     """
 
     code: ClassVar[str] = "UV504"
-    name: ClassVar[str] = "parameter-missing-from-optimiser"
+    name: ClassVar[str] = "missing-from-optimiser"
     needs: ClassVar[frozenset[Quantity]] = frozenset()
     sources: ClassVar[tuple[Source, ...]] = (SOURCES["paszke2019"],)
 

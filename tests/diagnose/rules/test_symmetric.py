@@ -1,0 +1,311 @@
+"""UV104: equal units that stay equal, zeros that never open, and starts that only look so."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import unvanish
+from unvanish.core.findings import Cause, Finding, Severity
+from unvanish.core.glossary import Quantity
+from unvanish.core.records import Edge, Parameter, Recording, Site
+from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
+from unvanish.diagnose.rules.symmetric import SymmetricOrZeroInit
+from unvanish.testing import recording_of
+
+examine = SymmetricOrZeroInit().examine
+GRADS = Quantity.LOG10_ACTIVATION_GRAD_RMS
+
+
+def only(verdict: Verdict) -> Finding:
+    assert isinstance(verdict, Found)
+    (finding,) = verdict.findings
+    return finding
+
+
+def hidden(
+    before: float,
+    after: float | None,
+    *,
+    moved: float = 0.1,
+    bias: tuple[float, float] | None = None,
+    **settings: Any,
+) -> Recording:
+    """Build a hidden layer; `before` and `after` the steps, that share of its units differs."""
+
+    def look(share: float, rms: float, own: float | None, later: Recording | None) -> Recording:
+        weight = Parameter(
+            name="layers.0.weight", shape=(64, 32), rms=rms, distinct_fraction=share, **settings
+        )
+        parameters = [weight]
+        used = ("layers.0.weight",)
+        if own is not None:
+            parameters.append(
+                Parameter(name="layers.0.bias", shape=(64,), rms=0.1, distinct_fraction=own)
+            )
+            used = (*used, "layers.0.bias")
+        linear = Site(index=0, path="layers.0", op="linear", depth=1, weights=used)
+        return recording_of(
+            linear,
+            "relu",
+            "linear",
+            profiles={GRADS: [-2.0] * 3},
+            parameters=parameters,
+            later=later,
+        )
+
+    first, second = bias or (None, None)
+    later = None if after is None else look(after, 0.1 * (1 + moved), second, None)
+    return look(before, 0.1, first, later)
+
+
+def test_equal_units_that_stay_equal() -> None:
+    finding = only(examine(hidden(1 / 64, 1 / 64)))
+    assert finding.severity is Severity.ERROR
+    assert finding.causes == (Cause.ZERO_INIT,)
+    assert "the 64 units of layers.0 linear start equal and stay equal, worth 1" in finding.message
+    assert finding.parameters == ("layers.0.weight",)
+
+
+@pytest.mark.parametrize(
+    "recording",
+    [
+        hidden(1.0, 1.0),
+        hidden(0.6, 0.6),
+        hidden(1 / 64, 1.0),
+        hidden(1 / 64, 1 / 64, bias=(1.0, 1.0)),
+        hidden(1 / 64, 1 / 64, bias=(1 / 64, 1.0)),
+        hidden(math.nan, 1.0, requires_grad=False),
+    ],
+    ids=["ordinary", "a few copies", "part", "biases differ", "biases part", "frozen"],
+)
+def test_units_that_differ_or_part_are_clear(recording: Recording) -> None:
+    assert not isinstance(examine(recording), Found)
+
+
+def test_steps_that_move_nothing_cannot_tell() -> None:
+    verdict = examine(hidden(1 / 64, 1 / 64, moved=1e-6))
+    assert isinstance(verdict, NotMeasured)
+    assert "whether the units of layers.0 linear" in verdict.missing
+    assert isinstance(examine(hidden(1 / 64, None)), NotMeasured)
+    assert isinstance(examine(hidden(math.nan, math.nan)), NotMeasured)
+
+
+def test_one_layer_of_many_is_a_warning() -> None:
+    recording = hidden(1 / 64, 1 / 64)
+    others = tuple(
+        Site(index=3 + i, path=f"wide.{i}", op="linear", depth=2, weights=(f"wide.{i}.weight",))
+        for i in range(3)
+    )
+    ordinary = tuple(
+        Parameter(name=f"wide.{i}.weight", shape=(64, 64), rms=0.1, distinct_fraction=1.0)
+        for i in range(3)
+    )
+    wide = replace(
+        recording,
+        sites=(*recording.sites, *others),
+        parameters=(*recording.parameters, *ordinary),
+    )
+    assert only(examine(wide)).severity is Severity.WARNING
+
+
+def pair(
+    *,
+    gradient: float = -math.inf,
+    requires_grad: bool = True,
+    later: Recording | None = None,
+    starved: bool = True,
+) -> Recording:
+    """Build x A B with B = 0; A gets no gradient, and B the given one."""
+    a, b = (
+        Parameter(
+            name=name,
+            shape=(8, 8),
+            rms=rms,
+            log10_grad_rms=log10,
+            requires_grad=trained,
+            distinct_fraction=1.0 if rms else math.nan,
+        )
+        for name, rms, log10, trained in (
+            ("lora.A", 0.1, -math.inf if starved else -2.0, True),
+            ("lora.weight", 0.0, gradient, requires_grad),
+        )
+    )
+    down, up = (
+        Site(index=i, path="lora", op="matmul", depth=i + 1, weights=(name,))
+        for i, name in enumerate(("lora.A", "lora.weight" if requires_grad else ""))
+    )
+    recording = recording_of(
+        down,
+        replace(up, weights=tuple(filter(None, up.weights))),
+        "relu",
+        "linear",
+        profiles={GRADS: [-math.inf, -2.0, -2.0, -2.0]},
+        parameters=[a, b],
+        later=later,
+    )
+    edges = tuple(
+        Edge(i, i + 1, -math.inf if i == 0 else 0.0) for i in range(len(recording.sites) - 1)
+    )
+    return replace(recording, edges=edges)
+
+
+def test_two_zeros_that_wait_for_each_other() -> None:
+    finding = only(examine(pair()))
+    assert finding.severity is Severity.ERROR
+    assert finding.message.startswith("lora.weight is zero and so is what it is multiplied with")
+    assert finding.parameters == ("lora.weight", "lora.A")
+    assert finding.measured == 1.0
+
+
+def test_a_frozen_zero_is_a_warning() -> None:
+    finding = only(examine(pair(requires_grad=False, gradient=math.nan)))
+    assert finding.severity is Severity.WARNING
+    assert "lora.weight is zero and frozen" in finding.message
+
+
+@pytest.mark.parametrize(
+    "recording",
+    [
+        pair(gradient=-2.0),
+        pair(later=pair(starved=False)),
+        pair(later=pair(gradient=-3.0)),
+        pair(starved=False),
+    ],
+    ids=["opens", "behind it lives later", "opens later", "nobody starves"],
+)
+def test_a_zero_that_opens_is_clear(recording: Recording) -> None:
+    assert isinstance(examine(recording), Clear)
+
+
+def test_what_does_not_apply() -> None:
+    vector = Parameter(name="w", shape=(8,))
+    assert isinstance(examine(recording_of("linear", parameters=[vector])), NotApplicable)
+
+
+class Adapters(nn.Module):
+    """A frozen network with a low-rank correction, its two factors started as given."""
+
+    def __init__(self, a: float, b: float) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.base = nn.Linear(16, 16).requires_grad_(False)
+        self.head = nn.Linear(16, 4)
+        self.a = nn.Parameter(a * torch.randn(4, 16))
+        self.b = nn.Parameter(b * torch.randn(16, 4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(torch.tanh(self.base(x) + x @ self.a.T @ self.b.T))
+
+
+class Gate(nn.Module):
+    """A residual branch behind a factor that starts at zero."""
+
+    def __init__(self, *, frozen: bool) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.branch, self.head = nn.Linear(16, 16), nn.Linear(16, 4)
+        self.gate = nn.Parameter(torch.zeros(16), requires_grad=not frozen)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(x + self.gate * torch.relu(self.branch(x)))
+
+
+def mlp(
+    fill: Callable[[Tensor], Any] | None = None, *, act: type[nn.Module] = nn.ReLU
+) -> nn.Module:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(16, 32), act(), nn.Linear(32, 32), act(), nn.Linear(32, 4))
+    if fill is not None:
+        for parameter in list(model.parameters())[:-2]:
+            fill(parameter)
+    return model
+
+
+def verdict_on(model: nn.Module, **settings: Any) -> Verdict:
+    torch.manual_seed(1)
+    batch = torch.randn(32, 16), torch.randint(0, 4, (32,))
+    report = unvanish.checkup(model, batch, select=["UV104"], **settings)
+    return report.diagnosis.verdicts["UV104"]
+
+
+def sgd(model: nn.Module) -> torch.optim.Optimizer:
+    return torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1, momentum=0.9)
+
+
+@pytest.mark.parametrize("optimizer", [None, sgd], ids=["adamw", "sgd"])
+@pytest.mark.parametrize("act", [nn.ReLU, nn.Tanh])
+def test_a_network_of_constants_is_found(act: type[nn.Module], optimizer: Any) -> None:
+    model = mlp(lambda p: nn.init.constant_(p, 0.02), act=act)
+    finding = only(verdict_on(model, optimizer=optimizer))
+    assert finding.severity is Severity.ERROR
+    assert finding.sites[0].path == "0"
+
+
+@pytest.mark.parametrize("act", [nn.ReLU, nn.Tanh])
+def test_a_network_of_zeros_is_found(act: type[nn.Module]) -> None:
+    finding = only(verdict_on(mlp(nn.init.zeros_, act=act)))
+    assert finding.severity is Severity.ERROR
+    assert "is zero and so is what it is multiplied with" in finding.message
+
+
+def test_adapters_need_one_factor_that_is_not_zero() -> None:
+    assert only(verdict_on(Adapters(0.0, 0.0))).parameters == ("b", "a")
+    assert isinstance(verdict_on(Adapters(1.0, 0.0)), Clear)
+    assert isinstance(verdict_on(Adapters(0.0, 1.0)), Clear)
+
+
+def test_a_gate_at_zero_has_to_be_trained() -> None:
+    assert only(verdict_on(Gate(frozen=True))).severity is Severity.WARNING
+    assert isinstance(verdict_on(Gate(frozen=False)), Clear)
+
+
+def depthwise() -> nn.Module:
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Unflatten(1, (4, 2, 2)),
+        nn.Conv2d(4, 4, 1, groups=4),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(16, 4),
+    )
+    nn.init.ones_(model[1].weight)
+    nn.init.zeros_(model[1].bias)
+    return model
+
+
+def zero_head() -> nn.Module:
+    model = mlp()
+    nn.init.zeros_(model[-1].weight)
+    return model
+
+
+def pruned() -> nn.Module:
+    model = mlp()
+    with torch.no_grad():
+        model[0].weight[8:] = 0.0
+    return model
+
+
+def half_dropped() -> nn.Module:
+    model = mlp(lambda p: nn.init.constant_(p, 0.02))
+    return nn.Sequential(nn.Dropout(0.5), *model[:2], nn.Dropout(0.5), *model[2:])
+
+
+@pytest.mark.parametrize(
+    "make", [mlp, depthwise, zero_head, pruned], ids=lambda make: make.__name__
+)
+def test_healthy_starts_are_clear(make: Callable[[], nn.Module]) -> None:
+    assert isinstance(verdict_on(make()), Clear)
+
+
+def test_dropout_parts_equal_units() -> None:
+    verdict = verdict_on(half_dropped())
+    assert isinstance(verdict, Clear)
+    assert "part within a few optimiser steps" in verdict.summary
