@@ -304,7 +304,8 @@ class ProbeStep:
             The gradient is the loss's own, before any clipping.
         curvature_ratio: <step, H step> / -<gradient, step>: below 2 the step lowers a
             quadratic loss; for gradient descent it is the learning rate times the curvature
-            along the step. Measured close to where the step begins.
+            along the step. Where a whole step raises the loss it is measured on the first part
+            of it that does not.
     """
 
     loss_before: float = math.nan

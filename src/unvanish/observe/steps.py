@@ -196,8 +196,8 @@ class _Walk:
 
         The loss at the part t of the step is L + t s + t^2 c / 2 with the slope s of the
         gradient and the curvature c of the Hessian along the step. c follows from one
-        reading of the loss. Where a whole step leaves the range in which that holds, a
-        tenth of it is read, and so on.
+        reading of the loss. Where a whole step leaves the range in which that holds and
+        raises the loss, a tenth of it is read, and so on.
         """
         end = ModelSnapshot(self.model)
         ratio = after = math.nan
@@ -214,7 +214,7 @@ class _Walk:
                 if not slope < 0.0 or not abs(bend) > _CLEAR_OF_ROUNDING * rounding:
                     break
                 ratio = bend / (0.5 * fraction**2 * -slope)
-                if fraction * ratio <= 1.0:
+                if fraction * ratio <= 1.0 or loss <= before:
                     break
         finally:
             end.restore()

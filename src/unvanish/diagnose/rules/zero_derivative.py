@@ -111,7 +111,9 @@ class ZeroDerivative:
         hard = "clamps every entry" if site.op in _CLAMPS else "has a derivative of zero"
         what = "gives out no gradient" if is_choice else hard
         spoken = "a comparison" if site.op in _COMPARISONS else site.op
-        places = f" and {len(group) - 1} more places" if len(group) > 1 else ""
+        place = f"in {site.path or 'the model'}"
+        if len(group) > 1:
+            place += f" and {len(group) - 1} more places"
         behind = (
             f"{names[0]} has no other way to learn"
             if len(names) == 1
@@ -121,7 +123,9 @@ class ZeroDerivative:
             code=self.code,
             name=self.name,
             severity=Severity.ERROR,
-            message=f"{spoken} in {site.path or 'the model'}{places} {what}, and {behind}",
+            message=f"{spoken}, {place}, {what}, and {behind}"
+            if len(group) > 1
+            else f"{spoken} {place} {what}, and {behind}",
             sites=tuple(group),
             parameters=names,
             measured=float(len(names)),

@@ -64,8 +64,8 @@ def cured(hidden: int = 64) -> nn.Module:
 
 
 def data(seed: int = 0) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Yield sequences of 20 tokens."""
-    return first_token_recall(seed, length=20)
+    """Yield sequences of 15 tokens."""
+    return first_token_recall(seed, length=15)
 
 
 loss = F.nll_loss
@@ -73,9 +73,9 @@ loss = F.nll_loss
 
 def optimizer(model: nn.Module) -> torch.optim.Optimizer:
     """Train with Adam."""
-    return torch.optim.Adam(model.parameters(), lr=5e-3)
+    return torch.optim.Adam(model.parameters(), lr=3e-3)
 
 
 def metric(model: nn.Module) -> float:
     """Return the accuracy on new sequences; chance is a quarter."""
-    return accuracy(model, *next(first_token_recall(HELD_OUT, length=20, size=256)))
+    return accuracy(model, *next(first_token_recall(HELD_OUT, length=15, size=256)))

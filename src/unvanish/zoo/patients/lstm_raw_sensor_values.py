@@ -24,7 +24,7 @@ PATIENT = Patient(
     cause=Cause.INPUT_SCALE,
     also=("UV201", "UV203", "UV303", "UV301", "UV101", "UV102", "UV103", "UV404", "UV502"),
     cure="standardise the readings",
-    steps=250,
+    steps=400,
     variants={"hidden": (32, 96)},
 )
 GOAL = 0.85
@@ -81,7 +81,7 @@ def loss(output: Tensor, target: Tensor) -> Tensor:
 
 def optimizer(model: nn.Module) -> torch.optim.Optimizer:
     """Train with Adam."""
-    return torch.optim.Adam(model.parameters(), lr=3e-3)
+    return torch.optim.Adam(model.parameters(), lr=2e-3)
 
 
 def metric(model: nn.Module) -> float:
