@@ -147,6 +147,8 @@ def _measure_slope(
     note: NodeNote, call: Call, before: Tensor, behind: Sequence[NodeNote], batch_size: int
 ) -> None:
     note.activation = ACTIVATIONS[call.name]
+    if not before.numel():
+        return  # an expert that no token was sent to
     slope = slope_of(call.function, call.name, before, call.output, call.rest, call.kwargs)
     with torch.no_grad():
         reading = read_slope(slope, note.activation, note.unit_dim)

@@ -58,7 +58,7 @@ class SymmetricOrZeroInit:
     """Units start equal and stay equal, or zeros shut a path for ever.
 
     ## What it measures
-    Two starts that no training repairs, both exact, so that no limit has to be set on them.
+    Two starts that no training repairs.
 
     Equal units: the share of a hidden layer's units whose incoming weights differ from those
     of every earlier unit. Units with equal weights, equal biases and equal outgoing weights

@@ -29,10 +29,11 @@ PATIENT = Patient(
 )
 GOAL = 0.85
 HIGHER_IS_BETTER = True
+CLIP_GRAD_NORM = 1.0
 
 COUNTS = 800.0
 OFFSET = 2000.0
-STEPS = 40
+STEPS = 30
 
 
 class SensorLSTM(nn.Module):
@@ -70,7 +71,7 @@ def cured(hidden: int = 64) -> nn.Module:
 
 def data(seed: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield recordings in counts."""
-    for wave, shape in wave_shapes(seed, length=STEPS):
+    for wave, shape in wave_shapes(seed, length=STEPS, size=64):
         yield OFFSET + COUNTS * wave, shape
 
 
@@ -81,7 +82,7 @@ def loss(output: Tensor, target: Tensor) -> Tensor:
 
 def optimizer(model: nn.Module) -> torch.optim.Optimizer:
     """Train with Adam."""
-    return torch.optim.Adam(model.parameters(), lr=2e-3)
+    return torch.optim.Adam(model.parameters(), lr=3e-3)
 
 
 def metric(model: nn.Module) -> float:
