@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+import unvanish
 from unvanish.observe.statistics.slope import ACTIVATIONS, Activation, read_slope, slope_of
 
 
@@ -54,3 +55,17 @@ def test_a_falling_function_has_its_slope_by_size() -> None:
     reading = read_slope(slope, Activation(2.0), -1)
     assert float(reading.largest) == 2.0
     assert reading.alive.tolist() == [True, False]
+
+
+def test_an_activation_that_nothing_was_sent_to_is_no_failure() -> None:
+    class Routed(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem, self.expert = torch.nn.Linear(4, 4), torch.nn.Linear(4, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            h = self.stem(x)
+            return h + self.expert(h)[:0].relu().sum() + torch.sigmoid(h[:0]).sum()
+
+    recording = unvanish.trace(Routed(), (torch.randn(8, 4), torch.randn(8, 4)), "mse_loss")
+    assert {"relu", "sigmoid"} <= {site.op for site in recording.sites}

@@ -62,10 +62,11 @@ class ForwardCollapse:
     held against 21 small networks, trained for 400 steps at the best of three rates. With
     momentum the ten above 2.8 decades stayed at chance, and of the eleven below 2.5 all but
     one, with biases of 100, learned 38 to 100 % of the digits. With Adam eight of the ten
-    learned 93 % or more, up to 4.8 decades; one at 4.9 learned 45 %, and one at 7.3 nothing. An optimiser that rescales every parameter
-    makes up for more, since the common part is learned first and its gradient then dies away.
-    Where the probe step moved the hidden layers as much as the others, the limit is therefore
-    5 decades (`max_lost_decades_if_rescaled`); those networks set it, and no theory does. From
+    learned 93 % or more, up to 4.8 decades; one at 4.9 learned 45 %, and one at 7.3 nothing. An
+    optimiser that rescales every parameter makes up for more, since the common part is learned
+    first and its gradient then dies away. Where the probe step moved the hidden layers as much
+    as the others, the limit is therefore 5 decades (`max_lost_decades_if_rescaled`); those
+    networks set it, and no theory does. From
     6 (`hopeless_lost_decades`) it is an error: float32 holds one digit of such differences.
 
     The second reading is the rank. In a network of 8 layers or more (`min_layers`), fed with
