@@ -66,8 +66,8 @@ class ForwardCollapse:
     optimiser that rescales every parameter makes up for more, since the common part is learned
     first and its gradient then dies away. Where the probe step moved the hidden layers as much
     as the others, the limit is therefore 5 decades (`max_lost_decades_if_rescaled`); those
-    networks set it, and no theory does. From
-    6 (`hopeless_lost_decades`) it is an error: float32 holds one digit of such differences.
+    networks set it, and no theory does. From 6 (`hopeless_lost_decades`) it is an error:
+    float32 holds one digit of such differences.
 
     The second reading is the rank. In a network of 8 layers or more (`min_layers`), fed with
     samples that differ in at least 3 directions, the median layer must see at least 1.5

@@ -23,8 +23,8 @@ PATIENT = Patient(
     cause=Cause.NO_NORMALISATION,
     also=("UV101", "UV102", "UV103", "UV404", "UV405", "UV502"),
     cure="the mean over the points",
-    steps=250,
-    variants={"width": (24, 64)},
+    steps=300,
+    variants={"width": (32, 64)},
     source="Zaheer and others (2017)",
 )
 GOAL = 0.85

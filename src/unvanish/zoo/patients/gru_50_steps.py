@@ -18,8 +18,8 @@ from unvanish.zoo.sequences import HELD_OUT, adding_problem
 
 PATIENT = Patient(
     family="GRU",
-    steps=350,
-    variants={"hidden": (48, 128)},
+    steps=400,
+    variants={"hidden": (48, 96)},
     source="Hochreiter and Schmidhuber (1997) for the problem",
 )
 GOAL = 0.2

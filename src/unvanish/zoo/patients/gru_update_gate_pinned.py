@@ -23,8 +23,8 @@ PATIENT = Patient(
     cause=Cause.BIAS,
     also=("UV301", "UV101", "UV103", "UV401", "UV402", "UV502"),
     cure="the bias with the other sign: z starts at 0.95 and the state is kept",
-    steps=220,
-    variants={"hidden": (24, 96)},
+    steps=300,
+    variants={"hidden": (32, 96)},
     source="Cho and others (2014) against Chung and others (2014)",
 )
 GOAL = 0.9

@@ -22,7 +22,7 @@ PATIENT = Patient(
     also=("UV301", "UV502"),
     cure="no detach",
     steps=500,
-    variants={"hidden": (64, 160)},
+    variants={"hidden": (80, 160)},
     source="isayev/ReLeaSE#39; queenie88/A-GCN#4",
 )
 GOAL = 0.9

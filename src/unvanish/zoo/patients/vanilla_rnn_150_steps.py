@@ -24,7 +24,7 @@ PATIENT = Patient(
     also=("UV101", "UV103", "UV401", "UV402", "UV502"),
     cure="an LSTM whose forget gates start open for about as long as the sequence (chrono init)",
     steps=350,
-    variants={"hidden": (32, 128), "layers": (2,)},
+    variants={"hidden": (32, 128)},
     source="Hochreiter (1991); Pascanu, Mikolov and Bengio (2013)",
 )
 GOAL = 0.9
@@ -49,15 +49,15 @@ class LastStepClassifier(nn.Module):
         return scores
 
 
-def model(hidden: int = 64, layers: int = 1) -> nn.Module:
+def model(hidden: int = 64) -> nn.Module:
     """Build the network with ``nn.RNN`` as it comes."""
-    rnn = nn.RNN(16, hidden, num_layers=layers, batch_first=True)
+    rnn = nn.RNN(16, hidden, batch_first=True)
     return LastStepClassifier(rnn, hidden)
 
 
-def cured(hidden: int = 64, layers: int = 1) -> nn.Module:
+def cured(hidden: int = 64) -> nn.Module:
     """Build it with an LSTM under chrono initialisation."""
-    lstm = nn.LSTM(16, hidden, num_layers=layers, batch_first=True)
+    lstm = nn.LSTM(16, hidden, batch_first=True)
     for name, bias in lstm.named_parameters():
         if name.startswith("bias_ih"):
             open_for = torch.empty(hidden).uniform_(1, LENGTH - 1)
