@@ -24,6 +24,7 @@ from unvanish.core.records import (
     RunContext,
     Site,
 )
+from unvanish.core.verdicts import Verdict
 from unvanish.diagnose.rules import BUILTIN_RULES
 from unvanish.testing import check_rule, recording_of
 
@@ -346,7 +347,7 @@ def test_the_rule_keeps_the_contract(rule):
 @pytest.mark.parametrize("name", STRANGE)
 @pytest.mark.parametrize("rule", BUILTIN_RULES, ids=lambda rule: rule.code)
 def test_the_rule_survives_a_strange_recording(rule, name):
-    rule.examine(STRANGE[name])
+    assert isinstance(rule.examine(STRANGE[name]), Verdict)
 
 
 def test_codes_stand_in_order_and_once():
