@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from unvanish.theory.dead_units import expected_dead_fraction
+from unvanish.theory.dead_units import expected_dead_fraction, independent_samples
 
 
 @pytest.mark.parametrize("samples", [2, 5, 9, 100, 10_000, 10**6])
@@ -75,3 +75,31 @@ def test_a_real_layer_agrees():
 def test_arguments_that_mean_nothing_are_refused(samples, cosine, message):
     with pytest.raises(ValueError, match=message):
         expected_dead_fraction(samples, cosine)
+
+
+def test_random_samples_count_as_themselves():
+    """Their directions grow with their number: what 32 of them show holds for all 500."""
+    rng = np.random.default_rng(2)
+    samples = rng.standard_normal((500, 5_000))
+    few = samples[:32] - samples[:32].mean(0)
+    s = np.linalg.svd(few, compute_uv=False)
+    directions = float((s**2).sum() ** 2 / (s**4).sum())
+    assert independent_samples(500, directions, 32) == pytest.approx(500, rel=0.1)
+
+
+@pytest.mark.parametrize(("samples", "directions"), [(1, 1.0), (5, 0.0), (5, math.nan)])
+def test_samples_without_a_direction_count_as_one(samples, directions):
+    assert independent_samples(samples, directions, samples) == 1.0
+
+
+@pytest.mark.parametrize("offset", [0.0, 1.0, 3.0])
+def test_points_on_a_line_never_have_more_silent_units_than_expected(offset):
+    rng = np.random.default_rng(3)
+    points = np.stack([rng.random(400) + offset, np.ones(400)], 1)
+    unit = points / np.linalg.norm(points, axis=1, keepdims=True)
+    cosine = float(((unit.sum(0) ** 2).sum() - 400) / (400 * 399))
+    dead = float(np.mean((points @ rng.standard_normal((2, 50_000))).max(axis=0) < 0))
+    widest = math.acos(float(np.clip(unit @ unit.T, -1, 1).min()))
+    assert dead == pytest.approx(0.5 - widest / (2 * math.pi), abs=0.01)
+    assert expected_dead_fraction(400, cosine) < dead
+    assert dead < expected_dead_fraction(independent_samples(400, 1.0, 32), cosine)

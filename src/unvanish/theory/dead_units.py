@@ -9,6 +9,13 @@ c. With z_i = sqrt(c) t + sqrt(1-c) e_i, t shared and e_i independent,
 Special cases: c = 0 gives 2^-N, c = 1/2 gives 1/(N+1), c = 1 gives 1/2. For large N and
 c > 0 it falls like N^-((1-c)/c): the more alike the samples are, the less they tell.
 
+Equal correlations need as many directions as there are samples: N equicorrelated samples
+differ in N - 1 of them. Samples of few features differ in few, and more of them tell little
+more: points on an arc of angle a leave 1/2 - a / (2 pi) of all units silent, however many
+they are, which is the formula for the two ends of the arc alone. So samples that differ in
+r directions count as r + 1. The arc and points in a plane, a line or a cube are left more
+silent by this count than by chance; where r grows with N it changes nothing.
+
 Source: the equicorrelated orthant probability is classical (Steck and Owen 1962); its use
 as a null for dying units follows Lu, Shin, Su and Karniadakis (2020).
 """
@@ -24,13 +31,40 @@ _PANELS = 80
 _EDGE = 9.0  # phi(9) is below 1e-17
 
 
+def independent_samples(samples: int, directions: float, compared: int) -> float:
+    """Return how many equicorrelated samples differ in as many directions as these do.
+
+    Directions are counted as (sum s^2)^2 / sum s^4 over the singular values s of the centred
+    features. For n random samples in R dimensions that is about 1 / (1/(n-1) + 1/R), from
+    which R follows, and with it the count among all N samples.
+
+    Args:
+        samples: Number N of samples, at least 1.
+        directions: Directions counted among some of them; 0 where all are equal.
+        compared: How many of them, n, that was.
+
+    Returns:
+        A number from 1 to N.
+
+    Example:
+        >>> independent_samples(300, 1.0, 32) < 2.1  # points on a line
+        True
+        >>> independent_samples(300, 31.0, 32)  # as many directions as can be seen
+        300.0
+    """
+    if samples < 2 or not directions > 0.0:
+        return 1.0
+    features = max(0.0, 1.0 / directions - 1.0 / max(1, compared - 1))
+    return 1.0 + 1.0 / (1.0 / (samples - 1) + features)
+
+
 @lru_cache(maxsize=4096)
-def expected_dead_fraction(samples: int, cosine: float) -> float:
+def expected_dead_fraction(samples: float, cosine: float) -> float:
     """Return the share of units that N samples of a healthy layer leave silent by chance.
 
     Args:
         samples: Number N of samples, at least 1; positions of a feature map count as
-            samples only as far as they are independent.
+            samples only as far as they are independent. It need not be whole.
         cosine: Mean cosine c between the samples' features at the layer's input. Clipped
             to [0, 1]: a negative c can only make a silent unit rarer than c = 0 does.
 
@@ -77,7 +111,7 @@ def _density(t: np.ndarray) -> np.ndarray:
     return density
 
 
-def _all_below(s: np.ndarray, samples: int) -> np.ndarray:
+def _all_below(s: np.ndarray, samples: float) -> np.ndarray:
     """Return Phi(-s)^N, by way of log Phi so that N may be large."""
     power: np.ndarray = np.exp(samples * np.array([_log_phi(-x) for x in s.tolist()]))
     return power
