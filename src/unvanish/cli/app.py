@@ -232,3 +232,50 @@ def zoo(
         emit(zoo_list(screen, as_json=as_json))
     else:
         emit(zoo_page(name, screen, trial=train, seed=seed, as_json=as_json))
+
+
+@app.command(short_help="Print what theory predicts for an activation, or for all.")
+@click.argument("activation", required=False)
+@click.option("--init", metavar="NAME", help="Only this initialisation, such as he or xavier.")
+@click.option(
+    "--depth",
+    type=click.IntRange(1, 100_000),
+    default=30,
+    show_default=True,
+    help="Layers over which the gradient is followed.",
+)
+@click.option(
+    "--width",
+    type=click.IntRange(min=1),
+    default=256,
+    show_default=True,
+    help="Units of a layer.",
+)
+@_FORMAT
+@_COLOR
+@click.pass_context
+def theory(
+    ctx: click.Context,
+    /,
+    activation: str | None,
+    init: str | None,
+    depth: int,
+    width: int,
+    format_: str,
+    color: str,
+) -> None:
+    """Print what mean-field theory predicts for ACTIVATION under every initialisation.
+
+    Without ACTIVATION, print the map of all activations and initialisations.
+    """
+    from unvanish.cli.theory import theory_map, theory_page
+
+    as_json = format_ == "json"
+    settings_of(ctx).as_json = as_json
+    screen = Screen.of(sys.stdout, color)
+    if activation is None:
+        if init is not None:
+            raise click.UsageError("--init needs an ACTIVATION: unvanish theory tanh --init he")
+        emit(theory_map(depth, width, screen, as_json=as_json))
+    else:
+        emit(theory_page(activation, init, depth, width, screen, as_json=as_json))

@@ -49,8 +49,8 @@ def _normal(z: Array) -> Array:
 
 
 def _sigmoid_slope(z: Array) -> Array:
-    s = special.expit(z)
-    return s * special.expit(-z)
+    slope: Array = special.expit(z) * special.expit(-z)
+    return slope
 
 
 def _softplus(z: Array) -> Array:
@@ -64,12 +64,13 @@ def _mish(z: Array) -> Array:
 
 def _mish_slope(z: Array) -> Array:
     t = np.tanh(_softplus(z))
-    return t + z * special.expit(z) * (1.0 - t * t)
+    slope: Array = t + z * special.expit(z) * (1.0 - t * t)
+    return slope
 
 
 def _silu_slope(z: Array) -> Array:
-    s = special.expit(z)
-    return s * (1.0 + z * special.expit(-z))
+    slope: Array = special.expit(z) * (1.0 + z * special.expit(-z))
+    return slope
 
 
 def _elu(z: Array) -> Array:

@@ -35,11 +35,14 @@ class Initialisation:
         name: Its name.
         sigma_w2: n_in Var(W_ij).
         sigma_b2: Var(b).
+        q: Length of the first pre-activations: 1 for data of unit variance, and for the
+            critical one the length at which it is critical.
     """
 
     name: str
     sigma_w2: float
     sigma_b2: float = 0.0
+    q: float = 1.0
 
 
 def initialisation(
@@ -90,5 +93,5 @@ def initialisation(
                     f"{phi.name} has no critical initialisation: its gradient vanishes or "
                     "explodes under every one; a normalisation or a shaped activation helps"
                 )
-            return Initialisation(name, squared * point.sigma_w2, point.sigma_b2)
+            return Initialisation(name, squared * point.sigma_w2, point.sigma_b2, point.q or 1.0)
     raise ValueError(f"there is no initialisation {name!r}; known are {', '.join(NAMES)}")

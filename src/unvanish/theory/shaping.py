@@ -133,12 +133,13 @@ def tailored_shape(phi: Activation, depth: int, tau: float = 0.3) -> Shape:
     def miss(x: Array) -> list[float]:
         if np.max(np.abs(x)) > _WIDEST:
             return [1.0] * 4
-        a, b, c, s = math.exp(x[0]), x[1], x[2], math.exp(x[3])
+        a, b, c, s = math.exp(x[0]), float(x[1]), float(x[2]), math.exp(x[3])
 
         def bend(u: Array) -> Array:
             h = 1e-4
             z = a * u + b
-            return (phi.slope(z + h) - phi.slope(z - h)) / (2 * h)
+            difference: Array = (phi.slope(z + h) - phi.slope(z - h)) / (2 * h)
+            return difference
 
         def shifted(u: Array) -> Array:
             return phi.value(a * u + b) + c
