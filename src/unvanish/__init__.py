@@ -20,15 +20,18 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from unvanish.api import Report, checkup
     from unvanish.core.errors import UnvanishError
+    from unvanish.core.explanations import Explanation
     from unvanish.core.findings import Cause, Diagnosis, Finding, Severity
     from unvanish.core.glossary import Quantity
     from unvanish.core.records import Recording
     from unvanish.diagnose import diagnose
+    from unvanish.explain import explain
     from unvanish.observe import trace
 
 __all__ = [
     "Cause",
     "Diagnosis",
+    "Explanation",
     "Finding",
     "Quantity",
     "Recording",
@@ -38,12 +41,14 @@ __all__ = [
     "__version__",
     "checkup",
     "diagnose",
+    "explain",
     "trace",
 ]
 
 _HOMES = {
     "Cause": "unvanish.core.findings",
     "Diagnosis": "unvanish.core.findings",
+    "Explanation": "unvanish.core.explanations",
     "Finding": "unvanish.core.findings",
     "Quantity": "unvanish.core.glossary",
     "Recording": "unvanish.core.records",
@@ -52,6 +57,7 @@ _HOMES = {
     "UnvanishError": "unvanish.core.errors",
     "checkup": "unvanish.api",
     "diagnose": "unvanish.diagnose",
+    "explain": "unvanish.explain",
     "trace": "unvanish.observe",
 }
 

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from unvanish.core import codec
 from unvanish.core.errors import UnvanishError
+from unvanish.core.explanations import Explanation
 from unvanish.core.findings import Diagnosis, Finding, Severity
 from unvanish.core.records import Recording
 from unvanish.core.verdicts import NotMeasured
 from unvanish.diagnose import diagnose
+from unvanish.explain import explain
 from unvanish.show.json import to_json
 from unvanish.show.terminal import render
 
@@ -68,6 +70,10 @@ class Report:
             return 1
         verdicts = self.diagnosis.verdicts.values()
         return 3 if not verdicts or any(isinstance(v, NotMeasured) for v in verdicts) else 0
+
+    def explain(self) -> Explanation:
+        """Return the ledger of the gradient this report is worried about; see `explain`."""
+        return explain(self.recording, self.diagnosis)
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as the documented JSON object."""

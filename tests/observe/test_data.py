@@ -183,3 +183,51 @@ def test_constants_of_the_model_are_no_data() -> None:
 def test_a_recording_with_data_survives_a_file() -> None:
     recording = look(nn.Linear(8, 5), (table(), LABELS))
     assert decode_recording(encode_recording(recording)).data == recording.data
+
+
+class Refined(nn.Module):
+    """Takes its own answer, without gradient, as where to look next."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(8, 4), nn.Linear(4, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        answer = self.first(x)
+        return self.second(100.0 + answer.detach()) + answer.mean()
+
+
+def test_what_a_network_answered_stays_its_answer_behind_a_detach() -> None:
+    recording = look(Refined(), (table(), LABELS))
+    fed = [s.path for s in recording.sites if s in recording[Quantity.INPUT_RMS]]
+    assert fed == ["first"]
+
+
+def test_a_mask_of_attention_is_no_data_that_enters_a_layer() -> None:
+    class Masked(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embed, self.head = nn.Linear(8, 8), nn.Linear(8, 5)
+            self.attend = nn.MultiheadAttention(8, 2, batch_first=True)
+
+        def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+            h = self.embed(x)
+            return self.head(self.attend(h, h, h, attn_mask=mask)[0].mean(1))
+
+    mask = torch.full((4, 4), -1e9).triu(1)
+    recording = look(Masked(), ((torch.randn(16, 4, 8), mask), LABELS))
+    assert [s.path for s in recording.sites if s in recording[Quantity.INPUT_RMS]] == ["embed"]
+
+
+def test_what_enters_a_recurrent_layer_enters_its_input_weights() -> None:
+    class Recurrent(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.head = nn.LSTM(8, 6, batch_first=True), nn.Linear(6, 5)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.layer(x)[0][:, -1])
+
+    recording = look(Recurrent(), (torch.randn(16, 4, 8), LABELS))
+    (fed,) = (s for s in recording.sites if s in recording[Quantity.INPUT_RMS])
+    assert fed.weights == ("layer.weight_ih_l0",)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from unvanish.core.errors import BatchError, CouldNotMeasureError, TargetError
+from unvanish.core.errors import BatchError, CouldNotMeasureError, OwnFaultError, TargetError
 from unvanish.observe import trace
 
 
@@ -123,3 +123,63 @@ def test_what_was_asked_of_the_memory_is_said():
 
     with pytest.raises(CouldNotMeasureError, match="memory: it tried to allocate 2 KiB"):
         trace(Greedy(4, 2), pair())
+
+
+def raising(*_, **__):
+    raise KeyError("a slot of ours")
+
+
+def test_what_our_own_code_raises_is_not_blamed_on_the_forward_pass(monkeypatch):
+    monkeypatch.setattr("unvanish.observe.lineage.Lineage.add_call", raising)
+    model = nn.Linear(4, 2)
+    before = model.weight.detach().clone()
+    with pytest.raises(OwnFaultError, match="unvanish itself failed, please report it") as caught:
+        trace(model, pair(), probe_steps=0)
+    assert caught.value.exit_code == 3
+    assert "KeyError: 'a slot of ours'" in caught.value.what
+    assert "UNVANISH_TRACEBACK" in caught.value.help
+    assert torch.__version__ in caught.value.help
+    assert isinstance(caught.value.__cause__, KeyError)
+    assert torch.equal(model.weight, before)
+
+
+def test_what_the_user_raises_stays_the_users_beside_a_fault_of_ours(monkeypatch):
+    monkeypatch.setattr("unvanish.observe.lineage.Lineage.add_call", raising)
+    error_of(nn.Linear(4, 2), pair(5))
+
+
+def test_the_users_code_does_not_meet_a_fault_of_ours(monkeypatch):
+    met = []
+
+    class Careful(nn.Linear):
+        def forward(self, x):
+            try:
+                return super().forward(x)
+            except Exception as error:
+                met.append(error)
+                raise
+
+    monkeypatch.setattr("unvanish.observe.lineage.Lineage.add_call", raising)
+    with pytest.raises(OwnFaultError, match="KeyError"):
+        trace(Careful(4, 2), pair(), probe_steps=0)
+    assert not met
+
+
+def test_a_step_that_we_fail_to_measure_is_a_gap(monkeypatch):
+    monkeypatch.setattr("unvanish.observe.forward.measure", raising)
+    recording = trace(nn.Linear(4, 2), pair(), probe_steps=0)
+    assert any("unvanish itself failed" in gap.why for gap in recording.gaps)
+    assert all(p.has_grad for p in recording.parameters)
+
+
+def test_a_gradient_that_we_fail_to_measure_is_a_gap(monkeypatch):
+    monkeypatch.setattr("unvanish.observe.backward.GradientSink.visit", raising)
+    recording = trace(nn.Linear(4, 2), pair(), probe_steps=0)
+    assert any("the gradient of" in gap.what for gap in recording.gaps)
+    assert all(p.has_grad for p in recording.parameters)
+
+
+def test_a_fault_behind_the_forward_pass_is_ours_too(monkeypatch):
+    monkeypatch.setattr("unvanish.observe.graph._roles", lambda *_: None)
+    with pytest.raises(OwnFaultError, match="TypeError"):
+        trace(nn.Linear(4, 2), pair(), probe_steps=0)

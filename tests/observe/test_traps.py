@@ -196,3 +196,42 @@ def test_a_model_may_take_a_gradient_inside() -> None:
             return super().forward(x + guess.grad)
 
     assert all(p.has_grad for p in trace(Inner(4, 3), classes(), "cross_entropy").parameters)
+
+
+class Reversible(torch.autograd.Function):
+    """Differentiates a layer inside its own backward pass, as reversible networks do."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, layer: nn.Module) -> Tensor:
+        ctx.layer = layer
+        ctx.save_for_backward(x)
+        with torch.no_grad():
+            return layer(x)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        (x,) = ctx.saved_tensors
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            torch.autograd.backward(ctx.layer(x), grad)
+        assert x.grad is not None
+        return x.grad, None
+
+
+def test_a_gradient_that_a_backward_pass_adds_by_itself_is_one() -> None:
+    inner = nn.Linear(4, 4)
+    model = Net(lambda h: Reversible.apply(h, inner))
+    model.inner = inner
+    inputs, labels = classes()
+    kept = torch.ones_like(inner.weight)
+    inner.weight.grad = kept
+    recording = trace(model, (inputs, labels))
+    assert inner.weight.grad is kept
+    assert torch.equal(kept, torch.ones_like(kept))
+    inner.weight.grad = None
+    nn.functional.cross_entropy(model(inputs), labels).backward()
+    assert inner.weight.grad is not None
+    (record,) = (p for p in recording.parameters if p.name == "inner.weight")
+    assert record.has_grad
+    expected = float(inner.weight.grad.square().mean().sqrt().log10())
+    assert record.log10_grad_rms == pytest.approx(expected, abs=1e-5)

@@ -47,6 +47,12 @@ _VERBOSE = click.option(
     "-v", "--verbose", is_flag=True, help="Say of every clear rule what it measured."
 )
 
+_EXPLAIN = click.option(
+    "--explain",
+    type=click.Choice(["brief", "full"]),
+    help="Add the ledger: which factor took how many decades, block by block or in full.",
+)
+
 _EPILOG = """\b
 Exit codes:
   0  clear, or findings below --fail-on only
@@ -135,6 +141,7 @@ What is missing is inferred, and the report says so.
     metavar="FILE",
     help="Save what was measured; `unvanish show FILE` opens it.",
 )
+@_EXPLAIN
 @_VERBOSE
 @_COLOR
 @click.pass_context
@@ -177,6 +184,7 @@ def explain(code: str | None, color: str) -> None:
 @_FORMAT
 @_FAIL_ON
 @_SELECT
+@_EXPLAIN
 @_VERBOSE
 @_COLOR
 @click.pass_context
@@ -186,6 +194,7 @@ def show(
     format_: str,
     fail_on: str,
     select: tuple[str, ...],
+    explain: str | None,
     verbose: bool,
     color: str,
 ) -> None:
@@ -197,7 +206,14 @@ def show(
     report = Report.load(file, select=words(select))
     screen = Screen.of(sys.stdout, color)
     ctx.exit(
-        print_report(report, screen, fail_on=fail_on, as_json=format_ == "json", verbose=verbose)
+        print_report(
+            report,
+            screen,
+            fail_on=fail_on,
+            as_json=format_ == "json",
+            explain=explain,
+            verbose=verbose,
+        )
     )
 
 

@@ -19,6 +19,7 @@ from unvanish.cli.screen import Screen, complain, emit
 from unvanish.cli.streams import stdout_set_aside
 from unvanish.core.errors import UnvanishError
 from unvanish.core.stack import display_path
+from unvanish.show.ledger import render_ledger
 
 if TYPE_CHECKING:
     from torch import nn
@@ -43,6 +44,7 @@ class CheckOptions:
     probe_steps: int = 3
     autocast: str | None = None
     output: Path | None = None
+    explain: str | None = None
     verbose: bool = False
 
 
@@ -83,17 +85,31 @@ def run_check(options: CheckOptions, screen: Screen, *, as_json: bool) -> int:
                 f"the file cannot be written: {error.strerror}", where=str(options.output)
             ) from error
     return print_report(
-        report, screen, fail_on=options.fail_on, as_json=as_json, verbose=options.verbose
+        report,
+        screen,
+        fail_on=options.fail_on,
+        as_json=as_json,
+        explain=options.explain,
+        verbose=options.verbose,
     )
 
 
 def print_report(
-    report: Report, screen: Screen, *, fail_on: str, as_json: bool, verbose: bool = False
+    report: Report,
+    screen: Screen,
+    *,
+    fail_on: str,
+    as_json: bool,
+    explain: str | None = None,
+    verbose: bool = False,
 ) -> int:
     """Write a report to stdout and return the exit code."""
     code = report.exit_code(fail_on)
     if as_json:
-        emit(json.dumps(report.to_json(), indent=2, allow_nan=False))
+        document = report.to_json()
+        if explain is not None:
+            document["explanation"] = report.explain().to_json()
+        emit(json.dumps(document, indent=2, allow_nan=False))
     else:
         emit(
             report.text(
@@ -104,6 +120,18 @@ def print_report(
                 exit_code=code,
             )
         )
+        if explain is not None:
+            emit(
+                "\n"
+                + render_ledger(
+                    report.explain(),
+                    report.recording,
+                    full=explain == "full",
+                    width=screen.width,
+                    color=screen.color,
+                    ascii=screen.ascii,
+                )
+            )
     return code
 
 

@@ -69,6 +69,12 @@ class CouldNotMeasureError(UnvanishError):
     exit_code = 3
 
 
+class OwnFaultError(UnvanishError):
+    """`unvanish` itself failed; the network and the batch have no part in it."""
+
+    exit_code = 3
+
+
 def import_optional(module: str, *, extra: str, purpose: str) -> ModuleType:
     """Import an optional dependency or say which line installs it.
 

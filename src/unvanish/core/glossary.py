@@ -37,6 +37,7 @@ class Quantity(StrEnum):
     LOG10_ACTIVATION_GRAD_RMS = "log10_activation_grad_rms"
     LOG10_PROBE_GRAD_RMS = "log10_probe_grad_rms"
     LOG10_LAST_STEP_GRAD_RMS = "log10_last_step_grad_rms"
+    LOG10_LEDGER_GRAD_NORM = "log10_ledger_grad_norm"
     GRAD_EFFECTIVE_RANK = "grad_effective_rank"
     NON_FINITE_GRAD_FRACTION = "non_finite_grad_fraction"
     STUCK_FRACTION = "stuck_fraction"
@@ -229,6 +230,12 @@ GLOSSARY: Final[dict[Quantity, Entry]] = {
         "gradient that reaches time step t from the last step only",
         "low",
         "pascanu2013",
+    ),
+    Quantity.LOG10_LEDGER_GRAD_NORM: Entry(
+        "decades",
+        "log10 sqrt(sum (dL/dh)^2), L the loss of the first batch",
+        "the gradient of the same pass as the gains of the edges, so that they add up exactly",
+        "either",
     ),
     Quantity.GRAD_EFFECTIVE_RANK: Entry(
         "directions",

@@ -185,6 +185,9 @@ class Parameter:
         distinct_fraction: Share of the units (rows along the first axis) that hold anything
             but zeros and differ from every earlier one in more than rounding; 1 for an
             ordinary start, ``nan`` where fewer than two units hold anything.
+        left_out_by: Installed package that keeps the gradient from a parameter of its own by
+            its own design: every way to the loss leads through a cut in one of its lines.
+            Empty for every other parameter.
     """
 
     name: str
@@ -205,6 +208,7 @@ class Parameter:
     turn_ratio: float = math.nan
     learning_rate: float = math.nan
     distinct_fraction: float = math.nan
+    left_out_by: str = ""
 
     @property
     def size(self) -> int:
@@ -225,6 +229,7 @@ class Optimizer:
         weight_decay: Of the first group.
         clip_grad_norm: Largest total gradient norm.
         initial_lr: Learning rate that an attached scheduler started from.
+        foreign: Shapes of the tensors it holds that the network does not have, each once.
     """
 
     name: str
@@ -235,6 +240,7 @@ class Optimizer:
     weight_decay: float | None = None
     clip_grad_norm: float | None = None
     initial_lr: float | None = None
+    foreign: tuple[tuple[int, ...], ...] = ()
 
     def __str__(self) -> str:
         settings = [
@@ -348,6 +354,7 @@ class Cut:
             from there, or ``""`` where the call itself lets none through.
         writes: Whether the call wrote into a tensor behind autograd's back: the gradient
             passes on, but knows nothing of the change.
+        package: Installed package whose own line cuts; empty where the user's does.
     """
 
     op: str
@@ -356,6 +363,30 @@ class Cut:
     parameters: tuple[str, ...] = ()
     under: str = ""
     writes: bool = False
+    package: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Truncation:
+    """A loop over time whose state comes to every step without its gradient.
+
+    Attributes:
+        op: The weight-bearing call of a step, such as ``"gru_cell"``.
+        path: Path of the module that makes it.
+        cut: What lets no gradient back to the step before: ``"detach"``.
+        source: The user's line that cuts.
+        parameters: Names of the parameters of the call.
+        steps: Number of steps.
+        trained_steps: Those among them that the gradient of the loss reaches.
+    """
+
+    op: str
+    path: str
+    cut: str
+    source: SourceLine | None
+    parameters: tuple[str, ...] = ()
+    steps: int
+    trained_steps: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -443,6 +474,7 @@ class Recording:
         steps: What each probe step did to the loss.
         noise: How far the gradients of different samples agree, where it was measured.
         strays: Trainable tensors between inputs and outputs that are no parameters.
+        truncations: Loops over time whose state passes on without its gradient.
         later: The same network after a few probe steps on a copy, where they were taken:
             it tells a gate that starts at zero from one that is dead.
         schema: Version of this layout.
@@ -459,6 +491,7 @@ class Recording:
     steps: tuple[ProbeStep, ...] = ()
     noise: GradientNoise | None = None
     strays: tuple[Stray, ...] = ()
+    truncations: tuple[Truncation, ...] = ()
     later: Recording | None = None
     schema: int = SCHEMA
 

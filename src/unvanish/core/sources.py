@@ -248,6 +248,13 @@ _WORKS = (
         "ICLR",
     ),
     Source(
+        "lewkowycz2020",
+        "Lewkowycz, Bahri, Dyer, Sohl-Dickstein and Gur-Ari",
+        2020,
+        "The large learning rate phase of deep learning: the catapult mechanism",
+        "arXiv 2003.02218",
+    ),
+    Source(
         "wortsman2024",
         "Wortsman and others",
         2024,

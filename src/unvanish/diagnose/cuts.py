@@ -17,7 +17,19 @@ def watched(recording: Recording) -> list[Parameter]:
 
 
 def cut_off(recording: Recording) -> list[Parameter]:
-    """Return the watched parameters whose value reaches the loss, and no gradient comes back."""
+    """Return the watched parameters whose value reaches the loss, and no gradient comes back.
+
+    What an installed library cuts off of its own is its design; see `left_out`.
+    """
+    return [p for p in _without_gradient(recording) if not p.left_out_by]
+
+
+def left_out(recording: Recording) -> list[Parameter]:
+    """Return the watched parameters that a library keeps the gradient from by its own design."""
+    return [p for p in _without_gradient(recording) if p.left_out_by]
+
+
+def _without_gradient(recording: Recording) -> list[Parameter]:
     return [p for p in watched(recording) if p.feeds_loss and not p.has_grad]
 
 

@@ -74,7 +74,8 @@ class _Ledger:
     Attributes:
         by_op: Operation to decades; weights of every layer stand under one name.
         counts: Operation to how often it stands on the path.
-        cap: Part of the activations' loss that their largest slope alone explains.
+        caps: Activation to what its largest slope alone explains of its loss.
+        others: Operation to decades, for steps that are no activation, weight or norm.
         saturated: Part that flat ends explain, on top of the cap.
         gated: Part that activations without flat ends lost, such as the half of a ReLU.
         norm: Part lost in normalisations.
@@ -84,7 +85,8 @@ class _Ledger:
 
     by_op: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     counts: Counter[str] = field(default_factory=Counter)
-    cap: float = 0.0
+    caps: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    others: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     saturated: float = 0.0
     gated: float = 0.0
     norm: float = 0.0
@@ -96,10 +98,14 @@ class _Ledger:
         return sorted(self.by_op.items(), key=lambda item: -item[1])
 
     @property
+    def cap(self) -> float:
+        """Decades that the largest slopes of the activations alone explain."""
+        return sum(self.caps.values())
+
+    @property
     def other(self) -> float:
         """Decades lost in steps that are no activation, weight or norm."""
-        acts = self.cap + self.saturated + self.gated
-        return sum(self.by_op.values()) - acts - self.by_op[_WEIGHTS] - self.norm
+        return sum(self.others.values())
 
 
 def loss_factors(recording: Recording, flow: Flow, worst: Level) -> LossFactors:
@@ -169,7 +175,7 @@ def _book(
     slopes = recording[Quantity.SLOPE_RMS]
     if site in slopes and site.slope_cap > 0:
         cap = -math.log10(min(1.0, site.slope_cap))
-        ledger.cap += cap
+        ledger.caps[site.op] += cap
         if site.can_saturate:
             ledger.saturated += lost - cap
         else:
@@ -183,6 +189,8 @@ def _book(
     else:
         if "norm" in site.op:
             ledger.norm += lost
+        else:
+            ledger.others[site.op] += lost
         ledger.by_op[site.op] += lost
         ledger.counts[site.op] += 1
 
@@ -202,25 +210,18 @@ def _notes(recording: Recording, ledger: _Ledger, total: float) -> tuple[str, ..
     if parts:
         notes.append(f"of {total:.1f} decades lost, {', '.join(parts + gains)}")
     if ledger.cap > 0.5 * total:
-        cap = next(s.slope_cap for s in recording.sites if s.op == ledger.activation)
+        activation = max(ledger.caps, key=lambda op: ledger.caps[op])
+        caps = {s.slope_cap for s in recording.sites if s.op == activation and s.slope_cap > 0.0}
         notes.append(
-            f"{ledger.activation} never passes more than {cap:g} of the gradient, whatever "
+            f"{activation} never passes more than {max(caps):g} of the gradient, whatever "
             "the data: this is the network's design, not a bug in the loop"
         )
-    if ledger.other > 0.5 * total:
-        op, _ = next(
-            (op, n)
-            for op, n in ledger.ranked()
-            if op != _WEIGHTS and op not in _activation_ops(recording)
-        )
+    if ledger.other > 0.5 * total and ledger.others:
+        op = max(ledger.others, key=lambda op: ledger.others[op])
         place = next((str(s.source) for s in recording.sites if s.op == op and s.source), "")
         where = f" at {place}" if place else ""
         notes.append(f"{op}{where} scales the gradient down each time; weights are not the cause")
     return tuple(notes)
-
-
-def _activation_ops(recording: Recording) -> frozenset[str]:
-    return frozenset(s.op for s in recording.sites if not math.isnan(s.slope_cap))
 
 
 def _why_zero(recording: Recording, worst: Level) -> tuple[Cause, str, str]:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from statistics import median
 from typing import Final
 
 from unvanish.core.findings import Cause, Chart, Mark, Point
 from unvanish.core.flow import Flow, Level, gradient_flow
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import Recording, Site
+from unvanish.core.records import DataRole, Recording, Site
 from unvanish.core.verdicts import NotApplicable, NotMeasured
+from unvanish.diagnose.upstream import Upstream
 
 _SMALLEST: Final = (("float16", -7.2), ("bfloat16", -40.0), ("float32", -44.9))
 """log10 of the smallest subnormal number of each type."""
+
+_LARGE_GAIN: Final = 1.2 * math.sqrt(2.0)
+"""rms(W) sqrt(fan-in) that no common initialisation has: a fifth above He's, the largest."""
 
 
 def propagation_flow(recording: Recording) -> Flow | None:
@@ -39,6 +45,46 @@ def judged_flow(recording: Recording) -> Flow | NotApplicable | NotMeasured:
     return flow
 
 
+def grown_together(recording: Recording, flow: Flow) -> list[float]:
+    """Return, for every level, the decades by which gradient and signal have both grown.
+
+    The gradient is that of the layers themselves, its growth from the output to the level,
+    once the largest step is made ordinary. The signal's growth is from the largest thing met
+    so far, data included, to what leaves the network. A normalisation ends the second, one
+    large layer is left out of the first.
+
+    Args:
+        recording: What was observed.
+        flow: The flow that is judged.
+
+    Returns:
+        One number a level, 0 where one of the two did not grow or was not measured.
+    """
+    grads = recording[Quantity.LOG10_PROBE_GRAD_RMS]
+    if not len(grads):
+        grads = recording[Quantity.LOG10_ACTIVATION_GRAD_RMS]
+    sizes = recording[Quantity.ACTIVATION_RMS]
+    own = Flow(
+        tuple(
+            replace(
+                level,
+                log10_grad=grads.get(level.layer) + 0.5 * math.log10(max(1, level.layer.size)),
+            )
+            for level in flow.levels
+        )
+    )
+    outputs = [sizes.get(site) for site in recording.signal_sites() if site.is_output]
+    left = min(sizes.get(flow.output.layer), max((o for o in outputs if o > 0.0), default=math.inf))
+    largest = max((d.rms for d in recording.data if d.role is DataRole.INPUT), default=0.0)
+    grown = []
+    for level, gained in zip(flow.levels, own.compounded(sign=-1), strict=True):
+        size = sizes.get(level.layer)
+        largest = max(x for x in (largest, size, 0.0) if not math.isnan(x))
+        is_known = 0.0 < largest < math.inf and 0.0 < left < math.inf and math.isfinite(gained)
+        grown.append(max(0.0, min(gained, math.log10(left / largest))) if is_known else 0.0)
+    return grown
+
+
 def growth_causes(recording: Recording, flow: Flow) -> tuple[Cause, ...]:
     """Name what makes the gradient grow: too large weights, or depth without skips."""
     layers = [level.layer for level in flow.levels]
@@ -46,6 +92,10 @@ def growth_causes(recording: Recording, flow: Flow) -> tuple[Cause, ...]:
     if _is_recurrent(layers):
         return (Cause.INIT_TOO_LARGE, Cause.RECURRENCE)
     if _has_skip(recording) and not normalised:
+        upstream = Upstream(recording)
+        gains = [gain for gain in map(upstream.gain, layers) if gain > 0.0]
+        if gains and median(gains) > _LARGE_GAIN:
+            return (Cause.INIT_TOO_LARGE, Cause.NO_NORMALISATION)
         return (Cause.NO_NORMALISATION, Cause.INIT_TOO_LARGE)
     if normalised and not _has_skip(recording):
         return (Cause.DEPTH_WITHOUT_SKIP,)
@@ -106,13 +156,11 @@ def update_note(recording: Recording, layers: Sequence[Site]) -> Iterator[str]:
     optimizer = recording.context.optimizer
     least, name = min(mine)
     most, best = max((value, name) for name, value in ratios.items())
-    decay = (optimizer.lr or 0.0) * (optimizer.weight_decay or 0.0)
+    aside = ", weight decay aside" if optimizer.weight_decay else ""
     if not least:
-        moved = f"does not move {name} at all"
-    elif decay and least < 1.01 * decay:
-        moved = f"changes {name} by {least:.1e} of its size, all of it weight decay"
+        moved = f"does not move {name} at all{aside}"
     else:
-        moved = f"changes {name} by {least:.1e} of its size"
+        moved = f"changes {name} by {least:.1e} of its size{aside}"
     yield f"the first step of {optimizer} {moved}, and {best} by {most:.1e}"
 
 
@@ -132,11 +180,15 @@ def updates_are_level(recording: Recording, layers: Iterable[Site]) -> bool:
 
 
 def _updates(recording: Recording) -> dict[str, float]:
-    """Relative updates of weight matrices; vectors such as biases start near zero."""
+    """Relative updates of weight matrices, without the part that weight decay has a share in.
+
+    Weight decay shrinks every matrix alike and would make all updates look level. Vectors
+    such as biases start near zero.
+    """
     return {
-        p.name: p.update_ratio
+        p.name: p.turn_ratio
         for p in recording.parameters
-        if len(p.shape) >= 2 and math.isfinite(p.update_ratio)
+        if len(p.shape) >= 2 and math.isfinite(p.turn_ratio)
     }
 
 

@@ -45,7 +45,7 @@ def scores(wiring: Wiring, softmax: Site) -> Site | None:
 
 
 def is_frozen(recording: Recording, softmax: Site, *, share: float, of_chance: float) -> bool:
-    """Tell whether more than a share of a softmax's rows are frozen, and not by training.
+    """Tell whether more than a share of a softmax's rows are frozen, for good and untrained.
 
     Args:
         recording: What was measured.
@@ -56,8 +56,35 @@ def is_frozen(recording: Recording, softmax: Site, *, share: float, of_chance: f
     """
     frozen = recording[Quantity.FROZEN_FRACTION].get(softmax)
     spread = recording[Quantity.SCORE_SPREAD].get(softmax)
-    choices = softmax.shape[-1] if softmax.shape else 2
-    return frozen > share and spread > of_chance * chance_spread(choices)
+    choices = number_of_choices(softmax)
+    by_chance = frozen > share and spread > of_chance * chance_spread(choices)
+    return by_chance and not _chooses_anew(recording, softmax)
+
+
+def number_of_choices(softmax: Site) -> int:
+    """Return how many keys each row of a softmax chooses from; 2 where it is not known.
+
+    Args:
+        softmax: The softmax, over the last axis that has more than one entry.
+    """
+    return next((extent for extent in reversed(softmax.shape) if extent > 1), 2)
+
+
+def _chooses_anew(recording: Recording, softmax: Site) -> bool:
+    """Tell whether the probe steps move the scores by more than they lay apart before.
+
+    Most of what decides is then learned and not drawn. Scores whose standard deviation changes
+    by some amount have moved by no less.
+    """
+    later = recording.later
+    if later is None:
+        return False
+    known = (softmax.path, softmax.op, softmax.call, softmax.shape)
+    after = next((s for s in later.sites if (s.path, s.op, s.call, s.shape) == known), None)
+    if after is None:
+        return False
+    before = recording[Quantity.SCORE_SPREAD].get(softmax)
+    return abs(later[Quantity.SCORE_SPREAD].get(after) - before) > before
 
 
 def _experts(parameters: Sequence[Parameter]) -> set[tuple[str, int]]:

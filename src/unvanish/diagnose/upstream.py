@@ -65,15 +65,28 @@ class Upstream:
         return [self._parameters[name] for name in site.weights if name in self._parameters]
 
     def bias(self, site: Site) -> Parameter | None:
-        """Return the bias of the module that a weight-bearing site belongs to."""
+        """Return the bias that a weight-bearing site adds, or the module that it belongs to.
+
+        It is a vector of its own (``x @ w + b``), or named a bias (``bias``, ``bias_ih``).
+        """
+        for parameter in self.parameters(site):
+            named = parameter.name.rpartition(".")[2].startswith("bias")
+            if named or (site.op in ("add", "sub") and len(parameter.shape) == 1):
+                return parameter
         return self._parameters.get(f"{site.path}.bias") if site.path else None
 
     def bias_rules(self, site: Site) -> bool:
-        """Tell whether the bias outweighs the weights in the input of an activation."""
+        """Tell whether the bias outweighs the weights in the input of an activation.
+
+        Where the size of their sum is not known, as inside a cell, the weights are taken to
+        work on an input of ordinary size.
+        """
         source = self.weighted(site)
         bias = self.bias(source) if source else None
         if source is None or bias is None or not bias.rms > 0.0:
             return False
+        if source not in self.recording[Quantity.ACTIVATION_RMS]:
+            return bias.rms > max(1.0, self.gain(source))
         spread = math.sqrt(max(self.rms(source) ** 2 - bias.rms**2, 0.0))
         return self.rms(source) > 0.0 and bias.rms > spread
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -76,20 +76,36 @@ class Wiring:
         return site.op in _MIXING and not site.weights
 
     def weighs(self, softmax: Site) -> Site | None:
-        """Return the product in which the rows of a softmax weigh other signal.
+        """Return the step in which the rows of a softmax weigh other signal.
 
-        That makes it attention; a softmax between weights, or of a router, has none.
+        That is a matrix product, or a product whose sum over the keys is taken. It makes the
+        softmax attention; one between weights, or of a router, has none.
         """
-        seen: set[int] = set()
-        stack = [softmax]
-        while stack:
-            for site in self.consumers(stack.pop()):
-                if site.index in seen:
-                    continue
-                seen.add(site.index)
-                if self.is_mixing(site):
+        rows = {softmax.index}  # what is made of the rows alone: dropout, casts, rows over sums
+        level = [softmax]
+        while level:
+            after = {c.index: c for site in level for c in self.consumers(site)}
+            level = []
+            for index in sorted(after.keys() - rows):
+                site = after[index]
+                if self.is_mixing(site) or (site.op == "mul" and self._is_summed(site, rows)):
                     return site
-                # Dropout, casts and views pass the rows on as they are.
-                if len(self._producers[site.index]) == 1 and not site.weights:
-                    stack.append(site)
+                if not site.weights and rows.issuperset(self._producers[index]):
+                    rows.add(index)
+                    level.append(site)
         return None
+
+    def _is_summed(self, product: Site, rows: Set[int]) -> bool:
+        """Tell whether a product brings in other signal and nothing but its sum is used.
+
+        The entropy of the rows themselves is no such sum.
+        """
+        other = [site for site in self.producers(product) if site.index not in rows]
+        if not other or any("log" in site.op for site in other):
+            return False
+        after = self.consumers(product)
+        while len(after) == 1 and after[0].op != "sum" and not after[0].weights:
+            if len(self._producers[after[0].index]) > 1:
+                return False
+            after = self.consumers(after[0])
+        return bool(after) and all(site.op == "sum" for site in after)

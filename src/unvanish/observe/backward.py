@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from unvanish.core.records import Edge
+from unvanish.observe.failures import is_out_of_memory
 from unvanish.observe.graph import Graph, Link
 from unvanish.observe.names import MATMUL_OPS
 from unvanish.observe.opaque import in_the_open
@@ -59,6 +60,7 @@ class Gradients:
             where it was asked for.
         parameters: Name to gradient; parameters that none arrived at are absent.
         deepest_exponent: Most negative power of two that had to be kept apart.
+        unmeasured: Node index to what our own code raised there.
     """
 
     log10_norms: dict[int, float] = field(default_factory=dict)
@@ -68,6 +70,7 @@ class Gradients:
     ranks: dict[int, float] = field(default_factory=dict)
     parameters: dict[str, ParameterGradient] = field(default_factory=dict)
     deepest_exponent: int = 0
+    unmeasured: dict[int, Exception] = field(default_factory=dict)
 
     def edges(self, graph: Graph) -> tuple[Edge, ...]:
         """Return the measured edges between sites, in forward order of the consumer."""
@@ -239,7 +242,9 @@ def run_backward(
 ) -> Gradients:
     """Run PyTorch's own backward pass and read every node on the way.
 
-    ``.grad`` of the parameters is not touched and the graph is kept.
+    The graph is kept. A function with a backward pass of its own may differentiate a part of
+    the network by itself, as a reversible layer does, and add to ``.grad`` what no edge of
+    this graph carries; that is taken from there.
 
     Args:
         graph: The computation behind the roots.
@@ -256,10 +261,16 @@ def run_backward(
 
     def hook_for(index: int) -> Any:
         def hook(sent: Sequence[Tensor | None], arrived: Sequence[Tensor | None]) -> None:
-            sink.visit(index, arrived, sent)
+            try:
+                sink.visit(index, arrived, sent)
+            except Exception as error:  # the engine would blame the user's backward pass
+                if is_out_of_memory(error):
+                    raise
+                sink.result.unmeasured[index] = error
 
         return hook
 
+    grads_before = {name: parameter.grad for name, parameter in parameters.items()}
     handles = [note.node.register_hook(hook_for(index)) for index, note in enumerate(graph.notes)]
     try:
         with in_the_open():  # a checkpoint runs its part of the forward pass again
@@ -274,7 +285,11 @@ def run_backward(
         for handle in handles:
             handle.remove()
     result = sink.finish()
-    for name, grad in zip(parameters, grads, strict=True):
-        if keep and grad is not None:
-            result.parameters[name] = ParameterGradient(grad)
+    given: dict[str, Tensor | None] = dict(zip(parameters, grads, strict=True))
+    for name, parameter in parameters.items():
+        before, added = grads_before[name], parameter.grad
+        parameter.grad = before
+        found = added if given[name] is None and added is not before else given[name]
+        if keep and found is not None:
+            result.parameters[name] = ParameterGradient(found.detach())
     return result

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from unvanish.core.records import Gap
+from unvanish.observe.failures import first_line
 from unvanish.observe.look import Look
 
 _REAL_PART: Final = {
@@ -55,8 +56,25 @@ def unseen(first: Look) -> Iterator[Gap]:
             f"PyTorch runs them as one operation, {first.graph.notes[site.index].node.name()}",
             site.index,
         )
+    yield from _own_faults(first)
     if first.loss.grad_fn is not None and first.probe is None:
         yield Gap(
             "propagation apart from the loss",
             "the model returns no output tensor besides its loss, so no probe could start there",
         )
+
+
+def _own_faults(first: Look) -> Iterator[Gap]:
+    """Name the steps at which our own code failed, while the rest was measured."""
+    index, sites = first.graph.index, first.graph.sites
+    forward = [(index[node], error) for node, error in first.tape.unmeasured if node in index]
+    passes = [first.gradients, *([first.probe] if first.probe is not None else [])]
+    backward = [item for one in passes for item in one.unmeasured.items()]
+    for what, found in (("numbers", forward), ("gradient", backward)):
+        for site, error in found[:10]:
+            yield Gap(
+                f"the {what} of {sites[site].name}",
+                "unvanish itself failed there, please report it: "
+                f"{type(error).__name__}: {first_line(error)}",
+                site,
+            )

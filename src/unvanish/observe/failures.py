@@ -1,19 +1,29 @@
-"""Turn an exception inside the user's forward pass into one clear message."""
+"""Turn an exception into one clear message: the user's code raised it, or ours did."""
 
 from __future__ import annotations
 
 import re
+import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import torch
 
-from unvanish.core.errors import BatchError, CouldNotMeasureError, UnvanishError, memory_asked
+from unvanish.core.errors import (
+    BatchError,
+    CouldNotMeasureError,
+    OwnFaultError,
+    UnvanishError,
+    memory_asked,
+)
 from unvanish.core.stack import Owner, display_path, owner_of
-from unvanish.observe.forward import Failure, ForwardTape
 from unvanish.observe.names import MATMUL_OPS, shape_of
+
+if TYPE_CHECKING:
+    from unvanish.observe.forward import Failure, ForwardTape
 
 _SHOWN_FRAMES: Final = 3
 _ONCE: Final = "run model(inputs) once by itself with this batch"
@@ -44,9 +54,56 @@ def explained(tape: ForwardTape) -> Iterator[None]:
     Raises:
         BatchError: With the layer, the operation and the shapes that did not fit.
         CouldNotMeasureError: If memory ran out.
+        OwnFaultError: If the user's code ran well, and ours that watched it did not.
     """
     with _translated(lambda error: _explain_forward(error, tape)):
         yield
+    if tape.fault is not None:
+        if is_out_of_memory(tape.fault):
+            raise out_of_memory(tape.fault) from None
+        raise own_fault(tape.fault) from tape.fault
+
+
+@contextmanager
+def own_faults_told() -> Iterator[None]:
+    """Say of an exception that our own code raised that it is ours.
+
+    Raises:
+        OwnFaultError: In its place. What the user's code raised passes.
+    """
+    try:
+        yield
+    except UnvanishError:
+        raise
+    except Exception as error:
+        if is_out_of_memory(error) or not _is_ours(error):
+            raise
+        raise own_fault(error) from error
+
+
+def own_fault(error: Exception) -> OwnFaultError:
+    """Return the message for a fault of ours: what failed where, and what to send."""
+    from unvanish import __version__
+
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = (frame for frame in reversed(frames) if owner_of(frame.filename) is Owner.OURS)
+    last = next(ours, None)
+    python = ".".join(map(str, sys.version_info[:3]))
+    return OwnFaultError(
+        f"unvanish itself failed, please report it: {type(error).__name__}: {first_line(error)}",
+        where=f"unvanish: {Path(last.filename).name}:{last.lineno} in {last.name}" if last else "",
+        help="your network is as it was before; send these lines and the traceback "
+        f"(UNVANISH_TRACEBACK=1 shows it), made with unvanish {__version__}, "
+        f"torch {torch.__version__}, python {python}",
+    )
+
+
+def _is_ours(error: Exception) -> bool:
+    """Tell whether the innermost line of a traceback is ours, torch's and libraries' aside."""
+    frames = traceback.extract_tb(error.__traceback__)
+    owners = (owner_of(frame.filename) for frame in reversed(frames))
+    known = (owner for owner in owners if owner in (Owner.USER, Owner.OURS))
+    return next(known, None) is Owner.OURS
 
 
 @contextmanager
@@ -95,7 +152,7 @@ def _without_derivative(error: BaseException, where: str) -> BatchError | None:
 
 def _explain_backward(error: BaseException) -> BatchError:
     return _without_derivative(error, _user_frames(error)) or BatchError(
-        f"the backward pass raised {type(error).__name__}: {_first_line(error)}",
+        f"the backward pass raised {type(error).__name__}: {first_line(error)}",
         where=_user_frames(error),
         help="loss.backward() fails in the same way; "
         "torch.autograd.set_detect_anomaly(True) names the operation",
@@ -109,7 +166,7 @@ def _explain_forward(error: BaseException, tape: ForwardTape) -> BatchError:
         return known
     if failure is None or isinstance(error, RecursionError):
         return BatchError(
-            f"the forward pass raised {type(error).__name__}: {_first_line(error)}",
+            f"the forward pass raised {type(error).__name__}: {first_line(error)}",
             where=_user_frames(error) or tape.current_path,
             help="" if failure is not None else "run model(inputs) once by itself with this batch",
         )
@@ -117,9 +174,9 @@ def _explain_forward(error: BaseException, tape: ForwardTape) -> BatchError:
     place = " ".join(filter(None, (failure.path, str(failure.source or ""))))
     return BatchError(
         f"{failure.op} in {failure.path or 'the model'} does not fit its input, "
-        f"shapes {shapes}: {_first_line(error)}",
+        f"shapes {shapes}: {first_line(error)}",
         where=place or _user_frames(error),
-        help=_dtype_help(failure, _first_line(error)) or _shape_help(failure, tape),
+        help=_dtype_help(failure, first_line(error)) or _shape_help(failure, tape),
     )
 
 
@@ -173,7 +230,8 @@ def _giver(shape: tuple[int, ...], tape: ForwardTape) -> str:
     return next((n.path for n in reversed(notes[: end + 1]) if n.op in MATMUL_OPS and n.path), "")
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """Return the first line of an exception's message; its type where it has none."""
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(".") if lines else type(error).__name__
 

@@ -7,6 +7,7 @@ operation made of several nodes (attention, a recurrent layer) is seen node by n
 
 from __future__ import annotations
 
+import logging
 import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -25,6 +26,7 @@ from torch.overrides import TorchFunctionMode
 from unvanish.core.records import SourceLine
 from unvanish.core.stack import user_line
 from unvanish.observe.data import DataUses, entry_values
+from unvanish.observe.failures import is_out_of_memory
 from unvanish.observe.inside import read_inside
 from unvanish.observe.lineage import SILENT, Lineage, writes
 from unvanish.observe.names import (
@@ -40,6 +42,8 @@ from unvanish.observe.names import (
 from unvanish.observe.opaque import unfused
 from unvanish.observe.readings import Call, NodeNote, is_wrapped, measure
 from unvanish.observe.statistics.slope import ACTIVATIONS
+
+_log = logging.getLogger(__name__)
 
 _QUERIES: Final = frozenset(
     "dim size numel stride storage_offset is_contiguous __set__ __len__ is_floating_point "
@@ -57,6 +61,23 @@ class Failure:
     path: str
     source: SourceLine | None
     shapes: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Started:
+    """What went into a call that is followed.
+
+    Attributes:
+        name: The operation.
+        inputs: Tensors among its arguments.
+        input_nodes: The nodes that made them.
+        before: Input of an activation function, as it was.
+    """
+
+    name: str
+    inputs: list[Tensor]
+    input_nodes: list[Node]
+    before: Tensor | None
 
 
 class ForwardTape(TorchFunctionMode):
@@ -78,6 +99,9 @@ class ForwardTape(TorchFunctionMode):
         super().__init__()
         self.notes: dict[Node, NodeNote] = {}
         self.failure: Failure | None = None
+        self.fault: Exception | None = None
+        """What our own code raised. The user's code never sees it, and goes on unobserved."""
+        self.unmeasured: list[tuple[Node, Exception]] = []
         self.backwards: dict[Node, SourceLine | None] = {}
         self._batch_size = batch_size
         self._built = built or {}
@@ -126,53 +150,81 @@ class ForwardTape(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
+        started: _Started | None = None
+        if self.fault is None:
+            try:
+                started = self._begin(func, args, kwargs)
+            except Exception as error:
+                self.fault = error
+        if started is None:
+            return func(*args, **kwargs)
+        try:
+            with unfused(started.name):
+                output = func(*args, **kwargs)
+        except Exception:
+            if self.failure is None:
+                shapes = tuple(tuple(t.shape) for t in started.inputs)
+                line = user_line(sys._getframe(1))
+                self.failure = Failure(started.name, self.current_path, line, shapes)
+            raise
+        try:
+            self._end(func, args, kwargs, started, output)
+        except Exception as error:
+            self.fault = error
+        return output
+
+    def _begin(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> _Started | None:
+        """Take note of what goes into a call; None for a call that is not followed."""
         raw_name = getattr(func, "__name__", "")
         if raw_name == "backward" and args[0].grad_fn is not None:
             self.backwards[args[0].grad_fn] = user_line(sys._getframe(1))
+        if raw_name == "_set_grad_enabled":
+            self.lineage.switch(sys._getframe(2), on=bool(args[0]))
         if raw_name in _QUERIES:
-            return func(*args, **kwargs)
+            return None
         if raw_name == "__get__":
-            return self._read_property(func, args)
+            return self._begin_property(func, args)
         name = clean(raw_name)
         inputs = list(_tensors_in(args, kwargs))
         if any(map(is_wrapped, inputs)):
-            return func(*args, **kwargs)
+            return None
         # Before the call: an in-place operation gives its input a new node.
         input_nodes = self._nodes_behind(inputs)
         if name == "hardtanh" and _clips_at_zero(args, kwargs):
             name = "relu6"  # nn.ReLU6 calls it so; its lower end is a switch, not a saturation
-        activation = ACTIVATIONS.get(name)
         before: Tensor | None = None
-        if activation is not None and inputs:
+        if name in ACTIVATIONS and inputs:
             in_place = (
                 raw_name.endswith("_") or kwargs.get("inplace") or any(a is True for a in args[1:])
             )
             before = inputs[0].detach().clone() if in_place else inputs[0]
-        try:
-            with unfused(name):
-                output = func(*args, **kwargs)
-        except Exception:
-            if self.failure is None:
-                shapes = tuple(tuple(t.shape) for t in inputs)
-                self.failure = Failure(name, self.current_path, user_line(sys._getframe(1)), shapes)
-            raise
+        return _Started(name, inputs, input_nodes, before)
+
+    def _begin_property(self, func: Callable[..., Any], args: tuple[Any, ...]) -> _Started | None:
+        """Follow properties that hand out tensors: ``.T`` keeps the gradient, ``.data`` cuts it."""
+        name = getattr(getattr(func, "__self__", None), "__name__", "property")
+        if name == "grad" or not isinstance(args[0], Tensor) or is_wrapped(args[0]):
+            return None
+        return _Started(name, [args[0]], [], None)
+
+    def _end(
+        self,
+        func: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        started: _Started,
+        output: Any,
+    ) -> None:
+        """Take note of what came out of a call."""
+        name, inputs = started.name, started.inputs
         outputs = list(_tensors_in((output,), {}))
         if name in SILENT and not outputs:
-            line = user_line(sys._getframe(1))
+            line = user_line(sys._getframe(2))
             self.lineage.add_silent(name, self.current_path, line, inputs, output)
         if outputs:
-            self._see(func, name, args, kwargs, inputs, input_nodes, before, outputs)
-        return output
-
-    def _read_property(self, func: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-        """Follow properties that hand out tensors: ``.T`` keeps the gradient, ``.data`` cuts it."""
-        output = func(*args)
-        if isinstance(args[0], Tensor) and is_wrapped(args[0]):
-            return output
-        name = getattr(getattr(func, "__self__", None), "__name__", "property")
-        if isinstance(output, Tensor) and name != "grad" and isinstance(args[0], Tensor):
-            self._see(func, name, args, {}, [args[0]], [], None, [output])
-        return output
+            self._see(func, args, kwargs, started, outputs)
 
     @property
     def current_path(self) -> str:
@@ -186,16 +238,14 @@ class ForwardTape(TorchFunctionMode):
     def _see(
         self,
         func: Callable[..., Any],
-        name: str,
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
-        inputs: list[Tensor],
-        input_nodes: list[Node],
-        before: Tensor | None,
+        started: _Started,
         outputs: list[Tensor],
     ) -> None:
+        name, inputs = started.name, started.inputs
         path = self.current_path
-        source = user_line(sys._getframe(2))
+        source = user_line(sys._getframe(3))
         signal = name in LAYER_FUNCTIONS or not inputs
         # Before the call is noted: an in-place operation becomes the maker of its input.
         pieces = [
@@ -203,7 +253,7 @@ class ForwardTape(TorchFunctionMode):
             for tensor in inputs
             if tensor.grad_fn is None and (piece := self.lineage.piece_of_data(tensor)) is not None
         ]
-        entering = self._entering(inputs) if pieces and name in MATMUL_OPS else None
+        entering = self._entering(name, inputs) if pieces and name in MATMUL_OPS else None
         self.lineage.add_call(
             name,
             path,
@@ -236,21 +286,27 @@ class ForwardTape(TorchFunctionMode):
             main.op = name or main.op
         main.data = tuple(pieces)
         if not from_weights and outputs[0].grad_fn is not None:
-            call = Call(
-                func, name, args[1:], kwargs, before, outputs[0], inputs[0] if inputs else None
-            )
-            behind = [self.notes[n] for n in input_nodes if n in self.notes]
+            given = inputs[0] if inputs else None
+            call = Call(func, name, args[1:], kwargs, started.before, outputs[0], given)
+            behind = [self.notes[n] for n in started.input_nodes if n in self.notes]
             # A recurrent layer's steps are smaller than its output: measure where it leaves.
             same_size = math.prod(shape_of(main.node)) == outputs[0].numel()
             target = main if same_size else self.notes[outputs[0].grad_fn]
             with torch._C.DisableTorchFunction():  # other modes are for the user's calls
-                if entering is not None:
-                    main.values.update(entry_values(name, entering))
-                measure(target, call, behind, self._batch_size)
-                read_inside(fresh, call, outputs, behind)
+                try:
+                    if entering is not None:
+                        _entry_note(fresh, main).values.update(entry_values(name, entering))
+                    measure(target, call, behind, self._batch_size)
+                    read_inside(fresh, call, outputs, behind, self._batch_size)
+                except Exception as error:  # the rest of the network can be judged all the same
+                    if is_out_of_memory(error):
+                        raise
+                    _log.debug("%s in %s was not measured", name, path, exc_info=True)
+                    self.unmeasured.append((main.node, error))
 
-    def _entering(self, inputs: list[Tensor]) -> Tensor | None:
+    def _entering(self, name: str, inputs: list[Tensor]) -> Tensor | None:
         """Return the data that a layer is given, where it is given data and a weight."""
+        multiplied = inputs[:3] if name == "multi_head_attention_forward" else inputs  # no mask
         weights = [
             t
             for t in inputs
@@ -259,10 +315,11 @@ class ForwardTape(TorchFunctionMode):
         ]
         data = (
             t
-            for t in inputs
+            for t in multiplied
             if t.is_floating_point()
             and t.grad_fn is None
             and self.lineage.piece_of_data(t) is not None
+            and not self.lineage.is_learned(t)
         )
         return next(data, None) if weights else None
 
@@ -328,3 +385,8 @@ def _main_note(fresh: list[NodeNote]) -> NodeNote:
         if note.op not in VIEW_OPS and not note.from_weights:
             return note
     return fresh[-1]
+
+
+def _entry_note(fresh: list[NodeNote], main: NodeNote) -> NodeNote:
+    """Of the nodes one call left behind, return the one that multiplies what went in."""
+    return next((n for n in fresh if n.op in MATMUL_OPS and not n.from_weights), main)

@@ -33,7 +33,8 @@ class ModelSnapshot:
 
     Parameters and buffers are copied; every module's own attributes, and the dicts,
     lists and sets directly among them (hooks, caches, counters), are copied one level
-    deep; plain tensor attributes are copied by value.
+    deep; plain tensor attributes are copied by value. Every ``.grad`` is taken off until the
+    end, so that a backward pass inside of a backward pass has none to add to.
 
     Args:
         model: The model to keep.
@@ -58,6 +59,9 @@ class ModelSnapshot:
                 if isinstance(value, Tensor) and id(value) not in seen and _has_storage(value):
                     seen.add(id(value))
                     self._keep(value)
+        for kept in self._tensors:
+            if kept.grad is not None:
+                kept.tensor.grad = None
 
     def _keep(self, tensor: Tensor) -> None:
         data = tensor.data
@@ -72,11 +76,12 @@ class ModelSnapshot:
         return {id(kept.tensor): kept.values for kept in self._tensors}
 
     def restore(self, *, at_the_end: bool = False) -> None:
-        """Put back every attribute, container, buffer, parameter, flag and ``.grad``.
+        """Put back every attribute, container, buffer, parameter and flag.
 
         Args:
-            at_the_end: Put back the version counters too. A graph of one of the looks can
-                then no longer be walked, and one that the user keeps still can.
+            at_the_end: Put back every ``.grad`` and the version counters too. A graph of one
+                of the looks can then no longer be walked, and one that the user keeps still
+                can.
         """
         for module, state, inner in self._modules:
             own = module.__dict__
@@ -89,12 +94,12 @@ class ModelSnapshot:
             generator.set_state(generator_state)
         with torch.no_grad():
             for kept in self._tensors:
-                _restore_tensor(kept)
+                _restore_tensor(kept, kept.grad if at_the_end else None)
                 if at_the_end and kept.version is not None and kept.version != kept.tensor._version:
                     torch._C._autograd._unsafe_set_version_counter((kept.tensor,), (kept.version,))
 
 
-def _restore_tensor(kept: _Kept) -> None:
+def _restore_tensor(kept: _Kept, grad: Tensor | None) -> None:
     tensor, data = kept.tensor, kept.data
     if tensor.data_ptr() != data.data_ptr() or not _same_layout(tensor, data):
         tensor.data = data
@@ -103,8 +108,8 @@ def _restore_tensor(kept: _Kept) -> None:
     if tensor.is_leaf:
         if tensor.requires_grad != kept.requires_grad:
             tensor.requires_grad_(kept.requires_grad)
-        if tensor.grad is not kept.grad:
-            tensor.grad = kept.grad
+        if tensor.grad is not grad:
+            tensor.grad = grad
 
 
 def is_lazy(tensor: Tensor) -> bool:

@@ -15,6 +15,8 @@ from unvanish.core.glossary import Quantity
 from unvanish.observe.opaque import is_packing
 from unvanish.observe.readings import Call, NodeNote
 from unvanish.observe.statistics.attention import read_attention, shut_fraction, unmasked
+from unvanish.observe.statistics.samples import compare, sample_matrix
+from unvanish.observe.statistics.slope import ACTIVATIONS, read_slope
 
 _GATES: Final = frozenset({"sigmoid", "hardsigmoid"})
 _PARTING: Final = frozenset(
@@ -23,22 +25,33 @@ _PARTING: Final = frozenset(
 """Operations that take several gates apart that one layer computed; the least open counts."""
 _MOST_SAMPLES: Final = 8
 _MOST_CHOICES: Final = 1024
+_CELL_ACTIVATIONS: Final = {
+    "tanh": lambda y: 1 - y.square(),
+    "relu": lambda y: y > 0,
+}
+"""Activations that a recurrent layer runs inside, and their slopes by their results."""
 _LAST: Final = 2**64 - 1
 """How an autograd node writes the axis -1."""
 
 
 def read_inside(
-    fresh: Sequence[NodeNote], call: Call, outputs: Sequence[Tensor], behind: Sequence[NodeNote]
+    fresh: Sequence[NodeNote],
+    call: Call,
+    outputs: Sequence[Tensor],
+    behind: Sequence[NodeNote],
+    batch_size: int = 0,
 ) -> None:
-    """Fill in the softmaxes and gates among the nodes that one call left behind.
+    """Fill in the softmaxes, gates and activations among the nodes that one call left behind.
 
     Args:
         fresh: Notes of the nodes, none of them seen before.
         call: The call.
         outputs: All tensors that it returned.
         behind: Notes of the nodes that made its inputs.
+        batch_size: Samples in the batch.
     """
     with torch.no_grad():
+        last = {note.op: note for note in fresh if note.op in _CELL_ACTIVATIONS}
         if call.name in _PARTING and behind and Quantity.GATE_MEAN in behind[0].values:
             parts = [part.detach().mean(dtype=torch.float64) for part in outputs]
             fresh[-1].values[Quantity.GATE_MEAN] = torch.stack(parts).amin()
@@ -55,6 +68,26 @@ def read_inside(
                 axis = call.rest[0] if call.rest else call.kwargs.get("dim", -1)
                 _, gate = call.source.detach().chunk(2, axis)
                 note.values[Quantity.GATE_MEAN] = gate.sigmoid().mean(dtype=torch.float64)
+            elif note.op in last and note.activation is None:
+                _read_activation(note, batch_size if note is last[note.op] else 0)
+
+
+def _read_activation(note: NodeNote, batch_size: int) -> None:
+    """Read the slopes of an activation, and how alike its samples are where there are some."""
+    value = _kept(note)
+    if value is None or value.ndim < 2 or not bool(torch.isfinite(value).all()):
+        return
+    note.activation, note.shape = ACTIVATIONS[note.op], tuple(value.shape)
+    reading = read_slope(_CELL_ACTIVATIONS[note.op](value), note.activation, note.unit_dim)
+    note.values[Quantity.SLOPE_RMS] = reading.rms
+    note.values[Quantity.SLOPE_MAX] = reading.largest
+    if reading.saturated is not None:
+        note.values[Quantity.SATURATED_FRACTION] = reading.saturated
+    note.alive = reading.alive
+    samples = sample_matrix(value, batch_size)
+    if samples is not None:  # what is cut off at zero looks more alike than what went in
+        alike = compare(samples)
+        note.cosine_before, note.directions_before = alike.cosine, alike.rank
 
 
 def _read_softmax(note: NodeNote, call: Call) -> None:
@@ -73,7 +106,12 @@ def _read_softmax(note: NodeNote, call: Call) -> None:
             if probabilities is None:
                 probabilities = _recomputed(call)
             allowed = None if probabilities is None else _given_mask(call, probabilities.shape)
-    if probabilities is None or not over_keys:
+    if probabilities is None:
+        return
+    if not over_keys and _is_column(probabilities, axis):  # a score a token: (batch, tokens, 1)
+        probabilities = probabilities.squeeze(-1)
+        scores = None if scores is None else scores.squeeze(-1)
+    elif not over_keys:
         return
     probabilities = probabilities.detach()
     if not probabilities.is_floating_point() or not bool(torch.isfinite(probabilities).all()):
@@ -85,6 +123,11 @@ def _read_softmax(note: NodeNote, call: Call) -> None:
         note.values[Quantity.SCORE_SPREAD] = reading.spread
     if call.name == "softmax" and probabilities.shape[-1] <= _MOST_CHOICES:
         note.values[Quantity.SHUT_FRACTION] = shut_fraction(probabilities)
+
+
+def _is_column(probabilities: Tensor, axis: int | None) -> bool:
+    last = probabilities.ndim - 1
+    return last > 1 and probabilities.shape[-1] == 1 and axis in (last - 1, -2)
 
 
 def _kept(note: NodeNote) -> Tensor | None:

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from unvanish.core.records import SourceLine
+from unvanish.core.stack import nearest_line
 from unvanish.observe.opaque import in_starved_checkpoint
 
 EXPORTS: Final = frozenset({"item", "numpy", "tolist", "array", "float", "int", "bool"})
@@ -62,6 +63,10 @@ class Call:
             or empty.
         hidden: Whether it wrote into a tensor that carries a gradient, without autograd
             taking note: ``h.data.mul_(2)``.
+        package: Installed package whose own line cuts here; empty where the user's does.
+        learned: Whether its value, or one that it was computed from, carries a gradient: what
+            a network answered stays its answer behind a ``detach()``.
+        pieces: Which pieces of data went in, see `Lineage.piece_of_data`.
     """
 
     op: str
@@ -74,6 +79,9 @@ class Call:
     carries: bool = False
     under: str = ""
     hidden: bool = False
+    package: str = ""
+    learned: bool = False
+    pieces: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
@@ -97,6 +105,22 @@ class Lineage:
     _from_data: set[int] = field(default_factory=set)
     _carrying: dict[int, weakref.ref[Tensor]] = field(default_factory=dict)
     _of_parameters: set[int] = field(default_factory=set)
+    _switched_off_in: str = ""
+
+    def switch(self, frame: FrameType, *, on: bool) -> None:
+        """Take note of who switches the recording of gradients off.
+
+        Args:
+            frame: Where it is switched.
+            on: What it is switched to.
+        """
+        # Leaving torch.enable_grad() goes back to what somebody else switched off.
+        leaves = frame.f_code.co_name == "__exit__" or (
+            frame.f_back is not None and frame.f_back.f_code.co_name == "__exit__"
+        )
+        if not on and torch.is_grad_enabled() and not leaves:
+            found = nearest_line(frame)
+            self._switched_off_in = found[1] if found is not None else ""
 
     def add_input(self, tensor: Tensor) -> None:
         """Declare a tensor to be data: whatever is computed from it is signal."""
@@ -131,6 +155,11 @@ class Lineage:
             return made_by << 40 | int(offset)
         entry = self._inputs.get(id(tensor))
         return -1 - id(tensor) if entry is not None and entry() is tensor else None
+
+    def is_learned(self, tensor: Tensor) -> bool:
+        """Tell whether a tensor was computed from values that carried a gradient."""
+        made_by = self.maker(tensor)
+        return made_by is not None and self.calls[made_by].learned
 
     def _wrapper(self, tensor: Tensor, path: str, source: SourceLine | None) -> int | None:
         """Note the call that made a new tensor of known memory, and was not seen itself.
@@ -191,14 +220,16 @@ class Lineage:
         inputs = list(inputs)
         parents: list[int] = []
         names: list[str] = []
-        carried = unknown = from_data = False
+        pieces: list[int] = []
+        carried = unknown = False
         # What torch.autograd.grad returns need not depend on the values that go in.
         for position, tensor in enumerate(() if op == "grad" else inputs):
             signal = signal or self.is_signal(tensor)
             if op in _SHAPES and position == 0:
                 continue
             carried = carried or tensor.requires_grad
-            from_data = from_data or self.piece_of_data(tensor) is not None
+            if (piece := self.piece_of_data(tensor)) is not None:
+                pieces.append(piece)
             made_by = self.maker(tensor)
             if made_by is None and id(tensor) in self.parameter_names:
                 names.append(self.parameter_names[id(tensor)])
@@ -219,27 +250,64 @@ class Lineage:
             # Made of numbers: whatever left for Python before may be among them.
             parents.extend(self._exported)
         outputs = list(outputs)
-        cuts = carried and bool(outputs) and not any(t.requires_grad for t in outputs)
         carries = any(t.requires_grad for t in outputs)
+        cuts = carried and bool(outputs) and not carries
+        if carried and carries and torch.is_grad_enabled():
+            # Indices, beside the values that were chosen: x.topk(k), x.max(dim).
+            choice = [t for t in outputs if not t.requires_grad]
+            outputs = [t for t in outputs if t.requires_grad]
+            if choice:
+                made = Call(op, path, source, tuple(parents), tuple(names), True, signal)
+                made.pieces = tuple(pieces)
+                self._note(made, choice)
         hidden = writes and bool(inputs) and self._is_hidden(inputs[0])
         under = _switched_off_by() if (cuts or hidden) and not torch.is_grad_enabled() else ""
         if under == "function":
             cuts = hidden = False  # a function of the user's has a backward pass of its own
-        index = len(self.calls)
-        parts = tuple(parents), tuple(names), cuts, signal, carries, under, hidden
-        self.calls.append(Call(op, path, source, *parts))
+        call = Call(
+            op, path, source, tuple(parents), tuple(names), cuts, signal, carries, under, hidden
+        )
+        call.pieces = tuple(pieces)
+        index = self._note(call, outputs)
         self._note_carriers(inputs, outputs)
-        if from_data:
-            self._from_data.add(index)
-        for tensor in outputs:
-            self._makers[id(tensor)] = (weakref.ref(tensor), index)
-            self._storages[storage_of(tensor)] = index
         if writes and inputs:
             self._storages[storage_of(inputs[0])] = index
             self._writes[storage_of(inputs[0])] = index
         self._storages.pop(0, None)
         self._writes.pop(0, None)
         return index
+
+    def _note(self, call: Call, outputs: Iterable[Tensor]) -> int:
+        """Keep a call and what it made, and find out whose it is where it cuts."""
+        index = len(self.calls)
+        self.calls.append(call)
+        call.learned = call.carries or any(self.calls[parent].learned for parent in call.parents)
+        if call.pieces:
+            self._from_data.add(index)
+        if call.cuts:
+            self._find_author(call)
+        for tensor in outputs:
+            self._makers[id(tensor)] = (weakref.ref(tensor), index)
+            self._storages[storage_of(tensor)] = index
+        return index
+
+    def _find_author(self, call: Call) -> None:
+        """Note the installed package whose line a cut is, and that line.
+
+        Where the recording was switched off, the line that switched it counts: all that a
+        library computes under a ``no_grad`` of the user's is cut by the user. So is what a
+        checkpoint leaves without a gradient.
+        """
+        if call.under == "checkpoint":
+            return
+        found = nearest_line(sys._getframe(1))
+        if found is None:
+            return
+        line, package = found
+        if call.under == "no_grad":
+            package = "" if torch.is_inference_mode_enabled() else self._switched_off_in
+        if package:
+            call.source, call.package = line, package
 
     def _is_hidden(self, tensor: Tensor) -> bool:
         """Tell whether a write into a tensor changes one with a gradient unseen by autograd."""
@@ -287,7 +355,9 @@ class Lineage:
         floats = [tensor for tensor in inputs if tensor.is_floating_point()]
         if floats:
             index = self.add_call(op, path, source, floats, (), signal=False)
-            self.calls[index].cuts = any(tensor.requires_grad for tensor in floats)
+            if any(tensor.requires_grad for tensor in floats):
+                self.calls[index].cuts = True
+                self._find_author(self.calls[index])
             self._exported.append(index)
             self._exported_numbers.update((n, index) for n in islice(_floats_in(output), 10_000))
 

@@ -13,14 +13,16 @@ from torch import Tensor, nn
 
 from unvanish.core.glossary import Quantity
 from unvanish.core.records import Cut, Parameter, Profile, Site, Use
+from unvanish.observe.authors import left_out_by_design
 from unvanish.observe.backward import Gradients, ParameterGradient
 from unvanish.observe.graph import Graph
 from unvanish.observe.lineage import EXPORTS, Lineage
 from unvanish.observe.look import Look
 from unvanish.observe.optimizer import Update
+from unvanish.observe.silent import dead_fractions, expected_fractions, join_calls
 from unvanish.observe.statistics.magnitude import LOG10_2, dense_values, log10_norm
+from unvanish.observe.statistics.samples import MAX_SAMPLES
 from unvanish.observe.statistics.symmetry import distinct_fraction
-from unvanish.theory.dead_units import expected_dead_fraction
 
 SMALLEST: Final = {"float16": -25, "bfloat16": -134, "float32": -150}
 """log2 of half the smallest subnormal number: anything below rounds to zero."""
@@ -64,32 +66,38 @@ def forward_profiles(looks: Sequence[Look]) -> dict[Quantity, Profile]:
     first = looks[0]
     collected: dict[Quantity, dict[int, list[float]]] = {}
     alive: dict[int, Tensor] = {}
-    cosines: dict[int, list[float]] = {}
+    alike: dict[str, dict[int, list[float]]] = {"cosine": {}, "directions": {}}
     samples = max(1, sum(look.batch_size for look in looks))
     for look in looks:
         place = positions(look.graph, first.graph)
-        rows: list[tuple[Quantity | None, int, float | Tensor]] = []
+        rows: list[tuple[Quantity | str, int, float | Tensor]] = []
         for i, note in enumerate(look.graph.notes):
             if i not in place:
                 continue
             rows.extend((quantity, place[i], value) for quantity, value in note.values.items())
-            if note.cosine_before is not None:
-                rows.append((None, place[i], note.cosine_before))
+            if note.cosine_before is not None and note.directions_before is not None:
+                rows.append(("cosine", place[i], note.cosine_before))
+                rows.append(("directions", place[i], note.directions_before))
             if note.alive is not None:
                 _merge_alive(alive, place[i], note.alive)
         for (quantity, i, _), value in zip(rows, _to_floats(v for *_, v in rows), strict=True):
-            if quantity is None:
-                cosines.setdefault(i, []).append(value)
-            else:
+            if isinstance(quantity, Quantity):
                 collected.setdefault(quantity, {}).setdefault(i, []).append(value)
+            else:
+                alike[quantity].setdefault(i, []).append(value)
     profiles = {
         quantity: Profile(quantity, {i: _merged(quantity, values) for i, values in row.items()})
         for quantity, row in collected.items()
     }
     if alive:
-        dead = {i: 1.0 - float(mask.double().mean()) for i, mask in alive.items()}
-        # Where no samples could be told apart they may all look alike: cosine 1.
-        expected = {i: expected_dead_fraction(samples, _mean(cosines.get(i, [1.0]))) for i in dead}
+        groups = join_calls(first.graph, alive)
+        dead = dead_fractions(groups, alive)
+        likeness = {
+            i: (_mean(row, otherwise=1.0), _mean(alike["directions"][i], otherwise=0.0))
+            for i, row in alike["cosine"].items()
+        }
+        compared = max(1, min(MAX_SAMPLES, *(look.batch_size for look in looks)))
+        expected = expected_fractions(groups, likeness, samples, compared)
         profiles[Quantity.DEAD_FRACTION] = Profile(Quantity.DEAD_FRACTION, dead)
         profiles[Quantity.EXPECTED_DEAD_FRACTION] = Profile(
             Quantity.EXPECTED_DEAD_FRACTION, expected
@@ -97,9 +105,9 @@ def forward_profiles(looks: Sequence[Look]) -> dict[Quantity, Profile]:
     return profiles
 
 
-def _mean(values: list[float]) -> float:
+def _mean(values: list[float], *, otherwise: float) -> float:
     mean = sum(values) / len(values)
-    return mean if math.isfinite(mean) else 1.0
+    return mean if math.isfinite(mean) else otherwise
 
 
 def _merge_alive(alive: dict[int, Tensor], i: int, mask: Tensor) -> None:
@@ -186,11 +194,15 @@ def parameter_records(
     for name, parameter in model.named_parameters(remove_duplicate=False):
         aliases.setdefault(id(parameter), []).append(name)
     used, feeding = _reach(look)
+    asking = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    lost = (asking & feeding) - look.gradients.parameters.keys()
+    left_out = left_out_by_design(model, look, lost)
     uses = _uses(gradients, uses_from.graph, look.graph)
     embeddings = {name for s in uses_from.graph.sites if s.op == "embedding" for name in s.weights}
     records = []
     for name, parameter in model.named_parameters():
-        grad = gradients.parameters.get(name)
+        # The pass with exponents kept runs no backward pass inside of another one.
+        grad = gradients.parameters.get(name) or look.gradients.parameters.get(name)
         stats = _gradient_stats(grad, touched_rows=name in embeddings)
         update = updates.get(name, _NO_UPDATE)
         numeric = parameter.is_floating_point() or parameter.is_complex()
@@ -216,6 +228,7 @@ def parameter_records(
                 turn_ratio=update.turn,
                 learning_rate=update.learning_rate,
                 distinct_fraction=distinct_fraction(values) if numeric else math.nan,
+                left_out_by=left_out.get(name, ""),
             )
         )
     return tuple(records)
@@ -236,15 +249,29 @@ def cuts(look: Look, *, most: int = 20) -> tuple[Cut, ...]:
             under = call.under
             if call.op == "detach" and index in exported:
                 under = "export"
-            place = Cut(call.op, call.path, call.source, (), under, call.hidden)
+            place = Cut(call.op, call.path, call.source, (), under, call.hidden, call.package)
             places.setdefault(place, []).append(index)
+    starved = _starved(look, max(upstream))
+    # Cuts that leave somebody without a gradient come first, each kind in forward order.
+    wanted = sorted(places.items(), key=lambda item: starved.isdisjoint(item[1]))
     found = []
-    for place, indices in islice(places.items(), most):
+    for place, indices in islice(wanted, most):
         names: dict[str, None] = {}
         for above in sorted(lineage.upstream(indices)):
             names.update(dict.fromkeys(lineage.calls[above].parameters))
         found.append(replace(place, parameters=tuple(names)))
     return tuple(found)
+
+
+def _starved(look: Look, last: int) -> set[int]:
+    """Return the calls up to some call whose values come from parameters without a gradient."""
+    living = look.gradients.parameters
+    found: set[int] = set()
+    for index, call in enumerate(look.tape.lineage.calls[: last + 1]):
+        lost = any(name not in living for name in call.parameters)
+        if lost or not found.isdisjoint(call.parents):
+            found.add(index)
+    return found
 
 
 def _exported(lineage: Lineage, upstream: Set[int]) -> set[int]:

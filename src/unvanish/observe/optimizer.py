@@ -72,8 +72,10 @@ class Update:
     learning_rate: float = math.nan
 
 
-def describe(optimizer: torch.optim.Optimizer, *, clip_grad_norm: float | None) -> Optimizer:
-    """Return the settings of the first parameter group as a plain record."""
+def describe(
+    optimizer: torch.optim.Optimizer, model: nn.Module, *, clip_grad_norm: float | None
+) -> Optimizer:
+    """Return the settings of the first parameter group, and what else it holds, as a record."""
     group = optimizer.param_groups[0] if optimizer.param_groups else {}
 
     def number(key: str) -> float | None:
@@ -90,7 +92,15 @@ def describe(optimizer: torch.optim.Optimizer, *, clip_grad_norm: float | None) 
         weight_decay=number("weight_decay"),
         clip_grad_norm=clip_grad_norm,
         initial_lr=number("initial_lr"),
+        foreign=_foreign(optimizer, model),
     )
+
+
+def _foreign(optimizer: torch.optim.Optimizer, model: nn.Module) -> tuple[tuple[int, ...], ...]:
+    """Return the shapes of the tensors that an optimiser holds and the network does not."""
+    own = {id(p) for p in model.parameters()}
+    held = (p for group in optimizer.param_groups for p in group["params"])
+    return tuple(sorted({tuple(p.shape) for p in held if id(p) not in own}))
 
 
 def follow(optimizer: OptimizerLike, original: nn.Module, model: nn.Module) -> OptimizerLike:

@@ -53,6 +53,7 @@ class NodeNote:
     values: dict[Quantity, Tensor | float] = field(default_factory=dict)
     alive: Tensor | None = None
     cosine_before: Tensor | float | None = None
+    directions_before: Tensor | float | None = None
     cosine_in: Tensor | None = None
     low_precision: bool = False
     data: tuple[int, ...] = ()
@@ -159,12 +160,22 @@ def _measure_slope(
         if slope.ndim > 1:  # a bare vector has no samples to be silent on
             note.alive = reading.alive
         producer = behind[0] if behind else None
+        known = producer.values if producer is not None else {}
         if producer is not None and producer.cosine_in is not None:
             note.cosine_before = producer.cosine_in
-        elif producer is not None and Quantity.SAMPLE_COSINE in producer.values:
-            note.cosine_before = producer.values[Quantity.SAMPLE_COSINE]
-        else:
-            note.cosine_before = _cosine(before, batch_size)
+        elif Quantity.SAMPLE_COSINE in known:
+            note.cosine_before = known[Quantity.SAMPLE_COSINE]
+        if Quantity.INPUT_EFFECTIVE_RANK in known:
+            note.directions_before = known[Quantity.INPUT_EFFECTIVE_RANK]
+        elif Quantity.EFFECTIVE_RANK in known:
+            note.directions_before = known[Quantity.EFFECTIVE_RANK]
+        samples = None
+        if note.cosine_before is None or note.directions_before is None:
+            samples = _samples(before, batch_size)
+        if samples is not None:
+            alike = compare(samples)
+            note.cosine_before = alike.cosine if note.cosine_before is None else note.cosine_before
+            note.directions_before = alike.rank
 
 
 def _measure_input(note: NodeNote, source: Tensor, batch_size: int) -> Tensor | None:
@@ -176,11 +187,6 @@ def _measure_input(note: NodeNote, source: Tensor, batch_size: int) -> Tensor | 
     note.values[Quantity.INPUT_SPREAD] = reading.spread
     note.values[Quantity.INPUT_EFFECTIVE_RANK] = reading.rank
     return reading.cosine
-
-
-def _cosine(tensor: Tensor, batch_size: int) -> Tensor | None:
-    samples = _samples(tensor, batch_size)
-    return None if samples is None else compare(samples).cosine
 
 
 def _samples(tensor: Tensor, batch_size: int) -> Tensor | None:

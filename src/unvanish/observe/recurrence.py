@@ -23,13 +23,13 @@ from unvanish.observe.names import MATMUL_OPS
 from unvanish.observe.opaque import in_the_open
 from unvanish.observe.statistics.magnitude import dense_values, norm64
 
-_SELECTING: Final = frozenset(
+SELECTING: Final = frozenset(
     "select slice getitem index index_select gather narrow unbind split chunk unsafe_split "
     "split_with_sizes".split()
 )
 """Operations that hand out part of a tensor: each turn of a loop may take another part."""
 
-_FEWEST_CALLS: Final = 4
+FEWEST_CALLS: Final = 4
 _MOST_PASSES: Final = 3
 _MOST_LOOPS: Final = 64
 
@@ -101,8 +101,7 @@ def _repeated(graph: Graph) -> list[list[int]]:
     return [
         calls
         for calls in groups.values()
-        if len(calls) >= _FEWEST_CALLS
-        and len({graph.sites[i].depth for i in calls}) >= _FEWEST_CALLS
+        if len(calls) >= FEWEST_CALLS and len({graph.sites[i].depth for i in calls}) >= FEWEST_CALLS
     ]
 
 
@@ -132,7 +131,7 @@ def _chains(graph: Graph, calls: list[int]) -> list[Recurrence]:
             taken.add(call)
             run.append(call)
             call = before.get(call)
-        if len(run) >= _FEWEST_CALLS:
+        if len(run) >= FEWEST_CALLS:
             chains.append(Recurrence(tuple(reversed(run)), after))
     return chains[::-1]
 
@@ -183,7 +182,7 @@ def _tokens_of(
 ) -> Iterable[Token]:
     """Trace what a side input is made of, back to where it was cut out of something."""
     assert link.producer is not None
-    if graph.sites[link.producer].op in _SELECTING:
+    if graph.sites[link.producer].op in SELECTING:
         return (("slot", link.producer, link.slot),)
     stack = [link.producer]
     while stack:
@@ -198,7 +197,7 @@ def _tokens_of(
             and one.producer not in after
             and graph.sites[one.producer].role is not Role.WEIGHT
         ]
-        cut = [one for one in behind if graph.sites[one.producer].op in _SELECTING]  # type: ignore[index]
+        cut = [one for one in behind if graph.sites[one.producer].op in SELECTING]  # type: ignore[index]
         whole = [one.producer for one in behind if one not in cut]
         waiting = [p for p in whole if p is not None and p not in known]
         if waiting:

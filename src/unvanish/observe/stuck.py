@@ -28,7 +28,6 @@ from unvanish.observe.loss import compute_loss
 from unvanish.observe.names import Node, clean, is_leaf_node
 from unvanish.observe.opaque import in_the_open
 from unvanish.observe.readings import is_wrapped
-from unvanish.observe.statistics.magnitude import norm64
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +35,7 @@ _FLAT: Final = 0.1
 """Share of the largest slope below which an entry counts as flat, as in UV201."""
 
 _MOST: Final = 0.5
+_MOSTLY: Final = 0.75
 _WITHIN: Final = (0.5, 1.0, 2.0, 3.0)
 """How far from the centre a constant answer is tried; all on the sloped part of a sigmoid."""
 
@@ -54,6 +54,8 @@ class _Flat:
         centre: Centre of the function's domain.
         half: Width of its sloped part against that of sigmoid.
         dim: Dimension of a softmax; None for a function of single entries.
+        keeps_offset: Whether a gradient that is the same for all entries of a row is answered
+            to; a softmax, whose sum is fixed, does not.
     """
 
     mask: Tensor
@@ -61,6 +63,7 @@ class _Flat:
     centre: float = 0.0
     half: float = 1.0
     dim: int | None = None
+    keeps_offset: bool = False
 
     def wants_out(self, gradient: Tensor) -> Tensor:
         """Tell which entries gradient descent would take back towards the centre."""
@@ -71,7 +74,7 @@ class _Flat:
 
     def error(self, gradient: Tensor) -> Tensor:
         """Return the part of a gradient that the function can answer to, squared."""
-        if self.dim is not None:
+        if self.dim is not None and not self.keeps_offset:
             gradient = gradient - gradient.mean(self.dim, keepdim=True)
         return gradient.double().square()
 
@@ -130,6 +133,7 @@ def _candidates(seen: Look) -> list[int]:
         for site, note in zip(reversed(graph.sites), reversed(graph.notes), strict=True)
         if site.op in _FUNCTIONS
         and site.op == note.function
+        and (site.op != "sub" or _is_log_softmax(note.node))
         and not site.gates
         and (site.is_output or site.role is Role.LOSS or note.node in outputs)
         and seen.gradients.log10_norms.get(site.index, -math.inf) > -math.inf
@@ -165,11 +169,11 @@ def _measure(
         loss, gradient = _with_constant(site, flat, within, model, seen, batch, conditions)
         losses.append(loss)
         there = gradient if within == levels[0] else there
-    now, then = float(norm64(at_input[0][stuck])), float(norm64(there[stuck]))
+    now, then = at_input[0][stuck].double().abs(), there[stuck].double().abs()
     here, best = float(seen.loss.detach().real), min(losses)
     return {
         Quantity.STUCK_FRACTION: share,
-        Quantity.LOG10_STUCK_GRAD_RATIO: _log10(now) - _log10(then) if then > 0.0 else 0.0,
+        Quantity.LOG10_STUCK_GRAD_RATIO: _typical_ratio(now, then),
         Quantity.UNDECIDED_GAIN: (here - best) / ((abs(here) + abs(best)) or 1.0),
     }
 
@@ -190,7 +194,10 @@ def _with_constant(
     """
     note = seen.graph.notes[site]
     earlier = sum(n.function == note.op == n.op for n in seen.graph.notes[:site])
-    mode = _Replacement(note.op, earlier, lambda z: flat.constant(z, note.unit_dim, within))
+    function = (lambda z: z.log_softmax(flat.dim)) if note.op == "sub" else None
+    mode = _Replacement(
+        note.op, earlier, lambda z: flat.constant(z, note.unit_dim, within), function
+    )
     seed_everything(conditions.seed)
     fresh = Batch(map_tensors(batch.inputs, lambda t: t.detach().clone()), batch.target)
     with running(conditions, seen.loss.device), in_the_open(), mode:
@@ -208,10 +215,18 @@ class _Replacement(TorchFunctionMode):
         name: The function.
         earlier: How many of its calls come before.
         make: Makes the new input of the old one.
+        function: What to call in its place, where it is not one of the new input alone.
     """
 
-    def __init__(self, name: str, earlier: int, make: Callable[[Tensor], Tensor]) -> None:
+    def __init__(
+        self,
+        name: str,
+        earlier: int,
+        make: Callable[[Tensor], Tensor],
+        function: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
         super().__init__()
+        self._function = function
         self.replaced: Tensor | None = None
         self._name = name
         self._earlier = earlier
@@ -237,9 +252,24 @@ class _Replacement(TorchFunctionMode):
         if raw.endswith("_") or kwargs.get("inplace") or any(a is True for a in args[1:]):
             raise NotImplementedError("the call works in place")
         self.replaced = self._make(given.detach()).requires_grad_()
+        if self._function is not None:
+            return self._function(self.replaced)
         if args:
             return func(self.replaced, *args[1:], **kwargs)
         return func(**{**kwargs, "input": self.replaced})
+
+
+def _typical_ratio(now: Tensor, then: Tensor) -> float:
+    """Return log10 of the now / then that three quarters stay below, weighed by then squared.
+
+    A norm over all entries is that of the few which lie next to the slope. What the last
+    quarter passes is at most half of the amplitude that there could be.
+    """
+    ratio, order = (now / then.clamp_min(1e-300)).sort()
+    weight = then[order].square().cumsum(0)
+    if not float(weight[-1]) > 0.0:
+        return 0.0
+    return _log10(float(ratio[int((weight < _MOSTLY * weight[-1]).sum())]))
 
 
 def _log10(value: float) -> float:
@@ -270,18 +300,65 @@ def _hardsigmoid(node: Node) -> _Flat:
 
 
 def _softmax(node: Node) -> _Flat:
-    p = node._saved_result.detach()
-    dim = int(node._saved_dim)
-    dim = dim - 2**64 if dim >= 2**63 else dim  # kept as an unsigned number
+    p, dim = node._saved_result.detach(), _signed(node._saved_dim)
+    return _Flat(_is_sure(p, dim), p - 1.0 / p.shape[dim], dim=dim)
+
+
+def _log_softmax(node: Node) -> _Flat:
+    return _logarithms(node._saved_result.detach().exp(), _signed(node._saved_dim))
+
+
+def _log_softmax_by_hand(node: Node) -> _Flat:
+    """Describe ``z - logsumexp(z)``, as `torch.distributions.Categorical` writes it."""
+    total = node.next_functions[1][0]
+    dim = _signed(total._saved_dim[0])
+    return _logarithms(total._saved_self.detach().softmax(dim), dim)
+
+
+def _is_log_softmax(node: Node) -> bool:
+    """Tell whether a difference is one between scores and the logsumexp of the same scores."""
+    if len(node.next_functions) != 2:
+        return False
+    (scores, slot), (total, _) = node.next_functions
+    if total is None or not total.name().startswith("Logsumexp"):
+        return False
+    return total.next_functions[0] == (scores, slot) and len(total._saved_dim) == 1
+
+
+def _is_sure(p: Tensor, dim: int) -> Tensor:
     top = p.amax(dim, keepdim=True)
-    sure = (top * (1 - top) < _FLAT / 4).expand_as(p)
-    return _Flat(sure, p - 1.0 / p.shape[dim], dim=dim)
+    return (top * (1 - top) < _FLAT / 4).expand_as(p)
+
+
+def _logarithms(p: Tensor, dim: int) -> _Flat:
+    """Where one entry has nearly all, its logarithm is flat; that of the others is not."""
+    largest = (p == p.amax(dim, keepdim=True)).to(p.dtype)
+    return _Flat(_is_sure(p, dim), largest, dim=dim, keeps_offset=True)
+
+
+def _signed(dim: int) -> int:
+    return dim - 2**64 if dim >= 2**63 else dim  # a node keeps it as an unsigned number
+
+
+def _softplus(node: Node) -> _Flat:
+    z = node._saved_self.detach() * float(node._saved_beta)
+    return _Flat(z.sigmoid() < _FLAT, z, half=1.0 / float(node._saved_beta))
+
+
+def _log_sigmoid(node: Node) -> _Flat:
+    z = node._saved_self.detach()
+    return _Flat((-z).sigmoid() < _FLAT, z)
 
 
 _FUNCTIONS: Final[dict[str, Callable[[Node], _Flat]]] = {
     "sigmoid": _of_result(0.25, 0.5, 1.0, lambda y: y * (1 - y)),
     "tanh": _of_result(1.0, 0.0, 0.5, lambda y: 1 - y.square()),
     "softmax": _softmax,
+    "log_softmax": _log_softmax,
+    "sub": _log_softmax_by_hand,
+    "softplus": _softplus,
+    "logsigmoid": _log_sigmoid,
+    "log_sigmoid": _log_sigmoid,
     "hardtanh": _hardtanh,
     "hardsigmoid": _hardsigmoid,
 }

@@ -19,13 +19,13 @@ from torch import nn
 
 from unvanish.core.errors import BatchError, UnvanishError
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import Gap, Recording, RunContext, SourceLine
+from unvanish.core.records import Gap, Profile, Recording, RunContext, SourceLine
 from unvanish.observe.batch import Batch, as_batch, call_model, map_tensors, tensors_in
 from unvanish.observe.context import common_dtype, leaf_modules, unseen, versions
 from unvanish.observe.copies import copied
 from unvanish.observe.data import data_records
 from unvanish.observe.deeper import first_line, grad_dtype, look_deeper
-from unvanish.observe.failures import is_out_of_memory, out_of_memory
+from unvanish.observe.failures import is_out_of_memory, out_of_memory, own_faults_told
 from unvanish.observe.guard import is_lazy, untouched
 from unvanish.observe.look import Conditions, Look, look
 from unvanish.observe.loss import LossFunction
@@ -47,6 +47,7 @@ from unvanish.observe.optimizer import (
 from unvanish.observe.steps import take_steps
 from unvanish.observe.strays import strays
 from unvanish.observe.stuck import stuck_outputs
+from unvanish.observe.truncation import truncations
 
 _log = logging.getLogger(__name__)
 
@@ -89,6 +90,7 @@ def trace(
     Raises:
         BatchError: If batch, model and loss do not fit each other.
         CouldNotMeasureError: If memory runs out.
+        OwnFaultError: If `unvanish` itself fails.
 
     Example:
         >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU())
@@ -102,6 +104,7 @@ def trace(
     gaps: list[Gap] = []
     model = original = _eager(model)
     with (
+        own_faults_told(),
         torch.inference_mode(mode=False),
         _eager_stance(),
         _without_collector(),
@@ -131,6 +134,7 @@ def trace(
         )
         held = held_names(own, model) if optimizer is not None else None
         recording = _record(model, looks, deep, held, steps.updates)
+        truncated = truncations(looks[0])
         unregistered = strays(looks[0], own if optimizer is not None else None)
         later, taken = None, steps.taken
         if steps.model is not None:
@@ -154,7 +158,7 @@ def trace(
         probe_steps=probe_steps if later is not None else 0,
         loss=looks[0].loss_name,
         loss_value=float(looks[0].loss.detach().real),
-        optimizer=describe(own, clip_grad_norm=clip_grad_norm),
+        optimizer=describe(own, model, clip_grad_norm=clip_grad_norm),
         parameters=sum(p.numel() for p in model.parameters()),
         modules=leaf_modules(model),
         grad_dtype=grad_dtype(common_dtype(model), deep, looks[0]),
@@ -169,6 +173,7 @@ def trace(
         gaps=tuple(gaps),
         steps=taken,
         strays=unregistered,
+        truncations=truncated,
         later=later,
     )
 
@@ -303,10 +308,11 @@ def _record(
     if source is not None:
         gradients = {**gradient_profiles(looks, on=first), **gradients}
     graph = first.graph
-    edges = (
-        source.gradients.edges(source.graph)
-        if source is not None and len(source.graph.sites) == len(graph.sites)
-        else first.gradients.edges(graph)
+    same = source is not None and len(source.graph.sites) == len(graph.sites)
+    walked = source if source is not None and same else first
+    norms = walked.gradients.log10_norms
+    gradients[Quantity.LOG10_LEDGER_GRAD_NORM] = Profile(
+        Quantity.LOG10_LEDGER_GRAD_NORM, dict(norms)
     )
     parameters = parameter_records(
         model,
@@ -318,7 +324,7 @@ def _record(
     )
     return Recording(
         sites=tuple(graph.sites),
-        edges=edges,
+        edges=walked.gradients.edges(walked.graph),
         profiles={**profiles, **gradients},
         parameters=parameters,
         cuts=cuts(first),

@@ -43,7 +43,8 @@ def only(verdict):
 @pytest.mark.parametrize(
     ("dead", "expected", "severity"),
     [
-        (0.4, 0.01, Severity.WARNING),
+        (0.4, 0.01, Severity.NOTE),
+        (0.6, 0.01, Severity.WARNING),
         (0.92, 0.01, Severity.ERROR),
         (1.0, 0.01, Severity.ERROR),
         (0.85, 0.5, Severity.WARNING),

@@ -86,3 +86,19 @@ def test_a_gradient_of_exactly_zero_is_not_its_matter():
 
 def test_nothing_recorded():
     assert isinstance(examine(), NotMeasured)
+
+
+def test_a_loss_of_something_else_is_told_from_a_cut():
+    finding = only(examine(cut("a", feeds_loss=False), cut("b", feeds_loss=False)))
+    assert finding.notes == ("the loss is not computed from anything that the network answers",)
+    assert "cut as a whole" in only(examine(cut("a"))).notes[0]
+
+
+def test_what_a_library_cuts_of_its_own_is_a_note():
+    finding = only(examine(LIVE, cut("indexer.weight", left_out_by="foreign")))
+    assert finding.severity is Severity.NOTE
+    assert finding.message == "indexer.weight gets no gradient by design of foreign"
+    both = examine(LIVE, cut("indexer.weight", left_out_by="foreign"), cut("mine.weight"))
+    assert [f.severity for f in both.findings] == [Severity.ERROR, Severity.NOTE]
+    nothing = examine(cut("indexer.weight", left_out_by="foreign"))
+    assert [f.severity for f in nothing.findings] == [Severity.ERROR]

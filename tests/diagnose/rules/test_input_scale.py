@@ -266,3 +266,15 @@ def test_an_adjacency_matrix_is_no_input_of_a_layer() -> None:
 
     adjacency = 1000 * (torch.rand(64, 64) > 0.9).float()
     assert isinstance(verdict(Graph(), (table(), adjacency)), Clear)
+
+
+def test_a_recurrent_layer_is_compared_with_its_own_start() -> None:
+    """One input among 128 units: the weights are small, and take no scale back by that."""
+    recording = entered("linear", "tanh", "linear", rms=300.0)
+    first = replace(recording.sites[0], function="lstm")
+    sites = (first, *recording.sites[1:])
+    weight = next(p for p in recording.parameters if p.name == first.weights[0])
+    small = replace(weight, shape=(512, 1), rms=(3.0 * 128) ** -0.5)
+    parameters = tuple(small if p is weight else p for p in recording.parameters)
+    finding = only(examine(replace(recording, sites=sites, parameters=parameters)))
+    assert finding.measured == pytest.approx(300.0)

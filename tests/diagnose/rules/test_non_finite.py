@@ -110,3 +110,58 @@ def test_without_a_graph_only_the_end_counts():
     profiles = {Quantity.NON_FINITE_FRACTION: [0.0, 0.1, 0.0]}
     recording = recording_of("linear", "masked_fill", "softmax", profiles=profiles)
     assert isinstance(examine(replace(recording, edges=())), Clear)
+
+
+def in_training(steps: str, shares: list[float], loss: float = 1.5, **settings):
+    """A loss was taken, and a parameter got a gradient."""
+    parameter = Parameter(name="w", log10_grad_rms=-2.0, **settings)
+    context = RunContext(loss="cross_entropy", loss_value=loss)
+    return forward(steps, shares, parameters=[parameter], context=context)
+
+
+def test_infinities_before_a_finite_loss_and_finite_gradients_are_absorbed():
+    """The score of a class that is masked out, or scores that experts are only chosen from."""
+    assert isinstance(in_training("linear masked_fill", [0.0, 0.25]), Clear)
+    assert isinstance(in_training("linear sub linear", [0.0, 0.7, 0.0]), Clear)
+
+
+def test_a_loss_or_a_gradient_that_is_no_number_is_not():
+    assert only(in_training("linear exp", [0.0, 0.25], loss=math.nan)).sites[0].op == "exp"
+    finding = only(in_training("linear linear", [0.0, 0.0], non_finite_fraction=0.5))
+    assert finding.message == "the gradient of w is not finite"
+
+
+def test_steps_that_no_gradient_reaches_are_not_blamed():
+    loss = Site(index=0, path="", op="log", role=Role.LOSS)
+    profiles = {
+        Quantity.NON_FINITE_FRACTION: [0.0, 0.5, 0.0],
+        Quantity.NON_FINITE_GRAD_FRACTION: [0.0, None, 0.0],
+    }
+    last = Site(index=0, path="", op="mean", role=Role.LOSS)
+    recording = recording_of("linear", loss, last, profiles=profiles)
+    edges = tuple(edge for edge in recording.edges if edge.producer != 1)
+    assert isinstance(examine(replace(recording, edges=edges)), Clear)
+
+
+def test_a_softmax_over_nothing_is_found_behind_steps_that_were_not_read():
+    profiles = {Quantity.NON_FINITE_FRACTION: [0.0, None, None, 0.1, None, 0.1]}
+    recording = recording_of(
+        "matmul", "view", "masked_fill", "softmax", "view", "linear", profiles=profiles
+    )
+    finding = only(examine(recording))
+    assert finding.sites[0].op == "softmax"
+    assert finding.causes == (Cause.SOFTMAX_SATURATION,)
+
+
+def test_what_the_first_layer_reads_came_with_the_data():
+    first = Site(index=0, path="fc", op="linear", weights=("fc.weight",))
+    recording = recording_of(
+        first,
+        "linear",
+        parameters=[Parameter(name="fc.weight", rms=0.1)],
+        profiles={Quantity.NON_FINITE_FRACTION: [0.1, 0.1]},
+    )
+    finding = only(examine(recording))
+    assert finding.causes == (Cause.INPUT_SCALE,)
+    large = (Parameter(name="fc.weight", rms=1e35),)
+    assert only(examine(replace(recording, parameters=large))).causes == (Cause.INIT_TOO_LARGE,)

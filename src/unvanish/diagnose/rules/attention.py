@@ -12,7 +12,7 @@ from unvanish.core.glossary import Quantity
 from unvanish.core.records import Recording, Site
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
-from unvanish.diagnose.routers import is_frozen, routers, scores
+from unvanish.diagnose.routers import is_frozen, number_of_choices, routers, scores
 from unvanish.diagnose.upstream import Upstream
 from unvanish.diagnose.wiring import Wiring
 from unvanish.diagnose.words import percent
@@ -28,9 +28,9 @@ class AttentionCollapse:
     """Attention has chosen for good, or has nothing left to choose between.
 
     ## What it measures
-    Every softmax whose rows weigh other signal in a matrix product: inside
-    `nn.MultiheadAttention` and `scaled_dot_product_attention`, and written by hand. Rows in
-    which the masks leave a single key (causal first rows, padding) do not count.
+    Every softmax whose rows weigh other signal, in a matrix product or in a product and a sum:
+    inside `nn.MultiheadAttention` and `scaled_dot_product_attention`, and written by hand. Rows
+    in which the masks leave a single key (causal first rows, padding) do not count.
 
     Choosing for good. A row p of n keys reacts to its scores with the Jacobian
     diag(p) - p p^T, whose squared norm is S_2 - 2 S_3 + S_2^2 with S_k = sum p^k, and
@@ -46,7 +46,8 @@ class AttentionCollapse:
     ln 2 on: 31 for 16 keys. Half of that has to be reached as well
     (`min_share_of_chance_spread`). Small networks trained to reverse or look up sequences
     had spreads of 3 to 7, with up to 72 % of a layer's rows frozen; scores 30 times too
-    large had 300.
+    large had 300. Nor is anything frozen for good where the probe steps change the spread by
+    more than it was: most of what decides is then learned and not drawn.
 
     Nothing to choose between. Attention averages, and where tokens lose what tells them
     apart, queries and keys get no gradient. The part of the tokens that they do not have in
@@ -110,7 +111,13 @@ class AttentionCollapse:
         ]
         seen = [s for s in attention if frozen.get(s) >= 0.0 and spread.get(s) >= 0.0]
         if not seen:
-            choosing = [s for s in attention if not s.shape or s.shape[-1] > 1]
+            choosing = [
+                s
+                for s in attention
+                if (not s.shape or s.shape[-1] > 1)
+                and (product := wiring.weighs(s)) is not None
+                and wiring.is_mixing(product)
+            ]
             if choosing:
                 return NotMeasured(f"the rows of {choosing[0].name}")
             return NotApplicable("the network has no attention over several keys")
@@ -178,7 +185,7 @@ class AttentionCollapse:
     def _why_far_apart(self, wiring: Wiring, site: Site) -> tuple[tuple[Cause, ...], list[str]]:
         """Tell scores that were not scaled down from queries and keys that are too large."""
         spread = wiring.recording[Quantity.SCORE_SPREAD][site]
-        limit = chance_spread(site.shape[-1] if site.shape else 2)
+        limit = chance_spread(number_of_choices(site))
         notes = [
             f"the scores of a query lie {spread:.3g} apart (standard deviation); random scores "
             f"freeze half of the rows from {limit:.0f} on"

@@ -62,13 +62,20 @@ class DeadUnits:
     Per unit, never per entry: a unit is dead when its slope is zero on every sample of every
     probe batch. Ordinary ReLU sparsity, half of the entries being zero, is not death.
 
+    A layer that is called several times has a unit dead only where no call reaches it.
+
     A few samples leave healthy units silent by chance. Over random weights a unit's values
     on N samples with mean cosine c are N normals with pairwise correlation c, so that a
     share e = integral phi(t) Phi(-sqrt(c/(1-c)) t)^N dt is silent: 1/(N+1) at c = 1/2, and
-    1/2 when all samples look alike. The rule judges the excess (d - e) / (1 - e), the share
-    of units that ought to be alive and are not. The limit is 0.3
-    (`max_excess_dead_fraction`): with it the width that is left, 0.7, takes sqrt(0.7) = 0.84
-    of the gradient's amplitude a layer, half a decade in seven layers. From 0.9
+    1/2 when all samples look alike. Samples of few features differ in few directions: points
+    on an arc of angle a leave 1/2 - a / (2 pi) silent however many they are. N is therefore
+    one more than the number of directions in which the samples differ, where that is less.
+
+    The rule judges the excess (d - e) / (1 - e), the share of units that ought to be alive
+    and are not. The limit is one half (`max_excess_dead_fraction_of_note`), where the typical
+    unit, the median one, is dead, and sqrt(1/2) of the gradient's amplitude passes a layer:
+    three decades in twenty. From 0.3 (`max_excess_dead_fraction`), half a decade in seven
+    layers, it is a note: training wears that many units off and goes on. From 0.9
     (`min_excess_dead_fraction_of_error`), or with a whole layer dead, it is an error.
 
     A narrow layer may lose several units by bad luck. Units are independent given the
@@ -87,9 +94,9 @@ class DeadUnits:
     steps, and on functions without an exactly flat part (GELU, SiLU, LeakyReLU).
 
     ## False alarms
-    Small batches and deep ReLU networks, whose samples look alike, have a high null by
-    nature. A network that is sparse by design (a bottleneck with top-k, pruned units) can
-    exceed it. Units may be dead on the probe batches and alive on rare inputs: bring more.
+    Small batches, inputs of one or two features and deep ReLU networks, whose samples look
+    alike, have a high null by nature. A network that is sparse by design (a bottleneck with
+    top-k, pruned units) can exceed it. Units may be dead on the probe batches and alive on rare inputs: bring more.
 
     ## What helps
     A bias at zero, input at unit scale, a smaller learning rate, LeakyReLU or GELU in place
@@ -108,6 +115,7 @@ class DeadUnits:
     sources: ClassVar[tuple[Source, ...]] = (SOURCES["lu2020"],)
 
     max_excess_dead_fraction: float = 0.3
+    max_excess_dead_fraction_of_note: float = 0.5
     min_excess_dead_fraction_of_error: float = 0.9
     max_expected_dead_fraction: float = 0.8
     max_chance: float = 1e-4
@@ -181,7 +189,6 @@ class DeadUnits:
 
     def _finding(self, recording: Recording, sick: list[_Look], looks: list[_Look]) -> Finding:
         worst = max(sick, key=lambda look: look.excess)
-        is_error = worst.excess >= self.min_excess_dead_fraction_of_error
         cause = self._cause(recording, min(sick, key=lambda look: look.site.index).site)
         where = "the network's output" if worst.site.is_output else "a hidden activation"
         message = f"{percent(worst.dead)} of the units of {worst.site.name} are dead"
@@ -190,7 +197,7 @@ class DeadUnits:
         return Finding(
             code=self.code,
             name=self.name,
-            severity=Severity.ERROR if is_error else Severity.WARNING,
+            severity=self._severity(worst.excess),
             message=message,
             sites=tuple(look.site for look in sorted(sick, key=lambda look: -look.excess)),
             measured=worst.dead,
@@ -205,6 +212,12 @@ class DeadUnits:
             ),
             help=_help(cause, output=worst.site.is_output),
         )
+
+    def _severity(self, excess: float) -> Severity:
+        if excess >= self.min_excess_dead_fraction_of_error:
+            return Severity.ERROR
+        is_note = excess <= self.max_excess_dead_fraction_of_note
+        return Severity.NOTE if is_note else Severity.WARNING
 
     def _cause(self, recording: Recording, site: Site) -> Cause:
         """Blame the scale of input or weights only where the numbers support it."""

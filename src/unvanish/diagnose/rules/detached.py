@@ -11,7 +11,7 @@ from unvanish.core.glossary import Quantity
 from unvanish.core.records import Parameter, Recording, Site
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
-from unvanish.diagnose.cuts import are_a_target, cut_off, cuts_of, named, site_of, watched
+from unvanish.diagnose.cuts import are_a_target, cut_off, cuts_of, left_out, named, site_of, watched
 
 _CUTTING: Final = frozenset({"detach", "data", "item", "numpy", "tolist"})
 
@@ -36,6 +36,14 @@ class DetachedParameter:
     On frozen parameters (`requires_grad` is False), on parameters that the optimiser does
     not hold (the momentum copy of BYOL and MoCo, a teacher), and on parameters whose
     gradient is there but exactly zero: that is a matter of UV101 and UV202.
+
+    Parameters that an installed library cuts off of its own are a note: every way from them
+    to the loss leads through a cut that stands in a line of a package in `site-packages`, in
+    the same part of the network that the package brought. The indexer of a sparse attention
+    and the codebook of a codec are such parts, and whoever uses them can mend nothing. A cut
+    in your own code is none, nor is a library call under your own `no_grad`, nor a library
+    that cuts off parameters which are not its own, nor a network of which nothing is left to
+    learn. A package that was installed from a directory (`pip install .`) counts as yours.
 
     ## False alarms
     An auxiliary head that this loss does not use is healthy; it is reported as a note. A
@@ -74,6 +82,8 @@ class DetachedParameter:
         findings = []
         if len(cut) > self.max_cut_parameters:
             findings.append(self._cut(recording, cut))
+        if by_design := left_out(recording):
+            findings.append(self._by_design(recording, by_design))
         if unused:
             findings.append(self._unused(unused))
         if findings:
@@ -107,6 +117,30 @@ class DetachedParameter:
             notes=tuple(notes),
             help=(
                 "remove what cuts the graph on the way to the loss",
+                "if they are meant to stay as they are: parameter.requires_grad_(False)",
+            ),
+        )
+
+    def _by_design(self, recording: Recording, left: list[Parameter]) -> Finding:
+        packages = dict.fromkeys(parameter.left_out_by for parameter in left)
+        places = tuple(map(site_of, (c for c in cuts_of(recording, left) if c.package)))
+        get, their = ("gets", "its") if len(left) == 1 else ("get", "their")
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=Severity.NOTE,
+            message=f"{named(left)} {get} no gradient by design of {' and '.join(packages)}",
+            sites=places,
+            parameters=tuple(p.name for p in left),
+            measured=float(len(left)),
+            expected=0.0,
+            limit=float(self.max_cut_parameters),
+            unit="parameters",
+            causes=(Cause.DETACHED_GRAPH,),
+            notes=tuple(_cut_notes(places)) if places else (),
+            help=(
+                f"nothing to mend in your own code: {their} library trains them by a loss of its "
+                "own, or not at all",
                 "if they are meant to stay as they are: parameter.requires_grad_(False)",
             ),
         )
@@ -145,7 +179,9 @@ class DetachedParameter:
             notes=(
                 "the graph between the parameters and the loss is cut as a whole",
                 *(_cut_notes(places) if places else ()),
-            ),
+            )
+            if any(p.feeds_loss for p in trainable)
+            else ("the loss is not computed from anything that the network answers",),
             help=(
                 "compute the loss from the network's output itself, outside torch.no_grad(), "
                 "without .detach(), .data, .item() or numpy in between",

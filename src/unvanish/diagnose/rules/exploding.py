@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -14,8 +15,10 @@ from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotMeasured, Verdict
 from unvanish.diagnose.propagation import (
     flow_chart,
+    grown_together,
     growth_causes,
     judged_flow,
+    propagation_flow,
     update_note,
     updates_are_level,
 )
@@ -40,6 +43,19 @@ class ExplodingGradient:
     with batch normalisation 0.083 a layer, so that it may have 48 layers.
     The limit was 3 until MobileNetV2, which trains, was flagged at 3.8.
 
+    A third reading asks for less where the signal explodes, too, and the output with it: the
+    smaller of what the layers' own gradients gain, the largest step made ordinary, and what
+    the output stands above everything met before it, data included. In a network of ReLU
+    layers all scaled by one factor both are the same number G: the output is 10^G too large,
+    and a step that moves every weight by a share e of its size moves it by 10^G L e. Its
+    limit is the 3 decades of UV101 (`max_gained_decades_of_both`), beyond which a stable step
+    is a thousandth of an ordinary one. Short trainings agree. ReLU networks of 10, 20 and 40
+    layers, He's weights times 1.2 to 2.5, one seed, were trained on digits for 400 steps of
+    Adam and of clipped momentum, and for 300 of momentum at nine rates. Against the unscaled
+    network the best of these learned 88 to 100 % with up to 1.7 decades, 64 to 76 % with 1.8
+    to 2.3, and above 3, 64 % with 10 layers and 18 to 47 % with 20 and 40. Of the healthy
+    networks that were looked at, more than a thousand, the worst reads 1.9.
+
     ## Why it hurts
     One step overshoots in the early layers, activations leave their working range, and the
     loss jumps or becomes NaN. Below that, the learning rate must be so small that the late
@@ -48,12 +64,16 @@ class ExplodingGradient:
     ## When it stays silent
     On a single large jump that the forward signal makes up for (an embedding with small
     weights before a normalisation), on summed instead of averaged losses, and where the
-    loss itself is large.
+    loss itself is large. Also where the growth is gone after the probe steps, and the loss
+    lower: rows that start near zero before a normalisation get a large gradient and lose it
+    with the first step. This is allowed below 6 decades, under an optimiser that moved all
+    layers alike.
 
     ## False alarms
     Deep residual networks without normalisation do gain gradient and still train, with
     Adam or with clipping: where the probe step moved all layers alike and fewer than 6
-    decades are gained, the finding is a warning.
+    decades are gained, the finding is a warning. A flow or a sum that grows between the
+    layers and not in them is not seen by the third reading.
 
     ## What helps
     Smaller weights (He or Xavier instead of wider), residual branches scaled by
@@ -76,6 +96,7 @@ class ExplodingGradient:
     )
 
     max_gained_decades: float = 4.0
+    max_gained_decades_of_both: float = 3.0
     hopeless_gained_decades: float = 6.0
 
     def examine(self, recording: Recording) -> Verdict:
@@ -85,17 +106,35 @@ class ExplodingGradient:
             return flow
         if flow.output.log10_grad == -math.inf:
             return NotMeasured("a gradient at the output layer that is not zero: see UV101")
-        gains = self._gains(flow)
-        worst = max(range(len(gains)), key=lambda i: gains[i])
-        if gains[worst] <= self.max_gained_decades:
-            gained = max(0.0, gains[worst])
+        gains, both = self._gains(flow), grown_together(recording, flow)
+        if not self._is_too_much(gains, both):
+            gained = max(0.0, *gains)
             said = (
                 f"the gradient grows by at most {gained:.1f} decades over {len(flow.levels)} layers"
                 if gained >= 0.05
                 else f"the gradient does not grow over {len(flow.levels)} layers"
             )
-            return Clear(self.max_gained_decades - gained, "decades", said)
-        return Found((self._finding(recording, flow, gains, worst),))
+            room = self.max_gained_decades_of_both - max(0.0, *both)
+            return Clear(min(self.max_gained_decades - gained, room), "decades", said)
+        finding = self._finding(recording, flow, gains, both)
+        if finding.severity is Severity.WARNING and self._settles(recording):
+            return Clear(
+                summary="the gradient grows at the start, and a few optimiser steps end that"
+            )
+        return Found((finding,))
+
+    def _is_too_much(self, gains: Sequence[float], both: Sequence[float]) -> bool:
+        return max(gains) > self.max_gained_decades or max(both) > self.max_gained_decades_of_both
+
+    def _settles(self, recording: Recording) -> bool:
+        """Tell whether the probe steps lowered the loss and ended the growth."""
+        later, steps = recording.later, recording.steps
+        if later is None or not steps or not steps[-1].loss_after <= steps[0].loss_before:
+            return False
+        flow = propagation_flow(later)
+        if flow is None or not all(math.isfinite(level.log10_grad) for level in flow.levels):
+            return False
+        return not self._is_too_much(self._gains(flow), grown_together(later, flow))
 
     def _gains(self, flow: Flow) -> list[float]:
         """Decades gained at every level, in the larger of the two readings."""
@@ -105,28 +144,33 @@ class ExplodingGradient:
             gains.append(max((r for r in readings if math.isfinite(r)), default=0.0))
         return gains
 
-    def _finding(self, recording: Recording, flow: Flow, gains: list[float], worst: int) -> Finding:
-        swollen = [
-            level
-            for level, gain in zip(flow.levels, gains, strict=True)
-            if gain > self.max_gained_decades
-        ]
+    def _finding(
+        self, recording: Recording, flow: Flow, gains: list[float], both: list[float]
+    ) -> Finding:
+        alone = max(gains) > self.max_gained_decades
+        decades, limit = (
+            (gains, self.max_gained_decades) if alone else (both, self.max_gained_decades_of_both)
+        )
+        worst = max(range(len(decades)), key=lambda i: decades[i])
+        swollen = [level for level, gain in zip(flow.levels, decades, strict=True) if gain > limit]
         layer = flow.levels[worst].layer
-        measured = max(gains[worst], -flow.lost(flow.levels[worst]))
+        measured = max(decades[worst], -flow.lost(flow.levels[worst])) if alone else decades[worst]
         causes = growth_causes(recording, flow)
         level = measured < self.hopeless_gained_decades and updates_are_level(
             recording, [each.layer for each in swollen]
         )
+        place = layer.path or "the first layer"
+        signal = "" if alone else ", and the signal as much on its way from there"
         return Finding(
             code=self.code,
             name=self.name,
             severity=Severity.WARNING if level else Severity.ERROR,
             message=f"the gradient explodes: it grows by {measured:.1f} decades on the way to "
-            f"{layer.path or 'the first layer'}",
+            f"{place}{signal}",
             sites=tuple(each.layer for each in swollen),
             measured=measured,
             expected=0.0,
-            limit=self.max_gained_decades,
+            limit=limit,
             unit="decades",
             causes=causes,
             notes=tuple(update_note(recording, [layer])),

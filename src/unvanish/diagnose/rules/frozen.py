@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, final
 
 from unvanish.core.findings import Cause, Finding, Severity
@@ -60,7 +60,9 @@ class FrozenEarlyLayers:
     of zero, on those without a gradient path (UV501), on embeddings, of which a batch touches
     few rows, and behind zeros that open: where a gradient is exactly zero at first and no
     longer is after the probe steps. On a converged network all layers are slow together, and
-    none is found.
+    none is found. Where all that a layer reads is zero in this batch, as in a part that the
+    batch does not use, it is a note: the layer answers zeros, or its output gets a gradient,
+    and its weights get none because of the zeros alone.
 
     ## False alarms
     Layers that are meant to stay nearly still, by a gradient scaled down by hand, look frozen.
@@ -96,13 +98,29 @@ class FrozenEarlyLayers:
         if all(speed == 0.0 for speed in speeds.values()):
             return NotApplicable("the step moves no weight at all: see UV404 and UV504")
         gaps = _gaps(layers, speeds)
-        for depth, gap in reversed(gaps.items()):  # as many layers as possible at once
-            if gap > self.min_decades_slower and self._starved(recording, layers, depth):
-                return Found((self._finding(recording, layers, depth, gap),))
+        found = self._slow_start(recording, layers, speeds)
+        unfed = _unfed(recording)
+        if found is not None and unfed.issuperset(found.parameters):
+            fed = [(depth, p) for depth, p in layers if p.name not in unfed]
+            found = self._slow_start(recording, fed, speeds) or _of_zeros(found)
+        if found is not None:
+            return Found((found,))
         held_back = [depth for depth in gaps if self._held_back(layers, depth)]
         if held_back:
             return Found((self._slowed(recording, layers, max(held_back)),))
         return self._clear(gaps)
+
+    def _slow_start(
+        self,
+        recording: Recording,
+        layers: Sequence[tuple[int, Parameter]],
+        speeds: Mapping[str, float],
+    ) -> Finding | None:
+        """Return a finding about as many early layers as possible, where some are starved."""
+        for depth, gap in reversed(_gaps(layers, speeds).items()):
+            if gap > self.min_decades_slower and self._starved(recording, layers, depth):
+                return self._finding(recording, layers, depth, gap)
+        return None
 
     def _held_back(self, layers: Sequence[tuple[int, Parameter]], depth: int) -> bool:
         """Tell whether the early layers stand still because of their own learning rate."""
@@ -218,6 +236,37 @@ class FrozenEarlyLayers:
                 "if they are meant to stay as they are: part.requires_grad_(False)",
             ),
         )
+
+
+def _of_zeros(finding: Finding) -> Finding:
+    """Turn a finding about layers that this batch says nothing of into a note."""
+    return replace(
+        finding,
+        severity=Severity.NOTE,
+        causes=(Cause.INPUT_SCALE,),
+        notes=(
+            "what they read is zero throughout this batch, and a weight times zero has no "
+            "gradient: whether they train with other data was not measured",
+        ),
+        help=("look with a batch that uses this part of the network",),
+    )
+
+
+def _unfed(recording: Recording) -> frozenset[str]:
+    """Return the weights that read nothing but zeros.
+
+    Weights that are not zero answer zeros throughout to zeros alone. Behind a bias the
+    gradient tells: that of W in y = W x is dy x^T, so where dy is not zero and this is, x is.
+    """
+    grads = recording[Quantity.LOG10_ACTIVATION_GRAD_RMS]
+    answers = recording[Quantity.ACTIVATION_RMS]
+    silent = {p.name for p in recording.parameters if p.log10_grad_rms == -math.inf and p.rms > 0.0}
+    return frozenset(
+        name
+        for site in recording.signal_sites()
+        if math.isfinite(grads.get(site)) or answers.get(site) == 0.0
+        for name in silent & set(site.weights)
+    )
 
 
 def _text(count: int, of: int) -> str:

@@ -105,8 +105,9 @@ class GradientTrap:
     operations that have no derivative, such as argmax, which are a matter of UV205. On
     calls that cut nothing: metrics and logging with `.item()`, stop-gradients beside a path
     that carries the gradient (straight-through, VQ-VAE, SimSiam), running statistics, EMA
-    copies. On teachers and target networks, known by the optimiser that does not hold them
-    or, while none is known, by a living twin in another branch. On writes into parameters.
+    copies. On what an installed library cuts off of its own, which UV501 notes. On teachers
+    and target networks, known by the optimiser that does not hold them or, while none is
+    known, by a living twin in another branch. On writes into parameters.
 
     ## False alarms
     A backbone fed under `no_grad` on purpose, with parameters still marked trainable, looks

@@ -18,7 +18,8 @@ from unvanish.diagnose.upstream import Upstream
 _PROPORTIONAL: Final = VIEWS | frozenset(
     "linear bilinear matmul einsum conv conv1d conv2d conv3d conv_transpose1d conv_transpose2d "
     "conv_transpose3d cat stack dropout avg_pool1d avg_pool2d max_pool1d max_pool2d "
-    "adaptive_avg_pool2d mean sum pad roll relu leaky_relu prelu".split()
+    "adaptive_avg_pool1d adaptive_avg_pool2d mean sum pad roll relu leaky_relu prelu unsafe_split "
+    "split_with_sizes tensor_split unsafe_chunk".split()
 )
 """Operations that pass on a common factor of their input."""
 
@@ -31,6 +32,18 @@ _CENTRING: Final = frozenset({"batch_norm", "instance_norm"})
 
 _DEFAULT_GAIN: Final = 3.0**-0.5
 """rms(W) sqrt(fan-in) of PyTorch's own start, the smallest in wide use."""
+
+_GATES: Final = {
+    "rnn_tanh": 1,
+    "rnn_relu": 1,
+    "rnn_tanh_cell": 1,
+    "rnn_relu_cell": 1,
+    "gru": 3,
+    "gru_cell": 3,
+    "lstm": 4,
+    "lstm_cell": 4,
+}
+"""Recurrent functions, and how many units of theirs share one row of the hidden state."""
 
 
 @dataclass(frozen=True)
@@ -86,10 +99,12 @@ class InputScale:
 
     ## When it stays silent
     On tokens and other indices; on data that is transformed before the first layer, since
-    what enters is measured; on a constant; where the layer's weights take the scale back; on
-    scale, not on offset, where a normalisation follows before anything that is not
-    proportional; on offset where batch or instance normalisation follows. One-hot codes, word
-    counts and other features that are mostly zero are not compared with each other.
+    what enters is measured; on a constant; on masks of attention; on what the network
+    answered itself and takes in again without gradient, such as boxes that it refines; where
+    the layer's weights are smaller than their usual start and take the scale back; on scale,
+    not on offset, where a normalisation follows before anything that is not proportional; on
+    offset where batch or instance normalisation follows. One-hot codes, word counts and other
+    features that are mostly zero are not compared with each other.
 
     ## False alarms
     A network that was trained on raw inputs has learned to live with them. Frozen features
@@ -151,13 +166,14 @@ class InputScale:
             return
         upstream = Upstream(recording)
         gain = upstream.gain(site)
-        gain = gain if gain > 0.0 else _DEFAULT_GAIN
-        kept = min(1.0, gain / _DEFAULT_GAIN)
+        usual = _usual_gain(upstream, site)
+        gain = gain if gain > 0.0 else usual
+        kept = min(1.0, gain / usual)
         yield _Reading(site, "scale", max(1.0, rms * kept))
         largest = recording[Quantity.INPUT_FEATURE_SPREAD].get(site, 1.0)
         if largest >= 1.0:
             yield _Reading(site, "feature", largest)
-        bias = upstream.bias(site)
+        bias = upstream.bias(_with_bias(neighbours, site))
         if bias is not None and bias.rms > rms * gain > 0.0:
             yield _Reading(site, "small", bias.rms / (rms * gain))
 
@@ -275,6 +291,31 @@ def _size(neighbours: Neighbours, site: Site) -> float:
     size = neighbours.recording[Quantity.ACTIVATION_RMS]
     source = site if site in size else neighbours.source(site)
     return size.get(source, 0.0) if source is not None else 0.0
+
+
+def _usual_gain(upstream: Upstream, layer: Site) -> float:
+    """Return rms(W) sqrt(fan-in) at PyTorch's own start.
+
+    Recurrent layers draw all their weights as wide as the hidden state asks for, however many
+    inputs there are.
+    """
+    weight = next((w for w in upstream.parameters(layer) if len(w.shape) == 2), None)
+    gates = _GATES.get(layer.function)
+    if gates is None or weight is None:
+        return _DEFAULT_GAIN
+    return _DEFAULT_GAIN * math.sqrt(weight.shape[1] * gates / weight.shape[0])
+
+
+def _with_bias(neighbours: Neighbours, layer: Site) -> Site:
+    """Return the step that adds a layer's bias: the layer itself, or an addition behind it."""
+    step = layer
+    while len(after := neighbours.consumers(step)) == 1:
+        step = after[0]
+        if step.op == "add" and step.weights:
+            return step
+        if step.op not in VIEWS or step.weights:
+            break
+    return layer
 
 
 def _normalisations(neighbours: Neighbours, layer: Site) -> frozenset[str]:

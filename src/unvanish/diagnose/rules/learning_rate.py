@@ -12,6 +12,7 @@ from unvanish.core.glossary import Quantity
 from unvanish.core.records import Optimizer, Parameter, ProbeStep, Recording
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
+from unvanish.diagnose.aftermath import Aftermath, aftermath
 from unvanish.diagnose.optimiser import FLOAT32_ROUNDING, floor_of, is_given, trained
 
 
@@ -22,7 +23,7 @@ class LearningRate:
 
     ## What it measures
     A copy of the network takes a few steps with the user's own optimiser, and the loss of
-    the same batch is read before and after, under the same random numbers. Three things are
+    the same batch is read before and after, under the same random numbers. Four things are
     judged.
 
     The rise: log10 of the loss after the last probe step over the loss before the first. Under
@@ -35,19 +36,37 @@ class LearningRate:
     is measured over |gradient| |weights|, what the weights' own size is worth, where the loss
     is less than a hundredth of that (`converged`).
 
+    The destruction: what the steps took from a network that was fine. Between the output and
+    the layer that gets least, 1.5 decades of gradient are lost that were not lost before
+    (`max_gradient_taken`), and where the samples enter the last layer, the differences between
+    them are a tenth of what they were (`max_differences_taken`). The loss tells nothing of it:
+    a network that answers the same to everything has the loss of a good guess. Adam does not
+    make up for it. After a few steps with a gradient g and many with 10^-k g, the running size
+    is g sqrt(3 / t), so that the step is whole again after 3 x 10^2k steps, and 1.5 decades
+    hold it back for 3000, three times as long as its memory 1 / (1 - beta2) lasts. A smaller
+    loss is forgotten with it. The second number keeps out layers that lose gradient because
+    the loss has fallen, or by a gate; it was chosen, and held against the networks below.
+
     The stillness: the largest relative change of a weight in the first step, times what
     momentum makes of it in time, 1 / (1 - momentum). The limit is a millionth
     (`min_update_ratio`): a million steps in one direction to change a weight by its own size.
-    Below 2^-24, half the distance between 1 and the next float32, a weight stays where it is,
-    and the finding is an error. It counts only where the gradient is fine: above eps for Adam
-    and its kin, and 1e-4 of the weights (`min_relative_gradient`) for the others, and where the
-    learning rate promises no more either.
+    It is a hundred-thousandth (`min_update_ratio_of_budget`) where the loss says so too: where
+    a hundred thousand steps (`budget`) that lower it as the gradient promises for the first one
+    take off less than a tenth (`min_progress`). Below 2^-24, half the distance between 1 and
+    the next float32, a weight stays where it is, and the finding is an error. It counts only
+    where the gradient is fine: above eps for Adam and its kin, and 1e-4 of the weights
+    (`min_relative_gradient`) for the others, and where the learning rate promises no more
+    either.
 
     The curvature, which explains the rise: the loss along the step is L + s t + c t^2 / 2,
     with s from the gradient and c from one reading of the loss. A quadratic rises where c / -s
     is above 2, which for gradient descent is the learning rate times the curvature. It gives
-    the learning rate in the help line, and no verdict: networks train at the edge of
-    stability, and Adam's first step overshoots by far more on many that train well.
+    the learning rate in the help line. It is a verdict under SGD alone: networks train at the
+    edge of stability, and Adam's first step overshoots by far more on many that train well.
+    Between 2 and 4 gradient descent may still be thrown into a flatter place; above 4
+    (`max_curvature`), which is also past the 2 (1 + momentum) of a heavy ball, a network of
+    two linear layers diverges. Some real ones come down from there, so it is a warning, and
+    only where the loss is still twice its first value after the last probe step.
 
     The limits were set on 19 small networks (MLPs, CNN, LSTM, GPT, autoencoder, VAE, flow,
     SIREN, regressions) under SGD, momentum, Adam and RMSprop with learning rates from 1e-6 to
@@ -76,21 +95,28 @@ class LearningRate:
     stillness, a larger one: 1e-3 for Adam, 0.1 for SGD are places to start.
 
     ## Source
+    Lewkowycz and others (2020) for what happens between 2 and 4, and above;
     Cohen and others (2021) for sharpness times learning rate and the edge of stability.
     """
 
     code: ClassVar[str] = "UV404"
     name: ClassVar[str] = "learning-rate"
     needs: ClassVar[frozenset[Quantity]] = frozenset()
-    sources: ClassVar[tuple[Source, ...]] = (SOURCES["cohen2021"],)
+    sources: ClassVar[tuple[Source, ...]] = (SOURCES["lewkowycz2020"], SOURCES["cohen2021"])
 
     max_rise: float = 4.0
     max_rise_if_replaced: float = 2.0
+    max_curvature: float = 4.0
+    max_gradient_taken: float = 1.5
+    max_differences_taken: float = 1.0
     min_rise_of_note: float = 1.0
     changed: float = 1.0 / 3.0
     replaced: float = 3.0
     converged: float = 100.0
     min_update_ratio: float = 1e-6
+    min_update_ratio_of_budget: float = 1e-5
+    budget: float = 1e5
+    min_progress: float = 0.1
     min_relative_gradient: float = 1e-4
 
     def examine(self, recording: Recording) -> Verdict:
@@ -109,9 +135,8 @@ class LearningRate:
         broken = any(p.non_finite_fraction for p in held)
         if not math.isfinite(before) or broken:
             return NotMeasured("a finite loss and a finite gradient: see UV403")
-        still = self._stillness(
-            optimizer, held, recording.context.autocast or recording.context.dtype
-        )
+        dtype = recording.context.autocast or recording.context.dtype
+        still = self._stillness(optimizer, held, dtype, recording.steps[0])
         if still is not None:
             return Found((still,))
         if recording.steps[0].predicted_change > 0.0:
@@ -123,9 +148,27 @@ class LearningRate:
             return NotMeasured("the loss after the probe steps")
         change = _change(recording, held)
         severity = self._severity(rise, change, plain=_is_plain(optimizer))
+        if severity in (None, Severity.NOTE) and self._is_past_its_edge(recording, optimizer):
+            severity = Severity.WARNING
+        if severity is None or severity is Severity.NOTE:
+            taken = aftermath(recording)
+            if self._is_destroyed(taken):
+                return Found((self._destruction(recording, optimizer, taken),))
         if severity is None:
             return self._clear(recording, optimizer, rise)
         return Found((self._finding(recording, optimizer, rise, change, severity),))
+
+    def _is_past_its_edge(self, recording: Recording, optimizer: Optimizer) -> bool:
+        """Tell whether gradient descent climbs a curve that it cannot come down from."""
+        first, last = recording.steps[0], _last(recording.steps)
+        climbs = last > 2.0 * abs(first.loss_before) > 0.0
+        return _is_plain(optimizer) and first.curvature_ratio > self.max_curvature and climbs
+
+    def _is_destroyed(self, taken: Aftermath) -> bool:
+        return (
+            taken.gradient_lost > self.max_gradient_taken
+            and taken.differences_lost > self.max_differences_taken
+        )
 
     def _at_stake(self, recording: Recording, held: list[Parameter]) -> float:
         """Return |gradient| |weights| where the loss is a small part of it, else 0."""
@@ -146,7 +189,9 @@ class LearningRate:
         lost = plain or change >= self.replaced
         return Severity.WARNING if lost and rise > self.max_rise_if_replaced else Severity.NOTE
 
-    def _stillness(self, optimizer: Optimizer, held: list[Parameter], dtype: str) -> Finding | None:
+    def _stillness(
+        self, optimizer: Optimizer, held: list[Parameter], dtype: str, step: ProbeStep
+    ) -> Finding | None:
         """Return a finding where no weight moves, and the learning rate is why."""
         moving = [p for p in held if p.rms > 0.0 and math.isfinite(p.update_ratio)]
         fed = [p for p in moving if math.isfinite(p.log10_grad_rms) and not _underflows(p, dtype)]
@@ -162,9 +207,12 @@ class LearningRate:
         if eps is not None:
             driven = largest > math.log10(eps)
             promised = (optimizer.lr or 0.0) / min(p.rms for p in fed)
-        if promised > 100.0 * self.min_update_ratio:
+        ahead = -coasting * self.budget * step.predicted_change
+        short = 0.0 <= ahead < self.min_progress * abs(step.loss_before)
+        limit = self.min_update_ratio_of_budget if short else self.min_update_ratio
+        if promised > 100.0 * limit:
             return None  # the steps get lost somewhere else than in the learning rate
-        if most >= self.min_update_ratio or not (driven or optimizer.lr == 0.0):
+        if most >= limit or not (driven or optimizer.lr == 0.0):
             return None
         return Finding(
             code=self.code,
@@ -174,7 +222,7 @@ class LearningRate:
             f"change is {most:.1e} of a weight's size",
             parameters=tuple(p.name for p in moving),
             measured=most,
-            limit=self.min_update_ratio,
+            limit=limit,
             unit="of the weight's size",
             causes=(Cause.LEARNING_RATE,),
             notes=tuple(_stillness_notes(optimizer)),
@@ -190,6 +238,29 @@ class LearningRate:
             return Severity.NOTE
         lost = bool(optimizer.lr) and most < FLOAT32_ROUNDING
         return Severity.ERROR if lost else Severity.WARNING
+
+    def _destruction(self, recording: Recording, optimizer: Optimizer, taken: Aftermath) -> Finding:
+        first, steps = recording.steps[0], len(recording.steps)
+        within = "one step takes" if steps == 1 else f"{steps} steps take"
+        much = f"{taken.gradient_lost:.1f} decades" if taken.gradient_lost < math.inf else "all"
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=Severity.WARNING,
+            message=f"at a learning rate of {optimizer.lr or 0.0:g} {within} {much} of its "
+            "gradient from the layer that gets least",
+            measured=taken.gradient_lost,
+            expected=0.0,
+            limit=self.max_gradient_taken,
+            unit="decades",
+            causes=(Cause.LEARNING_RATE,),
+            notes=(
+                "the samples have become alike on the way: where they enter the last layer, their "
+                f"differences have lost {taken.differences_lost:.1f} decades more than before",
+                *_rise_notes(recording, first, math.nan),
+            ),
+            help=_rise_help(optimizer, first),
+        )
 
     def _clear(self, recording: Recording, optimizer: Optimizer, rise: float) -> Clear:
         first, last = recording.steps[0], _last(recording.steps)
@@ -221,17 +292,21 @@ class LearningRate:
         steps = len(recording.steps)
         within = "in one step" if steps == 1 else f"within {steps} steps"
         limit = self.min_rise_of_note if severity is Severity.NOTE else self.max_rise
+        measured, unit = rise, "decades"
         if severity is Severity.WARNING:
             limit = self.max_rise_if_replaced
+            if rise <= limit:
+                measured, limit = first.curvature_ratio, self.max_curvature
+                unit = "learning rate x curvature"
         return Finding(
             code=self.code,
             name=self.name,
             severity=severity,
             message=f"a learning rate of {optimizer.lr or 0.0:g} {how} {within}",
-            measured=rise,
+            measured=measured,
             expected=0.0,
             limit=limit,
-            unit="decades",
+            unit=unit,
             causes=_causes(recording, optimizer, rise),
             notes=tuple(_rise_notes(recording, first, change)),
             help=_rise_help(optimizer, first),

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import ClassVar, Final, final
 
 from unvanish.core.findings import Cause, Finding, Severity
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import Parameter, Recording, Site, Stray
+from unvanish.core.records import Parameter, Recording, Role, Site, Stray
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
 from unvanish.diagnose.cuts import named
+from unvanish.diagnose.optimiser import depths, embeddings
 from unvanish.diagnose.words import percent
 
 _PARTIAL: Final = ("muon", "sparseadam")
@@ -49,9 +51,16 @@ class MissingParameter:
     Training a part on purpose is healthy. So it is a note where all that is missing lies
     before all that is held (a backbone below a linear probe), where most entries are missing
     (BitFit, one player of a GAN), where the missing part is a branch of its own with
-    several layers (the other player), and under Muon and SparseAdam, which take a part of the
+    several layers (the other player), where all hidden matrices are left out and what stands
+    beside them is held (Muon has them), and under Muon and SparseAdam, which take a part of the
     network and leave the rest to a second optimiser. `requires_grad_(False)` on the rest makes
     it clear.
+
+    Some patterns are nobody's choice, and stay a warning: a single layer or embedding tables
+    alone that are missing beside several layers that are held; a branch both before and behind
+    layers that are held, since a player stands at one end of the other; and a missing tensor
+    whose place in the optimiser is taken by one that the network does not have any more: the
+    shapes agree in all axes but the first, as a new head and the old one do.
 
     ## What helps
     Build the optimiser last, after every layer is in place: `torch.optim.AdamW(
@@ -183,20 +192,29 @@ class MissingParameter:
         self, recording: Recording, held: list[Parameter], missing: list[Parameter]
     ) -> str:
         """Say why this looks like a choice; empty where it looks like a mistake."""
-        entries = sum(p.size for p in missing)
-        if entries > self.max_share_by_mistake * (entries + sum(p.size for p in held)):
-            return "most of the network is left out, as where only a part of it is to be trained"
         name = recording.context.optimizer.name if recording.context.optimizer else ""
         if any(word in name.casefold() for word in _PARTIAL):
             return f"{name} takes a part of a network; a second optimiser usually has the rest"
+        if _replaced(recording, missing) or _is_one_layer(recording, held, missing):
+            return ""
+        entries = sum(p.size for p in missing)
+        if entries > self.max_share_by_mistake * (entries + sum(p.size for p in held)):
+            return "most of the network is left out, as where only a part of it is to be trained"
         depth = _depths(recording)
         out = [depth[p.name] for p in missing if p.name in depth]
         inside = [depth[p.name] for p in held if p.name in depth]
         if out and inside and len(out) == len(missing) and max(out) <= min(inside):
             return "they lie before all that is trained, as a backbone below a linear probe does"
-        branches = {_branch(p) for p in missing}
-        whole = not branches & {_branch(p) for p in held}
-        if whole and all(_layers(missing, branch) > 1 for branch in branches):
+        if _is_one_kind(recording, held, missing):
+            return "they are all the hidden matrices, which a second optimiser may have, as Muon"
+        stem = _stem([*held, *missing])
+        branches = {_branch(p, stem) for p in missing}
+        whole = not branches & {_branch(p, stem) for p in held}
+        if (
+            whole
+            and all(_layers(missing, branch, stem) > 1 for branch in branches)
+            and not _is_between(recording, held, missing)
+        ):
             return "they are a branch of their own, as the other player of a GAN is"
         return ""
 
@@ -211,23 +229,83 @@ def _fed(recording: Recording) -> list[Parameter]:
 
 
 def _depths(recording: Recording) -> dict[str, int]:
-    """Return the depth of each parameter's first use."""
-    sites = recording.sites
-    return {
-        p.name: min(sites[use.site].depth for use in p.uses)
-        for p in recording.parameters
-        if p.uses and all(0 <= use.site < len(sites) for use in p.uses)
-    }
+    """Return the depth of each parameter's first use between inputs and outputs."""
+    sites, found = recording.sites, depths(recording)
+    for parameter in recording.parameters:
+        if parameter.name not in found:
+            used = [sites[use.site] for use in parameter.uses if 0 <= use.site < len(sites)]
+            reached = [site.depth for site in used if site.role is not Role.WEIGHT]
+            if reached:
+                found[parameter.name] = min(reached)
+    return found
 
 
 def _users(recording: Recording, names: set[str]) -> tuple[Site, ...]:
     return tuple(site for site in recording.sites if names & set(site.weights))
 
 
-def _branch(parameter: Parameter) -> str:
-    return parameter.name.partition(".")[0]
+def _stem(parameters: Sequence[Parameter]) -> int:
+    """Count the leading parts that all names share, as those of a wrapper."""
+    paths = [p.name.split(".")[:-1] for p in parameters]
+    levels = zip(*paths, strict=False)
+    return sum(1 for _ in takewhile(lambda names: len(set(names)) == 1, levels))
 
 
-def _layers(parameters: Sequence[Parameter], branch: str) -> int:
+def _branch(parameter: Parameter, stem: int) -> str:
+    return ".".join(parameter.name.split(".")[: stem + 1])
+
+
+def _layers(parameters: Sequence[Parameter], branch: str, stem: int) -> int:
     """Count the weight matrices of a branch."""
-    return sum(_branch(p) == branch and len(p.shape) >= 2 for p in parameters)
+    return sum(_branch(p, stem) == branch and len(p.shape) >= 2 for p in parameters)
+
+
+def _replaced(recording: Recording, missing: Sequence[Parameter]) -> bool:
+    """Tell whether the optimiser holds what a missing parameter was before it was made anew."""
+    optimizer = recording.context.optimizer
+    gone = [shape for shape in optimizer.foreign if len(shape) > 1] if optimizer else []
+    shapes = [p.shape for p in missing if len(p.shape) > 1]
+    return any(old[1:] == new[1:] for old in gone for new in shapes)
+
+
+def _is_one_layer(
+    recording: Recording, held: Sequence[Parameter], missing: Sequence[Parameter]
+) -> bool:
+    """Tell whether one layer alone, or tables alone, are missing where others are held."""
+    tables = embeddings(recording)
+    layers = [p for p in missing if len(p.shape) >= 2 and p.name not in tables]
+    others = [p for p in held if len(p.shape) >= 2 and p.name not in tables]
+    alone = len(layers) <= 1 and not any(p.name in tables for p in missing)
+    return len(others) >= 2 and (not layers or alone)
+
+
+def _is_one_kind(
+    recording: Recording, held: Sequence[Parameter], missing: Sequence[Parameter]
+) -> bool:
+    """Tell whether all hidden matrices are missing, and what stands beside them is held."""
+    if len(missing) < 2 or any(len(p.shape) < 2 for p in missing):
+        return False
+    depth, tables = _depths(recording), embeddings(recording)
+    last = max(depth.values(), default=0)
+    return all(
+        len(p.shape) < 2 or p.name in tables or depth.get(p.name) in (1, last) for p in held
+    ) and any(len(p.shape) < 2 for p in held)
+
+
+def _is_between(
+    recording: Recording, held: Sequence[Parameter], missing: Sequence[Parameter]
+) -> bool:
+    """Tell whether what is missing both reads and feeds layers that are held."""
+    mine = _places(recording, {p.name for p in missing})
+    others = _places(recording, {p.name for p in held})
+    fed, feeding = set(others), set(mine)
+    for edge in sorted(recording.edges, key=lambda edge: edge.consumer):
+        if edge.producer in fed:
+            fed.add(edge.consumer)
+        if edge.producer in feeding:
+            feeding.add(edge.consumer)
+    return bool(fed & mine) and bool(feeding & others)
+
+
+def _places(recording: Recording, names: set[str]) -> set[int]:
+    return {site.index for site in recording.signal_sites() if names & set(site.weights)}

@@ -18,6 +18,8 @@ _AT_ZERO: Final = frozenset(
     | {"pow", "norm", "vector_norm", "atan2", "acos", "asin"}
 )
 _MASKS: Final = frozenset({"masked_fill", "where", "add", "sub"})
+_OVERFLOWING: Final = 1e30
+"""Size of weights whose product with ordinary data comes near the end of float32."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,16 +46,22 @@ class NonFinite:
     The share of NaN and infinite entries at every step. One such entry that reaches the
     loss is enough, so the limit is zero (`max_non_finite_fraction`): NaN times anything is
     NaN, and one NaN in the loss makes every gradient NaN. The rule names the first step in
-    forward order from which the loss, or the network's output, is poisoned; where the
-    forward pass is clean it names the first step that the backward pass met.
+    forward order from which the loss is poisoned; where that is finite it names the first
+    step that the backward pass met.
+
+    What is sick is a loss that is no number, or such a gradient of a parameter. While every
+    gradient and the loss are finite, an optimiser steps as it should, and infinities on the
+    way are taken for absorbed. Without a loss, the network's output stands in its place.
 
     ## Why it hurts
     After one optimiser step with such a gradient every weight is NaN, for good.
 
     ## When it stays silent
-    Infinities that the next step absorbs: attention masks of minus infinity vanish in the
-    softmax, and their gradient is zero. Steps that lead neither to the loss nor to the
-    network's output do not count.
+    Infinities that are absorbed: attention masks of minus infinity vanish in the softmax, and
+    their gradient is zero; a pool never picks its padding; masked scores from which experts
+    are only chosen pass on an index and no value; the score of a forbidden class is one that
+    the loss never reads. Steps that lead neither to the loss nor to the network's output do
+    not count.
 
     ## False alarms
     A float16 loop with `torch.amp.GradScaler` meets infinite gradients now and then by
@@ -81,7 +89,9 @@ class NonFinite:
         forward = recording[Quantity.NON_FINITE_FRACTION]
         sick = [s for s in recording.sites if forward.get(s) > self.max_non_finite_fraction]
         trouble = (
-            _in_forward(recording, sick)
+            None
+            if _is_absorbed(recording)
+            else _in_forward(recording, sick)
             or _in_loss(recording)
             or self._in_backward(recording)
             or self._in_parameters(recording)
@@ -141,16 +151,37 @@ class NonFinite:
         )
 
 
+def _is_absorbed(recording: Recording) -> bool:
+    """Tell whether the loss and every gradient are finite, whatever was met on the way."""
+    fed = [p for p in recording.parameters if p.has_grad]
+    return (
+        bool(fed and recording.context.loss)
+        and math.isfinite(recording.context.loss_value)
+        and not any(p.non_finite_fraction or math.isnan(p.log10_grad_rms) for p in fed)
+    )
+
+
 def _in_forward(recording: Recording, sick: list[Site]) -> _Trouble | None:
-    """Follow what is not finite from the end of the network back to where it begins."""
-    indices = {site.index for site in sick}
+    """Follow what is not finite from the end of the network back to where it begins.
+
+    The way passes through steps whose values were not read, such as views, and ends at those
+    that are finite.
+    """
+    share = recording[Quantity.NON_FINITE_FRACTION]
+    arrived = recording[Quantity.NON_FINITE_GRAD_FRACTION]
     producers: dict[int, list[int]] = {}
     used = set()
     for edge in recording.edges:
         producers.setdefault(edge.consumer, []).append(edge.producer)
         used.add(edge.producer)
     last = max((site.index for site in recording.signal_sites()), default=-1)
-    ends = [s for s in sick if s.role is Role.LOSS or s.index == last or s.index not in used]
+    blind = not len(arrived)
+    ends = [
+        site
+        for site in sick
+        if site.index == last
+        or ((blind or site.index in arrived) and (site.role is Role.LOSS or site.index not in used))
+    ]
     if not recording.edges:
         ends = [site for site in ends if site.role is Role.LOSS or site.index == last]
     reached: set[int] = set()
@@ -159,17 +190,18 @@ def _in_forward(recording: Recording, sick: list[Site]) -> _Trouble | None:
         index = waiting.pop()
         if index not in reached:
             reached.add(index)
-            waiting.extend(p for p in producers.get(index, ()) if p in indices)
-    if not reached:
-        return None
+            waiting.extend(p for p in producers.get(index, ()) if share.get(p) != 0.0)
     poisoned = tuple(site for site in sick if site.index in reached)
+    if not poisoned:
+        return None
     origin = poisoned[0]
     softmax = next((site for site in poisoned if "softmax" in site.op), None)
+    masked = origin.op in _MASKS or origin is softmax
     return _Trouble(
         message=f"the forward pass is no longer finite from {origin.name} on",
-        share=recording[Quantity.NON_FINITE_FRACTION][origin],
+        share=share[origin],
         sites=poisoned,
-        fully_masked=softmax if origin.op in _MASKS else None,
+        fully_masked=softmax if masked else None,
     )
 
 
@@ -210,6 +242,8 @@ def _cause(recording: Recording, trouble: _Trouble) -> Cause:
         return Cause.LOSS_SATURATION
     if trouble.op in _AT_ZERO:
         return _cause_at_zero(recording, trouble)
+    if _came_with_the_data(recording, trouble):
+        return Cause.INPUT_SCALE
     return Cause.INIT_TOO_LARGE
 
 
@@ -227,6 +261,17 @@ def _cause_at_zero(recording: Recording, trouble: _Trouble) -> Cause:
     return Cause.INPUT_SCALE
 
 
+def _came_with_the_data(recording: Recording, trouble: _Trouble) -> bool:
+    """Tell whether the first sick step reads the data itself, with weights of ordinary size."""
+    origin = trouble.sites[0] if trouble.sites else None
+    if origin is None or not origin.weights:
+        return False
+    feeds = [edge.producer for edge in recording.edges if edge.consumer == origin.index]
+    largest = max((p.rms for p in recording.parameters if p.name in origin.weights), default=0.0)
+    inner = any(recording.sites[index].role is not Role.WEIGHT for index in feeds)
+    return not inner and bool(recording.edges) and largest < _OVERFLOWING
+
+
 def _broken_weights(recording: Recording, trouble: _Trouble) -> list[str]:
     """Return the weights of the first sick step that hold NaN or infinity themselves."""
     names = set(trouble.sites[0].weights) if trouble.sites else set()
@@ -235,8 +280,11 @@ def _broken_weights(recording: Recording, trouble: _Trouble) -> list[str]:
 
 def _notes(recording: Recording, trouble: _Trouble) -> tuple[str, ...]:
     if trouble.fully_masked is not None:
+        masks = trouble.sites[0]
+        if masks is trouble.fully_masked:
+            return (f"{masks.name} gives NaN for a row in which everything is masked",)
         return (
-            f"{trouble.sites[0].name} masks with minus infinity, and {trouble.fully_masked.name} "
+            f"{masks.name} masks with minus infinity, and {trouble.fully_masked.name} "
             "gives NaN for a row in which everything is masked",
         )
     if trouble.op in _AT_ZERO:
@@ -252,6 +300,8 @@ def _notes(recording: Recording, trouble: _Trouble) -> tuple[str, ...]:
         if edge.consumer == trouble.sites[0].index
     ]
     sizes = [size for size in before if math.isfinite(size)]
+    if _came_with_the_data(recording, trouble):
+        return (f"what {trouble.sites[0].name} is given is not finite: it came with the data",)
     return (f"its input has rms {max(sizes):.3g}",) if sizes else ()
 
 
@@ -260,6 +310,8 @@ def _help(cause: Cause, trouble: _Trouble) -> tuple[str, ...]:
         return ("leave at least one position of every row unmasked",)
     if trouble.op in _AT_ZERO and cause is not Cause.LOSS_SATURATION:
         return ("keep its input away from zero: x.clamp_min(1e-8), or add an epsilon",)
+    if cause is Cause.INPUT_SCALE:
+        return ("look for a division by zero, or a logarithm of it, in the preprocessing",)
     if cause is Cause.PRECISION:
         return (
             "use bfloat16, which has the range of float32: "

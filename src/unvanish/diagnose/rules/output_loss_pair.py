@@ -18,6 +18,7 @@ from unvanish.diagnose.reach import RANGES, Reach, classes_of, reach_of
 
 _PROBABILITIES: Final = frozenset({"softmax", "sigmoid", "hardsigmoid"})
 _LAYERS: Final = frozenset({"linear", "conv", "conv1d", "conv2d", "conv3d", "bilinear"})
+_RECTIFIERS: Final = frozenset("relu relu6 leaky_relu elu gelu silu softplus".split())
 _ROUNDING: Final = 1e-3
 """How far targets that were meant to lie in 0 … 1 may miss it."""
 
@@ -85,7 +86,8 @@ class OutputLossPair:
     of negative targets (`max_negative_fraction`) is too many. Binary cross entropy is
     bounded below for targets in 0 … 1 only.
 
-    A softmax over one class is 1 whatever the network says, and a loss that broadcasts
+    A softmax over one class is 1 whatever the network says. One over the N samples gives the
+    right one of C classes C / N in the mean at most. A loss that broadcasts
     outputs of shape (n, 1) against targets of shape (n,) compares all with all.
 
     ## Why it hurts
@@ -137,6 +139,7 @@ class OutputLossPair:
             *self._likelihoods(neighbours),
             *self._comparisons(neighbours),
             *self._constants(neighbours),
+            *self._over_samples(neighbours),
         ]
         if not pairs:
             return NotApplicable("no loss was seen that asks for one kind of output")
@@ -200,7 +203,7 @@ class OutputLossPair:
                         "or remove it and use torch.nn.functional.cross_entropy",
                     ),
                 )
-            elif output.op in _LAYERS and output.weights:
+            elif (output.op in _LAYERS and output.weights) or output.op in _RECTIFIERS:
                 yield _Pair(
                     output=output,
                     loss=loss,
@@ -309,6 +312,28 @@ class OutputLossPair:
                     severity=Severity.ERROR if nothing else Severity.NOTE,
                 )
 
+    def _over_samples(self, neighbours: Neighbours) -> Iterator[_Pair]:
+        """Judge softmaxes over the batch, in which samples compete for one class."""
+        mean = neighbours.recording[Quantity.ACTIVATION_MEAN]
+        for site in neighbours.recording.sites:
+            if site.op != "softmax" or not site.is_output or len(site.shape) != 2:
+                continue
+            samples, classes = site.shape
+            over = mean.get(site) * samples
+            if samples > classes > 1 and abs(over - 1.0) < _ROUNDING:
+                yield _Pair(
+                    output=site,
+                    loss=site,
+                    measured=classes / samples,
+                    limit=self.min_best_probability,
+                    message=f"{site.name} runs over the {samples} samples: they share each of "
+                    f"{classes} classes, and the right one of a sample gets {classes / samples:.2g} "
+                    "in the mean at most",
+                    note="what one sample gains another loses, and a batch of another size means "
+                    "another network",
+                    help=("choose the dimension of the classes: torch.softmax(x, dim=1)",),
+                )
+
     def _finding(self, neighbours: Neighbours, pair: _Pair, *others: _Pair) -> Finding:
         edges = neighbours.edges_into(pair.output)
         lost = -max((edge.log10_gain for edge in edges), default=0.0)
@@ -338,10 +363,14 @@ def _broadcast(neighbours: Neighbours, pair: Comparison, target: DataTensor) -> 
     """Judge whether a loss compares each output with its own target."""
     alone = max(pair.value.size, math.prod(target.shape), 1)
     compared = max((site.size for site in neighbours.producers(pair.site)), default=alone)
+    if pair.name == "difference":
+        # Written by hand it may be meant, such as one target against many quantiles.
+        column = len(target.shape) == 1 and pair.value.shape == (*target.shape, 1)
+        compared = pair.site.size if column else alone
     return _Pair(
         output=pair.value,
         loss=pair.site,
-        measured=compared / alone if pair.name != "difference" else 1.0,
+        measured=compared / alone,
         limit=1.0,
         unit="comparisons for each output",
         message=f"{pair.name} compares every output with every target: their shapes are "

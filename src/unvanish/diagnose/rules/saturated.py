@@ -10,6 +10,7 @@ from unvanish.core.glossary import Quantity
 from unvanish.core.records import Recording, Site
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
+from unvanish.diagnose.neighbours import Neighbours
 from unvanish.diagnose.upstream import Upstream
 from unvanish.diagnose.words import percent
 
@@ -96,6 +97,15 @@ class SaturatedActivation:
         shares = {site: profile[site] for site in hidden if profile.get(site) >= 0.0}
         if not shares:
             return NotMeasured("saturated fraction of the hidden activations")
+        unseen = len(hidden) - len(shares)
+        neighbours = Neighbours(recording)
+        shares = {
+            site: share
+            for site, share in shares.items()
+            if share <= self.max_saturated_fraction or not neighbours.only_multiplies(site)
+        }
+        if not shares:
+            return NotApplicable("every activation with flat ends only scales another signal")
         saturated = sorted(
             (site for site in shares if shares[site] > self.max_saturated_fraction),
             key=lambda site: (-shares[site], site.index),
@@ -111,7 +121,7 @@ class SaturatedActivation:
             return Clear(
                 self.max_saturated_fraction - shares[worst],
                 "fraction of entries",
-                f"{at_most}{_not_seen(len(hidden) - len(shares))}",
+                f"{at_most}{_not_seen(unseen)}",
             )
         return Found((self._finding(recording, shares, saturated),))
 

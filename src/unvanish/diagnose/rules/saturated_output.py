@@ -11,10 +11,12 @@ from unvanish.core.glossary import Quantity
 from unvanish.core.records import Recording, Role, Site
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
+from unvanish.diagnose.neighbours import Neighbours
 from unvanish.diagnose.upstream import Upstream
 from unvanish.diagnose.words import percent
 
 _FUNCTIONS: Final = frozenset({"sigmoid", "tanh", "softmax", "hardtanh", "hardsigmoid"})
+_PRODUCTS: Final = frozenset("mul matmul bmm baddbmm einsum".split())
 _BETTER_LOSS: Final = {
     "sigmoid": "let the loss take the scores: remove the sigmoid and use "
     "binary_cross_entropy_with_logits, whose gradient stays where the output is sure and wrong",
@@ -88,7 +90,13 @@ class SaturatedOutput:
     def examine(self, recording: Recording) -> Verdict:
         """Judge the activation functions that shape the output."""
         share = recording[Quantity.STUCK_FRACTION]
-        measured = [site for site in recording.sites if share.get(site) >= 0.0]
+        neighbours = Neighbours(recording)
+        measured = [
+            site
+            for site in recording.sites
+            if share.get(site) >= 0.0
+            and not neighbours.only_multiplies(site, _PRODUCTS, data=False)
+        ]
         if not measured:
             return _unmeasured(recording)
         stuck = [site for site in measured if share[site] > self.max_stuck_fraction]

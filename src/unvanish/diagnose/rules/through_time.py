@@ -9,7 +9,7 @@ from typing import ClassVar, Final, final
 
 from unvanish.core.findings import Cause, Chart, Finding, Mark, Point, Severity
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import Recording, Site
+from unvanish.core.records import Recording, Site, Truncation
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
 from unvanish.diagnose.upstream import Upstream
@@ -88,6 +88,11 @@ class VanishingThroughTime:
     that no other type would help. Half of the steps beyond 37.9 decades
     (`hopeless_lost_decades`), below the smallest normal number of float32, is an error.
 
+    A state that is detached at every step leaves autograd no recurrence to show. It is found by
+    the values: each call of the same weights depends on the one before, brings input of its
+    own, and no gradient leads back. It is a warning where the loss does not reach half of the
+    steps by another way, and a note where it does.
+
     ## Why it hurts
     What the early steps say cannot change the answer and cannot be learned. The weights'
     own gradients look healthy all the while, because the last steps feed them.
@@ -96,7 +101,7 @@ class VanishingThroughTime:
     When the loss reaches the early steps on any way: a mean over the steps, attention over
     them, a second direction that starts at the other end. On tied layers that turn one
     input over (equilibrium models, ODE solvers, ALBERT): that is depth, see UV101. On
-    truncated backpropagation, where the gradient is cut on purpose, see UV501.
+    truncated backpropagation in chunks of several steps, where the gradient is cut on purpose.
 
     ## False alarms
     Where the last few steps hold the answer, a short memory is enough, and the finding is
@@ -120,9 +125,7 @@ class VanishingThroughTime:
 
     code: ClassVar[str] = "UV301"
     name: ClassVar[str] = "vanishing-through-time"
-    needs: ClassVar[frozenset[Quantity]] = frozenset(
-        {Quantity.LOG10_ACTIVATION_GRAD_RMS, Quantity.LOG10_LAST_STEP_GRAD_RMS}
-    )
+    needs: ClassVar[frozenset[Quantity]] = frozenset({Quantity.LOG10_ACTIVATION_GRAD_RMS})
     sources: ClassVar[tuple[Source, ...]] = (
         SOURCES["hochreiter1991"],
         SOURCES["hochreiter1997"],
@@ -137,6 +140,15 @@ class VanishingThroughTime:
 
     def examine(self, recording: Recording) -> Verdict:
         """Judge how far back in time the gradient reaches."""
+        verdict = self._examine(recording)
+        if not recording.truncations:
+            return verdict
+        seen = verdict.findings if isinstance(verdict, Found) else ()
+        cut = max(recording.truncations, key=lambda one: one.steps - one.trained_steps)
+        found = (self._cut(recording, cut), *seen)
+        return Found(tuple(sorted(found, key=lambda finding: -finding.severity.rank)))
+
+    def _examine(self, recording: Recording) -> Verdict:
         repeated = _recurrences(recording)
         if not repeated:
             return _without_recurrence(recording)
@@ -196,6 +208,36 @@ class VanishingThroughTime:
             notes=tuple(self._notes(recording, loop, reach)),
             help=_help(loop),
             chart=self._chart(loop),
+        )
+
+    def _cut(self, recording: Recording, cut: Truncation) -> Finding:
+        place = cut.path or cut.op
+        others = len(recording.truncations) - 1
+        where = f" at {cut.source}" if cut.source else ""
+        untrained = cut.steps - cut.trained_steps
+        starved = 2 * cut.trained_steps < cut.steps
+        notes = ["every weight gets a gradient, but none for what a step hands to the next"]
+        if others:
+            notes.append(f"so it is with {others} more recurrent layer{'s' if others > 1 else ''}")
+        if untrained:
+            notes.append(f"{untrained} of {cut.steps} steps get no gradient at all")
+        else:
+            notes.append("every step gets gradient from its own loss")
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=Severity.WARNING if starved else Severity.NOTE,
+            message=f"the gradient reaches 1 of {cut.steps} time steps back in {place}: "
+            f"{cut.cut}{where} cuts it between all steps",
+            sites=(Site(index=-1, path=cut.path, op=cut.cut, source=cut.source),),
+            parameters=cut.parameters,
+            measured=math.inf,
+            expected=0.0,
+            limit=self.max_lost_decades,
+            unit="decades",
+            causes=(Cause.DETACHED_GRAPH, Cause.RECURRENCE),
+            notes=tuple(notes),
+            help=("detach the state between sequences, or every so many steps, not at every step",),
         )
 
     def _reach(self, loop: _Loop) -> int:
@@ -266,11 +308,22 @@ def _recurrences(recording: Recording) -> list[tuple[Site, ...]]:
 
 
 def _without_recurrence(recording: Recording) -> NotApplicable | NotMeasured:
-    """Tell a network without recurrence from one whose recurrence could not be seen."""
+    """Tell a network without recurrence from one whose recurrence could not be seen.
+
+    A cell that is fed by its last call and by nothing new is depth, as slots and message
+    passing have it. One whose calls do not lie behind each other hides how they are connected.
+    """
+    depths: dict[tuple[str, tuple[str, ...]], list[int]] = {}
     for site in recording.signal_sites():
         recurrent = site.function.removesuffix("_cell") in _RECURRENT or site.op == "rnn_layer"
-        if recurrent and (site.opaque or site.call >= _FEWEST_CALLS):
+        if recurrent and site.opaque:
             return NotMeasured(f"the gradient at the time steps of {site.path or site.op}")
+        if recurrent and site.weights:
+            depths.setdefault((site.path, site.weights), []).append(site.depth)
+    for (path, _), calls in depths.items():
+        apart = len(calls) >= _FEWEST_CALLS and len(set(calls)) < _FEWEST_CALLS
+        if apart or (depths and Quantity.LOG10_PROBE_GRAD_RMS not in recording.measured()):
+            return NotMeasured(f"the gradient at the time steps of {path or 'a recurrent cell'}")
     return NotApplicable("the network has no recurrence over time")
 
 

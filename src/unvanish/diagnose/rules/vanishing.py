@@ -13,6 +13,7 @@ from unvanish.core.records import Recording
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, Verdict
 from unvanish.diagnose.factors import loss_factors
+from unvanish.diagnose.folding import folded_flow
 from unvanish.diagnose.propagation import (
     flow_chart,
     judged_flow,
@@ -41,6 +42,11 @@ class VanishingGradient:
     Multiplying one layer's weights by a number and dividing the next layer's by it changes
     neither, as it does not change the function.
 
+    Where weights are called again over time, the network is cut a second time with all calls
+    of the same weights, and all that lies on a way from one to another, put together as one
+    layer: a stack of recurrent layers is judged by its depth, and UV301 judges its length.
+    The gradient of such a layer is that of all its calls; the worse of both readings counts.
+
     The limit is 3 decades (`max_lost_decades`). A learning rate just stable for the last
     layer moves a layer with a gradient 10^-3 as large by a thousandth of what it could:
     training such a layer once takes the time to train the rest a thousand times. At
@@ -59,7 +65,8 @@ class VanishingGradient:
     ## When it stays silent
     When the early layers are reached on any path (residual networks), when only one
     layer's own scale is small, when a gate starts at zero and opens within the probe steps
-    (ReZero, LoRA, zero-initialised heads), and on networks with fewer than two layers.
+    (ReZero, LoRA, zero-initialised heads): then the largest step of the way does not count,
+    since how far the gate has opened is a matter of the learning rate. And on networks with fewer than two layers.
 
     ## False alarms
     An optimiser that rescales every parameter (Adam) makes up for small gradients as long
@@ -97,6 +104,7 @@ class VanishingGradient:
         flow = judged_flow(recording)
         if not isinstance(flow, Flow):
             return flow
+        flow = max((flow, folded_flow(recording) or flow), key=lambda f: max(self._losses(f)))
         losses = self._losses(flow)
         worst = max(range(len(losses)), key=lambda i: losses[i])
         limit = self._limit(recording, flow, losses)
@@ -142,10 +150,18 @@ class VanishingGradient:
         return Clear(limit - max(0.0, loss), "decades", said)
 
     def _opens_later(self, recording: Recording) -> bool:
+        """Tell whether a gate that starts at zero lets the gradient through after some steps.
+
+        How far a gate has opened by then is a matter of the learning rate, so that one step
+        of the flow may be as large as it will.
+        """
         if recording.later is None:
             return False
         flow = propagation_flow(recording.later)
-        return flow is not None and max(self._losses(flow)) <= self.max_lost_decades
+        if flow is None:
+            return False
+        open_now = all(level.log10_grad > -math.inf for level in flow.levels)
+        return open_now and max(flow.compounded(sign=1)) <= self.max_lost_decades
 
     def _finding(self, recording: Recording, flow: Flow, losses: list[float]) -> Finding:
         starved = [

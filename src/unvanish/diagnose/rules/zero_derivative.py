@@ -178,6 +178,7 @@ class _Starving:
             and _is_watched(parameter)
             and parameter.feeds_loss
             and not parameter.has_grad
+            and not parameter.left_out_by
             and not self._has_a_living_twin(parameter)
         ]
 

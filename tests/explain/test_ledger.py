@@ -1,0 +1,198 @@
+"""The ledger adds up, and names the factor that is to blame."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import unvanish
+from unvanish.core.errors import UnvanishError
+from unvanish.core.explanations import Factor, Level, Term, total
+from unvanish.core.glossary import Quantity
+from unvanish.core.records import Recording
+from unvanish.explain import explain, explain_site, parameter_terms
+from unvanish.explain.dominators import dominators
+from unvanish.observe import trace
+
+
+def recorded(model, inputs, targets=None):
+    target = torch.randint(4, inputs.shape[:1]) if targets is None else targets
+    return trace(model, (inputs, target), loss=F.cross_entropy, probe_steps=0)
+
+
+def plain(activation, *, gain=None, depth=10, width=128):
+    torch.manual_seed(0)
+    layers = []
+    for _ in range(depth):
+        linear = nn.Linear(width, width)
+        if gain is not None:
+            nn.init.normal_(linear.weight, std=gain / math.sqrt(width))
+            nn.init.zeros_(linear.bias)
+        layers += [linear, activation()]
+    model = nn.Sequential(*layers, nn.Linear(width, 4)).double()
+    return recorded(model, torch.randn(64, width).double())
+
+
+def factors(recording):
+    signal = explain(recording).ledger.by_factor()
+    signal.pop(Factor.LOSS)
+    return signal
+
+
+def test_a_sigmoid_is_condemned_by_its_cap():
+    found = factors(plain(nn.Sigmoid))
+    assert found[Factor.SLOPE_CAP] == pytest.approx(10 * math.log10(0.25))
+    assert -0.2 < found[Factor.OPERATING_POINT] < -0.05
+    # ten layers of PyTorch's default lie behind the first: sigma_w^2 = 1/3
+    assert found[Factor.WEIGHT_SCALE] == pytest.approx(10 * 0.5 * math.log10(1 / 3), abs=0.05)
+    assert abs(found[Factor.ALIGNMENT]) < 0.3
+    assert next(iter(found)) is Factor.SLOPE_CAP
+
+
+def test_tanh_with_the_default_is_condemned_by_its_weights():
+    found = factors(plain(nn.Tanh))
+    assert found[Factor.SLOPE_CAP] == 0.0
+    assert next(iter(found)) is Factor.WEIGHT_SCALE
+
+
+def test_tanh_with_large_weights_saturates_and_explodes():
+    found = factors(plain(nn.Tanh, gain=4.0))
+    assert found[Factor.OPERATING_POINT] < -3.0
+    assert found[Factor.WEIGHT_SCALE] == pytest.approx(
+        9 * math.log10(4.0) + 0.5 * math.log10(1 / 3), abs=0.05
+    )
+
+
+def test_relu_with_xavier_loses_signal_and_gradient_alike():
+    """The gradients of the weights are flat, although both factors of each vanish."""
+    recording = plain(nn.ReLU, gain=1.0, depth=20)
+    names = [p.name for p in recording.parameters if p.name.endswith("weight")]
+    first, last = (parameter_terms(recording, name) for name in (names[0], names[-2]))
+    assert first.log10_backward < last.log10_backward - 2.0
+    assert last.log10_forward < first.log10_forward - 2.0
+    assert abs(first.log10_grad_norm - last.log10_grad_norm) < 0.5
+    for terms in (first, last):
+        summed = terms.log10_backward + terms.log10_forward + terms.log10_coherence
+        assert summed == pytest.approx(terms.log10_grad_norm, abs=1e-12)
+        assert terms.log10_coherence <= 1e-6
+
+
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm, self.up, self.down = nn.LayerNorm(16), nn.Linear(16, 32), nn.Linear(32, 16)
+
+    def forward(self, x):
+        return x + self.down(F.relu(self.up(self.norm(x))))
+
+
+def test_residual_blocks_are_folded_and_say_how_branches_meet():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 16), *[Block() for _ in range(5)], nn.Linear(16, 4))
+    explanation = explain(recorded(model, torch.randn(32, 8)))
+    (group,) = [t for t in explanation.ledger.children if t.level is Level.GROUP]
+    assert group.name.startswith("5 x ") or group.name.startswith("4 x ")
+    (merge,) = [t for t in group.children[0].children if t.level is Level.MERGE]
+    assert math.fsum(share for _, share in merge.shares) == pytest.approx(1.0)
+    assert {leaf.factor for leaf in merge.children} == {Factor.BRANCH_ENERGY, Factor.INTERFERENCE}
+    assert merge.children[0].log10_gain > 0.0
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "deep_sigmoid",
+        "gcn_two_layers",
+        "unet_segmentation",
+        "char_lstm_100_steps",
+        "post_norm_encoder_6_layers",
+        "lora_on_attention",
+        "deep_equilibrium",
+        "flow_unbounded_scale",
+        "binary_weights",
+        "actor_critic_shared_trunk",
+        "log_of_zero",
+    ],
+)
+def test_the_terms_add_up_everywhere(name):
+    recording = _zoo(name)
+    norms = recording[Quantity.LOG10_LEDGER_GRAD_NORM]
+    places = [i for i in norms.values if not math.isnan(norms[i])]
+    for site in places[:: max(1, len(places) // 25)]:
+        explanation = explain_site(recording, site)
+        if math.isnan(explanation.ledger.log10_gain):
+            continue
+        assert abs(explanation.residue) < 1e-9
+        _check_sums(explanation.ledger)
+
+
+def _zoo(name):
+    from unvanish.recipe import load
+
+    return unvanish.checkup(load(f"zoo:{name}", seed=0), seed=0, select=["UV101"]).recording
+
+
+def _check_sums(term: Term):
+    if term.children:
+        summed = total([child.log10_gain for child in term.children])
+        assert summed == pytest.approx(term.log10_gain, abs=1e-9)
+    for child in term.children:
+        _check_sums(child)
+
+
+def test_a_gradient_below_float32_is_explained_too():
+    torch.manual_seed(0)
+    layers = [layer for _ in range(120) for layer in (nn.Linear(16, 16), nn.Sigmoid())]
+    explanation = explain(recorded(nn.Sequential(*layers, nn.Linear(16, 4)), torch.randn(8, 16)))
+    assert explanation.ledger.log10_gain < -90.0
+    assert abs(explanation.residue) < 1e-9
+
+
+def test_an_exact_zero_is_put_down_to_one_operation():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 4))
+    nn.init.zeros_(model[2].weight)
+    explanation = explain(recorded(model, torch.randn(16, 8)))
+    assert explanation.ledger.log10_gain == -math.inf
+    assert explanation.residue == 0.0
+    (guilty,) = [leaf for leaf in explanation.ledger.leaves() if leaf.log10_gain == -math.inf]
+    assert guilty.factor is Factor.WEIGHT_SCALE
+
+
+def test_the_command_prints_the_ledger_and_the_json_holds_it():
+    from click.testing import CliRunner
+
+    from unvanish.cli import app
+
+    run = CliRunner().invoke
+    text = run(app, ["check", "zoo:deep_sigmoid", "--explain", "brief"]).stdout
+    assert "slope cap            -18.06" in text
+    assert "29 x " in text
+    full = run(app, ["check", "zoo:deep_sigmoid", "--explain", "full"]).stdout
+    assert full.count("sigmoid") > 30
+    document = json.loads(
+        run(app, ["check", "zoo:deep_sigmoid", "--explain", "full", "--format", "json"]).stdout
+    )
+    assert document["explanation"]["by_factor"]["slope cap"] == pytest.approx(-18.06, abs=0.01)
+    assert document["explanation"]["code"] == "UV101"
+
+
+def test_nothing_measured_is_said():
+    with pytest.raises(UnvanishError, match="no gradient was measured"):
+        explain(Recording())
+    with pytest.raises(ValueError, match="no gradient was measured at site 3"):
+        explain_site(Recording(), 3)
+    with pytest.raises(KeyError, match="nobody"):
+        parameter_terms(Recording(), "nobody")
+
+
+def test_dominators_of_a_diamond_and_of_two_ends():
+    # 0 -> 1 -> {2, 3} -> 4 -> 5
+    assert dominators(0, {0: [1], 1: [2, 3], 2: [4], 3: [4], 4: [5]}) == [5, 4, 1, 0]
+    assert dominators(0, {0: [1, 2], 1: [3], 2: [4]}) == [0]
+    assert dominators(7, {}) == [7]
