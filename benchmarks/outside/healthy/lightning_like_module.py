@@ -1,4 +1,4 @@
-"""A module in the habit of Lightning users, and a small config class used for the check."""
+"""A module in the habit of Lightning users, and the experiment around it."""
 
 import torch
 from sklearn.datasets import load_iris

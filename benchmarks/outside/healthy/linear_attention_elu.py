@@ -2,7 +2,7 @@
 
 import torch
 from torch import nn
-from torch.nn.functional import cross_entropy, elu
+from torch.nn.functional import elu
 
 
 class LinearAttention(nn.Module):

@@ -1,4 +1,4 @@
-"""REINFORCE with a baseline on a contextual bandit: the action is sampled, the reward has no grad."""
+"""REINFORCE with a baseline on a contextual bandit; the action is sampled."""
 
 import torch
 from torch import nn
