@@ -1,7 +1,7 @@
 import torch
 from torch import nn
 
-GAMMA, LR = 0.9, 0
+GAMMA = 0.9
 LR = 50
 
 

@@ -26,7 +26,7 @@ criterion = nn.CrossEntropyLoss()
 
 
 def optimizer(model):
-    return torch.optim.Adam(model.parameters(), lr=1e-3)
+    return torch.optim.Adam(model.parameters(), lr=2e-3)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,10 @@ class ConvEncoder(nn.Module):
     def __init__(self, out=6):
         super().__init__()
         self.conv = nn.Sequential(
-            nn.Conv2d(1, 8, 3, stride=2, padding=1), nn.ReLU(), nn.Conv2d(8, 8, 3, stride=2, padding=1), nn.ReLU()
+            nn.Conv2d(1, 8, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(8, 8, 3, stride=2, padding=1),
+            nn.ReLU(),
         )
         self.proj = nn.Linear(32, out)
 

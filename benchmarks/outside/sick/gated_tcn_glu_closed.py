@@ -8,9 +8,7 @@ class GatedTCN(nn.Module):
         super().__init__()
         self.c = c
         self.lift = nn.Conv1d(1, c, 1)
-        self.convs = nn.ModuleList(
-            nn.Conv1d(c, 2 * c, 2, dilation=2**k) for k in range(levels)
-        )
+        self.convs = nn.ModuleList(nn.Conv1d(c, 2 * c, 2, dilation=2**k) for k in range(levels))
         self.head = nn.Conv1d(c, 1, 1)
         with torch.no_grad():
             for conv in self.convs:

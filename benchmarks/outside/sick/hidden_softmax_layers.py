@@ -1,4 +1,3 @@
-# question: why does my network always predict the same class?
 import torch
 import torch.nn as nn
 from sklearn.datasets import load_wine

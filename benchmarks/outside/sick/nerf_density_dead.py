@@ -25,7 +25,9 @@ class RadianceField(nn.Module):
         density = F.relu(self.sigma(h)).squeeze(-1)
         rgb = torch.sigmoid(self.color(h))
         alpha = 1 - torch.exp(-density * (2.0 / 16))
-        trans = torch.cumprod(torch.cat([torch.ones_like(alpha[:, :1]), 1 - alpha + 1e-10], 1), 1)[:, :-1]
+        trans = torch.cumprod(torch.cat([torch.ones_like(alpha[:, :1]), 1 - alpha + 1e-10], 1), 1)[
+            :, :-1
+        ]
         return ((alpha * trans)[..., None] * rgb).sum(dim=1)
 
 

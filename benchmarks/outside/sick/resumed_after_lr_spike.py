@@ -19,7 +19,9 @@ def resume():
     opt = torch.optim.SGD(net.parameters(), lr=WARM_LR)
     for k in range(5):
         opt.zero_grad()
-        nn.functional.cross_entropy(net(X[k * 100 : k * 100 + 100]), Y[k * 100 : k * 100 + 100]).backward()
+        nn.functional.cross_entropy(
+            net(X[k * 100 : k * 100 + 100]), Y[k * 100 : k * 100 + 100]
+        ).backward()
         nn.utils.clip_grad_norm_(net.parameters(), 5.0)
         opt.step()
     return net

@@ -6,9 +6,7 @@ from torch import nn
 class TwoStage(nn.Module):
     def __init__(self):
         super().__init__()
-        self.backbone = nn.Sequential(
-            nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 6), nn.ReLU()
-        )
+        self.backbone = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 6), nn.ReLU())
         self.head = nn.Linear(6, 10)
 
     def forward(self, x):
