@@ -8,6 +8,11 @@ from torch import Tensor, nn
 
 import unvanish
 from unvanish.core.findings import Cause, Finding
+from unvanish.core.glossary import Quantity
+from unvanish.core.records import Site
+from unvanish.diagnose.factors import loss_factors
+from unvanish.diagnose.propagation import propagation_flow
+from unvanish.testing import recording_of
 
 
 class Stack(nn.Module):
@@ -73,3 +78,28 @@ def test_the_parts_add_up_to_the_whole(after: str) -> None:
         for word in found.notes[0].replace("gave back ", "took -").split("took ")[1:]
     ]
     assert sum(numbers) == pytest.approx(found.measured, abs=0.3)  # small parts are left out
+
+
+def test_a_step_that_is_neither_layer_nor_activation_may_be_missing() -> None:
+    """Losses of activations without a recorded slope are no other step's."""
+    quantities = (Quantity.LOG10_ACTIVATION_GRAD_RMS, Quantity.LOG10_PROBE_GRAD_RMS)
+    sites = [
+        Site(
+            index=0,
+            path=f"layers.{i}",
+            op="tanh" if i % 2 else "linear",
+            depth=i // 2 + 1,
+            weights=() if i % 2 else (f"layers.{i}.weight",),
+            size=64,
+            can_saturate=bool(i % 2),
+            slope_cap=1.0 if i % 2 else float("nan"),
+        )
+        for i in range(13)
+    ]
+    grads = [-0.5 * (12 - i) for i in range(13)]
+    recording = recording_of(*sites, profiles=dict.fromkeys(quantities, grads))
+    flow = propagation_flow(recording)
+    assert flow is not None
+    factors = loss_factors(recording, flow, flow.levels[0])
+    assert "tanh took" in factors.notes[0]
+    assert factors.help

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from unvanish.core.findings import Severity
 from unvanish.core.records import Recording
-from unvanish.core.stack import package_of
+from unvanish.core.stack import display_path, package_of
 from unvanish.core.verdicts import Clear, Found
 from unvanish.diagnose.rules.detached import DetachedParameter
 from unvanish.diagnose.rules.gradient_trap import GradientTrap
@@ -175,18 +175,25 @@ def test_a_library_call_under_no_grad_of_the_users_is_the_users(
 
 
 def test_a_library_that_cuts_off_the_users_layer_is_an_error(foreign: ModuleType) -> None:
-    recording = looked_at(Chained(foreign.Frozen()))
+    recording = looked_at(Chained(foreign.Codec()))
     verdict = DetachedParameter().examine(recording)
     assert isinstance(verdict, Found)
     assert [f.severity for f in verdict.findings] == [Severity.ERROR, Severity.NOTE]
     assert verdict.findings[0].parameters == ("first.weight", "first.bias")
-    assert verdict.findings[1].parameters == ("step.linear.weight", "step.linear.bias")
+    assert verdict.findings[1].parameters == ("step.encode.weight", "step.encode.bias")
+
+
+def test_a_part_of_which_nothing_learns_is_the_users(foreign: ModuleType) -> None:
+    recording = looked_at(Own(foreign.Frozen()))
+    assert severities(recording) == [Severity.ERROR]
+    (cut,) = recording.cuts
+    assert str(cut.source).startswith(display_path(__file__))
 
 
 def test_blocks_that_the_user_chained_are_the_users(foreign: ModuleType) -> None:
-    recording = looked_at(Own(nn.Sequential(foreign.Block(), foreign.Frozen())))
+    recording = looked_at(Own(nn.Sequential(foreign.Sparse(), foreign.Codec())))
     by_design = {p.name for p in recording.parameters if p.left_out_by}
-    assert by_design == {"step.1.linear.weight", "step.1.linear.bias"}
+    assert by_design == {"step.1.encode.weight", "step.1.encode.bias"}
     assert severities(recording) == [Severity.ERROR, Severity.NOTE]
 
 

@@ -215,3 +215,35 @@ def test_a_recurrent_layer_under_a_checkpoint_stays_one_step() -> None:
     recording = trace(Last(), batch, probe_steps=0)
     assert recording.gaps
     assert isinstance(VanishingThroughTime().examine(recording), NotMeasured)
+
+
+@pytest.mark.parametrize("nonlinearity", ["tanh", "relu"])
+@pytest.mark.parametrize("cell", [False, True])
+def test_the_activation_inside_a_recurrent_layer_is_read(nonlinearity: str, cell: bool) -> None:
+    class Reader(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            layer = nn.RNNCell if cell else nn.RNN
+            self.layer = layer(4, 16, nonlinearity=nonlinearity)
+            self.head = nn.Linear(16, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            if not cell:
+                return self.head(self.layer(x)[0][-1])
+            state = x.new_zeros(x.shape[1], 16)
+            for step in x:
+                state = self.layer(step, state)
+            return self.head(state)
+
+    torch.manual_seed(0)
+    net = Reader()
+    with torch.no_grad():
+        for name, bias in net.layer.named_parameters():
+            if name.startswith("bias_ih"):
+                bias.fill_(6.0 if nonlinearity == "tanh" else -60.0)
+    batch = torch.randn(5, 32, 4), torch.randn(32, 1)
+    recording = trace(net, batch, F.mse_loss, probe_steps=0)
+    quantity = Quantity.SATURATED_FRACTION if nonlinearity == "tanh" else Quantity.DEAD_FRACTION
+    shares = [recording[quantity][s] for s in recording.sites if s.op == nonlinearity]
+    assert len(shares) == 5
+    assert min(shares) > 0.99

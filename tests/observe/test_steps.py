@@ -178,3 +178,29 @@ def test_a_scheduler_leaves_its_mark() -> None:
     described = trace(model, batch, "mse_loss", optimizer=optimizer).context.optimizer
     assert described is not None
     assert (described.lr, described.initial_lr) == (0.0, 0.1)
+
+
+def test_what_a_step_moves_is_counted_in_short_types() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 2))
+    batch = torch.randn(16, 32), torch.zeros(16, 2)
+    long = trace(model, batch, "mse_loss", optimizer=lambda m: torch.optim.Adam(m.parameters()))
+    assert all(math.isnan(p.moved_fraction) for p in long.parameters)
+    short, data = model.bfloat16(), tuple(tensor.bfloat16() for tensor in batch)
+
+    def moved(rate: float) -> float:
+        optimizer = torch.optim.Adam(short.parameters(), lr=rate)
+        return trace(short, data, "mse_loss", optimizer=optimizer).parameters[0].moved_fraction
+
+    assert moved(1e-2) == 1.0
+    assert moved(1e-5) < 0.1
+
+
+def test_what_an_optimiser_holds_of_a_layer_that_is_gone() -> None:
+    model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 3))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    model[2] = nn.Linear(4, 2)
+    batch = torch.randn(8, 4), torch.zeros(8, 2)
+    described = trace(model, batch, "mse_loss", optimizer=optimizer).context.optimizer
+    assert described is not None
+    assert described.foreign == ((3,), (3, 4))

@@ -130,3 +130,64 @@ def test_trials_leave_the_model_as_it_was() -> None:
     assert torch.equal(torch.get_rng_state(), state)
     for name, tensor in net.state_dict().items():
         assert torch.equal(tensor, before[name])
+
+
+def scores(decided: float) -> nn.Module:
+    """Four scores, the first of them far above the others."""
+    net = nn.Linear(8, 4)
+    with torch.no_grad():
+        net.bias[0] = decided
+    return net
+
+
+def by_softmax(z: Tensor, a: Tensor) -> Tensor:
+    return F.log_softmax(z, 1).gather(1, a[:, None]).squeeze(1)
+
+
+def by_categorical(z: Tensor, a: Tensor) -> Tensor:
+    return torch.distributions.Categorical(logits=z).log_prob(a)
+
+
+@pytest.mark.parametrize("log_prob", [by_softmax, by_categorical])
+def test_a_policy_that_is_sure_of_what_costs_it(log_prob: Callable[..., Tensor]) -> None:
+    actions = torch.zeros(32, dtype=torch.long)
+
+    def loss(z: Tensor, advantage: Tensor) -> Tensor:
+        return -(log_prob(z, actions) * advantage).mean()
+
+    sure = trace(scores(40.0), (X, -torch.ones(32)), loss, probe_steps=0)
+    assert only(sure, Quantity.STUCK_FRACTION) == 1.0
+    assert only(sure, Quantity.LOG10_STUCK_GRAD_RATIO) < -6.0
+    assert only(sure, Quantity.UNDECIDED_GAIN) > 0.0
+    right = trace(scores(40.0), (X, torch.ones(32)), loss, probe_steps=0)
+    assert only(right, Quantity.STUCK_FRACTION) == 0.0
+    open_to_all = trace(scores(0.0), (X, -torch.ones(32)), loss, probe_steps=0)
+    assert only(open_to_all, Quantity.STUCK_FRACTION) == 0.0
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [lambda z, t: F.logsigmoid(-z).mean(), lambda z, t: -F.softplus(z).mean()],  # noqa: ARG005
+    ids=["logsigmoid", "softplus"],
+)
+def test_a_generator_judged_by_scores(loss: Any) -> None:
+    """log(1 - D) with D = sigmoid(z) is flat where the critic has won."""
+    recording, _ = look(lambda z: z * 1.0, -14.0, 0.0, loss)
+    assert only(recording, Quantity.STUCK_FRACTION) == 1.0
+    assert only(recording, Quantity.LOG10_STUCK_GRAD_RATIO) < -4.0
+
+
+def test_the_few_entries_next_to_the_slope_do_not_speak_for_the_rest() -> None:
+    class Wide(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Linear(8, 100)
+            nn.init.constant_(self.head.bias, -40.0)
+            with torch.no_grad():
+                self.head.bias[:5] = -2.5
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.sigmoid(self.head(x))
+
+    recording = trace(Wide(), (X, torch.ones(32, 100)), F.mse_loss, probe_steps=0)
+    assert only(recording, Quantity.LOG10_STUCK_GRAD_RATIO) < -6.0

@@ -13,9 +13,7 @@ from unvanish.zoo.patient import Half, half_of, patient_of, patients
 
 DEVELOPMENT = [name for name in patients() if half_of(name) is Half.DEVELOPMENT]
 MISSED = {
-    "bptt_detached_every_step": "UV301: a detached state leaves no gradient to follow",
     "flow_unbounded_scale": "UV102: 3.1 decades against a limit of 4",
-    "post_norm_18_layers": "UV404: three steps of Adam do not show it",
 }
 """Sick patients that are not found with their root, and why; a rule that learns to is welcome."""
 RESERVED = [name for name in patients() if half_of(name) is Half.RESERVED]

@@ -108,14 +108,15 @@ GLOSSARY: Final[dict[Quantity, Entry]] = {
     ),
     Quantity.DEAD_FRACTION: Entry(
         "fraction of units",
-        "count(units with phi'(z) = 0 on every sample of every probe batch) / count(units)",
+        "count(units with phi'(z) = 0 on every sample and in every call) / count(units)",
         "share of units that no sample can change any more",
         "high",
         "lu2020",
     ),
     Quantity.EXPECTED_DEAD_FRACTION: Entry(
         "fraction of units",
-        "P(max of N standard normals with pairwise correlation c < 0)",
+        "P(max of N standard normals with pairwise correlation c < 0), N at most one more than "
+        "the directions in which the samples differ",
         "share of units of a healthy layer that these N samples would leave silent by chance",
         "either",
         "lu2020",
@@ -261,7 +262,8 @@ GLOSSARY: Final[dict[Quantity, Entry]] = {
     ),
     Quantity.LOG10_STUCK_GRAD_RATIO: Entry(
         "decades",
-        "log10(|dL/dz| / |dL/dz'|) over the stuck entries, z' one undecided answer for all samples",
+        "log10 of the |dL/dz| / |dL/dz'| that 3/4 of the stuck entries stay below, weighed by "
+        "|dL/dz'|^2; z' one undecided answer for all samples",
         "gradient of a stuck output against what it would be where its function has a slope",
         "low",
         "goodfellow2014",

@@ -180,11 +180,15 @@ class Parameter:
             where it was not measured.
         turn_ratio: The same for the part of the step at right angles to w, which weight
             decay has no share in; ``nan`` for a single number.
+        moved_fraction: Share of the entries with a gradient that the first optimiser step
+            changed; measured for types of 16 bits, ``nan`` for others.
         learning_rate: Learning rate of its group in the optimiser that stepped the copy;
             ``nan`` where no step was taken or no group holds it.
         distinct_fraction: Share of the units (rows along the first axis) that hold anything
             but zeros and differ from every earlier one in more than rounding; 1 for an
             ordinary start, ``nan`` where fewer than two units hold anything.
+        distinct_column_fraction: The same for the columns of a matrix, which are the units of
+            ``x @ W`` and the features of an embedding.
         left_out_by: Installed package that keeps the gradient from a parameter of its own by
             its own design: every way to the loss leads through a cut in one of its lines.
             Empty for every other parameter.
@@ -206,8 +210,10 @@ class Parameter:
     uses: tuple[Use, ...] = ()
     update_ratio: float = math.nan
     turn_ratio: float = math.nan
+    moved_fraction: float = math.nan
     learning_rate: float = math.nan
     distinct_fraction: float = math.nan
+    distinct_column_fraction: float = math.nan
     left_out_by: str = ""
 
     @property

@@ -141,7 +141,7 @@ def _folded(
             log10_grads[part] = _pooled(known) - 0.5 * math.log10(size)
         measured = [site for site in layers if site in rms]
         if measured:
-            energy = sum(rms[site] ** 2 * max(1, site.size) for site in measured)
+            energy = sum(rms[site] * rms[site] * max(1, site.size) for site in measured)
             sizes[part] = math.sqrt(energy / sum(max(1, site.size) for site in measured))
     return Recording(
         sites=tuple(sites),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from statistics import median
@@ -206,8 +207,9 @@ def structure(recording: Recording, flow: Flow) -> tuple[Cause, ...]:
 
 
 def _is_recurrent(layers: Sequence[Site]) -> bool:
-    """Tell whether most layers reuse the weights of another."""
-    return sum(site.call > 0 for site in layers) > len(layers) / 2
+    """Tell whether most layers use weights that are used at another depth, too."""
+    used = Counter((site.path, site.op, site.weights) for site in layers)
+    return sum(count for count in used.values() if count > 1) > len(layers) / 2
 
 
 def _has_skip(recording: Recording) -> bool:

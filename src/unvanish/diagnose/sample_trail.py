@@ -103,10 +103,11 @@ def causes_of_likeness(recording: Recording, trail: Trail) -> tuple[tuple[Cause,
         layer, following = trail.layers[i], trail.layers[i + 1]
         bias, size = upstream.bias(layer), upstream.rms(layer)
         last = next(iter(upstream.producers(following)), None)
-        if bias is not None and 2.0 * bias.rms**2 > size**2 > 0.0:
+        mean, whole = (means.get(last), sizes.get(last)) if last else (0.0, 0.0)
+        if bias is not None and 2.0 * bias.rms * bias.rms > size * size > 0.0:
             small = upstream.gain(layer) < 1.0
             taken[Cause.INIT_TOO_SMALL if small else Cause.BIAS] += step
-        elif last is not None and 2.0 * means.get(last) ** 2 > sizes.get(last) ** 2 > 0.0:
+        elif last is not None and 2.0 * mean * mean > whole * whole > 0.0:
             taken[Cause.ACTIVATION_SLOPE] += step
             activation = last.op
         else:
@@ -125,6 +126,6 @@ def cause_of_step(recording: Recording, layer: Site) -> Cause:
     bias, size = upstream.bias(layer), upstream.rms(layer)
     if any(p.rms == 0.0 and len(p.shape) > 1 for p in upstream.parameters(layer)):
         return Cause.ZERO_INIT
-    if bias is not None and 2.0 * bias.rms**2 > size**2:
+    if bias is not None and 2.0 * bias.rms * bias.rms > size * size:
         return Cause.BIAS
     return Cause.ACTIVATION_SLOPE

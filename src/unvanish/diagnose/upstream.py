@@ -87,7 +87,8 @@ class Upstream:
             return False
         if source not in self.recording[Quantity.ACTIVATION_RMS]:
             return bias.rms > max(1.0, self.gain(source))
-        spread = math.sqrt(max(self.rms(source) ** 2 - bias.rms**2, 0.0))
+        whole = self.rms(source)
+        spread = math.sqrt(max((whole - bias.rms) * (whole + bias.rms), 0.0))
         return self.rms(source) > 0.0 and bias.rms > spread
 
     def input_rms(self, site: Site) -> float:

@@ -26,7 +26,8 @@ class ShutFactor:
     Attributes:
         site: The step.
         zeros: Parameters that are all zero and keep it shut.
-        starved: Trainable parameters before it that get no gradient at all.
+        starved: Trainable parameters before it that get no gradient at all; none where the zeros
+            are two factors that wait for each other and hold back nobody else.
         frozen: Whether the zero may not be trained; otherwise it gets no gradient itself,
             because what it is multiplied with is zero too.
     """
@@ -54,7 +55,9 @@ def shut_factors(recording: Recording) -> list[ShutFactor]:
         starved = [p.name for p in graph.behind(site) if _is_starved(p)]
         starved = [name for name in starved if name not in {p.name for p in zeros}]
         names = tuple(p.name for p in zeros)
-        if starved and not _opens(recording.later, (*names, *starved)):
+        if (starved or graph.is_deadlocked(site)) and not _opens(
+            recording.later, (*names, *starved)
+        ):
             frozen = all(not p.requires_grad for p in zeros)
             found.append(ShutFactor(site, names, tuple(starved), frozen))
     return found
@@ -99,6 +102,15 @@ class _Graph:
         # No factor of its own: a flat activation, or a product of signals that are both zero.
         found = [self._zero_behind(index) for index, _ in self.producers[site.index]]
         return [p for zeros in found for p in zeros] if all(found) else []
+
+    def is_deadlocked(self, site: Site) -> bool:
+        """Tell whether a site multiplies two signals that trainable zeros of their own make zero.
+
+        Such are the scores of queries and keys that both start at zero.
+        """
+        found = [self._zero_behind(index) for index, _ in self.producers[site.index]]
+        trained = {p.name for zeros in found for p in zeros if p.requires_grad}
+        return len(found) > 1 and all(found) and len(trained) > 1
 
     def behind(self, site: Site) -> list[Parameter]:
         """Return every parameter that is used on the way to a site, in forward order."""

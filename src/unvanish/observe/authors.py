@@ -24,6 +24,8 @@ def left_out_by_design(model: nn.Module, look: Look, lost: Collection[str]) -> d
 
     That is so where every way from the parameter to the loss leads through a cut that stands
     in a line of an installed package, within the same part of the network as the parameter.
+    A part of which nothing learns is used in a way that it was not made for, such as a
+    language model by ``generate()``: that is the user's doing.
 
     Args:
         model: The network.
@@ -43,8 +45,11 @@ def left_out_by_design(model: nn.Module, look: Look, lost: Collection[str]) -> d
         part = parts.get(name.rpartition(".")[0])
         if part is not None:
             groups.setdefault(part, set()).add(name)
+    living = {parts.get(name.rpartition(".")[0]) for name in look.gradients.parameters}
     found: dict[str, str] = {}
     for part, names in groups.items():
+        if part not in living:
+            continue
         walls = {
             index: call.package
             for index, call in enumerate(calls)

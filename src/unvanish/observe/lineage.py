@@ -39,6 +39,8 @@ IMPORTS: Final = frozenset({"tensor", "as_tensor", "from_numpy", "asarray", "sca
 _FUNCTION_APPLY: Final = frozenset({torch.autograd.Function.apply.__code__})
 """The frame in which a `torch.autograd.Function` runs its forward pass, without gradient."""
 
+_PLACE_BITS: Final = 40
+
 _SHAPES: Final = frozenset(
     "zeros_like ones_like empty_like full_like rand_like randn_like randint_like "
     "new_zeros new_ones new_empty new_full new_tensor".split()
@@ -64,9 +66,12 @@ class Call:
         hidden: Whether it wrote into a tensor that carries a gradient, without autograd
             taking note: ``h.data.mul_(2)``.
         package: Installed package whose own line cuts here; empty where the user's does.
+        within: That line of the package.
         learned: Whether its value, or one that it was computed from, carries a gradient: what
             a network answered stays its answer behind a ``detach()``.
         pieces: Which pieces of data went in, see `Lineage.piece_of_data`.
+        bridged: Whether a gradient leads back past it although it carries none: it ran inside a
+            function of the user's that has a backward pass of its own.
     """
 
     op: str
@@ -80,8 +85,10 @@ class Call:
     under: str = ""
     hidden: bool = False
     package: str = ""
+    within: SourceLine | None = None
     learned: bool = False
     pieces: tuple[int, ...] = ()
+    bridged: bool = False
 
 
 @dataclass(slots=True)
@@ -152,7 +159,7 @@ class Lineage:
                 return None
             # One call may hand out several pieces: x.unbind(1).
             offset = int(tensor.storage_offset()) if tensor.layout is torch.strided else 0
-            return made_by << 40 | int(offset)
+            return made_by << _PLACE_BITS | int(offset)
         entry = self._inputs.get(id(tensor))
         return -1 - id(tensor) if entry is not None and entry() is tensor else None
 
@@ -241,6 +248,8 @@ class Lineage:
                 signal = signal or self.is_signal(tensor)
             if made_by is not None:
                 parents.append(made_by)
+                maker = self.calls[made_by]
+                maker.bridged |= tensor.requires_grad and not (maker.carries or maker.cuts)
         if self._exported_numbers:
             numbers = (a for a in arguments if type(a) is float)
             parents.extend(
@@ -307,7 +316,7 @@ class Lineage:
         if call.under == "no_grad":
             package = "" if torch.is_inference_mode_enabled() else self._switched_off_in
         if package:
-            call.source, call.package = line, package
+            call.within, call.package = line, package
 
     def _is_hidden(self, tensor: Tensor) -> bool:
         """Tell whether a write into a tensor changes one with a gradient unseen by autograd."""
@@ -383,6 +392,15 @@ def _switched_off_by() -> str:
             return "function"
         frame = frame.f_back
     return "no_grad"
+
+
+def maker_of_piece(piece: int) -> int | None:
+    """Return the index of the call that computed a piece of data; None for an input itself.
+
+    Args:
+        piece: As `Lineage.piece_of_data` returns it.
+    """
+    return piece >> _PLACE_BITS if piece >= 0 else None
 
 
 def storage_of(tensor: Tensor) -> int:

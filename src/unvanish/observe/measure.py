@@ -226,22 +226,34 @@ def parameter_records(
                 uses=uses.get(name, ()),
                 update_ratio=update.ratio,
                 turn_ratio=update.turn,
+                moved_fraction=update.moved,
                 learning_rate=update.learning_rate,
                 distinct_fraction=distinct_fraction(values) if numeric else math.nan,
+                distinct_column_fraction=distinct_fraction(values.T)
+                if numeric and values.ndim == 2
+                else math.nan,
                 left_out_by=left_out.get(name, ""),
             )
         )
     return tuple(records)
 
 
-def cuts(look: Look, *, most: int = 20) -> tuple[Cut, ...]:
-    """Return the calls at which the gradient of parameters is cut on the way to the loss."""
+def cuts(look: Look, by_design: Set[str] = frozenset(), *, most: int = 20) -> tuple[Cut, ...]:
+    """Return the calls at which the gradient of parameters is cut on the way to the loss.
+
+    Args:
+        look: The look.
+        by_design: Names of the parameters that a library cuts off by its own design. A cut
+            behind them is placed in the library's line; every other one in the user's.
+        most: How many to return at most.
+    """
     lineage = look.tape.lineage
     end = lineage.maker(look.loss)
     if end is None:
         return ()
     upstream = lineage.upstream([end])
     exported = _exported(lineage, upstream)
+    designed = _fed_by(lineage, by_design, max(upstream))
     places: dict[Cut, list[int]] = {}
     for index in sorted(upstream):
         call = lineage.calls[index]
@@ -249,9 +261,12 @@ def cuts(look: Look, *, most: int = 20) -> tuple[Cut, ...]:
             under = call.under
             if call.op == "detach" and index in exported:
                 under = "export"
-            place = Cut(call.op, call.path, call.source, (), under, call.hidden, call.package)
+            package = call.package if index in designed else ""
+            source = call.within if package else call.source
+            place = Cut(call.op, call.path, source, (), under, call.hidden, package)
             places.setdefault(place, []).append(index)
-    starved = _starved(look, max(upstream))
+    named = {name for call in lineage.calls for name in call.parameters}
+    starved = _fed_by(lineage, named - look.gradients.parameters.keys(), max(upstream))
     # Cuts that leave somebody without a gradient come first, each kind in forward order.
     wanted = sorted(places.items(), key=lambda item: starved.isdisjoint(item[1]))
     found = []
@@ -263,13 +278,13 @@ def cuts(look: Look, *, most: int = 20) -> tuple[Cut, ...]:
     return tuple(found)
 
 
-def _starved(look: Look, last: int) -> set[int]:
-    """Return the calls up to some call whose values come from parameters without a gradient."""
-    living = look.gradients.parameters
+def _fed_by(lineage: Lineage, parameters: Set[str], last: int) -> set[int]:
+    """Return the calls, up to the last that counts, whose values come from some parameters."""
     found: set[int] = set()
-    for index, call in enumerate(look.tape.lineage.calls[: last + 1]):
-        lost = any(name not in living for name in call.parameters)
-        if lost or not found.isdisjoint(call.parents):
+    if not parameters:
+        return found
+    for index, call in enumerate(lineage.calls[: last + 1]):
+        if not (parameters.isdisjoint(call.parameters) and found.isdisjoint(call.parents)):
             found.add(index)
     return found
 

@@ -65,11 +65,14 @@ class Update:
             and 0.0 if it did not.
         turn: The same for the part of the step at right angles to w.
         learning_rate: Of the parameter's group; ``nan`` where no group holds it.
+        moved: Share of the entries with a gradient that changed; ``nan`` for types of more
+            than 16 bits, where hardly any step is rounded away.
     """
 
     ratio: float
     turn: float
     learning_rate: float = math.nan
+    moved: float = math.nan
 
 
 def describe(
@@ -190,15 +193,27 @@ def updates(
         change, size = dense_values(parameter.detach() - old), dense_values(old)
         names[name] = (size.numel(), rates.get(id(parameter), math.nan))
         numbers += [norm64(change), norm64(size), dot64(change, size)]
+        numbers += _moved(change, parameter.grad)
     together = [number.to(numbers[0].device) for number in numbers]
     read: list[float] = torch.stack(together).tolist() if together else []
     found = {}
     for i, (name, (count, rate)) in enumerate(names.items()):
-        moved, length, along = read[3 * i : 3 * i + 3]
+        moved, length, along, changed, fed = read[5 * i : 5 * i + 5]
+        share = min(1.0, changed / fed) if fed else math.nan
         if not length:
             ratio = math.inf if moved else 0.0
-            found[name] = Update(ratio, ratio, rate)
+            found[name] = Update(ratio, ratio, rate, share)
             continue
         across = math.sqrt(max(0.0, moved**2 - (along / length) ** 2))
-        found[name] = Update(moved / length, across / length if count > 1 else math.nan, rate)
+        turn = across / length if count > 1 else math.nan
+        found[name] = Update(moved / length, turn, rate, share)
     return found
+
+
+def _moved(change: Tensor, grad: Tensor | None) -> list[Tensor]:
+    """Count the entries that changed and those with a gradient, in types of 16 bits."""
+    short = change.dtype in (torch.float16, torch.bfloat16)
+    if not short or grad is None or grad.layout is not torch.strided:
+        nothing = torch.zeros((), dtype=torch.float64, device=change.device)
+        return [nothing, nothing]
+    return [torch.count_nonzero(change).double(), torch.count_nonzero(grad).double()]

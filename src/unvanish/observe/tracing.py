@@ -327,7 +327,7 @@ def _record(
         edges=walked.gradients.edges(walked.graph),
         profiles={**profiles, **gradients},
         parameters=parameters,
-        cuts=cuts(first),
+        cuts=cuts(first, {p.name for p in parameters if p.left_out_by}),
         noise=gradient_noise(looks),
     )
 

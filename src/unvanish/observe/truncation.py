@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from unvanish.core.records import Truncation
-from unvanish.observe.lineage import Call
+from unvanish.observe.lineage import Call, maker_of_piece
 from unvanish.observe.look import Look
 from unvanish.observe.recurrence import FEWEST_CALLS, SELECTING, recurrences
 
@@ -93,7 +93,9 @@ class _Loop:
             elif last >= 0:
                 back = min(back, last)
             after.append(last)
-            oldest.append(back if call.carries else math.inf)
+            if call.bridged:
+                back = -1 if last >= 0 else math.inf
+            oldest.append(back if call.carries or call.bridged else math.inf)
         return cls(calls, turns, after)
 
     @property
@@ -130,18 +132,15 @@ class _Loop:
                 continue
             seen.add(index)
             for piece in self.calls[index].pieces:
-                maker = piece >> 40
-                if piece < 0:
+                maker = maker_of_piece(piece)
+                if maker is None or self._is_selected(maker):
                     pieces.add(piece)
-                elif self.after[maker] < 0 and self.calls[maker].op in SELECTING:
-                    pieces.add(piece)
-            stack.extend(
-                parent
-                for parent in self.calls[index].parents
-                if parent not in seen
-                and not (self.after[parent] < 0 and self.calls[parent].op in SELECTING)
-            )
+            stack.extend(p for p in self.calls[index].parents if not self._is_selected(p))
         return pieces
+
+    def _is_selected(self, index: int) -> bool:
+        """Tell whether a call cuts a piece out of what no turn has touched."""
+        return self.after[index] < 0 and self.calls[index].op in SELECTING
 
 
 def _repeated(calls: Sequence[Call], connected: Set[str]) -> Iterator[list[int]]:
@@ -160,12 +159,18 @@ def _repeated(calls: Sequence[Call], connected: Set[str]) -> Iterator[list[int]]
 
 
 def _with_gradient(calls: Sequence[Call], end: int) -> set[int]:
-    """Return the calls that the gradient of the loss reaches."""
+    """Return the calls that the gradient of the loss reaches.
+
+    Inside a function with a backward pass of its own nothing carries a gradient, and yet it
+    gets back to whatever went in.
+    """
     reached: set[int] = set()
-    stack = [end]
+    stack = [(end, False)]
     while stack:
-        index = stack.pop()
-        if index not in reached and calls[index].carries:
+        index, inside = stack.pop()
+        call = calls[index]
+        inside = not call.carries and not call.cuts and (inside or call.bridged)
+        if index not in reached and (call.carries or inside):
             reached.add(index)
-            stack.extend(calls[index].parents)
+            stack.extend((parent, inside) for parent in call.parents)
     return reached

@@ -85,7 +85,7 @@ def expected_dead_fraction(samples: float, cosine: float) -> float:
     if samples == 1 or cosine >= 1.0:
         return 0.5
     if cosine <= 0.0:
-        return 0.5**samples
+        return float(0.5**samples)
     steepness = math.sqrt(cosine / (1.0 - cosine))
     if steepness <= 1.0:
         t, width = _nodes(-_EDGE, _EDGE)

@@ -145,6 +145,14 @@ def test_a_single_key_leaves_nothing_to_choose() -> None:
     assert isinstance(examine(replace(steps, sites=sites)), NotApplicable)
 
 
+@pytest.mark.parametrize(("spread", "stuck"), [(41.0, True), (79.0, True), (130.0, False)])
+def test_scores_that_the_probe_steps_make_anew_are_not_frozen_for_good(
+    spread: float, stuck: bool
+) -> None:
+    recording = replace(transformer((0.6, 40.0)), later=transformer((0.7, spread)))
+    assert isinstance(examine(recording), Found if stuck else Clear)
+
+
 # Real networks.
 
 Weigh = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -195,6 +203,46 @@ def test_scores_a_hundred_times_too_large_are_found() -> None:
     assert finding.severity is not Severity.NOTE
     assert finding.causes == (Cause.SOFTMAX_SATURATION,)
     assert isinstance(check(Encoder(scaled(1 / math.sqrt(32)))), Clear)
+
+
+class Pooling(nn.Module):
+    """One score a token, and the sum of the tokens that the scores weigh."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.factor = factor
+        self.lift, self.score = nn.Linear(4, 32), nn.Linear(32, 1)
+        self.head = nn.Linear(32, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.lift(x)
+        return self.head(((self.factor * self.score(x)).softmax(1) * x).sum(1))
+
+
+@pytest.mark.parametrize(("factor", "stuck"), [(1.0, False), (1000.0, True)])
+def test_a_weighted_sum_is_attention_too(factor: float, stuck: bool) -> None:
+    torch.manual_seed(0)
+    batch = torch.randn(16, 12, 4), torch.randint(0, 5, (16,))
+    report = unvanish.checkup(Pooling(factor), batch, select=["UV302"])
+    assert isinstance(report.diagnosis.verdicts["UV302"], Found if stuck else Clear)
+
+
+def test_an_expected_value_and_an_entropy_are_no_attention() -> None:
+    class Distribution(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lift = nn.Linear(4, 11)
+            self.register_buffer("support", torch.linspace(-1, 1, 11))
+
+        def forward(self, x: Tensor) -> Tensor:
+            p = (1000 * self.lift(x)).softmax(-1)
+            entropy = (p * (1000 * self.lift(x)).log_softmax(-1)).sum(-1)
+            return torch.stack([(p * self.support).sum(-1), entropy], 1)
+
+    batch = torch.randn(16, 4), torch.randn(16, 2)
+    report = unvanish.checkup(Distribution(), batch, loss="mse_loss", select=["UV302"])
+    assert isinstance(report.diagnosis.verdicts["UV302"], NotApplicable)
 
 
 def test_masked_rows_are_no_choice() -> None:

@@ -193,6 +193,7 @@ def test_the_gates_inside_a_recurrent_layer_have_names(
 ) -> None:
     finding = only(check(Last(kind, gate, value), torch.randn(16, 12, 4)))
     assert f"the {name} gate of rnn is shut" in finding.message
+    assert finding.severity is Severity.ERROR  # one shut gate of three shuts the cell
     assert finding.causes[0] is Cause.BIAS
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 import unvanish
 from unvanish.core.findings import Cause, Finding, Severity
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import Parameter, Profile, Recording, RunContext, Site
+from unvanish.core.records import Optimizer, Parameter, Profile, Recording, RunContext, Site
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
 from unvanish.diagnose.rules.collapse import ForwardCollapse
 from unvanish.testing import recording_of
@@ -136,10 +136,36 @@ def test_the_best_of_several_heads_is_what_counts() -> None:
 def test_flat_samples_are_a_note_and_in_a_deep_network_a_warning() -> None:
     flat = only(examine(chain(*[0.5] * 12, ranks=(9.0, 3.0, *[1.2] * 10))))
     assert flat.severity is Severity.NOTE
-    assert (flat.measured, flat.expected, flat.limit) == (1.2, 9.0, 1.5)
-    deep = only(examine(chain(*[0.5] * 30, ranks=(9.0, 3.0, *[1.2] * 28))))
+    assert (flat.measured, flat.expected, flat.limit) == (1.2, 9.0, 2.0)
+    deep = only(examine(chain(*[0.5] * 40, ranks=(9.0, 3.0, *[1.2] * 38))))
     assert deep.severity is Severity.WARNING
-    assert "28 of 30 layers" in deep.message
+    assert "38 of 40 layers" in deep.message
+
+
+def test_the_last_quarter_of_the_layers_is_what_counts() -> None:
+    ranks = (*[9.0] * 30, *[1.8] * 10)
+    assert only(examine(chain(*[0.5] * 40, ranks=ranks))).measured == 1.8
+    recovers = (9.0, *[1.8] * 29, *[9.0] * 10)
+    assert isinstance(examine(chain(*[0.5] * 40, ranks=recovers)), Clear)
+
+
+def test_a_few_flat_layers_are_no_note_before_depth_makes_them_a_warning() -> None:
+    assert isinstance(examine(chain(*[0.5] * 39, ranks=(*[9.0] * 29, *[1.8] * 10))), Clear)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "severity"),
+    [
+        (Optimizer(name="SGD", lr=0.01, momentum=0.9), Severity.WARNING),
+        (Optimizer(name="Adam", lr=1e-3, eps=1e-8, betas=(0.9, 0.999)), Severity.NOTE),
+        (Optimizer(name="RMSprop", lr=1e-3, eps=1e-8, momentum=0.0), Severity.NOTE),
+    ],
+    ids=["sgd", "adam", "rmsprop"],
+)
+def test_plain_gradient_descent_bears_less_depth(optimizer: Optimizer, severity: Severity) -> None:
+    recording = chain(*[0.5] * 30, ranks=(9.0, 3.0, *[1.2] * 28))
+    context = replace(recording.context, optimizer=optimizer)
+    assert only(examine(replace(recording, context=context))).severity is severity
 
 
 FLAT = (9.0, *[1.1] * 11)
@@ -148,7 +174,7 @@ FLAT = (9.0, *[1.1] * 11)
 @pytest.mark.parametrize(
     "recording",
     [
-        chain(*[0.5] * 12, ranks=(9.0, *[1.6] * 11)),
+        chain(*[0.5] * 12, ranks=(9.0, *[2.1] * 11)),
         chain(*[0.5] * 12, ranks=(2.0, *[1.1] * 11)),
         chain(*[0.5] * 12, ranks=FLAT, samples=6),
         chain(*[0.5] * 12, ranks=FLAT, outputs=2),

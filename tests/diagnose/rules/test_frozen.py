@@ -146,3 +146,28 @@ def test_what_was_not_measured():
     assert isinstance(examine(recorded((math.nan, -2.0), (math.nan, -2.0))), NotMeasured)
     assert isinstance(examine(recorded((0.0, -2.0), (0.0, -2.0))), NotApplicable)
     assert isinstance(examine(Recording()), NotMeasured)
+
+
+def unfed(*answers: float | None, grads: tuple[float, ...] = (-3.0,) * 4) -> Recording:
+    """Weights without any gradient before others with one; the rms of what layers answer."""
+    recording = recorded((0.0, -math.inf), (0.0, -math.inf), (1e-2, -2.0), (1e-2, -2.0))
+    profiles = {
+        Quantity.ACTIVATION_RMS: [*answers, 1.0, 1.0],
+        Quantity.LOG10_ACTIVATION_GRAD_RMS: list(grads),
+    }
+    measured = recording_of(*["linear"] * 4, profiles=profiles).profiles
+    recording = replace(recording, profiles=dict(measured))
+    return replace(recording, later=recording)
+
+
+def test_layers_that_read_nothing_but_zeros_are_a_note():
+    behind_biases = only(examine(unfed(1.0, 1.0)))
+    assert behind_biases.severity is Severity.NOTE
+    assert "zero throughout this batch" in behind_biases.notes[0]
+    nowhere = (-math.inf, -math.inf, -3.0, -3.0)
+    assert only(examine(unfed(0.0, 0.0, grads=nowhere))).severity is Severity.NOTE
+
+
+def test_layers_that_are_starved_beside_them_are_not():
+    finding = only(examine(unfed(1.0, 1.0, grads=(-math.inf, -3.0, -3.0, -3.0))))
+    assert finding.severity is Severity.ERROR

@@ -9,6 +9,7 @@ from itertools import pairwise
 import pytest
 
 from unvanish.core.findings import Cause, Severity
+from unvanish.core.glossary import Quantity
 from unvanish.core.records import Optimizer, Parameter, ProbeStep, Recording, RunContext
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured
 from unvanish.diagnose.rules.learning_rate import LearningRate
@@ -172,3 +173,74 @@ def test_what_was_not_measured():
     broken = recorded(2.0, 1.0)
     broken = replace(broken, parameters=(weight(non_finite_fraction=0.1),))
     assert isinstance(examine(broken), NotMeasured)
+
+
+def test_gradient_descent_past_its_edge_is_a_warning():
+    finding = only(examine(recorded(2.0, 6.0, 12.0, optimizer=SGD, curvature=8.0, update=0.1)))
+    assert finding.severity is Severity.WARNING
+    assert (finding.measured, finding.limit) == (8.0, 4.0)
+    assert finding.unit == "learning rate x curvature"
+    thrown = recorded(2.0, 6.0, 12.0, optimizer=SGD, curvature=3.0, update=0.1)
+    assert isinstance(examine(thrown), Clear)
+    caught = recorded(2.0, 12.0, 1.9, optimizer=SGD, curvature=8.0, update=0.1)
+    assert isinstance(examine(caught), Clear)
+    assert isinstance(examine(recorded(2.0, 6.0, 12.0, curvature=80.0, update=0.1)), Clear)
+    converged = recorded(1e-6, 1e-5, 1e-4, optimizer=SGD, curvature=8.0, update=0.1)
+    assert isinstance(examine(converged), Clear)
+
+
+def test_a_pace_that_gets_nowhere_is_a_warning():
+    """Five millionths of a weight a step, and half a millionth of the loss."""
+    slow = replace(SGD, lr=1e-5)
+    recording = recorded(2.0, 2.0, update=5e-6, optimizer=slow)
+
+    def promising(change: float) -> Recording:
+        steps = tuple(replace(step, predicted_change=change) for step in recording.steps)
+        return replace(recording, steps=steps)
+
+    finding = only(examine(promising(-1e-6)))
+    assert finding.severity is Severity.WARNING
+    assert finding.limit == 1e-5
+    assert isinstance(examine(promising(-1e-4)), Clear)
+    momentum = replace(recording.context, optimizer=replace(slow, momentum=0.9))
+    assert isinstance(examine(replace(promising(-1e-6), context=momentum)), Clear)
+
+
+def collapsed(gradient: float, differences: float) -> Recording:
+    """A loss that falls, while four layers lose decades of gradient and of differences."""
+
+    def look(lost: float, share: float) -> Recording:
+        return recording_of(
+            *["linear"] * 4,
+            parameters=[weight()],
+            context=RunContext(optimizer=ADAM),
+            profiles={
+                Quantity.LOG10_ACTIVATION_GRAD_RMS: [-1.0 - lost, -1.0, -1.0, -1.0],
+                Quantity.INPUT_SPREAD: [0.5, 0.5, 0.5, share],
+            },
+        )
+
+    recording = look(0.5, 0.5)
+    step = ProbeStep(loss_before=2.4, loss_after=2.3, predicted_change=-0.1)
+    later = look(0.5 + gradient, 0.5 * 10.0 ** (-2.0 * differences))
+    return replace(recording, steps=(step,), later=later)
+
+
+def test_steps_that_make_all_samples_one_are_a_warning():
+    finding = only(examine(collapsed(2.0, 1.5)))
+    assert finding.severity is Severity.WARNING
+    assert finding.measured == pytest.approx(2.0)
+    assert finding.message == (
+        "at a learning rate of 0.1 one step takes 2.0 decades of its gradient from the layer "
+        "that gets least"
+    )
+    assert "lost 1.5 decades" in finding.notes[0]
+    one = only(examine(collapsed(math.inf, math.inf)))
+    assert "takes all of its gradient" in one.message
+    assert "no difference is left" in one.notes[0]
+
+
+def test_gradient_or_differences_alone_may_go():
+    assert isinstance(examine(collapsed(2.0, 0.5)), Clear)
+    assert isinstance(examine(collapsed(1.0, 2.0)), Clear)
+    assert isinstance(examine(replace(collapsed(2.0, 2.0), later=None)), Clear)

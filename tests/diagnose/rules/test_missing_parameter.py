@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 from unvanish.core.findings import Cause, Severity
-from unvanish.core.records import Optimizer, Parameter, Recording, RunContext, Stray, Use
+from unvanish.core.records import Optimizer, Parameter, Recording, RunContext, Site, Stray, Use
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured
 from unvanish.diagnose.rules.missing_parameter import MissingParameter
 from unvanish.testing import recording_of
@@ -72,6 +72,61 @@ def test_the_other_player_and_a_small_tuned_part_are_a_note():
     tuned = [parameter(f"{i}.bias", True, i + 1, 1) for i in range(2)]
     rest = [parameter(f"{i}.weight", False, i + 1) for i in range(2)]
     assert only(examine(*tuned, *rest)).severity is Severity.NOTE
+
+
+def holding(foreign: tuple[tuple[int, ...], ...], *parameters: Parameter):
+    context = RunContext(optimizer=Optimizer(name="Adam", lr=1e-3, foreign=foreign))
+    recording = recording_of(*["linear"] * 4, parameters=parameters, context=context)
+    return MissingParameter().examine(recording)
+
+
+def test_what_was_built_anew_is_a_warning_however_large():
+    """The optimiser still holds the old head, with other classes or none at all."""
+    head = [parameter(f"head.{i}.weight", False, i + 3) for i in range(2)]
+    assert only(holding(((10, 64),), *BODY, *head)).severity is Severity.WARNING
+    assert only(holding(((10,), (64, 32)), *BODY, *head)).severity is Severity.NOTE
+
+
+def test_one_layer_alone_is_nobodys_choice():
+    first = parameter("stem.weight", False, 1, 256)
+    rest = [parameter(f"body.{i}.weight", True, i + 2) for i in range(2)]
+    assert only(examine(first, *rest)).severity is Severity.WARNING
+    assert only(examine(first, rest[0])).severity is Severity.NOTE
+
+
+def test_tables_alone_are_nobodys_choice():
+    table = Site(index=0, path="words", op="embedding", weights=("words",), depth=1)
+    words = Parameter(name="words", shape=(9999, 8), in_optimizer=False, log10_grad_rms=-3.0)
+    context = RunContext(optimizer=Optimizer(name="Adam", lr=1e-3))
+    recording = recording_of(table, *["linear"] * 3, parameters=(words, *BODY), context=context)
+    assert only(MissingParameter().examine(recording)).severity is Severity.WARNING
+
+
+def test_a_branch_between_layers_that_are_held_is_a_warning():
+    sites = [
+        Site(index=0, path=f"{name}.{i}", op="linear", weights=(f"{name}.{i}.weight",), depth=depth)
+        for depth, (name, i) in enumerate(
+            [("start", 0), ("start", 1), ("middle", 0), ("middle", 1), ("end", 0), ("end", 1)], 1
+        )
+    ]
+    held = [parameter(f"{name}.{i}.weight", True) for name in ("start", "end") for i in range(2)]
+    missing = [parameter(f"middle.{i}.weight", False) for i in range(2)]
+    context = RunContext(optimizer=Optimizer(name="Adam", lr=1e-3))
+    recording = recording_of(*sites, parameters=(*held, *missing), context=context)
+    assert only(MissingParameter().examine(recording)).severity is Severity.WARNING
+    player = [replace(p, name=p.name.replace("middle", "end")) for p in missing]
+    others = [parameter(f"{name}.{i}.weight", True) for name in ("start", "middle") for i in (0, 1)]
+    recording = recording_of(*sites, parameters=(*others, *player), context=context)
+    assert only(MissingParameter().examine(recording)).severity is Severity.NOTE
+
+
+def test_hidden_matrices_alone_are_left_to_a_second_optimiser():
+    hidden = [parameter(f"body.{i}.weight", False, i + 2) for i in range(2)]
+    biases = [parameter(f"body.{i}.bias", True, i + 2, 1) for i in range(2)]
+    ends = [parameter("first.weight", True, 1, 128), parameter("last.weight", True, 4)]
+    finding = only(examine(*hidden, *biases, *ends))
+    assert finding.severity is Severity.NOTE
+    assert "Muon" in finding.notes[1]
 
 
 def test_muon_takes_matrices_only():

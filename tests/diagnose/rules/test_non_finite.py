@@ -165,3 +165,22 @@ def test_what_the_first_layer_reads_came_with_the_data():
     assert finding.causes == (Cause.INPUT_SCALE,)
     large = (Parameter(name="fc.weight", rms=1e35),)
     assert only(examine(replace(recording, parameters=large))).causes == (Cause.INIT_TOO_LARGE,)
+
+
+def test_a_gradient_that_is_absorbed_on_its_way_is_a_note():
+    """The slope of a square root at zero, behind a ReLU that is shut there."""
+    recording = recording_of(
+        "linear",
+        "relu",
+        "sqrt",
+        parameters=[Parameter(name="w", log10_grad_rms=-2.0)],
+        context=RunContext(loss="mse_loss", loss_value=1.5),
+        profiles={
+            Quantity.NON_FINITE_FRACTION: [0.0, 0.0, 0.0],
+            Quantity.NON_FINITE_GRAD_FRACTION: [0.0, 0.25, 0.0],
+        },
+    )
+    (finding,) = examine(recording).findings
+    assert finding.severity is Severity.NOTE
+    assert finding.sites[0].op == "sqrt"
+    assert "absorbs it" in finding.notes[-1]

@@ -257,3 +257,38 @@ def test_by_hand() -> None:
     mean = {Quantity.ACTIVATION_MEAN: [0.0, 0.25, -1.4]}
     finding = only(examine(recording_of("linear", "softmax", "log_softmax", profiles=mean)))
     assert finding.measured == pytest.approx(1 / (1 + 3 * math.exp(-1)))
+
+
+def test_rectified_scores_for_nll_loss() -> None:
+    finding = only(verdict(ending(10, nn.ReLU()), LABELS, F.nll_loss))
+    assert finding.severity is Severity.ERROR
+
+
+def test_a_softmax_over_the_samples() -> None:
+    hot = F.one_hot(LABELS, 10).float()
+    finding = only(verdict(ending(10, nn.Softmax(0)), hot, F.mse_loss))
+    assert finding.measured == pytest.approx(10 / 64)
+    assert finding.severity is Severity.WARNING
+    assert "dim=1" in finding.help[0]
+
+
+def test_a_column_less_a_row() -> None:
+    def by_hand(o: Tensor, t: Tensor) -> Tensor:
+        return (o - t).square().mean()
+
+    assert only(verdict(ending(1), NORMAL.squeeze(1), by_hand)).measured == 64.0
+    assert isinstance(verdict(ending(1), NORMAL, by_hand), Clear)
+    assert isinstance(verdict(ending(5), NORMAL, by_hand), Clear)
+
+
+@pytest.mark.parametrize("end", [nn.LogSigmoid(), nn.Softplus(), nn.ReLU6()])
+@pytest.mark.parametrize("factor", [-1e6, -1.0, 1e-30, 1.0, 1e6])
+def test_open_and_extreme_ranges_are_judged_without_a_fault(end: nn.Module, factor: float) -> None:
+    class Scaled(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return factor * end(x)
+
+    net = ending(1, Scaled())
+    for loss in (F.binary_cross_entropy_with_logits, F.mse_loss):
+        assert isinstance(verdict(net, BINARY, loss), Clear | Found)
+    assert isinstance(verdict(ending(10, Scaled()), LABELS, F.cross_entropy), Clear | Found)

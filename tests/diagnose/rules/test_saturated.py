@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 
+from unvanish import checkup
 from unvanish.core.findings import Cause, Severity
 from unvanish.core.glossary import Quantity
 from unvanish.core.records import Parameter, Recording, Role, Site
@@ -117,3 +121,61 @@ def test_behind_a_norm_the_scale_of_the_input_is_no_cause():
 
 def test_without_numbers_the_weights_are_blamed():
     assert only(examine(tanh_stack(0.97))).causes == (Cause.INIT_TOO_LARGE, Cause.SATURATION)
+
+
+class Sequence(nn.Module):
+    """A state that a gate lets decay, written in several ways."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.way = way
+        self.value, self.gate = nn.Linear(8, 16), nn.Linear(8, 16)
+        nn.init.constant_(self.gate.bias, 8.0)
+        self.rate = nn.Parameter(torch.full((16,), -3.0))
+        self.head = nn.Linear(16, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        g, v = torch.sigmoid(self.gate(x)), self.value(x)
+        if self.way == "hidden":  # not a gate: the next layer works on it
+            return self.head(g.mean(1))
+        if self.way == "cumsum":
+            total = (-5.0 * (1 - g)).cumsum(1)
+            return self.head((v * torch.exp(total[:, -1:] - total)).sum(1))
+        if self.way == "data":
+            return self.head((g * torch.relu(v) + (1 - g) * torch.cat([x, x], -1)).mean(1))
+        decay, state = torch.exp(-self.rate.exp() * g), 0
+        for t in range(x.shape[1]):
+            state = decay[:, t] * state + (1 - decay[:, t]) * v[:, t]
+        return self.head(state)
+
+
+@pytest.mark.parametrize("way", ["loop", "cumsum", "data"])
+def test_a_decay_that_sits_at_its_edge_stands_in_nobodys_way(way):
+    batch = (torch.randn(32, 6, 8), torch.randint(0, 3, (32,)))
+    report = checkup(Sequence(way), batch, loss=F.cross_entropy, select=["UV201"])
+    assert not report.findings
+
+
+def test_the_same_sigmoid_before_a_layer_is_saturated():
+    batch = (torch.randn(32, 6, 8), torch.randint(0, 3, (32,)))
+    report = checkup(Sequence("hidden"), batch, loss=F.cross_entropy, select=["UV201"])
+    (finding,) = report.findings
+    assert finding.causes[0] is Cause.BIAS
+
+
+def test_a_bias_that_is_added_by_hand_is_a_bias():
+    class Plain(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.w = nn.Parameter(torch.randn(8, 32) * 0.2)
+            self.b = nn.Parameter(torch.full((32,), 7.0))
+            self.v = nn.Parameter(torch.randn(32, 3) * 0.2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.tanh(x @ self.w + self.b) @ self.v
+
+    torch.manual_seed(0)
+    batch = (torch.randn(32, 8), torch.randint(0, 3, (32,)))
+    (finding,) = checkup(Plain(), batch, loss=F.cross_entropy, select=["UV201"]).findings
+    assert finding.causes[0] is Cause.BIAS

@@ -182,3 +182,25 @@ def test_a_weight_made_of_a_sure_output_is_healthy() -> None:
     net = fitted(network(1), focal, x, y)
     y[:4] = 1 - y[:4]
     assert cleared(net, (x, y), focal)
+
+
+@pytest.mark.parametrize("summed", [False, True])
+def test_a_router_that_is_sure_is_no_output(summed: bool) -> None:
+    class Experts(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.router = nn.Linear(8, 4)
+            nn.init.normal_(self.router.weight, std=40.0)
+            self.experts = nn.ModuleList(nn.Linear(8, 3) for _ in range(4))
+
+        def forward(self, x: Tensor) -> Tensor:
+            p = self.router(x).softmax(1)
+            answers = torch.stack([expert(x) for expert in self.experts], 1)
+            if summed:
+                return (p[:, :, None] * answers).sum(1)
+            return torch.bmm(p[:, None], answers).squeeze(1)
+
+    torch.manual_seed(0)
+    batch = (torch.randn(64, 8), torch.randn(64, 3) * 30)
+    verdict = checkup(Experts(), batch, loss=F.mse_loss, select=["UV203"])
+    assert isinstance(verdict.diagnosis.verdicts["UV203"], NotApplicable)

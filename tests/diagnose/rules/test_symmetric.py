@@ -266,6 +266,63 @@ def test_a_gate_at_zero_has_to_be_trained() -> None:
     assert isinstance(verdict_on(Gate(frozen=False)), Clear)
 
 
+class QueryKey(nn.Module):
+    """Attention over four tokens whose queries and keys start at zero, or one of them."""
+
+    def __init__(self, *zeros: str) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.query, self.key, self.value = (nn.Linear(4, 8) for _ in range(3))
+        self.head = nn.Linear(8, 4)
+        for name in zeros:
+            for parameter in getattr(self, name).parameters():
+                nn.init.zeros_(parameter)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.reshape(len(x), 4, 4)
+        weights = (self.query(x) @ self.key(x).mT / 8**0.5).softmax(-1)
+        return self.head((weights @ self.value(x)).mean(1))
+
+
+def test_queries_and_keys_that_are_both_zero_wait_for_each_other() -> None:
+    finding = only(verdict_on(QueryKey("query", "key")))
+    assert finding.severity is Severity.ERROR
+    assert finding.parameters[:2] == ("query.weight", "key.weight")
+    assert "normal_(key.weight" in finding.help[0]
+    assert isinstance(verdict_on(QueryKey("query")), Clear)
+    assert isinstance(verdict_on(QueryKey("key")), Clear)
+
+
+class OnTheRight(nn.Module):
+    """Two layers written as ``x @ W``, whose units are columns."""
+
+    def __init__(self, start: Callable[[Tensor], object], width: int) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.first = nn.Parameter(torch.empty(16, width))
+        self.second = nn.Parameter(torch.empty(width, 4))
+        for weight in (self.first, self.second):
+            start(weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x @ self.first).relu() @ self.second
+
+
+@pytest.mark.parametrize("width", [16, 24])
+def test_equal_columns_are_found_where_weights_stand_on_the_right(width: int) -> None:
+    finding = only(verdict_on(OnTheRight(lambda w: nn.init.constant_(w, 0.1), width)))
+    assert finding.message.startswith(f"the {width} units of (root) matmul start equal")
+    assert isinstance(verdict_on(OnTheRight(nn.init.xavier_normal_, width)), Clear)
+
+
+def test_a_matrix_of_equal_rows_on_the_right_has_units_that_differ() -> None:
+    def rows(weight: Tensor) -> None:
+        nn.init.normal_(weight)
+        weight.data.copy_(weight.data[:1].expand_as(weight))
+
+    assert isinstance(verdict_on(OnTheRight(rows, 24)), Clear)
+
+
 def depthwise() -> nn.Module:
     torch.manual_seed(0)
     model = nn.Sequential(
@@ -277,6 +334,12 @@ def depthwise() -> nn.Module:
     )
     nn.init.ones_(model[1].weight)
     nn.init.zeros_(model[1].bias)
+    return model
+
+
+def one_unit() -> nn.Module:
+    model = nn.Sequential(nn.Linear(16, 1), nn.Tanh(), nn.Linear(1, 4))
+    nn.init.constant_(model[0].weight, 0.1)
     return model
 
 
@@ -299,7 +362,7 @@ def half_dropped() -> nn.Module:
 
 
 @pytest.mark.parametrize(
-    "make", [mlp, depthwise, zero_head, pruned], ids=lambda make: make.__name__
+    "make", [mlp, depthwise, one_unit, zero_head, pruned], ids=lambda make: make.__name__
 )
 def test_healthy_starts_are_clear(make: Callable[[], nn.Module]) -> None:
     assert isinstance(verdict_on(make()), Clear)

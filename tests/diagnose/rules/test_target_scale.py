@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -165,3 +166,36 @@ def test_a_loss_that_standardises_for_itself() -> None:
 def test_classes_are_no_regression() -> None:
     verdict = check((NORMAL > 0).float(), F.binary_cross_entropy_with_logits)
     assert isinstance(verdict, NotApplicable)
+
+
+def grown(*widths: int, target: float, act: type[nn.Module] = nn.ReLU, lr: float = 1e-3) -> Verdict:
+    torch.manual_seed(0)
+    layers: list[nn.Module] = []
+    for before, after in pairwise(widths):
+        layers += [nn.Linear(before, after), act()]
+    net = nn.Sequential(*layers[:-1])
+    x = torch.randn(256, widths[0])
+    batch = (x, target * torch.sin(2 * x[:, :1]))
+    optimizer = torch.optim.Adam(net.parameters(), lr=lr)
+    report = checkup(net, batch, loss=F.mse_loss, optimizer=optimizer, select=["UV506"])
+    return report.diagnosis.verdicts["UV506"]
+
+
+@pytest.mark.parametrize(
+    ("widths", "target", "act", "lr", "severity"),
+    [
+        ((8, 1), 1e4, nn.ReLU, 1e-3, Severity.WARNING),
+        ((8, 1), 1e4, nn.ReLU, 1.0, Severity.NOTE),
+        ((8, 64, 1), 3e5, nn.ReLU, 1e-3, Severity.WARNING),
+        ((8, 64, 1), 1e4, nn.ReLU, 1e-3, Severity.NOTE),
+        ((8, 64, 64, 1), 1e5, nn.ReLU, 1e-3, Severity.NOTE),
+        ((8, 64, 64, 1), 1e5, nn.Tanh, 1e-3, Severity.WARNING),
+    ],
+)
+def test_the_steps_it_takes_to_grow_decide(
+    widths: tuple[int, ...], target: float, act: type[nn.Module], lr: float, severity: Severity
+) -> None:
+    verdict = grown(*widths, target=target, act=act, lr=lr)
+    assert isinstance(verdict, Found)
+    assert verdict.findings[0].severity is severity
+    assert "steps of fixed size take" in verdict.findings[0].notes[1]

@@ -13,7 +13,15 @@ from torch import Tensor, nn
 import unvanish
 from unvanish.core.findings import Cause, Finding, Severity
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import Edge, Profile, Recording, RunContext, Site
+from unvanish.core.records import (
+    Edge,
+    Profile,
+    Recording,
+    RunContext,
+    Site,
+    SourceLine,
+    Truncation,
+)
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
 from unvanish.diagnose.rules.through_time import VanishingThroughTime
 
@@ -289,3 +297,75 @@ class Tied(nn.Module):
 
 def test_an_equilibrium_model_has_no_time() -> None:
     assert isinstance(check(Tied(), 5), NotApplicable)
+
+
+def cut_loop(trained_steps: int) -> Recording:
+    """A cell of 20 steps whose state is detached at every one of them."""
+    cut = Truncation(
+        op="gru_cell",
+        path="cell",
+        cut="detach",
+        source=SourceLine("model.py", 7),
+        parameters=("cell.weight_ih", "cell.weight_hh"),
+        steps=20,
+        trained_steps=trained_steps,
+    )
+    return Recording(truncations=(cut,))
+
+
+@pytest.mark.parametrize(
+    ("trained_steps", "severity"),
+    [(1, Severity.WARNING), (9, Severity.WARNING), (10, Severity.NOTE), (20, Severity.NOTE)],
+)
+def test_a_state_detached_at_every_step(trained_steps: int, severity: Severity) -> None:
+    finding = only(examine(cut_loop(trained_steps)))
+    assert finding.severity is severity
+    assert finding.causes[0] is Cause.DETACHED_GRAPH
+    assert finding.message == (
+        "the gradient reaches 1 of 20 time steps back in cell: detach at model.py:7 cuts it "
+        "between all steps"
+    )
+    assert finding.sites[0].index == -1
+
+
+def test_the_worse_of_a_cut_and_a_forgetful_loop_comes_first() -> None:
+    forgetful = recurrence(falling(400, 0.25))
+    verdict = examine(replace(forgetful, truncations=cut_loop(20).truncations))
+    assert isinstance(verdict, Found)
+    assert [finding.severity for finding in verdict.findings] == [Severity.ERROR, Severity.NOTE]
+
+
+def test_cells_whose_calls_hang_together_out_of_sight_are_not_measured() -> None:
+    def cells(depths: Sequence[int]) -> Recording:
+        sites = tuple(
+            Site(index=i, path="cell", op="linear", function="gru_cell", depth=d, weights=("w",))
+            for i, d in enumerate(depths)
+        )
+        probe = Quantity.LOG10_PROBE_GRAD_RMS
+        return Recording(sites=sites, profiles={probe: Profile(probe, {0: -1.0})})
+
+    assert isinstance(examine(cells([1, 1, 1, 1])), NotMeasured)
+    assert isinstance(examine(cells([1, 2, 3, 4])), NotApplicable)  # fed by nothing new: depth
+    assert isinstance(examine(cells([1, 1, 1])), NotApplicable)
+
+
+def test_a_loop_that_detaches_its_state_is_found_and_a_loss_at_every_step_is_a_note() -> None:
+    class Forgetful(nn.Module):
+        def __init__(self, *, every_step: bool) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.every_step = every_step
+            self.cell, self.head = nn.GRUCell(4, 8), nn.Linear(8, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            state, states = torch.zeros(len(x), 8), []
+            for step in x.unbind(1):
+                state = self.cell(step, state.detach())
+                states.append(state)
+            return self.head(torch.stack(states).mean(0) if self.every_step else state)
+
+    torch.manual_seed(0)
+    batch = torch.randn(8, 12, 4), torch.randint(0, 3, (8,))
+    for every_step, severity in ((False, Severity.WARNING), (True, Severity.NOTE)):
+        report = unvanish.checkup(Forgetful(every_step=every_step), batch, select=["UV301"])
+        assert only(report.diagnosis.verdicts["UV301"]).severity is severity

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from unvanish.core.findings import Cause, Severity
-from unvanish.core.records import Parameter, RunContext
+from unvanish.core.records import Optimizer, Parameter, RunContext
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured
 from unvanish.diagnose.rules.underflow import PrecisionUnderflow
 from unvanish.testing import recording_of
@@ -92,3 +93,41 @@ def test_parameters_without_gradient_are_not_its_matter():
     cut = weight("b", 1.0, has_grad=False)
     assert isinstance(examine(frozen, cut, dtype="float16"), NotApplicable)
     assert isinstance(examine(weight("c"), dtype="float8_e4m3fn"), NotMeasured)
+
+
+BFLOAT = Optimizer(name="Adam", lr=1e-4, eps=1e-8)
+
+
+def stepped(*moved: float, optimizer: Optimizer = BFLOAT, **settings):
+    """Weights of 16 bits by the share of their entries that the first step moves."""
+    settings = {"in_optimizer": True, "learning_rate": optimizer.lr} | settings
+    weights = [weight(f"w{i}", moved_fraction=share, **settings) for i, share in enumerate(moved)]
+    context = RunContext(dtype="bfloat16", optimizer=optimizer)
+    return PrecisionUnderflow().examine(recording_of("linear", parameters=weights, context=context))
+
+
+def test_steps_that_are_rounded_away_are_a_warning():
+    finding = only(stepped(0.3, 0.2))
+    assert finding.severity is Severity.WARNING
+    assert finding.causes == (Cause.PRECISION,)
+    assert finding.parameters == ("w1", "w0")
+    assert finding.message == (
+        "bfloat16 rounds the step away for 80 % of the entries of w1, and of 1 more of 2 weights"
+    )
+    assert only(stepped(0.3, 1.0, 1.0)).severity is Severity.NOTE
+    assert isinstance(stepped(0.6, 1.0), Clear)
+
+
+def test_the_steps_of_gradient_descent_may_grow():
+    sgd = Optimizer(name="SGD", lr=0.1)
+    assert isinstance(stepped(0.15, optimizer=sgd), Clear)
+    assert isinstance(stepped(0.02, optimizer=replace(sgd, momentum=0.9)), Clear)
+    assert only(stepped(0.02, optimizer=sgd)).severity is Severity.WARNING
+
+
+def test_steps_that_do_not_act_on_the_short_weights_are_not_judged():
+    assert isinstance(stepped(0.0, in_optimizer=None), Clear)
+    assert isinstance(stepped(0.0, in_optimizer=False), Clear)
+    assert isinstance(stepped(0.0, optimizer=replace(BFLOAT, name="KahanAdamW")), Clear)
+    assert isinstance(stepped(0.0, optimizer=replace(BFLOAT, initial_lr=1e-2)), Clear)
+    assert isinstance(stepped(math.nan), Clear)

@@ -118,6 +118,8 @@ SICK: dict[str, Callable[[Tensor], Tensor]] = {
     "bernoulli": lambda h: torch.bernoulli(h.sigmoid()),
     "clamp": lambda h: h.clamp(1e3, 2e3),
     "argmax": lambda h: F.one_hot(h.argmax(1), 32).float(),
+    "topk": lambda h: F.one_hot(h.topk(1).indices[:, 0], 32).float(),
+    "max": lambda h: F.one_hot(h.max(1).indices, 32).float(),
     "gt": lambda h: (h > 0).float(),
     "long": lambda h: h.long().float(),
     "to": lambda h: h.to(torch.int32).float(),
@@ -152,6 +154,7 @@ HEALTHY: dict[str, Callable[[Tensor], Tensor]] = {
     "gumbel": lambda h: F.gumbel_softmax(h, hard=True),
     "chosen by score": lambda h: h * F.one_hot(h.argmax(1), 32),
     "sorted": lambda h: h.sort(1).values,
+    "chosen experts": lambda h: torch.zeros_like(h).scatter(1, h.topk(4).indices, h.topk(4).values),
     "rounded constant": lambda h: h * torch.rand(32).round(),
     "position": lambda h: h + torch.floor(torch.arange(32) / 2),
     "split": lambda h: torch.where(h > h.median().round(), h, 0.1 * h),
@@ -203,3 +206,52 @@ def test_a_step_that_pytorch_cannot_differentiate() -> None:
         verdict(Net(lambda h: torch.heaviside(h, torch.zeros(()))))
     with pytest.raises(BatchError, match="floor_divide passes no gradient"):
         verdict(Net(lambda h: h // 0.1))
+
+
+class Between(nn.Module):
+    """Two layers and what stands between them."""
+
+    def __init__(self, step: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.second, self.step = nn.Linear(8, 16), nn.Linear(16, 3), step
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.second(self.step(self.first(x)))
+
+
+def between(step: Callable[[Tensor], Tensor]) -> Verdict:
+    torch.manual_seed(0)
+    batch = (torch.randn(32, 8), torch.randint(0, 3, (32,)))
+    return checkup(Between(step), batch, loss=F.cross_entropy, select=["UV205"]).diagnosis.verdicts[
+        "UV205"
+    ]
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda h: torch.zeros_like(h).scatter(1, h.topk(4, 1).indices, 1.0),
+        lambda h: F.one_hot(h.max(1).indices, 16).float(),
+        lambda h: h.sort(1).indices.float(),
+        lambda h: torch.minimum(h, torch.full_like(h, -50.0)),
+        lambda h: torch.maximum(h, torch.full_like(h, 50.0)),
+    ],
+    ids=["topk", "max", "sort", "minimum", "maximum"],
+)
+def test_indices_of_a_ranking_and_bounds_that_always_hold(step: Callable[..., Tensor]) -> None:
+    assert "first.weight" in only(between(step)).parameters
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda h: torch.zeros_like(h).scatter(1, h.topk(4, 1).indices, h.topk(4, 1).values),
+        lambda h: h * (h >= h.topk(4, 1).values[:, -1:]).float(),
+        lambda h: torch.minimum(h, torch.zeros_like(h)),
+        lambda h: h.sort(1).values,
+    ],
+    ids=["topk", "mask", "minimum", "sort"],
+)
+def test_rankings_whose_values_are_used(step: Callable[..., Tensor]) -> None:
+    assert not isinstance(between(step), Found)

@@ -60,7 +60,8 @@ class ClosedGate:
     The limit is 0.001 (`min_opening`), the 3 decades of UV101. A gate that keeps the memory
     of a recurrence multiplies at every step; two steps lose 3 decades from 0.03 on
     (`min_opening_of_memory`, 10^-1.5). A gate is left alone if it is beyond its limit no
-    longer after the probe steps.
+    longer after the probe steps. Shut gates are an error in half of the layers that have any;
+    the gates of one LSTM or GRU are one layer, since one shut gate shuts the cell.
 
     A router of experts is a gate as well: a softmax over as many choices as there are experts
     side by side. An expert is shut out when it gets less than a thousandth of an even share,
@@ -122,7 +123,7 @@ class ClosedGate:
             opened = {_key(gate) for gate in later if gate.opening >= self._limit(gate)}
             shut = [gate for gate in shut if _key(gate) not in opened]
         if shut:
-            found.append(self._shut(recording, shut, len(gates)))
+            found.append(self._shut(recording, shut, gates))
         for site in choosing:
             share = recording[Quantity.SHUT_FRACTION].get(site)
             if share > 0.0 and not _recovered(recording, site, share):
@@ -148,10 +149,10 @@ class ClosedGate:
     def _limit(self, gate: _Gate) -> float:
         return self.min_opening_of_memory if gate.keeps_memory else self.min_opening
 
-    def _shut(self, recording: Recording, shut: list[_Gate], looked_at: int) -> Finding:
+    def _shut(self, recording: Recording, shut: list[_Gate], gates: list[_Gate]) -> Finding:
         worst = min(shut, key=lambda gate: gate.opening / self._limit(gate))
         causes, bias = _why_shut(recording, worst)
-        others = f" ({len(shut)} of {looked_at} gates are shut)" if len(shut) > 1 else ""
+        others = f" ({len(shut)} of {len(gates)} gates are shut)" if len(shut) > 1 else ""
         passed = f"{100 * worst.opening:.2g} %" if worst.opening > 0.0 else "nothing"
         if worst.keeps_memory:
             lost = -2 * math.log10(worst.opening) if worst.opening > 0.0 else math.inf
@@ -167,7 +168,9 @@ class ClosedGate:
         return Finding(
             code=self.code,
             name=self.name,
-            severity=Severity.ERROR if 2 * len(shut) >= looked_at else Severity.WARNING,
+            severity=Severity.ERROR
+            if 2 * len({_place(gate) for gate in shut}) >= len({_place(gate) for gate in gates})
+            else Severity.WARNING,
             message=f"{worst.name} is shut: it lets {passed} through{others}",
             sites=tuple(gate.sites[0] for gate in shut),
             measured=worst.opening,
@@ -236,6 +239,12 @@ class ClosedGate:
 _SMALL_ROUTER: Final = (
     "start the router small: torch.nn.init.normal_(router.weight, std=0.02), with a bias of zero"
 )
+
+
+def _place(gate: _Gate) -> tuple[object, ...]:
+    """Return the cell or layer a gate belongs to: one shut gate of a cell shuts the cell."""
+    first = gate.sites[0]
+    return (first.path,) if first.function.removesuffix("_cell") in _NAMES else (first.index,)
 
 
 def _key(gate: _Gate) -> tuple[str, str, int, int]:

@@ -96,7 +96,8 @@ class DeadUnits:
     ## False alarms
     Small batches, inputs of one or two features and deep ReLU networks, whose samples look
     alike, have a high null by nature. A network that is sparse by design (a bottleneck with
-    top-k, pruned units) can exceed it. Units may be dead on the probe batches and alive on rare inputs: bring more.
+    top-k, pruned units) can exceed it. Units may be dead on the probe batches and alive on
+    rare inputs: bring more.
 
     ## What helps
     A bias at zero, input at unit scale, a smaller learning rate, LeakyReLU or GELU in place

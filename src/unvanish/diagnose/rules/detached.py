@@ -42,8 +42,9 @@ class DetachedParameter:
     the same part of the network that the package brought. The indexer of a sparse attention
     and the codebook of a codec are such parts, and whoever uses them can mend nothing. A cut
     in your own code is none, nor is a library call under your own `no_grad`, nor a library
-    that cuts off parameters which are not its own, nor a network of which nothing is left to
-    learn. A package that was installed from a directory (`pip install .`) counts as yours.
+    that cuts off parameters which are not its own, nor a part of which nothing is left to
+    learn, as a language model that is used by `generate()`. A package that was installed from
+    a directory (`pip install .`) counts as yours.
 
     ## False alarms
     An auxiliary head that this loss does not use is healthy; it is reported as a note. A

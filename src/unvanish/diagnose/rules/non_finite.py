@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Final, final
 
 from unvanish.core.findings import Cause, Finding, Severity
@@ -60,8 +60,9 @@ class NonFinite:
     Infinities that are absorbed: attention masks of minus infinity vanish in the softmax, and
     their gradient is zero; a pool never picks its padding; masked scores from which experts
     are only chosen pass on an index and no value; the score of a forbidden class is one that
-    the loss never reads. Steps that lead neither to the loss nor to the network's output do
-    not count.
+    the loss never reads. A gradient that is infinite at a step and absorbed before it reaches
+    a parameter, as that of a square root at zero by the ReLU before it, is a note. Steps that
+    lead neither to the loss nor to the network's output do not count.
 
     ## False alarms
     A float16 loop with `torch.amp.GradScaler` meets infinite gradients now and then by
@@ -88,20 +89,18 @@ class NonFinite:
         """Look at the forward pass, the loss, the backward pass and the parameters."""
         forward = recording[Quantity.NON_FINITE_FRACTION]
         sick = [s for s in recording.sites if forward.get(s) > self.max_non_finite_fraction]
-        trouble = (
-            None
-            if _is_absorbed(recording)
-            else _in_forward(recording, sick)
-            or _in_loss(recording)
-            or self._in_backward(recording)
-            or self._in_parameters(recording)
-        )
+        absorbed = _is_absorbed(recording)
+        trouble = self._in_backward(recording)
+        if not absorbed:
+            before = _in_forward(recording, sick) or _in_loss(recording)
+            trouble = before or trouble or self._in_parameters(recording)
         if trouble:
-            return Found((self._finding(recording, trouble),))
+            finding = self._finding(recording, trouble)
+            return Found((_of_no_harm(finding) if absorbed else finding,))
         if not len(forward):
             return NotMeasured("share of NaN and infinite values at every step")
-        absorbed = f"; the infinities of {sick[0].name} are absorbed" if sick else ""
-        return Clear(summary=f"every value that reaches the loss is finite{absorbed}")
+        within = f"; the infinities of {sick[0].name} are absorbed" if sick else ""
+        return Clear(summary=f"every value that reaches the loss is finite{within}")
 
     def _in_backward(self, recording: Recording) -> _Trouble | None:
         profile = recording[Quantity.NON_FINITE_GRAD_FRACTION]
@@ -149,6 +148,18 @@ class NonFinite:
             notes=_notes(recording, trouble),
             help=_help(cause, trouble),
         )
+
+
+def _of_no_harm(finding: Finding) -> Finding:
+    """Turn a finding about a gradient that reaches no parameter into a note."""
+    return replace(
+        finding,
+        severity=Severity.NOTE,
+        notes=(
+            *finding.notes,
+            "a later step of the backward pass absorbs it: every parameter's gradient is finite",
+        ),
+    )
 
 
 def _is_absorbed(recording: Recording) -> bool:

@@ -21,7 +21,8 @@ class CouldNotMeasure:
 
     ## What it measures
     The gaps that the observer left while it looked: steps that PyTorch runs as one piece,
-    quantities that do not exist for a type, a probe that failed. The limit is zero gaps
+    quantities that do not exist for a type, a probe that failed, a step at which `unvanish`
+    itself failed, which its authors want to hear of. The limit is zero gaps
     (`max_gaps`), since every gap is a place where a sickness could hide. A gap is a note
     while the rest was judged, and a warning where the gradient over depth itself, which
     most rules stand on, is missing.

@@ -48,9 +48,10 @@ class OptimiserFloor:
     the layer itself is three decades below. In the second all layers are below eps
     together, by three decades in the median (`max_decades_if_together`): every step is a
     thousandth of what the learning rate says. One decade is enough where eps is a hundred
-    times the default or more (`default_eps`) and the weights are seen to move by less than
-    1e-4 of their size a step (`min_update_ratio`). A thousandth is the limit of UV101, by
-    the argument on its page; the last two numbers were chosen and follow from no theory.
+    times the default or more (`default_eps`). Either counts only where the weights are seen to
+    move by less than 1e-4 of their size a step (`min_update_ratio`). A thousandth is the limit
+    of UV101, by the argument on its page; the last two numbers were chosen and follow from no
+    theory.
 
     ## Why it hurts
     An optimiser that rescales is what trains layers with small gradients. Below eps it no
@@ -178,11 +179,13 @@ class OptimiserFloor:
 
     def _if_together(self, seen: list[Parameter], below: dict[str, float], eps: float) -> Severity:
         middle = median(below[p.name] for p in seen)
+        moved = median(p.turn_ratio for p in seen if math.isfinite(p.turn_ratio))
+        if moved >= self.min_update_ratio:
+            return Severity.NOTE
         if middle >= self.max_decades_if_together:
             return Severity.WARNING
-        moved = median(p.turn_ratio for p in seen if math.isfinite(p.turn_ratio))
         far = eps >= 100.0 * self.default_eps and middle > self.max_decades_below_eps
-        return Severity.WARNING if far and moved < self.min_update_ratio else Severity.NOTE
+        return Severity.WARNING if far and not math.isnan(moved) else Severity.NOTE
 
     def _clear(self, below: dict[str, float], eps: float, lowest: float) -> Clear:
         name = max(below, key=lambda name: below[name])

@@ -87,8 +87,8 @@ class OutputLossPair:
     bounded below for targets in 0 … 1 only.
 
     A softmax over one class is 1 whatever the network says. One over the N samples gives the
-    right one of C classes C / N in the mean at most. A loss that broadcasts
-    outputs of shape (n, 1) against targets of shape (n,) compares all with all.
+    right one of C classes C / N in the mean at most. A loss that broadcasts outputs of shape
+    (n, 1) against targets of shape (n,) compares all with all.
 
     ## Why it hurts
     The rest of the loss that cannot be removed pushes on every sample, also on those that are
@@ -320,6 +320,8 @@ class OutputLossPair:
                 continue
             samples, classes = site.shape
             over = mean.get(site) * samples
+            if neighbours.only_multiplies(site, ("mul", "matmul", "bmm", "einsum"), data=False):
+                continue  # attention over a set
             if samples > classes > 1 and abs(over - 1.0) < _ROUNDING:
                 yield _Pair(
                     output=site,
@@ -327,8 +329,8 @@ class OutputLossPair:
                     measured=classes / samples,
                     limit=self.min_best_probability,
                     message=f"{site.name} runs over the {samples} samples: they share each of "
-                    f"{classes} classes, and the right one of a sample gets {classes / samples:.2g} "
-                    "in the mean at most",
+                    f"{classes} classes, and the right one of a sample gets "
+                    f"{classes / samples:.2g} in the mean at most",
                     note="what one sample gains another loses, and a batch of another size means "
                     "another network",
                     help=("choose the dimension of the classes: torch.softmax(x, dim=1)",),

@@ -37,14 +37,16 @@ class SaturatedOutput:
 
     ## What it measures
     At every sigmoid, tanh, softmax, hardtanh and hardsigmoid that shapes the output or opens
-    the loss, three things, where most of its entries are flat (slope below a tenth of the
-    largest, as in UV201):
+    the loss, and every log-softmax, log-sigmoid and softplus of the loss, three things, where
+    most of its entries are flat (slope below a tenth of the largest, as in UV201):
 
     - the share of the error, (dL/dy)^2, on flat entries that gradient descent would take
       back towards the centre; the limit is one half (`max_stuck_fraction`);
     - the loss gradient at the inputs of those entries against what it would be, in a second
       forward pass, were the output undecided (input +-1/2, where the function has a slope);
-      the limit is 3 decades (`max_lost_decades`), a thousandth, as in UV101;
+      the limit is 3 decades (`max_lost_decades`), a thousandth, as in UV101, for three quarters
+      of the entries, weighed by that gradient squared: the few next to the slope do not speak
+      for the rest, and pass at most half of the amplitude there could be;
     - whether the loss would be lower with one undecided answer for all samples: the mean
       input of each unit, kept within 1/2, 1, 2 or 3 of the centre, whichever is best.
 
@@ -62,7 +64,7 @@ class SaturatedOutput:
     On confidence that is right: a converged network wants further in, and what it tells its
     samples apart by is worth more than its mistakes. On cross entropy with scores, whose
     gradient is as large at the ends. On hidden activations, which UV201 looks after, and on
-    gates.
+    what only weighs other signals: gates, routers, attention.
 
     ## False alarms
     A target between the ends (label smoothing) that a squared error overshot can look stuck,
@@ -98,7 +100,7 @@ class SaturatedOutput:
             and not neighbours.only_multiplies(site, _PRODUCTS, data=False)
         ]
         if not measured:
-            return _unmeasured(recording)
+            return _unmeasured(neighbours)
         stuck = [site for site in measured if share[site] > self.max_stuck_fraction]
         lost = {site: -recording[Quantity.LOG10_STUCK_GRAD_RATIO].get(site) for site in stuck}
         gain = recording[Quantity.UNDECIDED_GAIN]
@@ -150,7 +152,8 @@ class SaturatedOutput:
         )
 
 
-def _unmeasured(recording: Recording) -> Verdict:
+def _unmeasured(neighbours: Neighbours) -> Verdict:
+    recording = neighbours.recording
     arrived = recording[Quantity.LOG10_ACTIVATION_GRAD_RMS]
     outputs = [
         site
@@ -160,6 +163,7 @@ def _unmeasured(recording: Recording) -> Verdict:
         and not site.gates
         and (site.is_output or site.role is Role.LOSS)
         and (not len(arrived) or arrived.get(site) > -math.inf)
+        and not neighbours.only_multiplies(site, _PRODUCTS, data=False)
     ]
     if outputs:
         return NotMeasured(f"whether {outputs[0].name} is stuck at an end of its range")

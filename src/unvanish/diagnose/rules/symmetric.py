@@ -32,6 +32,27 @@ class _Layer:
     later_bias: Parameter | None
 
     @property
+    def axes(self) -> tuple[int, ...]:
+        """Axes of the weight that the units may stand along: the second one in ``x @ W``.
+
+        A square matrix does not tell whether it was turned before; units part from the first
+        step on along the axis that is not theirs.
+        """
+        shape, features = self.weight.shape, (self.site.shape or (0,))[-1]
+        if self.site.op != "matmul" or len(shape) != 2 or shape[1] != features:
+            return (0,)
+        return (0, 1) if shape[0] == features else (1,)
+
+    def distinct(self, *, after_steps: bool = False) -> float:
+        """Return the share of the units that differ."""
+        weight = self.later if after_steps else self.weight
+        if weight is None:
+            return math.nan
+        shares = (weight.distinct_fraction, weight.distinct_column_fraction)
+        known = [shares[axis] for axis in self.axes if not math.isnan(shares[axis])]
+        return min(known, default=math.nan)
+
+    @property
     def has_moved(self) -> bool:
         """Whether the probe steps changed the weights by more than rounding."""
         if self.later is None:
@@ -41,15 +62,15 @@ class _Layer:
 
     def is_equal(self, limit: float, *, after_steps: bool) -> bool:
         """Tell whether fewer than a share of the units differ, biases included."""
-        weight, bias = (self.later, self.later_bias) if after_steps else (self.weight, self.bias)
-        if weight is None or not weight.distinct_fraction < limit:
+        bias = self.later_bias if after_steps else self.bias
+        if not self.distinct(after_steps=after_steps) < limit:
             return False
         return bias is None or bias.rms == 0.0 or bias.distinct_fraction < limit
 
     @property
     def units(self) -> int:
         """Number of units."""
-        return self.weight.shape[0]
+        return self.weight.shape[self.axes[-1]]
 
 
 @final
@@ -71,10 +92,11 @@ class SymmetricOrZeroInit:
 
     Zeros that never open: a step that receives gradient and passes none on, because a
     parameter in it is zero throughout, while trainable parameters before it get exactly no
-    gradient. If that zero is trained and gets gradient, the first step opens it. If it gets
-    none, what it is multiplied with is zero too: each factor waits for the other, and that is
-    an error. If it is frozen, the branch before it is shut on purpose or by mistake, and that
-    is a warning.
+    gradient; or because both factors are signals that zeros of their own make zero, as queries
+    and keys that both start at zero do. If that zero is trained and gets gradient, the first
+    step opens it. If it gets none, what it is multiplied with is zero too: each factor waits
+    for the other, and that is an error. If it is frozen, the branch before it is shut on
+    purpose or by mistake, and that is a warning.
 
     ## Why it hurts
     A layer whose n units are equal has the power of one unit. Two factors that are both zero
@@ -89,8 +111,8 @@ class SymmetricOrZeroInit:
 
     ## False alarms
     A branch that is kept shut by a frozen gate in a first stage of training is reported.
-    Where weights stand on the right, as in x @ W, units are columns, and equal columns are
-    not seen; zeros are.
+    Weights that are used in no step with a known name, such as those of an `einsum`, are not
+    judged for equal units.
 
     ## What helps
     Random weights in every layer but the last, such as
@@ -143,9 +165,9 @@ class SymmetricOrZeroInit:
                 "optimiser whose first steps move them, and probe_steps=3"
             )
         known = [
-            one.weight.distinct_fraction
+            one.distinct()
             for one in layers
-            if one not in suspects and not math.isnan(one.weight.distinct_fraction)
+            if one not in suspects and not math.isnan(one.distinct())
         ]
         if layers and not known and not suspects:
             return NotMeasured("whether the units of a layer differ")
@@ -194,13 +216,14 @@ class SymmetricOrZeroInit:
         if not shut:
             return
         zeros, starved = _names(one.zeros for one in shut), _names(one.starved for one in shut)
+        held_back = f", and {len(starved)} parameters before it stay as they are" if starved else ""
         yield self._finding(
             Severity.ERROR,
-            f"{zeros[0]} is zero and so is what it is multiplied with: neither gets a gradient, "
-            f"and {len(starved)} parameters before it stay as they are",
+            f"{zeros[0]} is zero and so is what it is multiplied with: neither gets a gradient"
+            f"{held_back}",
             sites=tuple(one.site for one in shut),
             parameters=(*zeros, *starved),
-            measured=float(len(starved)),
+            measured=float(len(starved) or len(zeros)),
             expected=0.0,
             limit=0.0,
             unit="parameters",
@@ -209,7 +232,8 @@ class SymmetricOrZeroInit:
                 "both are zero, both gradients are",
             ),
             help=(
-                f"start one of the two at random: torch.nn.init.normal_({starved[0]}, std=0.02)",
+                "start one of the two at random: torch.nn.init.normal_("
+                f"{_matrix_of(starved) or zeros[-1]}, std=0.02)",
             ),
         )
 
@@ -258,7 +282,7 @@ def _hidden(recording: Recording) -> Iterator[_Layer]:
         if weight is None or weight.name in seen or not weight.requires_grad:
             continue
         depthwise = len(weight.shape) > 2 and weight.shape[1] == 1
-        if depthwise or not weight.rms > 0.0:
+        if depthwise or weight.shape[0] < 2 or not weight.rms > 0.0:
             continue
         seen.add(weight.name)
         bias = next((p for p in own if len(p.shape) == 1), None)
@@ -273,7 +297,12 @@ def _hidden(recording: Recording) -> Iterator[_Layer]:
 
 def _after(layer: _Layer) -> float:
     """Return the share of the units that differ after the probe steps."""
-    return layer.later.distinct_fraction if layer.later is not None else math.nan
+    return layer.distinct(after_steps=True)
+
+
+def _matrix_of(names: Sequence[str]) -> str:
+    """Return the first parameter that is no bias; empty where there is none."""
+    return next((name for name in names if not name.endswith("bias")), "")
 
 
 def _names(groups: Iterator[tuple[str, ...]]) -> tuple[str, ...]:

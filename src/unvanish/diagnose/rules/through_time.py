@@ -108,7 +108,8 @@ class VanishingThroughTime:
     right but harmless; a GRU over 200 steps, 18.5 decades at the median one, learned the
     adding problem. Language models with a loss at every step train well with a memory of
     some ten steps: they get a note. Two loops of equal length side by side are given the
-    benefit of the doubt, as if they read the sequence from both ends.
+    benefit of the doubt, as if they read the sequence from both ends. A state that is detached
+    at every step on purpose, with only the last step to learn from, is reported.
 
     ## What helps
     An LSTM or GRU whose gates start open for as long as the sequence is: a forget bias of
@@ -313,16 +314,18 @@ def _without_recurrence(recording: Recording) -> NotApplicable | NotMeasured:
     A cell that is fed by its last call and by nothing new is depth, as slots and message
     passing have it. One whose calls do not lie behind each other hides how they are connected.
     """
-    depths: dict[tuple[str, tuple[str, ...]], list[int]] = {}
+    calls: dict[str, dict[tuple[str, ...], list[int]]] = {}
     for site in recording.signal_sites():
         recurrent = site.function.removesuffix("_cell") in _RECURRENT or site.op == "rnn_layer"
         if recurrent and site.opaque:
             return NotMeasured(f"the gradient at the time steps of {site.path or site.op}")
         if recurrent and site.weights:
-            depths.setdefault((site.path, site.weights), []).append(site.depth)
-    for (path, _), calls in depths.items():
-        apart = len(calls) >= _FEWEST_CALLS and len(set(calls)) < _FEWEST_CALLS
-        if apart or (depths and Quantity.LOG10_PROBE_GRAD_RMS not in recording.measured()):
+            calls.setdefault(site.path, {}).setdefault(site.weights, []).append(site.depth)
+    probed = Quantity.LOG10_PROBE_GRAD_RMS in recording.measured()
+    for path, by_weights in calls.items():
+        often = max(map(len, by_weights.values())) >= _FEWEST_CALLS
+        deep = max(len(set(depths)) for depths in by_weights.values()) >= _FEWEST_CALLS
+        if often and not (deep and probed):
             return NotMeasured(f"the gradient at the time steps of {path or 'a recurrent cell'}")
     return NotApplicable("the network has no recurrence over time")
 

@@ -46,6 +46,9 @@ class VanishingGradient:
     of the same weights, and all that lies on a way from one to another, put together as one
     layer: a stack of recurrent layers is judged by its depth, and UV301 judges its length.
     The gradient of such a layer is that of all its calls; the worse of both readings counts.
+    By 300 steps of Adam at the better of two rates, LSTMs of 3 to 6 layers, 2.1 to 3.9 decades
+    deep, read 85 to 91 % of the digits row by row, and those of 8 and 10 layers, with 5.0 and
+    6.3 decades, 60 and 69 %.
 
     The limit is 3 decades (`max_lost_decades`). A learning rate just stable for the last
     layer moves a layer with a gradient 10^-3 as large by a thousandth of what it could:
@@ -64,9 +67,10 @@ class VanishingGradient:
 
     ## When it stays silent
     When the early layers are reached on any path (residual networks), when only one
-    layer's own scale is small, when a gate starts at zero and opens within the probe steps
-    (ReZero, LoRA, zero-initialised heads): then the largest step of the way does not count,
-    since how far the gate has opened is a matter of the learning rate. And on networks with fewer than two layers.
+    layer's own scale is small, and on networks with fewer than two layers. Also when a gate
+    starts at zero and opens within the probe steps (ReZero, LoRA, zero-initialised heads):
+    the largest step of the way does not count then, since how far the gate has opened is a
+    matter of the learning rate.
 
     ## False alarms
     An optimiser that rescales every parameter (Adam) makes up for small gradients as long
@@ -160,8 +164,11 @@ class VanishingGradient:
         flow = propagation_flow(recording.later)
         if flow is None:
             return False
-        open_now = all(level.log10_grad > -math.inf for level in flow.levels)
-        return open_now and max(flow.compounded(sign=1)) <= self.max_lost_decades
+        if not all(level.log10_grad > -math.inf for level in flow.levels):
+            return False
+        steps = [flow.lost_between(i, i + 1) for i in range(len(flow.levels) - 1)]
+        behind = (steps[i:] for i in range(len(steps)))
+        return all(sum(way) - max(way) <= self.max_lost_decades for way in behind)
 
     def _finding(self, recording: Recording, flow: Flow, losses: list[float]) -> Finding:
         starved = [

@@ -17,17 +17,27 @@ from unvanish.diagnose.neighbours import Neighbours
 _STEPS: Final = frozenset("sign sgn round floor ceil trunc fix bernoulli div heaviside".split())
 """Functions of steps; ``div`` is one where it rounds."""
 
-_CLAMPS: Final = frozenset("clamp clip clamp_min clamp_max".split())
+_CLAMPS: Final = frozenset("clamp clip clamp_min clamp_max minimum maximum".split())
 
 _COMPARISONS: Final = frozenset(
     "gt lt ge le eq ne greater less greater_equal less_equal not_equal isclose".split()
 )
 
-_CHOICES: Final = _COMPARISONS | frozenset(
-    "argmax argmin argsort long int short bool byte to type one_hot multinomial bucketize "
-    "searchsorted nonzero logical_and logical_or logical_not logical_xor".split()
+_RANKINGS: Final = frozenset("topk sort max min kthvalue median mode cummax cummin".split())
+"""Calls that give out values with a gradient, and indices without one."""
+
+_CHOICES: Final = (
+    _COMPARISONS
+    | _RANKINGS
+    | frozenset(
+        "argmax argmin argsort long int short bool byte to type one_hot multinomial bucketize "
+        "searchsorted nonzero logical_and logical_or logical_not logical_xor".split()
+    )
 )
 """Calls whose answer is an index or a truth value: no gradient comes out of them at all."""
+
+_SELECTIONS: Final = frozenset("max min topk sort kthvalue mode median cummax cummin".split())
+"""Calls that answer values with a gradient, and indices without one."""
 
 
 @final
@@ -38,8 +48,9 @@ class ZeroDerivative:
     ## What it measures
     Two kinds of steps. Functions of steps (sign, round, floor, ceil, trunc, a rounded
     division, a Bernoulli draw) and clamps whose every entry is out of range have a derivative
-    of exactly zero: a gradient arrives and nothing leaves. Choices (argmax, a comparison, a
-    cast to integers, a multinomial draw) give out no gradient at all. Both are harmless where
+    of exactly zero: a gradient arrives and nothing leaves; so do a minimum and a maximum that
+    always take the other number. Choices (argmax, the indices of topk, a comparison, a cast to
+    integers, a multinomial draw) give out no gradient at all. Both are harmless where
     another way leads round them, so what is counted is the trainable parameters behind such
     a step that get an exact zero, or nothing, from the whole loss. The limit is none
     (`max_starved_parameters`): a derivative that is zero everywhere does not become another
@@ -86,7 +97,11 @@ class ZeroDerivative:
             for site in recording.sites
             if site.op in _STEPS or (site.op in _CLAMPS and site.role is not Role.LOSS)
         ]
-        choices = [cut for cut in recording.cuts if cut.op in _CHOICES]
+        choices = [
+            cut
+            for cut in recording.cuts
+            if cut.op in _CHOICES or (cut.op in _SELECTIONS and not cut.under)
+        ]
         if steps and not len(arrived):
             return NotMeasured(f"the gradient that arrives at {steps[0].name}")
         walls = [site for site in steps if arrived.get(site) > -math.inf]
@@ -111,6 +126,9 @@ class ZeroDerivative:
         hard = "clamps every entry" if site.op in _CLAMPS else "has a derivative of zero"
         what = "gives out no gradient" if is_choice else hard
         spoken = "a comparison" if site.op in _COMPARISONS else site.op
+        spoken = f"the index from {site.op}" if is_choice and site.op in _RANKINGS else spoken
+        if is_choice and site.op in _SELECTIONS:
+            spoken = f"the index of {site.op}"
         place = f"in {site.path or 'the model'}"
         if len(group) > 1:
             place += f" and {len(group) - 1} more places"
@@ -229,7 +247,7 @@ def _help(site: Site) -> tuple[str, ...]:
             "estimator: y = p + (sample - p).detach()",
             "or a score function estimator: loss = (log_prob * reward.detach()).mean()",
         )
-    if site.op in ("argmax", "argmin", "one_hot"):
+    if site.op in ("argmax", "argmin", "one_hot") or site.op in _SELECTIONS:
         return (
             "use torch.nn.functional.gumbel_softmax(logits, hard=True), or a softmax in place of "
             "the choice",
