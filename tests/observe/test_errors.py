@@ -1,5 +1,7 @@
 """What is said of batches, losses and networks that do not fit each other."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -183,3 +185,31 @@ def test_a_fault_behind_the_forward_pass_is_ours_too(monkeypatch):
     monkeypatch.setattr("unvanish.observe.graph._roles", lambda *_: None)
     with pytest.raises(OwnFaultError, match="TypeError"):
         trace(nn.Linear(4, 2), pair(), probe_steps=0)
+
+
+def test_gaps_in_the_targets_that_the_loss_masks_are_fine():
+    torch.manual_seed(0)
+    target = torch.randn(16, 3)
+    target[torch.rand(16, 3) < 0.3] = float("nan")
+
+    def masked(output, wanted):
+        known = torch.isfinite(wanted)
+        return (output[known] - wanted[known]).square().mean()
+
+    recording = trace(nn.Linear(4, 3), (torch.randn(16, 4), target), loss=masked)
+    assert math.isfinite(recording.context.loss_value)
+
+
+@pytest.mark.parametrize("role", ["input", "target"])
+def test_a_batch_that_makes_the_loss_no_number_is_refused(role):
+    inputs, target = torch.randn(16, 4), torch.randn(16, 3)
+    (inputs if role == "input" else target)[2, 1] = float("nan")
+    with pytest.raises(BatchError, match=f"the {role} of the batch holds 1 NaN or infinite value "):
+        trace(nn.Linear(4, 3), (inputs, target), loss=nn.MSELoss())
+
+
+def test_the_batch_that_holds_nan_is_numbered():
+    good, bad = pair(), pair()
+    bad[0][0] = float("nan")
+    with pytest.raises(BatchError, match="the input of batch 2 holds 4 NaN or infinite values of"):
+        trace(nn.Linear(4, 2), good, loss=nn.CrossEntropyLoss(), data=[good, bad])

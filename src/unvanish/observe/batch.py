@@ -47,7 +47,7 @@ def as_batch(batch: Any, model: nn.Module) -> Batch:
     with the target among them or not; a bare tensor where the loss needs no target.
 
     Raises:
-        BatchError: If the batch is empty, or holds NaN or infinity.
+        BatchError: If the batch is empty.
     """
     if isinstance(batch, Batch):
         split = batch
@@ -92,11 +92,27 @@ def _check(batch: Batch) -> None:
                     f"the {role} of the batch is empty: a tensor of shape {tuple(tensor.shape)}",
                     help="return at least one sample, better 32, from batch() or data()",
                 )
+
+
+def check_finite(batch: Batch, name: str = "the batch") -> None:
+    """Raise where the batch holds NaN or infinity; to be called where the loss is no number.
+
+    A network that masks the gaps in its data may be given them.
+
+    Args:
+        batch: The batch.
+        name: What to call it.
+
+    Raises:
+        BatchError: If an input or the target is not finite.
+    """
+    for role, part in (("input", batch.inputs), ("target", batch.target)):
+        for tensor in tensors_in(part):
             values = dense_values(tensor)  # a sparse adjacency knows no isfinite
             if values.is_floating_point() and not bool(torch.isfinite(values).all()):
                 bad = values.numel() - int(torch.isfinite(values).sum())
                 raise BatchError(
-                    f"the {role} of the batch holds {bad} NaN or infinite "
+                    f"the {role} of {name} holds {bad} NaN or infinite "
                     f"value{'s' if bad > 1 else ''} of {tensor.numel()}",
                     help="look at the data first: torch.isfinite(x).all() must be True",
                 )

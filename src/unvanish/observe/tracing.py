@@ -20,7 +20,14 @@ from torch import nn
 from unvanish.core.errors import BatchError, UnvanishError
 from unvanish.core.glossary import Quantity
 from unvanish.core.records import Gap, Profile, Recording, RunContext, SourceLine
-from unvanish.observe.batch import Batch, as_batch, call_model, map_tensors, tensors_in
+from unvanish.observe.batch import (
+    Batch,
+    as_batch,
+    call_model,
+    check_finite,
+    map_tensors,
+    tensors_in,
+)
 from unvanish.observe.context import common_dtype, leaf_modules, unseen, versions
 from unvanish.observe.copies import copied
 from unvanish.observe.data import data_records
@@ -117,8 +124,10 @@ def trace(
         conditions = Conditions(loss, seed, autocast, built or {})
         try:
             looks = []
-            for one in probe_batches:
+            for number, one in enumerate(probe_batches, start=1):
                 looks.append(look(model, one, conditions))
+                if not bool(torch.isfinite(looks[-1].loss.detach()).all()):
+                    check_finite(one, f"batch {number}" if number > 1 else "the batch")
                 snapshot.restore()  # every look starts from the same buffers
         except Exception as error:
             if is_out_of_memory(error):

@@ -63,25 +63,6 @@ def _leaves(batch: object) -> Iterator[object]:
         yield batch
 
 
-def _check_finite(batch: object, origin: str, where: str) -> None:
-    parts: list[tuple[str, object]] = [("", batch)]
-    if isinstance(batch, tuple) and len(batch) == 2:
-        parts = [("input", batch[0]), ("target", batch[1])]
-    for role, part in parts:
-        for leaf in _leaves(part):
-            if not isinstance(leaf, torch.Tensor) or not leaf.is_floating_point():
-                continue
-            bad = leaf.numel() - int(torch.isfinite(leaf).sum())
-            if bad:
-                of = f"the {role} of {origin}" if role else origin
-                raise BatchError(
-                    f"{of} holds {bad} NaN or infinite value{'s' if bad > 1 else ''} "
-                    f"of {leaf.numel()}",
-                    where=where,
-                    help="look at the data first: torch.isfinite(x).all() must be True",
-                )
-
-
 def moved(thing: object, device: torch.device | None) -> object:
     """Return tensors, however nested, on a device; everything else as it is."""
     if device is None:
@@ -159,7 +140,6 @@ class Batches(Iterable[object]):
                 return False
         number = len(self._drawn) + 1
         checked = checked_batch(batch, f"batch {number} of {self._origin}", self._where)
-        _check_finite(checked, f"batch {number} of {self._origin}", self._where)
         self._drawn.append(moved(checked, self._device))
         return True
 

@@ -86,7 +86,8 @@ def _meant(name: str, thing: object) -> str:
     folded = _OTHER_WORDS.get(name.casefold(), name.casefold())
     verbs = [verb for verb in RECIPE_NAMES if not verb.isupper()]
     if folded in verbs:
-        return "" if isinstance(thing, str | int | float) else folded
+        is_constant = name.isupper() and not callable(thing)
+        return "" if is_constant or isinstance(thing, str | int | float) else folded
     if not callable(thing):
         return ""
     # Neither a plural nor a beginning: `metrics` and `optimize` are words of their own.
