@@ -188,6 +188,36 @@ def accuracy() -> None:
     )
 
 
+def ledger(command: str) -> None:
+    """Print the ledger alone, which a command writes below its report."""
+    text = _output(command, 1)
+    below = text[text.index("ledger from") :].rstrip()
+    _block("console", f"$ {command}\n…\n{below}")
+
+
+def outside() -> None:
+    """Print how often the command was right on networks in other people's styles."""
+
+    def row(when: str, name: str) -> tuple[object, ...]:
+        s = _results(name)["summary"]
+        shares = (f"{100 * s[key]:.1f} %" for key in ("recall", "precision", "cause_right"))
+        return (when, s["sick"], s["healthy"], *shares, s["alarmed"], s["crashes"])
+
+    table(
+        "run | sick | healthy | recall | precision | cause right | healthy alarmed | crashes",
+        [
+            row("first, nothing looked at", "outside_first"),
+            row("after mending what it showed", "outside"),
+        ],
+    )
+
+
+def theory_errors() -> tuple[int, int]:
+    """Return how many cases theory was compared with, and how many agreed within 1.5 %."""
+    cases = _results("theory")["cases"]
+    return len(cases), sum(abs(case["error"]) <= 0.015 for case in cases)
+
+
 def zoo() -> tuple[int, int]:
     """Return how many sick and how many healthy patients there are."""
     from unvanish.zoo.patient import patient_of, patients

@@ -1,9 +1,10 @@
 """Recurrences: the same weights called again and again, each call fed by the one before.
 
 They are found in the graph and not by module, so that a loop over cells or over plain
-matrix products is seen as `nn.LSTM` is. A loop counts as time only where every turn brings
-input of its own: a tied stack of layers, an equilibrium model or an ODE solver turns the
-same input over, and is depth.
+matrix products is seen as `nn.LSTM` is; so is a state that no matrix multiplies, such as that
+of a leaky integrator or of a diagonal state-space model. A loop counts as time only where every
+turn brings input of its own: a tied stack of layers, an equilibrium model or an ODE solver turns
+the same input over, and is depth.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 import torch
@@ -29,6 +31,9 @@ SELECTING: Final = frozenset(
 )
 """Operations that hand out part of a tensor: each turn of a loop may take another part."""
 
+_SUMS: Final = frozenset({"add", "sub", "rsub", "lerp", "addcmul", "addcdiv"})
+"""Operations in which a state without a matrix takes up what is new."""
+
 FEWEST_CALLS: Final = 4
 _MOST_PASSES: Final = 3
 _MOST_LOOPS: Final = 64
@@ -36,7 +41,7 @@ _MOST_LOOPS: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Recurrence:
-    """One weight-bearing step of a loop over time.
+    """One step of a loop over time: the one that bears weights, or that adds up the state.
 
     Attributes:
         calls: Its nodes, first time step first.
@@ -56,6 +61,13 @@ def recurrences(graph: Graph) -> list[Recurrence]:
     found: list[Recurrence] = []
     for calls in _repeated(graph)[:_MOST_LOOPS]:
         for chain in _chains(graph, calls):
+            same = any(one.reaches(chain) and chain.reaches(one) for one in found)
+            if not same and _is_fed(graph, chain):
+                found.append(chain)
+    for calls in _summed(graph)[:_MOST_LOOPS]:
+        for chain in _chains(graph, calls):
+            if not _fades(graph, chain):
+                continue
             same = any(one.reaches(chain) and chain.reaches(one) for one in found)
             if not same and _is_fed(graph, chain):
                 found.append(chain)
@@ -103,6 +115,31 @@ def _repeated(graph: Graph) -> list[list[int]]:
         for calls in groups.values()
         if len(calls) >= FEWEST_CALLS and len({graph.sites[i].depth for i in calls}) >= FEWEST_CALLS
     ]
+
+
+def _summed(graph: Graph) -> list[list[int]]:
+    """Return the sums without a matrix that one line of the user's makes often."""
+    groups: dict[tuple[object, ...], list[int]] = {}
+    for site in graph.sites:
+        if site.role is Role.SIGNAL and site.op in _SUMS:
+            key = (site.path, site.op, site.weights, site.source, site.shape)
+            groups.setdefault(key, []).append(site.index)
+    return [calls for calls in groups.values() if len(calls) >= FEWEST_CALLS]
+
+
+def _fades(graph: Graph, chain: Recurrence) -> bool:
+    """Tell whether something happens to a state between the sums, all alike at every turn.
+
+    A plain running sum, a residual stream among them, keeps all that it ever took up. Where
+    other weights are met at every turn, the loop is one over layers.
+    """
+    turns: list[frozenset[str]] = []
+    for start, end in pairwise(chain.calls):
+        if any(link.producer == start for link in graph.links[end]):
+            return False
+        inside = (i for i in range(start + 1, end + 1) if chain.after.get(i) in (start, end))
+        turns.append(frozenset(name for i in inside for name in graph.sites[i].weights))
+    return len(set(turns[:-1])) < 2
 
 
 def _chains(graph: Graph, calls: list[int]) -> list[Recurrence]:

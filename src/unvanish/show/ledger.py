@@ -74,6 +74,9 @@ def compose_ledger(
             "quiet",
         )
     )
+    if Factor.LOSS in totals and len(totals) > 1:
+        behind = ledger.log10_gain - totals[Factor.LOSS]
+        lines.append(sheet.text(f"  {'without the loss':<18}{behind:>+9.2f}", "quiet"))
     lines.append(Text())
     for block in ledger.children:
         lines += _block(block, recording, sheet, full=full, indent=2)

@@ -16,6 +16,7 @@ from unvanish.diagnose.upstream import Upstream
 from unvanish.diagnose.wiring import Wiring
 
 _FEWEST_CALLS: Final = 4
+_SUMS: Final = frozenset({"add", "sub", "rsub", "lerp", "addcmul", "addcdiv"})
 _ROUNDED_AWAY: Final = 24 * math.log10(2)
 _ORDINARY_GAIN: Final = 0.5
 """An ordinary start has rms(U) sqrt(width) = 0.58 (PyTorch's own) or 1 (orthogonal)."""
@@ -44,6 +45,11 @@ class _Loop:
         return len(self.calls) + 1
 
     @property
+    def has_matrix(self) -> bool:
+        """Whether a matrix carries the state from step to step, rather than a factor alone."""
+        return bool(self.calls[0].weights) and self.calls[0].op not in _SUMS
+
+    @property
     def starved(self) -> bool:
         """Whether the loss gradient vanishes with the memory, and is not fed to every step."""
         return max(self.fed) > min(max(self.back) / 2, _ROUNDED_AWAY)
@@ -62,7 +68,9 @@ class VanishingThroughTime:
     ## What it measures
     A recurrence is found wherever the same weights are called again and again, each call fed
     by the one before and by input of its own: `nn.RNN`, `nn.LSTM` and `nn.GRU`, loops over
-    cells, and loops written with plain linear layers. Two gradients are read at every time
+    cells, and loops written with plain linear layers; and wherever one line adds input to a
+    state that fades by a factor, as in leaky integrators and diagonal state-space models. Two
+    gradients are read at every time
     step: that of the loss, and one that enters at the last step alone, as random signs. Each
     is compared with the best-fed step, in decades.
 
@@ -262,7 +270,7 @@ class VanishingThroughTime:
                 "the steps before say cannot be learned"
             )
         gain = Upstream(recording).gain(loop.calls[-1])
-        if not loop.gated and 0.0 < gain < _ORDINARY_GAIN:
+        if loop.has_matrix and not loop.gated and 0.0 < gain < _ORDINARY_GAIN:
             notes.append(
                 f"the recurrent weights shrink what they carry to {gain:.2f} per step; an "
                 "orthogonal matrix keeps it"
@@ -292,15 +300,22 @@ def _recurrences(recording: Recording) -> list[tuple[Site, ...]]:
     """Return the calls of every recurrence that the loss depends on, in time order."""
     profile = recording[Quantity.LOG10_LAST_STEP_GRAD_RMS]
     reached = recording[Quantity.LOG10_ACTIVATION_GRAD_RMS]
-    groups: dict[tuple[str, str, tuple[str, ...]], list[Site]] = {}
+    groups: dict[tuple[object, ...], list[Site]] = {}
     for site in recording.signal_sites():
         if site in profile and site in reached:
-            groups.setdefault((site.path, site.op, site.weights), []).append(site)
+            line = None if site.weights else site.source
+            groups.setdefault((site.path, site.op, site.weights, line), []).append(site)
+    wiring = Wiring(recording)
     found = []
     for sites in groups.values():
         run: list[Site] = []
         for site in sorted(sites, key=lambda s: s.call):
-            if run and site.depth <= run[-1].depth:  # the same weights over another sequence
+            # The same weights over another sequence. A state that no matrix multiplies gets no
+            # deeper from call to call.
+            if run and (
+                site.depth < run[-1].depth
+                or (site.depth == run[-1].depth and not _depends(wiring, site, run[-1]))
+            ):
                 found.append(tuple(run))
                 run = []
             run.append(site)
@@ -346,7 +361,7 @@ def _loops(recording: Recording, repeated: Sequence[tuple[Site, ...]]) -> list[_
         if not mine or not back:
             continue
         for other in repeated:  # it may read the same steps in the other direction
-            if other is not run and fed[other] and _side_by_side(run, other):
+            if other is not run and fed[other] and _side_by_side(wiring, run, other):
                 mine = [min(a, b) for a, b in zip(mine, reversed(fed[other]), strict=True)]
         gated = _is_gated(wiring, run)
         loops.append(_Loop(run[1:], tuple(mine), tuple(back), gated))
@@ -368,8 +383,26 @@ def _lost(log10_grads: list[float]) -> list[float]:
     return lost[::-1]
 
 
-def _side_by_side(a: tuple[Site, ...], b: tuple[Site, ...]) -> bool:
-    return len(a) == len(b) and a[0].depth == b[0].depth and a[0].weights != b[0].weights
+def _side_by_side(wiring: Wiring, a: tuple[Site, ...], b: tuple[Site, ...]) -> bool:
+    if len(a) != len(b) or a[0].depth != b[0].depth:
+        return False
+    if a[0].weights or b[0].weights:
+        return a[0].weights != b[0].weights
+    return not _depends(wiring, a[-1], b[0]) and not _depends(wiring, b[-1], a[0])
+
+
+def _depends(wiring: Wiring, site: Site, earlier: Site) -> bool:
+    """Tell whether a site is computed from an earlier one."""
+    stack = [site]
+    seen = {site.index}
+    while stack:
+        for one in wiring.producers(stack.pop()):
+            if one.index == earlier.index:
+                return True
+            if one.index > earlier.index and one.index not in seen:
+                seen.add(one.index)
+                stack.append(one)
+    return False
 
 
 def _is_gated(wiring: Wiring, run: tuple[Site, ...]) -> bool:
@@ -381,7 +414,7 @@ def _is_gated(wiring: Wiring, run: tuple[Site, ...]) -> bool:
 
 def _causes(recording: Recording, loop: _Loop) -> tuple[Cause, ...]:
     """Name the recurrence, and what makes a single step lose gradient."""
-    if loop.gated:
+    if loop.gated or not loop.has_matrix:
         return (Cause.RECURRENCE,)
     inside = [
         site
@@ -416,6 +449,12 @@ def _help(loop: _Loop) -> tuple[str, ...]:
             f"of ln(number of steps) = {bias:.1f}"
         )
         return (start, *last)
+    if not loop.has_matrix:
+        return (
+            f"let the state fade more slowly: a factor of 1 - 1 / steps = {1 - 1 / loop.steps:.3g} "
+            "per step leaves a third of it at the end",
+            *last,
+        )
     return (
         "use torch.nn.LSTM, with a forget bias of ln(number of steps), in place of a plain RNN",
         f"or an orthogonal recurrent matrix: torch.nn.init.orthogonal_({loop.calls[0].weights[0]})",
