@@ -1,6 +1,6 @@
 """How often `unvanish check` is right on networks nobody tuned it on.
 
-    python -m benchmarks.outside [--jobs 2] [--only NAME ...]
+    python -m benchmarks.outside [--jobs 2] [--only NAME ...] [--corpus first|second]
 
 writes results/outside.json and results/outside.md. Every case is one call of the command in
 a process of its own, as a user would make it. Findings below a warning are left aside.
@@ -33,6 +33,7 @@ from typing import Any
 from benchmarks.accuracy import percent, share, strict, table
 
 HERE = Path(__file__).parent
+CORPORA = {"first": ("sick", "healthy"), "second": ("second",)}
 RESULTS = Path("results")
 LIMIT_SECONDS = 300
 
@@ -77,13 +78,15 @@ class Outcome:
         return not self.case.codes and bool(self.found)
 
 
-def cases() -> list[Case]:
-    """Read both manifests."""
+def cases(corpus: str = "") -> list[Case]:
+    """Read the manifests: all of them, or those of one corpus."""
+    chosen = CORPORA[corpus] if corpus else [name for names in CORPORA.values() for name in names]
+    manifests = (HERE / f"{name}.toml" for name in chosen)
     return [
         Case(**entry)
-        for half in ("sick", "healthy")
-        if (HERE / f"{half}.toml").exists()
-        for entry in tomllib.loads((HERE / f"{half}.toml").read_text())["case"]
+        for manifest in manifests
+        if manifest.exists()
+        for entry in tomllib.loads(manifest.read_text())["case"]
     ]
 
 
@@ -191,14 +194,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--only", nargs="*", default=[])
+    parser.add_argument("--corpus", choices=list(CORPORA), default="")
     arguments = parser.parse_args()
-    work = [c for c in cases() if not arguments.only or c.name in arguments.only]
+    only = arguments.only
+    work = [c for c in cases(arguments.corpus) if not only or c.name in only]
     with ThreadPoolExecutor(arguments.jobs) as pool:
         outcomes = list(pool.map(examine, work))
     counts = summary(outcomes)
     page = written(counts, outcomes)
     print(page)
-    if arguments.only:
+    if only or arguments.corpus:
         return
     RESULTS.mkdir(exist_ok=True)
     result = {"summary": counts, "outcomes": [asdict(o) for o in outcomes]}

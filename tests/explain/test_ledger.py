@@ -18,6 +18,7 @@ from unvanish.core.records import Recording
 from unvanish.explain import explain, explain_site, parameter_terms
 from unvanish.explain.dominators import dominators
 from unvanish.observe import trace
+from unvanish.zoo.patient import patients
 
 
 def recorded(model, inputs, targets=None):
@@ -129,6 +130,12 @@ def test_the_terms_add_up_everywhere(name):
             continue
         assert abs(explanation.residue) < 1e-9
         _check_sums(explanation.ledger)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", patients())
+def test_the_terms_add_up_on_the_whole_zoo(name):
+    test_the_terms_add_up_everywhere(name)
 
 
 def _zoo(name):

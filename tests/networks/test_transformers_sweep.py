@@ -68,6 +68,7 @@ def test_a_tiny_transformer_is_left_in_peace(name: str) -> None:
         network = build(ARCHITECTURES[name])
         report = unvanish.checkup(network.model, network.batch, loss=network.loss)
         assert str(report)
+        assert abs(report.explain().residue) < 1e-9
     loud = [finding for finding in report.findings if finding.severity is not Severity.NOTE]
     unknown = [finding for finding in loud if finding.code not in KNOWN.get(name, {})]
     assert not unknown, "\n".join(f"{f.code} {f.severity}: {f.message}" for f in unknown)

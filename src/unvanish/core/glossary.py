@@ -43,6 +43,8 @@ class Quantity(StrEnum):
     STUCK_FRACTION = "stuck_fraction"
     LOG10_STUCK_GRAD_RATIO = "log10_stuck_grad_ratio"
     UNDECIDED_GAIN = "undecided_gain"
+    ANSWER_WORTH = "answer_worth"
+    OWN_ANSWER_FRACTION = "own_answer_fraction"
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +274,21 @@ GLOSSARY: Final[dict[Quantity, Entry]] = {
         "dimensionless",
         "(L(z) - L(z')) / (|L(z)| + |L(z')|), z' the best undecided answer for all samples",
         "positive where the loss would be lower if a stuck output said the same to every sample",
+        "high",
+    ),
+    Quantity.ANSWER_WORTH: Entry(
+        "standard errors",
+        "mean(a) / (std(a) / sqrt(n)), a = -sum_k (y - centre)_k dL/dz'_k of a sample, z' one "
+        "undecided answer for all",
+        "how far beyond chance a sure output answers as the loss would have an undecided one "
+        "answer",
+        "low",
+    ),
+    Quantity.OWN_ANSWER_FRACTION: Entry(
+        "fraction",
+        "share of |dL/dz'|^2 in samples whose largest |dL/dy'_k| is that of the answer they give "
+        "now",
+        "how much of what the loss asks concerns the answers that the output gives already",
         "high",
     ),
 }

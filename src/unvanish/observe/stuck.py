@@ -3,7 +3,8 @@
 A converged network and a stuck one look alike there. The sign of the loss gradient tells
 whether gradient descent would go further in or come back. Further forward passes, with the
 output undecided and the same for every sample, tell what gradient there could be, and
-whether what the output says now is worth anything.
+whether what the output says now is worth anything: to the loss, or by what the loss would
+have an undecided output say.
 """
 
 from __future__ import annotations
@@ -40,8 +41,14 @@ _WITHIN: Final = (0.5, 1.0, 2.0, 3.0)
 """How far from the centre a constant answer is tried; all on the sloped part of a sigmoid."""
 
 _SAMPLES: Final = 8
+_SAMPLES_OF_A_MEAN: Final = 16
+_CLEARLY: Final = 0.999
+"""Of the largest gradient in a row, what another one has to stay below to be no equal."""
+
 _UNMASKED: Final = 1e4
 _MANY: Final = 8
+_BINARY: Final = "binary_cross_entropy_with_logits"
+_UNREDUCED: Final = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +63,7 @@ class _Flat:
         dim: Dimension of a softmax; None for a function of single entries.
         keeps_offset: Whether a gradient that is the same for all entries of a row is answered
             to; a softmax, whose sum is fixed, does not.
+        right: Where the function knows the target of every entry, which ones are answered so.
     """
 
     mask: Tensor
@@ -64,6 +72,7 @@ class _Flat:
     half: float = 1.0
     dim: int | None = None
     keeps_offset: bool = False
+    right: Tensor | None = None
 
     def wants_out(self, gradient: Tensor) -> Tensor:
         """Tell which entries gradient descent would take back towards the centre."""
@@ -77,6 +86,48 @@ class _Flat:
         if self.dim is not None and not self.keeps_offset:
             gradient = gradient - gradient.mean(self.dim, keepdim=True)
         return gradient.double().square()
+
+    def worth(self, gradient: Tensor) -> float:
+        """Return how far beyond chance the answers agree with an undecided one's gradient.
+
+        Args:
+            gradient: The loss gradient at an undecided pre-activation.
+
+        Returns:
+            The mean agreement of a sample in its standard errors; ``nan`` for few samples.
+        """
+        agreement = -(gradient.double() * self.outwards.double())
+        samples = (agreement if self.dim is None else agreement.sum(self.dim)).flatten()
+        if samples.numel() < _SAMPLES_OF_A_MEAN:
+            return math.nan
+        error = float(samples.std()) / math.sqrt(samples.numel())
+        return float(samples.mean()) / error if error > 0.0 else math.nan
+
+    def own_answers(self, at_output: Tensor, at_input: Tensor) -> float:
+        """Return the share of an undecided one's gradient that is about the answers given now.
+
+        Args:
+            at_output: The loss gradient at an undecided output.
+            at_input: The one at its pre-activations.
+
+        Returns:
+            The share; ``nan`` where it cannot be told from a gradient which answer it is about,
+            as for two classes that share one.
+        """
+        weight = at_input.double().square()
+        if self.right is not None:
+            own, told = self.right, weight
+        elif self.dim is None or at_output.shape[self.dim] < 2:
+            return math.nan
+        else:
+            weight = weight.sum(self.dim)
+            size, answer = at_output.abs().topk(2, self.dim)
+            own = answer.select(self.dim, 0) == self.outwards.argmax(self.dim)
+            clear = size.select(self.dim, 1) < _CLEARLY * size.select(self.dim, 0)
+            told = weight * clear
+        if not float(told.sum()) > _MOSTLY * float(weight.sum()):
+            return math.nan
+        return float(told[own].sum() / told.sum())
 
     def constant(self, z: Tensor, unit_dim: int, within: float) -> Tensor:
         """Return pre-activations that are the same for every sample and not too far out.
@@ -110,7 +161,7 @@ def stuck_outputs(
         conditions: Its conditions.
 
     Returns:
-        Up to three profiles over the outputs' activation functions.
+        Up to five profiles over the outputs' activation functions.
     """
     values: dict[Quantity, dict[int, float]] = {}
     for site in _candidates(seen):
@@ -134,6 +185,7 @@ def _candidates(seen: Look) -> list[int]:
         if site.op in _FUNCTIONS
         and site.op == note.function
         and (site.op != "sub" or _is_log_softmax(note.node))
+        and (site.op != _BINARY or note.node._saved_reduction == _UNREDUCED)
         and not site.gates
         and (site.is_output or site.role is Role.LOSS or note.node in outputs)
         and seen.gradients.log10_norms.get(site.index, -math.inf) > -math.inf
@@ -153,29 +205,55 @@ def _measure(
     if before is not None and not is_leaf_node(before):
         edges.append(GradientEdge(before, slot))
     at_output, *at_input = torch.autograd.grad(seen.loss, edges, retain_graph=True)
-    stuck = flat.mask & flat.wants_out(at_output)
+    share = _stuck_share(flat, at_output)
+    if math.isnan(share):
+        return {}
+    if share == 0.0 and float(at_output.abs().amax()) > 0.0 and flat.right is None:
+        return {Quantity.STUCK_FRACTION: 0.0}  # it speaks, and wants nothing out
+    if not at_input:
+        return {Quantity.STUCK_FRACTION: share}
+    told = share > _MOST
+    levels = _WITHIN if told and at_output.shape[:1].numel() >= _SAMPLES else _WITHIN[:1]
+    trials = [_with_constant(site, flat, w, model, seen, batch, conditions) for w in levels]
+    first = trials[0]
+    judged = flat.mask & flat.wants_out(at_output) if told else torch.ones_like(flat.mask)
+    now, then = at_input[0][judged].double().abs(), first.at_input[judged].double().abs()
+    here, best = float(seen.loss.detach().real), min(trial.loss for trial in trials)
+    values = {
+        Quantity.STUCK_FRACTION: share,
+        Quantity.LOG10_STUCK_GRAD_RATIO: _typical_ratio(now, then),
+        Quantity.ANSWER_WORTH: flat.worth(first.at_input),
+        Quantity.OWN_ANSWER_FRACTION: flat.own_answers(first.at_output, first.at_input),
+    }
+    if told:
+        values[Quantity.UNDECIDED_GAIN] = (here - best) / ((abs(here) + abs(best)) or 1.0)
+    return {quantity: value for quantity, value in values.items() if not math.isnan(value)}
+
+
+def _stuck_share(flat: _Flat, at_output: Tensor) -> float:
+    """Return the share of the error that the function hides; ``nan`` where there is no number."""
     error = flat.error(at_output)
     total = float(error.sum())
     if not math.isfinite(total):
-        return {}
-    if total == 0.0:
-        return {Quantity.STUCK_FRACTION: 0.0}
-    share = float(error[stuck].sum()) / total
-    if not share > _MOST or not at_input:
-        return {Quantity.STUCK_FRACTION: share}
-    levels = _WITHIN if at_output.shape[:1].numel() >= _SAMPLES else _WITHIN[:1]
-    losses, there = [], at_output
-    for within in levels:
-        loss, gradient = _with_constant(site, flat, within, model, seen, batch, conditions)
-        losses.append(loss)
-        there = gradient if within == levels[0] else there
-    now, then = at_input[0][stuck].double().abs(), there[stuck].double().abs()
-    here, best = float(seen.loss.detach().real), min(losses)
-    return {
-        Quantity.STUCK_FRACTION: share,
-        Quantity.LOG10_STUCK_GRAD_RATIO: _typical_ratio(now, then),
-        Quantity.UNDECIDED_GAIN: (here - best) / ((abs(here) + abs(best)) or 1.0),
-    }
+        return math.nan
+    if total == 0.0 or flat.right is not None:
+        return 0.0  # the loss is silent, or part of the function
+    return float(error[flat.mask & flat.wants_out(at_output)].sum()) / total
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """A pass with one output the same for every sample, and undecided.
+
+    Attributes:
+        loss: The loss.
+        at_input: Its gradient at the pre-activations that were put in.
+        at_output: Its gradient at what the function made of them.
+    """
+
+    loss: float
+    at_input: Tensor
+    at_output: Tensor
 
 
 def _with_constant(
@@ -186,12 +264,8 @@ def _with_constant(
     seen: Look,
     batch: Batch,
     conditions: Conditions,
-) -> tuple[float, Tensor]:
-    """Run the model once more with one output the same for every sample, and undecided.
-
-    Returns:
-        The loss, and its gradient at the pre-activations that were put in.
-    """
+) -> _Trial:
+    """Run the model once more with one output the same for every sample, and undecided."""
     note = seen.graph.notes[site]
     earlier = sum(n.function == note.op == n.op for n in seen.graph.notes[:site])
     function = (lambda z: z.log_softmax(flat.dim)) if note.op == "sub" else None
@@ -202,10 +276,11 @@ def _with_constant(
     fresh = Batch(map_tensors(batch.inputs, lambda t: t.detach().clone()), batch.target)
     with running(conditions, seen.loss.device), in_the_open(), mode:
         loss, _, _ = compute_loss(conditions.loss, call_model(model, fresh.inputs), fresh)
-    if mode.replaced is None:
+    if mode.replaced is None or mode.result is None:
         raise LookupError("the call was not met again")
-    (gradient,) = torch.autograd.grad(loss, mode.replaced)
-    return float(loss.detach().real), gradient
+    return _Trial(
+        float(loss.detach().real), *torch.autograd.grad(loss, [mode.replaced, mode.result])
+    )
 
 
 class _Replacement(TorchFunctionMode):
@@ -228,6 +303,7 @@ class _Replacement(TorchFunctionMode):
         super().__init__()
         self._function = function
         self.replaced: Tensor | None = None
+        self.result: Tensor | None = None
         self._name = name
         self._earlier = earlier
         self._make = make
@@ -253,10 +329,12 @@ class _Replacement(TorchFunctionMode):
             raise NotImplementedError("the call works in place")
         self.replaced = self._make(given.detach()).requires_grad_()
         if self._function is not None:
-            return self._function(self.replaced)
-        if args:
-            return func(self.replaced, *args[1:], **kwargs)
-        return func(**{**kwargs, "input": self.replaced})
+            self.result = self._function(self.replaced)
+        elif args:
+            self.result = func(self.replaced, *args[1:], **kwargs)
+        else:
+            self.result = func(**{**kwargs, "input": self.replaced})
+        return self.result
 
 
 def _typical_ratio(now: Tensor, then: Tensor) -> float:
@@ -336,6 +414,13 @@ def _logarithms(p: Tensor, dim: int) -> _Flat:
     return _Flat(_is_sure(p, dim), largest, dim=dim, keeps_offset=True)
 
 
+def _binary_scores(node: Node) -> _Flat:
+    """Describe binary cross entropy entry by entry, the logarithm of yes or no in one."""
+    z, target = node._saved_self.detach(), node._saved_target.detach()
+    p = z.sigmoid()
+    return _Flat(p * (1 - p) < _FLAT / 4, p - 0.5, right=(target > 0.5) == (z > 0))
+
+
 def _signed(dim: int) -> int:
     return dim - 2**64 if dim >= 2**63 else dim  # a node keeps it as an unsigned number
 
@@ -359,6 +444,7 @@ _FUNCTIONS: Final[dict[str, Callable[[Node], _Flat]]] = {
     "softplus": _softplus,
     "logsigmoid": _log_sigmoid,
     "log_sigmoid": _log_sigmoid,
+    _BINARY: _binary_scores,
     "hardtanh": _hardtanh,
     "hardsigmoid": _hardsigmoid,
 }

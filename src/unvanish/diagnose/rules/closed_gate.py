@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final, final
 
@@ -35,6 +35,8 @@ class _Gate:
         sites: Where it is computed.
         opening: Mean over the sites of the share that it lets through.
         keeps_memory: Whether it multiplies the state that one time step hands to the next.
+        steps: Where it lets new things into the state, the number of steps that it does so at;
+            its opening is then the sum over them. 0 for any other gate.
         source: The layer that computes it.
         name: What to call it.
     """
@@ -42,6 +44,7 @@ class _Gate:
     sites: tuple[Site, ...]
     opening: float
     keeps_memory: bool
+    steps: int
     source: Site | None
     name: str
 
@@ -60,8 +63,15 @@ class ClosedGate:
     The limit is 0.001 (`min_opening`), the 3 decades of UV101. A gate that keeps the memory
     of a recurrence multiplies at every step; two steps lose 3 decades from 0.03 on
     (`min_opening_of_memory`, 10^-1.5). A gate is left alone if it is beyond its limit no
-    longer after the probe steps. Shut gates are an error in half of the layers that have any;
-    the gates of one LSTM or GRU are one layer, since one shut gate shuts the cell.
+    longer after the probe steps.
+
+    One gate often serves both ends of a memory: z keeps the old and 1 - z takes in the new
+    (GRU, coupled gates). Nothing learns there either where it keeps too much. Over T steps a
+    state takes up at most T times the mean of 1 - z, and this has to be 0.001; the ln T of
+    chrono initialisation takes up about 1.
+
+    Shut gates are an error in half of the layers that have any; the gates of one LSTM or GRU
+    are one layer, since one shut gate shuts the cell.
 
     A router of experts is a gate as well: a softmax over as many choices as there are experts
     side by side. An expert is shut out when it gets less than a thousandth of an even share,
@@ -154,7 +164,13 @@ class ClosedGate:
         causes, bias = _why_shut(recording, worst)
         others = f" ({len(shut)} of {len(gates)} gates are shut)" if len(shut) > 1 else ""
         passed = f"{100 * worst.opening:.2g} %" if worst.opening > 0.0 else "nothing"
-        if worst.keeps_memory:
+        over = f" over {worst.steps} steps" if worst.steps else ""
+        if worst.steps:
+            why = (
+                "it keeps the memory as it was, and what is new gets neither in nor a gradient; "
+                "what it keeps and what it takes in sum to 1"
+            )
+        elif worst.keeps_memory:
             lost = -2 * math.log10(worst.opening) if worst.opening > 0.0 else math.inf
             why = (
                 f"it multiplies the memory at every time step: after two steps {lost:.1f} decades "
@@ -171,10 +187,11 @@ class ClosedGate:
             severity=Severity.ERROR
             if 2 * len({_place(gate) for gate in shut}) >= len({_place(gate) for gate in gates})
             else Severity.WARNING,
-            message=f"{worst.name} is shut: it lets {passed} through{others}",
+            message=f"{worst.name} is shut: it lets {passed} "
+            f"{'of what is new in' if worst.steps else 'through'}{over}{others}",
             sites=tuple(gate.sites[0] for gate in shut),
             measured=worst.opening,
-            expected=0.5,
+            expected=1.0 if worst.steps else 0.5,
             limit=self._limit(worst),
             unit="fraction let through",
             causes=causes,
@@ -247,9 +264,9 @@ def _place(gate: _Gate) -> tuple[object, ...]:
     return (first.path,) if first.function.removesuffix("_cell") in _NAMES else (first.index,)
 
 
-def _key(gate: _Gate) -> tuple[str, str, int, int]:
+def _key(gate: _Gate) -> tuple[str, str, int, int, int]:
     first = gate.sites[0]
-    return first.path, first.op, first.call, len(gate.sites)
+    return first.path, first.op, first.call, len(gate.sites), gate.steps
 
 
 def _recovered(recording: Recording, site: Site, share: float) -> bool:
@@ -270,7 +287,7 @@ def _why_shut(recording: Recording, gate: _Gate) -> tuple[tuple[Cause, ...], str
     """
     if gate.source is None:
         return (Cause.SATURATION,), "bias"
-    distance = -math.log(gate.opening) if gate.opening > 0.0 else 3.0
+    distance = -math.log(gate.opening / max(1, gate.steps)) if gate.opening > 0.0 else 3.0
     biases = [p for p in _parameters(recording, gate.source) if "bias" in p.name.rsplit(".", 1)[-1]]
     largest = max(biases, key=lambda p: p.rms, default=None)
     # A cell keeps the biases of up to four gates in one vector: its rms is half of one gate's.
@@ -290,6 +307,11 @@ def _parameters(recording: Recording, source: Site) -> list[Parameter]:
 
 
 def _help(gate: _Gate, cause: Cause, bias: str) -> tuple[str, ...]:
+    if gate.steps:
+        return (
+            f"start the gate with a bias of ln(steps) = {math.log(gate.steps):.1f} and no more: "
+            "it then takes in 1 / steps of what is new at every step",
+        )
     if gate.keeps_memory:
         return (
             "start the gate that keeps the memory open: in torch.nn.LSTM and torch.nn.GRU "
@@ -342,31 +364,65 @@ def _one_by_one(
         column = tuple(sites[k::period])
         first = column[0]
         source = sources[first.index]
-        known = _opening(wiring, column, recurrent=recurrent)
-        if known is not None:
-            names = _NAMES.get(first.function.removesuffix("_cell"), ())
-            inside = recurrent and len(names) == period
-            name = f"the {names[k]} gate of {first.path}" if inside else f"the gate {first.name}"
-            yield _Gate(column, *known, source, name)
+        names = _NAMES.get(first.function.removesuffix("_cell"), ())
+        inside = recurrent and len(names) == period
+        name = f"the {names[k]} gate of {first.path}" if inside else f"the gate {first.name}"
+        for opening, keeps_memory, taken in _openings(wiring, column, recurrent=recurrent):
+            yield _Gate(column, opening, keeps_memory, taken, source, name)
 
 
-def _opening(
+def _openings(
     wiring: Wiring, column: tuple[Site, ...], *, recurrent: bool
-) -> tuple[float, bool] | None:
-    """Return how far a gate is open and whether it keeps a memory; None for no gate."""
+) -> Iterator[tuple[float, bool, int]]:
+    """Yield how far a gate is open, whether it keeps a memory, and the steps it takes in at.
+
+    None for what is no gate; two for one that keeps the old and takes in the new.
+    """
     profile = wiring.recording[Quantity.GATE_MEAN]
     if column[0].op == "glu":
-        return sum(profile[site] for site in column) / len(column), False
+        yield sum(profile[site] for site in column) / len(column), False, 0
+        return
     plain: list[float] = []
+    reverse: list[float] = []
     memory: list[float] = []
+    taken: list[float] = []
     for site in column:
         for product, opening, complement in _uses(wiring, site):
-            if recurrent and _carries_memory(wiring, product, site):
-                memory.append(1.0 - opening if complement else opening)
-            elif not complement:
-                plain.append(opening)
-    openings = memory or plain
-    return (sum(openings) / len(openings), bool(memory)) if openings else None
+            passed = 1.0 - opening if complement else opening
+            kept = _kept(wiring, product, site, passed) if recurrent else math.nan
+            if not math.isnan(kept):
+                memory.append(kept)
+                taken.append(1.0 - kept)
+            elif recurrent and _carries_memory(wiring, product, site):
+                memory.append(passed)
+            else:
+                (reverse if complement else plain).append(passed)
+    if memory:
+        yield _mean(memory), True, 0
+        taken = taken or plain + reverse
+        if taken:
+            yield min(1.0, len(column) * _mean(taken)), False, len(column)
+    elif plain:
+        yield _mean(plain), False, 0
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _kept(wiring: Wiring, product: Site, gate: Site, opening: float) -> float:
+    """Return the share of the state that a blend g (a - b) + b keeps; ``nan`` for no blend."""
+    apart = [site for site in wiring.producers(product) if site.op in ("sub", "rsub")]
+    for ends in (wiring.producers(site) for site in apart):
+        for total in wiring.consumers(product):
+            added = {site.index for site in wiring.producers(total)}
+            if total.op != "add" or len(ends) != 2:
+                continue
+            start = [site for site in ends if site.index in added]
+            old = [site for site in ends if site.depth < gate.depth]
+            if len(start) == len(old) == 1:
+                return 1.0 - opening if start == old else opening
+    return math.nan
 
 
 def _uses(wiring: Wiring, gate: Site) -> Iterator[tuple[Site, float, bool]]:

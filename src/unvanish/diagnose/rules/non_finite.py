@@ -11,6 +11,7 @@ from unvanish.core.glossary import Quantity
 from unvanish.core.records import Recording, Role, Site
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotMeasured, Verdict
+from unvanish.diagnose.neighbours import VIEWS, Neighbours
 
 _LOSSES: Final = frozenset({"binary_cross_entropy", "nll_loss", "cross_entropy", "kl_div"})
 _AT_ZERO: Final = frozenset(
@@ -18,6 +19,16 @@ _AT_ZERO: Final = frozenset(
     | {"pow", "norm", "vector_norm", "atan2", "acos", "asin"}
 )
 _MASKS: Final = frozenset({"masked_fill", "where", "add", "sub"})
+_EXPONENTIALS: Final = frozenset({"exp", "exp2", "expm1", "cosh", "sinh"})
+_FLAT: Final = frozenset({"softmax", "sigmoid", "hardsigmoid", "relu", "relu6", "tanh"})
+"""Functions that answer exactly 0 or 1 once they have saturated."""
+
+_ONE_BY_ONE: Final = VIEWS | frozenset(
+    {"add", "sub", "mul", "div", "neg", "pow", "abs", "clamp", "clamp_min"}
+    | {"index", "gather", "diagonal", "select"}
+)
+"""Operations that leave a zero of one entry the matter of one entry before."""
+_ROOTS: Final = frozenset({"sqrt", "rsqrt", "std"})
 _OVERFLOWING: Final = 1e30
 """Size of weights whose product with ordinary data comes near the end of float32."""
 
@@ -31,10 +42,15 @@ class _Trouble:
     sites: tuple[Site, ...] = ()
     parameters: tuple[str, ...] = ()
     fully_masked: Site | None = None
+    erases: Site | None = None
 
     @property
     def op(self) -> str:
         return self.sites[0].op if self.sites else ""
+
+    @property
+    def in_loss(self) -> bool:
+        return bool(self.sites) and self.sites[0].role is Role.LOSS
 
 
 @final
@@ -52,6 +68,12 @@ class NonFinite:
     What is sick is a loss that is no number, or such a gradient of a parameter. While every
     gradient and the loss are finite, an optimiser steps as it should, and infinities on the
     way are taken for absorbed. Without a loss, the network's output stands in its place.
+
+    One way of absorbing is to erase: a signal is divided by the root of its own squares, as a
+    norm does, and the squares overflow, in float16 from 256 on. The quotient is of size one and
+    comes out as x / infinity = 0, and so does its gradient. Where the typical row is erased,
+    half of them or more (`min_erased_fraction_of_error`), it is an error, before that a note.
+    Without the root, as in 1 / (1 + x^2), the zero is the right answer to within rounding.
 
     ## Why it hurts
     After one optimiser step with such a gradient every weight is NaN, for good.
@@ -84,6 +106,7 @@ class NonFinite:
     sources: ClassVar[tuple[Source, ...]] = (SOURCES["micikevicius2018"],)
 
     max_non_finite_fraction: float = 0.0
+    min_erased_fraction_of_error: float = 0.5
 
     def examine(self, recording: Recording) -> Verdict:
         """Look at the forward pass, the loss, the backward pass and the parameters."""
@@ -94,6 +117,9 @@ class NonFinite:
         if not absorbed:
             before = _in_forward(recording, sick) or _in_loss(recording)
             trouble = before or trouble or self._in_parameters(recording)
+        erased = _erased(recording, sick) if absorbed else None
+        if erased:
+            return Found((self._of_erasure(recording, erased),))
         if trouble:
             finding = self._finding(recording, trouble)
             return Found((_of_no_harm(finding) if absorbed else finding,))
@@ -129,6 +155,13 @@ class NonFinite:
             message=f"the gradient of {sick[0].name} is not finite{more}",
             share=sick[0].non_finite_fraction,
             parameters=tuple(parameter.name for parameter in sick),
+        )
+
+    def _of_erasure(self, recording: Recording, trouble: _Trouble) -> Finding:
+        typical = trouble.share >= self.min_erased_fraction_of_error
+        return replace(
+            self._finding(recording, trouble),
+            severity=Severity.ERROR if typical else Severity.NOTE,
         )
 
     def _finding(self, recording: Recording, trouble: _Trouble) -> Finding:
@@ -216,6 +249,43 @@ def _in_forward(recording: Recording, sick: list[Site]) -> _Trouble | None:
     )
 
 
+def _erased(recording: Recording, sick: list[Site]) -> _Trouble | None:
+    """Find a signal that is divided by the root of its own squares, which overflow."""
+    share, size = recording[Quantity.NON_FINITE_FRACTION], recording[Quantity.ACTIVATION_RMS]
+    neighbours = Neighbours(recording)
+    for origin in sick:
+        before = [p for p in neighbours.producers(origin) if p.role is not Role.WEIGHT]
+        if origin.op in _MASKS or not before or any(share.get(p) != 0.0 for p in before):
+            continue
+        own = {s.index for p in before for s in (p, *neighbours.producers(p))}
+        own |= {s.index for p in before for s in neighbours.consumers(p)} - {origin.index}
+        chain = _made_of(neighbours, origin)
+        steps = [recording.sites[index] for index in sorted(chain)]
+        if not any(s.op in _ROOTS for s in steps) and sum(s.op == "pow" for s in steps) < 2:
+            continue
+        for step in (c for s in steps for c in neighbours.consumers(s)):
+            others = {p.index for p in neighbours.producers(step)} - chain
+            if step.op in {"mul", "div"} and others & own and math.isfinite(size.get(step)):
+                lost = max(share[s] for s in steps if share.get(s) > 0.0)
+                return _Trouble(
+                    message=f"{origin.name} overflows, and {step.name} is zero where it does",
+                    share=lost,
+                    sites=(*(s for s in steps if s in sick), step),
+                    erases=step,
+                )
+    return None
+
+
+def _made_of(neighbours: Neighbours, origin: Site) -> set[int]:
+    """Return a step and all that is made of it alone."""
+    chain = {origin.index}
+    for site in neighbours.recording.sites[origin.index + 1 :]:
+        before = [p for p in neighbours.producers(site) if p.role is not Role.WEIGHT]
+        if before and not site.weights and all(p.index in chain for p in before):
+            chain.add(site.index)
+    return chain
+
+
 def _in_loss(recording: Recording) -> _Trouble | None:
     context = recording.context
     if not context.loss or math.isfinite(context.loss_value):
@@ -251,8 +321,10 @@ def _cause(recording: Recording, trouble: _Trouble) -> Cause:
         return Cause.LEARNING_RATE
     if trouble.op in _LOSSES:
         return Cause.LOSS_SATURATION
-    if trouble.op in _AT_ZERO:
+    if trouble.op in _AT_ZERO and trouble.erases is None:
         return _cause_at_zero(recording, trouble)
+    if trouble.op in _EXPONENTIALS and trouble.in_loss:
+        return Cause.PRECISION
     if _came_with_the_data(recording, trouble):
         return Cause.INPUT_SCALE
     return Cause.INIT_TOO_LARGE
@@ -261,15 +333,35 @@ def _cause(recording: Recording, trouble: _Trouble) -> Cause:
 def _cause_at_zero(recording: Recording, trouble: _Trouble) -> Cause:
     """Say why a step met a zero it cannot take.
 
-    A logarithm in the loss met a probability of zero; a finite value whose slope is infinite
-    is lost to the number format; elsewhere the numbers came with the input.
+    A logarithm met the 0 or 1 of a function that has saturated, or the data held the zero that
+    no layer had a part in. Any other zero is one that exact arithmetic would not have, or whose
+    slope it could take: it is lost to the number format.
     """
     site = trouble.sites[0]
-    if site.role is Role.LOSS and site.op.startswith("log"):
-        return Cause.LOSS_SATURATION
-    if recording[Quantity.NON_FINITE_FRACTION].get(site) == 0.0:
-        return Cause.PRECISION
-    return Cause.INPUT_SCALE
+    neighbours = Neighbours(recording)
+    if site.op.startswith("log"):
+        before = neighbours.source(site, _ONE_BY_ONE)
+        if before is not None and before.op in _FLAT:
+            return Cause.LOSS_SATURATION
+    forward = recording[Quantity.NON_FINITE_FRACTION]
+    raw = bool(recording.edges) and not _is_learned(neighbours, site)
+    if raw and site.role is not Role.LOSS and forward.get(site) != 0.0:
+        return Cause.INPUT_SCALE
+    return Cause.PRECISION
+
+
+def _is_learned(neighbours: Neighbours, site: Site) -> bool:
+    """Tell whether a parameter has a part in what a step is given."""
+    waiting, seen = [site], {site.index}
+    while waiting:
+        step = waiting.pop()
+        if step.weights or step.role is Role.WEIGHT:
+            return True
+        for producer in neighbours.producers(step):
+            if producer.index not in seen:
+                seen.add(producer.index)
+                waiting.append(producer)
+    return False
 
 
 def _came_with_the_data(recording: Recording, trouble: _Trouble) -> bool:
@@ -298,6 +390,11 @@ def _notes(recording: Recording, trouble: _Trouble) -> tuple[str, ...]:
             f"{masks.name} masks with minus infinity, and {trouble.fully_masked.name} "
             "gives NaN for a row in which everything is masked",
         )
+    if trouble.erases is not None:
+        return (
+            f"{trouble.erases.name} divides a signal by the root of its own squares: where they "
+            "are infinite both the quotient and its gradient are zero",
+        )
     if trouble.op in _AT_ZERO:
         return (f"{trouble.op} or its slope is not finite at zero or below it",)
     broken = _broken_weights(recording, trouble)
@@ -319,6 +416,23 @@ def _notes(recording: Recording, trouble: _Trouble) -> tuple[str, ...]:
 def _help(cause: Cause, trouble: _Trouble) -> tuple[str, ...]:
     if trouble.fully_masked is not None:
         return ("leave at least one position of every row unmasked",)
+    if trouble.erases is not None and cause is Cause.PRECISION:
+        return (
+            "take the norm in float32: x.float().pow(2).mean(-1, keepdim=True)",
+            "or use bfloat16, which has the range of float32",
+        )
+    if trouble.op in _EXPONENTIALS and cause is Cause.PRECISION and trouble.in_loss:
+        return (
+            "take the logarithm before the exponential: torch.logsumexp, "
+            "torch.nn.functional.log_softmax or cross_entropy, which subtract the largest first",
+        )
+    if trouble.op.startswith("log") and cause is Cause.PRECISION:
+        return (
+            "compute in logarithms throughout: a sum of logarithms in place of the logarithm of a "
+            "product, torch.logsumexp in place of the logarithm of a sum of exponentials, "
+            "torch.nn.functional.logsigmoid in place of the logarithm of a sigmoid",
+            "or keep its input away from zero: x.clamp_min(1e-8)",
+        )
     if trouble.op in _AT_ZERO and cause is not Cause.LOSS_SATURATION:
         return ("keep its input away from zero: x.clamp_min(1e-8), or add an epsilon",)
     if cause is Cause.INPUT_SCALE:

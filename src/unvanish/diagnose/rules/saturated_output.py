@@ -15,6 +15,7 @@ from unvanish.diagnose.neighbours import Neighbours
 from unvanish.diagnose.upstream import Upstream
 from unvanish.diagnose.words import percent
 
+_BINARY: Final = "binary_cross_entropy_with_logits"
 _FUNCTIONS: Final = frozenset({"sigmoid", "tanh", "softmax", "hardtanh", "hardsigmoid"})
 _PRODUCTS: Final = frozenset("mul matmul bmm baddbmm einsum".split())
 _BETTER_LOSS: Final = {
@@ -88,6 +89,9 @@ class SaturatedOutput:
     max_stuck_fraction: float = 0.5
     max_lost_decades: float = 3.0
     hopeless_lost_decades: float = 6.0
+    max_worth_of_a_guess: float = 2.0
+    max_own_answers: float = 0.75
+    min_gain: float = 0.01
 
     def examine(self, recording: Recording) -> Verdict:
         """Judge the activation functions that shape the output."""
@@ -102,12 +106,18 @@ class SaturatedOutput:
         if not measured:
             return _unmeasured(neighbours)
         stuck = [site for site in measured if share[site] > self.max_stuck_fraction]
-        lost = {site: -recording[Quantity.LOG10_STUCK_GRAD_RATIO].get(site) for site in stuck}
-        gain = recording[Quantity.UNDECIDED_GAIN]
-        sick = [s for s in stuck if lost[s] > self.max_lost_decades and gain.get(s) > 0.0]
+        ratio = recording[Quantity.LOG10_STUCK_GRAD_RATIO]
+        lost = {site: -ratio.get(site) for site in measured}
+        sick = [
+            site
+            for site in measured
+            if lost[site] > self.max_lost_decades
+            and (self._costs(recording, site) or self._guesses(recording, site))
+        ]
         if sick:
             worst_first = sorted(sick, key=lambda site: -lost[site])
-            return Found((self._finding(recording, worst_first, lost[worst_first[0]]),))
+            loud = [site for site in worst_first if not self._is_minor(recording, site)]
+            return Found((self._finding(recording, loud or worst_first, minor=not loud),))
         if any(math.isnan(lost[site]) for site in stuck):
             return NotMeasured("what gradient the stuck output would have on the sloped part")
         if stuck:
@@ -124,17 +134,59 @@ class SaturatedOutput:
             f"{percent(share[worst])} of the error at {worst.name} is stuck on the flat part",
         )
 
-    def _finding(self, recording: Recording, sites: list[Site], lost: float) -> Finding:
+    def _costs(self, recording: Recording, site: Site) -> bool:
+        """Tell whether the loss wants a stuck output out, and would be lower were it undecided."""
+        if not recording[Quantity.STUCK_FRACTION][site] > self.max_stuck_fraction:
+            return False
+        if not recording[Quantity.UNDECIDED_GAIN].get(site) > 0.0:
+            return False
+        own = recording[Quantity.OWN_ANSWER_FRACTION].get(site) > self.max_own_answers
+        worth = recording[Quantity.ANSWER_WORTH].get(site)
+        return not (own and worth > -self.max_worth_of_a_guess)
+
+    def _guesses(self, recording: Recording, site: Site) -> bool:
+        """Tell whether an output is tried with other answers, and its own are worth no more."""
+        own = recording[Quantity.OWN_ANSWER_FRACTION].get(site) < self.max_own_answers
+        worth = recording[Quantity.ANSWER_WORTH].get(site)
+        return own and worth < self.max_worth_of_a_guess
+
+    def _is_minor(self, recording: Recording, site: Site) -> bool:
+        """Tell whether next to nothing of the whole loss is this output's."""
+        gain = recording[Quantity.UNDECIDED_GAIN].get(site)
+        return gain < self.min_gain and not self._guesses(recording, site)
+
+    def _finding(self, recording: Recording, sites: list[Site], *, minor: bool) -> Finding:
         site = sites[0]
-        share = recording[Quantity.STUCK_FRACTION][site]
+        lost = -recording[Quantity.LOG10_STUCK_GRAD_RATIO][site]
         why = Upstream(recording).why_large(site)
         much = f"{lost:.1f} decades of the gradient" if lost < math.inf else "all gradients"
         who = f"{site.name} and {len(sites) - 1} more are" if len(sites) > 1 else f"{site.name} is"
-        hopeless = lost > self.hopeless_lost_decades
+        severity = Severity.ERROR if lost > self.hopeless_lost_decades else Severity.WARNING
+        if self._costs(recording, site):
+            share = recording[Quantity.STUCK_FRACTION][site]
+            notes = [
+                f"{percent(share)} of the error sits on flat entries that gradient descent would "
+                "take back to the sloped part",
+                "one undecided answer for all samples would have a lower loss",
+            ]
+        else:
+            own = recording[Quantity.OWN_ANSWER_FRACTION][site]
+            worth = recording[Quantity.ANSWER_WORTH][site]
+            notes = [
+                f"{percent(1.0 - own)} of what the loss would tell an undecided output is about "
+                "other answers than the ones it is sure of",
+                "by the same measure its own answers are worth no more than a guess: "
+                f"{worth:.1f} standard errors",
+            ]
+        if minor:
+            notes.append(
+                "the rest of the loss comes from elsewhere: less than "
+                f"{percent(self.min_gain)} of it is to be had here"
+            )
         return Finding(
             code=self.code,
             name=self.name,
-            severity=Severity.ERROR if hopeless else Severity.WARNING,
+            severity=Severity.NOTE if minor else severity,
             message=f"{who} stuck at an end of the range: {much} that could bring it back are "
             "lost there",
             sites=tuple(sites),
@@ -143,11 +195,7 @@ class SaturatedOutput:
             limit=self.max_lost_decades,
             unit="decades",
             causes=(Cause.LOSS_SATURATION, Cause.SATURATION, why),
-            notes=(
-                f"{percent(share)} of the error sits on flat entries that gradient descent would "
-                "take back to the sloped part",
-                "one undecided answer for all samples would have a lower loss",
-            ),
+            notes=tuple(notes),
             help=(_BETTER_LOSS.get(site.op, _BOUNDED), *((_GAN,) if site.op == "sigmoid" else ())),
         )
 

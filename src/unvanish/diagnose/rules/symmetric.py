@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Final, final
 
 from unvanish.core.findings import Cause, Finding, Severity
@@ -139,7 +139,7 @@ class SymmetricOrZeroInit:
         if not recording[Quantity.LOG10_ACTIVATION_GRAD_RMS]:
             return NotMeasured("the gradient at each step")
         layers = list(_hidden(recording))
-        shut = shut_factors(recording)
+        shut = [*shut_factors(recording), *_shut_behind_zeros(recording)]
         suspects = [
             one for one in layers if one.is_equal(self.min_distinct_fraction, after_steps=False)
         ]
@@ -293,6 +293,25 @@ def _hidden(recording: Recording) -> Iterator[_Layer]:
             bias,
             then.get(bias.name) if bias is not None else None,
         )
+
+
+def _shut_behind_zeros(recording: Recording) -> list[ShutFactor]:
+    """Find what the second look alone shows: zeros behind another that opened meanwhile.
+
+    Behind a head of zeros nothing gets a gradient at the start, and no step can be told from
+    another.
+    """
+    if recording.later is None:
+        return []
+    known = {p.name for p in recording.parameters if p.log10_grad_rms == -math.inf}
+    here = {(one.path, one.op, one.call): one for one in recording.sites}
+    found = []
+    for one in shut_factors(recording.later):
+        site = here.get((one.site.path, one.site.op, one.site.call))
+        silent = recording[Quantity.LOG10_ACTIVATION_GRAD_RMS].get(site) if site else 0.0
+        if site is not None and silent == -math.inf and known.issuperset(one.zeros):
+            found.append(replace(one, site=site))
+    return found
 
 
 def _after(layer: _Layer) -> float:
