@@ -203,3 +203,58 @@ def test_dominators_of_a_diamond_and_of_two_ends():
     assert dominators(0, {0: [1], 1: [2, 3], 2: [4], 3: [4], 4: [5]}) == [5, 4, 1, 0]
     assert dominators(0, {0: [1, 2], 1: [3], 2: [4]}) == [0]
     assert dominators(7, {}) == [7]
+
+
+@pytest.mark.parametrize(
+    ("activation", "gain"),
+    [
+        (nn.Sigmoid, None),
+        (nn.Tanh, None),
+        (nn.ReLU, None),
+        (nn.ReLU, math.sqrt(2.0)),
+        (nn.Tanh, 1.5),
+        (nn.SiLU, None),
+        (nn.ELU, 1.0),
+    ],
+)
+def test_theory_stands_beside_the_measurement(activation, gain):
+    prediction = explain(plain(activation, gain=gain, depth=20)).prediction
+    assert len(prediction.layers) == 21
+    assert prediction.is_within
+    assert prediction.layers[0].band < 0.6
+    assert prediction.layers[-1].measured == prediction.layers[-1].predicted == 0.0
+
+
+def test_weights_that_are_not_random_are_unlike_theory():
+    torch.manual_seed(0)
+    layers = []
+    for _ in range(12):
+        linear = nn.Linear(32, 32, bias=False)
+        nn.init.constant_(linear.weight, 1 / 32)
+        layers += [linear, nn.Tanh()]
+    model = nn.Sequential(*layers, nn.Linear(32, 4))
+    prediction = explain(recorded(model, torch.randn(16, 32).abs())).prediction
+    assert prediction.layers
+    assert not prediction.is_within
+
+
+def test_where_theory_is_silent_it_says_why():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 16), *[Block() for _ in range(3)], nn.Linear(16, 4))
+    prediction = explain(recorded(model, torch.randn(32, 8))).prediction
+    assert prediction.layers == ()
+    assert "skips are not in this prediction" in prediction.reason
+
+
+def test_padding_is_no_input():
+    """Nine taps on a map of one position meet one entry: the weights act as a ninth as many."""
+    torch.manual_seed(0)
+    layers = []
+    for _ in range(8):
+        conv = nn.Conv2d(64, 64, 3, padding=1, bias=False)
+        nn.init.normal_(conv.weight, std=math.sqrt(2 / 64))
+        layers += [conv, nn.ReLU()]
+    model = nn.Sequential(*layers, nn.Flatten(), nn.Linear(64, 4))
+    prediction = explain(recorded(model, torch.randn(32, 64, 1, 1))).prediction
+    assert prediction.is_within
+    assert prediction.layers[0].predicted == pytest.approx(prediction.layers[-2].predicted, abs=0.2)

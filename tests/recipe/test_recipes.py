@@ -241,6 +241,45 @@ batch = pair()
     assert "optimizer steps another network" in recipe.inferred[-1]
 
 
+COPIED = """
+import copy
+first = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+net = copy.deepcopy(first)
+optimizer = torch.optim.AdamW(first.parameters(), lr=0.5)
+batch = pair()
+"""
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "",
+        # The first one is gone, and the second has weights of its own.
+        "\nnet = copy.deepcopy(first)\nnn.init.normal_(net[0].weight)\ndel first",
+    ],
+)
+def test_an_optimizer_that_missed_this_network_is_left_as_it_is(write, change):
+    recipe = recipe_of(write, COPIED + change, ":net")
+    assert isinstance(recipe.optimizer, torch.optim.AdamW)
+    assert recipe.inferred[-1] == "optimizer steps a copy of this network, and nothing of it"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "nn.init.normal_(net[0].weight)",  # a second player of the same shapes
+        "net.requires_grad_(False)",
+        "net.eval()",
+        "def loss(output, target): return (output - net(output.detach())).mean()",
+        "net.append(nn.Linear(2, 2))",
+    ],
+)
+def test_an_optimizer_of_a_second_player_gives_its_settings(write, change):
+    recipe = recipe_of(write, COPIED + change, ":net")
+    assert not isinstance(recipe.optimizer, torch.optim.Optimizer)
+    assert "optimizer steps another network" in recipe.inferred[-1]
+
+
 def test_a_loader_without_a_recipe_is_offered(write):
     body = """
 conv = nn.Conv2d(3, 2, 3)

@@ -117,6 +117,44 @@ class Term:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PredictedLayer:
+    """One layer of the prediction, relative to the last layer.
+
+    Attributes:
+        site: Index of the layer's site.
+        measured: Decades of the random-direction gradient's norm at its output.
+        predicted: The same from theory.
+        band: Two standard deviations of a network of this width, in decades.
+    """
+
+    site: int
+    measured: float
+    predicted: float
+    band: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """Theory beside the measurement.
+
+    Attributes:
+        layers: Input side first; the last is 0 by definition.
+        reason: Why there are none; empty where there are.
+    """
+
+    layers: tuple[PredictedLayer, ...] = ()
+    reason: str = ""
+
+    @property
+    def is_within(self) -> bool:
+        """Whether the first layer's measurement lies within the band; False where there is none."""
+        if not self.layers:
+            return False
+        first = self.layers[0]
+        return abs(first.measured - first.predicted) <= first.band
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
     """The ledger between the loss and one place of the network.
 
@@ -127,13 +165,15 @@ class Explanation:
         ledger: The tree; its ``log10_gain`` is what was measured.
         parameters: Names of the parameters used there, with the three factors of their
             gradient's norm.
+        prediction: What theory says of the same layers, where they are plain.
     """
 
     code: str = ""
     target: int
     name: str
     ledger: Term
-    parameters: tuple[ParameterTerms, ...] = field(default=())
+    parameters: tuple[ParameterTerms, ...] = ()
+    prediction: Prediction = field(default_factory=lambda: Prediction())
 
     @property
     def residue(self) -> float:
@@ -155,6 +195,13 @@ class Explanation:
             "parameters": [
                 {key: _plain(value) for key, value in asdict(p).items()} for p in self.parameters
             ],
+            "prediction": {
+                "reason": self.prediction.reason,
+                "layers": [
+                    {key: _plain(value) for key, value in asdict(layer).items()}
+                    for layer in self.prediction.layers
+                ],
+            },
         }
 
 

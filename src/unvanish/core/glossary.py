@@ -43,6 +43,7 @@ class Quantity(StrEnum):
     STUCK_FRACTION = "stuck_fraction"
     LOG10_STUCK_GRAD_RATIO = "log10_stuck_grad_ratio"
     UNDECIDED_GAIN = "undecided_gain"
+    LOG10_ANSWER_GRAD_RATIO = "log10_answer_grad_ratio"
     ANSWER_WORTH = "answer_worth"
     OWN_ANSWER_FRACTION = "own_answer_fraction"
 
@@ -276,6 +277,13 @@ GLOSSARY: Final[dict[Quantity, Entry]] = {
         "positive where the loss would be lower if a stuck output said the same to every sample",
         "high",
     ),
+    Quantity.LOG10_ANSWER_GRAD_RATIO: Entry(
+        "decades",
+        "log10 of the |dL/dz| / |dL/dz'| that 3/4 of all entries stay below, weighed by "
+        "|dL/dz'|^2; z' one undecided answer for all samples",
+        "gradient of a sure output against what it would be where its function has a slope",
+        "low",
+    ),
     Quantity.ANSWER_WORTH: Entry(
         "standard errors",
         "mean(a) / (std(a) / sqrt(n)), a = -sum_k (y - centre)_k dL/dz'_k of a sample, z' one "
@@ -286,8 +294,8 @@ GLOSSARY: Final[dict[Quantity, Entry]] = {
     ),
     Quantity.OWN_ANSWER_FRACTION: Entry(
         "fraction",
-        "share of |dL/dz'|^2 in samples whose largest |dL/dy'_k| is that of the answer they give "
-        "now",
+        "share of |dL/dz'|^2 in samples whose largest |dL/dy'_k|, less their mean, is that of the "
+        "answer they give now",
         "how much of what the loss asks concerns the answers that the output gives already",
         "high",
     ),

@@ -37,7 +37,7 @@ FOLLOWS: Final[Mapping[str, frozenset[str]]] = {
         # The start: units that are copies of each other, or weights that never open.
         ("UV104", ("UV101", "UV202", "UV301", "UV302", "UV303", "UV501", *_STARVED)),
         # The loss: what the output tells the network.
-        ("UV204", ("UV203", "UV404", "UV506", *_STARVED)),
+        ("UV204", ("UV101", "UV203", "UV404", "UV506", *_STARVED)),
         ("UV506", ("UV404", "UV405", "UV502", "UV203")),
         # The units: flat or dead, they let nothing through.
         ("UV202", ("UV101", "UV203", "UV301", *_STARVED)),

@@ -10,7 +10,7 @@ the variance recursions of Glorot and Bengio (2010) and He et al. (2015).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from unvanish.core.explanations import Factor, Level, Term
 from unvanish.core.glossary import Quantity
@@ -81,8 +81,9 @@ def _parts(
         ]
     if "norm" in site.op:
         return _norm_parts(recording, edge, site, parameters)
-    scale = _weight_scale(site, parameters)
-    if scale is not None:
+    spread = sigma_w(site, parameters, recording.sites[edge.producer].shape)
+    if spread is not None:
+        scale = math.log10(spread)
         return [(Factor.WEIGHT_SCALE, scale), (Factor.ALIGNMENT, gain - scale)]
     return [(_kind(site), gain)]
 
@@ -104,16 +105,60 @@ def _norm_parts(
     return [*parts, (Factor.NORM_PROJECTION, rest)]
 
 
-def _weight_scale(site: Site, parameters: Mapping[str, Parameter]) -> float | None:
-    """Return log10 sigma_w of the one weight that a step multiplies with; None if not one."""
+def sigma_w(
+    site: Site, parameters: Mapping[str, Parameter], entering: Sequence[int] = ()
+) -> float | None:
+    """Return sigma_w, the rms of a layer's weights times the root of their inputs.
+
+    A tap of a kernel that lies in the padding has no input, which matters on small maps.
+
+    Args:
+        site: A step of the network.
+        parameters: Name to parameter.
+        entering: Shape of what enters, for the padding of a convolution.
+
+    Returns:
+        sigma_w; None where the step does not multiply with exactly one matrix or kernel.
+    """
     own = [parameters[n] for n in site.weights if n in parameters and len(parameters[n].shape) > 1]
     if len(own) != 1 or not own[0].rms > 0.0 or not site.op.startswith(_MATRIX):
         return None
     shape = own[0].shape
-    inputs = math.prod(shape[1:])
     if site.op in _TRANSPOSED:
-        inputs = shape[0] * math.prod(shape[2:])
-    return math.log10(own[0].rms) + 0.5 * math.log10(inputs)
+        return own[0].rms * math.sqrt(shape[0] * math.prod(shape[2:]))
+    inputs = float(math.prod(shape[1:]))
+    if site.op.startswith("conv") and len(entering) == len(site.shape) == len(shape):
+        for kernel, after, before in zip(shape[2:], site.shape[2:], entering[2:], strict=True):
+            inputs *= inside(kernel, after, before)
+    return own[0].rms * math.sqrt(inputs)
+
+
+def inside(kernel: int, after: int, before: int) -> float:
+    """Return the share of a kernel's taps that meet the map and not its padding, on one axis.
+
+    Stride and padding are told from the sizes: the stride is their ratio, the padding what is
+    missing on both sides. Without dilation, that is what the layer does or one row from it.
+
+    Args:
+        kernel: Taps on this axis.
+        after: Positions that leave.
+        before: Positions that enter.
+
+    Example:
+        >>> inside(3, 1, 1), inside(3, 4, 4), inside(3, 4, 6)
+        (0.3333333333333333, 0.8333333333333334, 1.0)
+    """
+    if min(kernel, after, before) < 1:
+        return 1.0
+    stride = max(1, round(before / after))
+    missing = (after - 1) * stride + kernel - before
+    left = max(0, (missing + 1) // 2)
+    met = sum(
+        0 <= position * stride + tap - left < before
+        for position in range(after)
+        for tap in range(kernel)
+    )
+    return met / (after * kernel) if met else 1.0
 
 
 def _kind(site: Site) -> Factor:

@@ -29,6 +29,7 @@ from unvanish.core.glossary import Quantity
 from unvanish.core.records import Edge, Recording, Role, Site
 from unvanish.explain.dominators import dominators
 from unvanish.explain.factors import operation
+from unvanish.explain.prediction import predict
 
 
 def explain_site(recording: Recording, target: int, *, code: str = "") -> Explanation:
@@ -68,6 +69,7 @@ def explain_site(recording: Recording, target: int, *, code: str = "") -> Explan
             for p in recording.parameters
             if p.name in site.weights and len(p.shape) > 1
         ),
+        prediction=predict(recording, target, ledger),
     )
 
 

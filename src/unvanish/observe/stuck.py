@@ -100,8 +100,10 @@ class _Flat:
         samples = (agreement if self.dim is None else agreement.sum(self.dim)).flatten()
         if samples.numel() < _SAMPLES_OF_A_MEAN:
             return math.nan
-        error = float(samples.std()) / math.sqrt(samples.numel())
-        return float(samples.mean()) / error if error > 0.0 else math.nan
+        mean, spread = float(samples.mean()), float(samples.std())
+        if not spread > 0.0:
+            return math.copysign(math.inf, mean) if mean else math.nan
+        return mean / spread * math.sqrt(samples.numel())
 
     def own_answers(self, at_output: Tensor, at_input: Tensor) -> float:
         """Return the share of an undecided one's gradient that is about the answers given now.
@@ -121,6 +123,8 @@ class _Flat:
             return math.nan
         else:
             weight = weight.sum(self.dim)
+            if not self.keeps_offset:
+                at_output = at_output - at_output.mean(self.dim, keepdim=True)
             size, answer = at_output.abs().topk(2, self.dim)
             own = answer.select(self.dim, 0) == self.outwards.argmax(self.dim)
             clear = size.select(self.dim, 1) < _CLEARLY * size.select(self.dim, 0)
@@ -161,7 +165,7 @@ def stuck_outputs(
         conditions: Its conditions.
 
     Returns:
-        Up to five profiles over the outputs' activation functions.
+        Up to six profiles over the outputs' activation functions.
     """
     values: dict[Quantity, dict[int, float]] = {}
     for site in _candidates(seen):
@@ -216,16 +220,17 @@ def _measure(
     levels = _WITHIN if told and at_output.shape[:1].numel() >= _SAMPLES else _WITHIN[:1]
     trials = [_with_constant(site, flat, w, model, seen, batch, conditions) for w in levels]
     first = trials[0]
-    judged = flat.mask & flat.wants_out(at_output) if told else torch.ones_like(flat.mask)
-    now, then = at_input[0][judged].double().abs(), first.at_input[judged].double().abs()
-    here, best = float(seen.loss.detach().real), min(trial.loss for trial in trials)
+    now, then = at_input[0].double().abs(), first.at_input.double().abs()
     values = {
         Quantity.STUCK_FRACTION: share,
-        Quantity.LOG10_STUCK_GRAD_RATIO: _typical_ratio(now, then),
+        Quantity.LOG10_ANSWER_GRAD_RATIO: _typical_ratio(now.flatten(), then.flatten()),
         Quantity.ANSWER_WORTH: flat.worth(first.at_input),
         Quantity.OWN_ANSWER_FRACTION: flat.own_answers(first.at_output, first.at_input),
     }
     if told:
+        stuck = flat.mask & flat.wants_out(at_output)
+        here, best = float(seen.loss.detach().real), min(trial.loss for trial in trials)
+        values[Quantity.LOG10_STUCK_GRAD_RATIO] = _typical_ratio(now[stuck], then[stuck])
         values[Quantity.UNDECIDED_GAIN] = (here - best) / ((abs(here) + abs(best)) or 1.0)
     return {quantity: value for quantity, value in values.items() if not math.isnan(value)}
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import gc
 import inspect
 import math
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Final
 
@@ -42,6 +44,24 @@ def _takes_one(function: Foreign) -> bool:
     return True
 
 
+def _reads(function: Foreign, model: nn.Module) -> bool:
+    """Tell whether a function mentions a network of its file by name."""
+    code = getattr(function, "__code__", None)
+    names = getattr(function, "__globals__", {})
+    return code is not None and any(names.get(name) is model for name in code.co_names)
+
+
+def _is_in_a_network(parameters: Sequence[torch.Tensor]) -> bool:
+    """Tell whether a module that still exists holds any of the parameters."""
+    wanted = {id(p) for p in parameters}
+    return any(
+        id(p) in wanted
+        for thing in gc.get_objects()
+        if issubclass(type(thing), nn.Module)  # isinstance would wake lazy modules
+        for p in vars(thing).get("_parameters", {}).values()
+    )
+
+
 class Rest:
     """The parts of a recipe beside the model, each checked when it is taken."""
 
@@ -56,6 +76,7 @@ class Rest:
         self.inferred: tuple[str, ...] = ()
         self._in_class = parts.in_class
         self._model = model
+        self._is_finished = parts.model is model
         self._may_differ = bool(parts.shared) or not isinstance(parts.model, nn.Module)
         self._rest = parts.rest
         self._address = address
@@ -123,9 +144,15 @@ class Rest:
         return reporting
 
     def _fitted(self, optimizer: torch.optim.Optimizer) -> Foreign:
-        """Return an optimiser, or one like it where it steps another network than this."""
+        """Return an optimiser, or one like it where it steps another network than this.
+
+        One that was meant for this network and missed it is returned as it is, to be found out.
+        """
         held = {id(p) for group in optimizer.param_groups for p in group["params"]}
         if not self._may_differ or any(id(p) in held for p in self._model.parameters()):
+            return optimizer
+        if self._is_finished and self._is_missed_by(optimizer):
+            self.inferred = ("optimizer steps a copy of this network, and nothing of it",)
             return optimizer
         kind = type(optimizer)
         known = inspect.signature(kind).parameters
@@ -141,6 +168,27 @@ class Rest:
             return kind(wanted, **settings)
 
         return like_it
+
+    def _is_missed_by(self, optimizer: torch.optim.Optimizer) -> bool:
+        """Tell whether an optimiser was meant for this network, and was given its double.
+
+        That is certain where the double is no part of any network any more, and where the two
+        are the same number for number: one was copied from the other. A copy that is frozen,
+        or that the loss or the batch reads, is a teacher or a target network, and another
+        network of the same shapes a second player.
+        """
+        mine = list(self._model.parameters())
+        held = [p for group in optimizer.param_groups for p in group["params"]]
+        if not mine or any(map(nn.parameter.is_lazy, mine)):
+            return False
+        if [(p.shape, p.dtype) for p in mine] != [(p.shape, p.dtype) for p in held]:
+            return False
+        if not self._model.training or not all(p.requires_grad for p in mine):
+            return False
+        if any(_reads(self._rest.get(name), self._model) for name in ("batch", "data", "loss")):
+            return False
+        is_copy = all(torch.equal(a.cpu(), b.cpu()) for a, b in zip(mine, held, strict=True))
+        return is_copy or not _is_in_a_network(held)
 
     def _def(self, head: str, body: str = "...") -> str:
         """Return the literal line that defines a part, as a method where it is one."""

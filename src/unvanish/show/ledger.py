@@ -80,6 +80,7 @@ def compose_ledger(
     lines.append(Text())
     for block in ledger.children:
         lines += _block(block, recording, sheet, full=full, indent=2)
+    lines += _theory(explanation, sheet)
     for terms in explanation.parameters:
         lines.append(Text())
         lines += sheet.paragraph(
@@ -93,6 +94,22 @@ def compose_ledger(
             ],
         )
     return lines
+
+
+def _theory(explanation: Explanation, sheet: Sheet) -> Lines:
+    """Say what theory predicts for the same layers, and how far the measurement is from it."""
+    layers = explanation.prediction.layers
+    if not layers:
+        said = f"no prediction: {explanation.prediction.reason}"
+    else:
+        first = layers[0]
+        verdict = "as expected of" if explanation.prediction.is_within else "unlike"
+        said = (
+            f"predicts {first.predicted:+.2f} decades over {len(layers) - 1} plain layers, give or "
+            f"take {first.band:.2f}; a random direction has {first.measured:+.2f}: {verdict} "
+            "random weights of this size"
+        )
+    return [Text(), *sheet.paragraph(styled("  theory ", "strong"), [sheet.text(said)])]
 
 
 def _block(term: Term, recording: Recording, sheet: Sheet, *, full: bool, indent: int) -> Lines:

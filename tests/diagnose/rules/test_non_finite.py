@@ -9,7 +9,7 @@ import pytest
 
 from unvanish.core.findings import Cause, Severity
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import Parameter, Role, RunContext, Site
+from unvanish.core.records import Edge, Parameter, Recording, Role, RunContext, Site
 from unvanish.core.verdicts import Clear, Found, NotMeasured
 from unvanish.diagnose.rules.non_finite import NonFinite
 from unvanish.testing import recording_of
@@ -32,7 +32,7 @@ def only(verdict):
 
 @pytest.mark.parametrize(
     ("op", "cause"),
-    [("exp", Cause.INIT_TOO_LARGE), ("log", Cause.INPUT_SCALE), ("div", Cause.INPUT_SCALE)],
+    [("exp", Cause.INIT_TOO_LARGE), ("log", Cause.PRECISION), ("div", Cause.PRECISION)],
 )
 def test_the_first_step_is_named(op, cause):
     finding = only(forward(f"linear {op} linear", [0.0, 0.1, 1.0]))
@@ -40,6 +40,106 @@ def test_the_first_step_is_named(op, cause):
     assert finding.sites[0].path == "layers.1"
     assert finding.causes == (cause,)
     assert finding.measured == 0.1
+
+
+@pytest.mark.parametrize("op", ["log", "div", "rsqrt"])
+def test_a_zero_that_no_layer_had_a_part_in_came_with_the_data(op):
+    layer = Site(index=0, path="fc", op="linear", weights=("fc.weight",))
+    profiles = {Quantity.NON_FINITE_FRACTION: [0.0, 0.1, 0.1]}
+    finding = only(examine(recording_of("sub", op, layer, profiles=profiles)))
+    assert finding.causes == (Cause.INPUT_SCALE,)
+
+
+def loss_steps(*ops: str) -> list[Site]:
+    """Return steps of the loss, behind a layer."""
+    layer = Site(index=0, path="fc", op="linear", weights=("fc.weight",))
+    return [layer, *(Site(index=0, path="", op=op, role=Role.LOSS) for op in ops)]
+
+
+@pytest.mark.parametrize(
+    ("ops", "cause"),
+    [
+        ("sigmoid log", Cause.LOSS_SATURATION),
+        ("softmax gather log", Cause.LOSS_SATURATION),
+        ("sigmoid sub log", Cause.LOSS_SATURATION),
+        ("exp sum log", Cause.PRECISION),
+        ("exp add div log", Cause.PRECISION),
+        ("mul sum log", Cause.PRECISION),
+    ],
+)
+def test_only_a_function_that_saturates_gives_the_logarithm_a_saturated_output(ops, cause):
+    sites = loss_steps(*ops.split())
+    profiles = {Quantity.NON_FINITE_FRACTION: [*[0.0] * (len(sites) - 1), 0.1]}
+    assert only(examine(recording_of(*sites, profiles=profiles))).causes == (cause,)
+
+
+def test_shares_of_evidence_that_a_relu_shut():
+    sites = loss_steps("relu", "sum", "div", "log")
+    profiles = {Quantity.NON_FINITE_FRACTION: [0.0, 0.0, 0.0, 0.0, 0.1]}
+    recording = recording_of(*sites, profiles=profiles)
+    edges = (*recording.edges, Edge(1, 3, 0.0))
+    assert only(examine(replace(recording, edges=edges))).causes == (Cause.LOSS_SATURATION,)
+
+
+def test_an_exponential_that_overflows_in_the_loss_is_the_formula_s():
+    profiles = {Quantity.NON_FINITE_FRACTION: [0.0, 0.0, 0.1]}
+    finding = only(examine(recording_of(*loss_steps("div", "exp"), profiles=profiles)))
+    assert finding.causes == (Cause.PRECISION,)
+    assert "logsumexp" in finding.help[0]
+
+
+def test_a_logarithm_of_parameters_alone_is_named_though_it_was_not_read():
+    sites = [
+        Site(index=0, path="", op="prod", role=Role.WEIGHT),
+        Site(index=0, path="", op="log", role=Role.WEIGHT),
+        Site(index=0, path="", op="sub", role=Role.LOSS),
+    ]
+    profiles = {Quantity.NON_FINITE_FRACTION: [None, None, 1.0]}
+    finding = only(examine(recording_of(*sites, profiles=profiles)))
+    assert [site.op for site in finding.sites] == ["log", "sub"]
+    assert finding.causes == (Cause.PRECISION,)
+
+
+def norm_by_hand(steps: str, shares: list[float], dtype: str = "float16") -> Recording:
+    """A layer, its squares and what is made of them, and the layer times the last of that."""
+    sites = [Site(index=0, path="fc", op="linear", weights=("fc.weight",))]
+    sites += [Site(index=0, path="norm", op=op) for op in [*steps.split(), "mul"]]
+    recording = recording_of(
+        *sites,
+        parameters=[Parameter(name="fc.weight", log10_grad_rms=-2.0, rms=0.1)],
+        context=RunContext(loss="cross_entropy", loss_value=2.3, dtype=dtype),
+        profiles={
+            Quantity.NON_FINITE_FRACTION: [0.0, *shares, 0.0],
+            Quantity.ACTIVATION_RMS: [1111.0, *(math.inf if n else 0.0 for n in shares), 0.0],
+        },
+    )
+    return replace(recording, edges=(*recording.edges, Edge(0, len(sites) - 1, 0.0)))
+
+
+@pytest.mark.parametrize(
+    ("steps", "shares"),
+    [
+        ("pow mean add rsqrt", [0.8, 1.0, 1.0, 0.0]),
+        ("var add pow", [1.0, 1.0, 1.0]),
+        ("mul mean sqrt", [0.8, 1.0, 1.0]),
+    ],
+)
+def test_a_norm_whose_squares_overflow_erases_what_it_is_given(steps, shares):
+    finding = only(examine(norm_by_hand(steps, shares)))
+    assert finding.causes == (Cause.PRECISION,)
+    assert finding.measured == 1.0
+    assert finding.sites[-1].op == "mul"
+    assert "is zero where it does" in finding.message
+    assert "float32" in finding.help[0]
+
+
+def test_few_erased_rows_are_a_note():
+    (finding,) = examine(norm_by_hand("pow mean rsqrt", [0.01, 0.02, 0.0])).findings
+    assert finding.severity is Severity.NOTE
+
+
+def test_a_quotient_without_a_root_is_zero_to_within_rounding():
+    assert isinstance(examine(norm_by_hand("pow add reciprocal", [0.8, 0.8, 0.0])), Clear)
 
 
 def test_half_precision_is_the_cause_of_its_overflows():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -52,6 +53,67 @@ def test_severity_follows_the_lost_decades(decades: float, severity: Severity) -
 )
 def test_all_three_conditions_have_to_hold(stuck: float, decades: float, gain: float) -> None:
     assert isinstance(output(stuck, decades, gain), Clear)
+
+
+@pytest.mark.parametrize(("gain", "severity"), [(0.009, Severity.NOTE), (0.011, Severity.ERROR)])
+def test_an_output_that_hardly_counts_is_a_note(gain: float, severity: Severity) -> None:
+    verdict = output(0.9, 9.0, gain)
+    assert isinstance(verdict, Found)
+    assert verdict.findings[0].severity is severity
+
+
+def answers(decades: float, worth: float, own: float | None, stuck: float = 0.2) -> Verdict:
+    return examine(
+        recording_of(
+            "linear",
+            "softmax",
+            profiles={
+                Quantity.STUCK_FRACTION: [None, stuck],
+                Quantity.LOG10_ANSWER_GRAD_RATIO: [None, -decades],
+                Quantity.ANSWER_WORTH: [None, worth],
+                Quantity.OWN_ANSWER_FRACTION: [None, own],
+            },
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("decades", "worth", "own"), [(3.1, 1.9, 0.7), (3.1, -3.1, 1.0), (math.inf, -3.1, None)]
+)
+def test_answers_worth_no_more_than_a_guess(decades: float, worth: float, own: float) -> None:
+    verdict = answers(decades, worth, own)
+    assert isinstance(verdict, Found)
+    assert verdict.findings[0].measured == decades
+    assert "guess" in verdict.findings[0].notes[0]
+
+
+@pytest.mark.parametrize(
+    ("decades", "worth", "own"),
+    [(2.9, -9.0, 0.2), (9.0, 2.1, 0.2), (9.0, -2.0, 1.0), (9.0, -2.0, None)],
+    ids=["gradient", "worth", "own answers", "unknown answers"],
+)
+def test_right_or_untested_answers_are_left_alone(decades: float, worth: float, own: float) -> None:
+    assert isinstance(answers(decades, worth, own), Clear)
+
+
+def test_noise_about_the_own_answers_of_a_policy_says_nothing() -> None:
+    def policy(worth: float) -> Verdict:
+        return examine(
+            recording_of(
+                "linear",
+                "softmax",
+                profiles={
+                    Quantity.STUCK_FRACTION: [None, 0.6],
+                    Quantity.LOG10_STUCK_GRAD_RATIO: [None, -9.0],
+                    Quantity.UNDECIDED_GAIN: [None, 1.0],
+                    Quantity.ANSWER_WORTH: [None, worth],
+                    Quantity.OWN_ANSWER_FRACTION: [None, 1.0],
+                },
+            )
+        )
+
+    assert isinstance(policy(-1.0), Clear)
+    assert isinstance(policy(-4.0), Found)
 
 
 def test_a_stuck_output_without_a_trial_is_not_measured() -> None:
@@ -204,3 +266,133 @@ def test_a_router_that_is_sure_is_no_output(summed: bool) -> None:
     batch = (torch.randn(64, 8), torch.randn(64, 3) * 30)
     verdict = checkup(Experts(), batch, loss=F.mse_loss, select=["UV203"])
     assert isinstance(verdict.diagnosis.verdicts["UV203"], NotApplicable)
+
+
+# --- policies, and losses that hide the error from the function -----------------------
+
+CLASSES = 4
+STATES, BEST = data(CLASSES)
+ONE_HOT = F.one_hot(BEST, CLASSES).float()
+
+
+class Policy(nn.Module):
+    """Picks the right action, or one that has nothing to do with it, and is sure."""
+
+    def __init__(self, *end: nn.Module, right: bool, scale: float = 1000.0) -> None:
+        super().__init__()
+        torch.manual_seed(2)
+        self.head = nn.Linear(16, CLASSES, bias=False)
+        self.end = nn.Sequential(*end)
+        with torch.no_grad():
+            self.head.weight.zero_()
+            place = 0 if right else CLASSES
+            self.head.weight[:, place : place + CLASSES] = scale * torch.eye(CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.end(self.head(x))
+
+
+def rollout(policy: nn.Module | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    """Actions, normalised advantages and old logarithms, of a policy or at random."""
+    generator = torch.Generator().manual_seed(3)
+    if policy is None:
+        actions = torch.randint(0, CLASSES, BEST.shape, generator=generator)
+        reward = (actions == BEST).float()
+    else:
+        actions = policy(STATES).argmax(1)
+        reward = torch.randn(BEST.shape, generator=generator)
+    advantage = (reward - reward.mean()) / reward.std()
+    old = -math.log(CLASSES) if policy is None else 0.0
+    return actions, advantage, torch.full(BEST.shape, old)
+
+
+def ratio(log_prob: Tensor, batch: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    return -((log_prob - batch[2]).exp() * batch[1]).mean()
+
+
+def proximal(z: Tensor, batch: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    return ratio(torch.distributions.Categorical(logits=z).log_prob(batch[0]), batch)
+
+
+def proximal_of_probabilities(z: Tensor, batch: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    return ratio(torch.distributions.Categorical(probs=z.softmax(1)).log_prob(batch[0]), batch)
+
+
+def reinforce(z: Tensor, batch: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    return -(torch.distributions.Categorical(logits=z).log_prob(batch[0]) * batch[1]).mean()
+
+
+def independent(z: Tensor, batch: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    """One yes or no for each class; the action is to say yes to one."""
+    said = F.one_hot(batch[0], CLASSES).float()
+    return ratio(torch.distributions.Bernoulli(logits=z).log_prob(said).mean(1), batch)
+
+
+def dice(z: Tensor, target: Tensor) -> Tensor:
+    p = z.softmax(1)
+    return 1 - (2 * (p * target).sum(0) / (p.sum(0) + target.sum(0) + 1e-6)).mean()
+
+
+def focal(z: Tensor, target: Tensor) -> Tensor:
+    p = (z.softmax(1) * target).sum(1).clamp(min=1e-7)
+    return -((1 - p).square() * p.log()).mean()
+
+
+def absolute(z: Tensor, target: Tensor) -> Tensor:
+    return F.l1_loss(z.softmax(1), target)
+
+
+IDIOMS = pytest.mark.parametrize(
+    ("loss", "target"),
+    [
+        (proximal, rollout()),
+        (proximal_of_probabilities, rollout()),
+        (independent, rollout()),
+        (dice, ONE_HOT),
+        (focal, ONE_HOT),
+        (absolute, ONE_HOT),
+    ],
+    ids=["ratio", "ratio of probabilities", "independent", "dice", "focal", "absolute"],
+)
+
+
+@IDIOMS
+def test_sure_answers_that_have_nothing_to_do_with_the_question(loss: Any, target: Any) -> None:
+    finding = found(Policy(right=False), (STATES, target), loss)
+    assert finding.measured > 6.0
+
+
+@IDIOMS
+def test_sure_answers_that_are_right(loss: Any, target: Any) -> None:
+    verdict = checkup(Policy(right=True), (STATES, target), loss=loss, select=["UV203"])
+    assert not isinstance(verdict.diagnosis.verdicts["UV203"], Found)
+
+
+@pytest.mark.parametrize("right", [True, False])
+@pytest.mark.parametrize("loss", [proximal, proximal_of_probabilities, reinforce, independent])
+def test_a_policy_with_its_own_actions_alone_cannot_be_judged(loss: Any, right: bool) -> None:
+    policy = Policy(right=right)
+    verdict = checkup(policy, (STATES, rollout(policy)), loss=loss, select=["UV203"])
+    assert not isinstance(verdict.diagnosis.verdicts["UV203"], Found)
+
+
+def test_the_logarithm_of_a_dropped_action_brings_it_back() -> None:
+    policy = Policy(right=False)
+    verdict = checkup(policy, (STATES, rollout()), loss=reinforce, select=["UV203"])
+    assert isinstance(verdict.diagnosis.verdicts["UV203"], Clear)
+
+
+def test_a_minor_output_next_to_a_large_loss_is_a_note() -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.boxes, self.rest = network(1, bias=-40.0), network(1)
+
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+            return torch.sigmoid(self.boxes(x)), self.rest(x)
+
+    def loss(outputs: tuple[Tensor, Tensor], target: Tensor) -> Tensor:
+        return F.mse_loss(outputs[0], target) + F.mse_loss(outputs[1], 100 * target)
+
+    x, y = data()
+    assert found(Two(), (x, y), loss).severity is Severity.NOTE

@@ -9,7 +9,7 @@ from typing import ClassVar, Final, final
 
 from unvanish.core.findings import Cause, Finding, Severity
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import Recording, Site
+from unvanish.core.records import Recording, Role, Site
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
 from unvanish.diagnose.routers import is_frozen, number_of_choices, routers, scores
@@ -52,7 +52,13 @@ class AttentionCollapse:
     Nothing to choose between. Attention averages, and where tokens lose what tells them
     apart, queries and keys get no gradient. The part of the tokens that they do not have in
     common is followed from attention to attention; the limit is 3 decades lost on the way
-    (`max_lost_decades`), an error from 6 (`hopeless_lost_decades`).
+    (`max_lost_decades`), an error from 6 (`hopeless_lost_decades`). Where the network gives
+    every token an answer of its own, these answers are then all the same. Where it gives one
+    for all tokens (a mean over them, a class token, a layer that reads them flattened), this is
+    a note: what tokens have in common is enough for it. Stacks of 4 and 8 attention layers
+    without skips, with LayerNorm and without, lost 4.5 decades to all; asked in 500 steps of
+    Adam at 2e-3 for each of 10 random tokens, they named 24 to 48 %. Asked in 800 steps, from
+    the mean over tokens, for the first one, they named it in every case.
 
     ## Why it hurts
     Values and later layers go on learning from whatever was picked, so that the loss falls
@@ -207,13 +213,18 @@ class AttentionCollapse:
         lost = max(alike.values())
         sites = [site for site, own in alike.items() if own > self.max_lost_decades]
         cause = _why_alike(wiring, list(alike))
-        hopeless = lost > self.hopeless_lost_decades
+        answers = _answers_tokens(wiring, sites[-1])
+        if not answers:
+            severity = Severity.NOTE
+        else:
+            hopeless = lost > self.hopeless_lost_decades
+            severity = Severity.ERROR if hopeless else Severity.WARNING
         told = f"{lost:.1f} decades" if math.isfinite(lost) else "exactly nothing"
         kept = "shrinks by" if math.isfinite(lost) else "comes down to"
         return Finding(
             code=self.code,
             name=self.name,
-            severity=Severity.ERROR if hopeless else Severity.WARNING,
+            severity=severity,
             message=f"tokens have become alike at {sites[0].name}: what tells them apart {kept} "
             f"{told} over {len(alike)} attention layers",
             sites=tuple(sites),
@@ -225,10 +236,15 @@ class AttentionCollapse:
             notes=(
                 "attention averages over tokens; queries and keys of tokens that are all the "
                 "same get no gradient",
+                *(() if answers else (_ONE_ANSWER,)),
             ),
             help=_HELP_ALIKE[cause],
         )
 
+
+_ONE_ANSWER: Final = (
+    "the network gives one answer for all tokens, which what they have in common may be enough for"
+)
 
 _HELP_ALIKE: Final = {
     Cause.DEPTH_WITHOUT_SKIP: ("add a skip connection around attention: x = x + attention(x)",),
@@ -309,6 +325,38 @@ def _deviation(wiring: Wiring, softmax: Site) -> float:
                     above.append(one)
         level = above
     return math.nan
+
+
+def _answers_tokens(wiring: Wiring, softmax: Site) -> bool:
+    """Tell whether the tokens that an attention mixes get an answer each, as far as is known."""
+    tokens = softmax.shape[-2] if len(softmax.shape) > 1 else 0
+    samples = wiring.recording.context.batch_size
+    if tokens < 2 or samples < 1:
+        return True
+    stack = [softmax]
+    seen = {softmax.index}
+    while stack:
+        site = stack.pop()
+        after = wiring.consumers(site)
+        if not after:
+            return True
+        for one in after:
+            if one.role is not Role.SIGNAL:
+                return True
+            if one.index not in seen and not _is_pooling(one, site, tokens, samples):
+                seen.add(one.index)
+                stack.append(one)
+    return False
+
+
+def _is_pooling(site: Site, before: Site, tokens: int, samples: int) -> bool:
+    """Tell whether a step turns the tokens of each sample into one: their mean, or one of them."""
+    if site.weights or not site.shape or site.size < samples:
+        return False
+    first, *rest = site.shape
+    apart = tokens in rest or first == tokens * samples or (first == tokens != samples)
+    merged = len(rest) == 1 and len(before.shape) > 2 and before.shape[0] == first == samples
+    return not apart and (merged or site.size * tokens <= before.size)
 
 
 def _why_alike(wiring: Wiring, attention: Sequence[Site]) -> Cause:

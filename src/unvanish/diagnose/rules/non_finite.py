@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final, final
 
@@ -238,15 +239,40 @@ def _in_forward(recording: Recording, sick: list[Site]) -> _Trouble | None:
     poisoned = tuple(site for site in sick if site.index in reached)
     if not poisoned:
         return None
-    origin = poisoned[0]
+    first = poisoned[0]
+    origin = _unread(recording, producers, first) or first
+    if origin is not first:
+        poisoned = (origin, *poisoned)
     softmax = next((site for site in poisoned if "softmax" in site.op), None)
     masked = origin.op in _MASKS or origin is softmax
     return _Trouble(
         message=f"the forward pass is no longer finite from {origin.name} on",
-        share=share[origin],
+        share=share[first],
         sites=poisoned,
         fully_masked=softmax if masked else None,
     )
+
+
+def _unread(
+    recording: Recording, producers: Mapping[int, Sequence[int]], first: Site
+) -> Site | None:
+    """Return the step that can make no number of a finite one, if its values were not read.
+
+    What is computed from parameters alone is not read, such as the logarithm of a product of
+    scales.
+    """
+    share = recording[Quantity.NON_FINITE_FRACTION]
+    waiting = [i for i in producers.get(first.index, ()) if math.isnan(share.get(i))]
+    seen: set[int] = set()
+    while waiting:
+        index = waiting.pop()
+        if index not in seen:
+            seen.add(index)
+            waiting.extend(i for i in producers.get(index, ()) if math.isnan(share.get(i)))
+    able = [i for i in seen if recording.sites[i].op in _AT_ZERO | _EXPONENTIALS]
+    if first.op in _AT_ZERO | _EXPONENTIALS or not able:
+        return None
+    return recording.sites[max(able)]
 
 
 def _erased(recording: Recording, sick: list[Site]) -> _Trouble | None:
@@ -261,7 +287,7 @@ def _erased(recording: Recording, sick: list[Site]) -> _Trouble | None:
         own |= {s.index for p in before for s in neighbours.consumers(p)} - {origin.index}
         chain = _made_of(neighbours, origin)
         steps = [recording.sites[index] for index in sorted(chain)]
-        if not any(s.op in _ROOTS for s in steps) and sum(s.op == "pow" for s in steps) < 2:
+        if not any(s.op in _ROOTS or (s.op == "pow" and s is not origin) for s in steps):
             continue
         for step in (c for s in steps for c in neighbours.consumers(s)):
             others = {p.index for p in neighbours.producers(step)} - chain
@@ -341,6 +367,7 @@ def _cause_at_zero(recording: Recording, trouble: _Trouble) -> Cause:
     neighbours = Neighbours(recording)
     if site.op.startswith("log"):
         before = neighbours.source(site, _ONE_BY_ONE)
+        before = before or _numerator(neighbours, site)
         if before is not None and before.op in _FLAT:
             return Cause.LOSS_SATURATION
     forward = recording[Quantity.NON_FINITE_FRACTION]
@@ -348,6 +375,15 @@ def _cause_at_zero(recording: Recording, trouble: _Trouble) -> Cause:
     if raw and site.role is not Role.LOSS and forward.get(site) != 0.0:
         return Cause.INPUT_SCALE
     return Cause.PRECISION
+
+
+def _numerator(neighbours: Neighbours, site: Site) -> Site | None:
+    """Return what is divided by its own sum to give what reaches a step, if that is so."""
+    for quotient in neighbours.producers(site):
+        of = sorted(neighbours.producers(quotient), key=lambda step: step.index)
+        if quotient.op == "div" and len(of) == 2 and of[1].index in _made_of(neighbours, of[0]):
+            return of[0]
+    return None
 
 
 def _is_learned(neighbours: Neighbours, site: Site) -> bool:

@@ -15,7 +15,6 @@ from unvanish.diagnose.neighbours import Neighbours
 from unvanish.diagnose.upstream import Upstream
 from unvanish.diagnose.words import percent
 
-_BINARY: Final = "binary_cross_entropy_with_logits"
 _FUNCTIONS: Final = frozenset({"sigmoid", "tanh", "softmax", "hardtanh", "hardsigmoid"})
 _PRODUCTS: Final = frozenset("mul matmul bmm baddbmm einsum".split())
 _BETTER_LOSS: Final = {
@@ -51,7 +50,23 @@ class SaturatedOutput:
     - whether the loss would be lower with one undecided answer for all samples: the mean
       input of each unit, kept within 1/2, 1, 2 or 3 of the centre, whichever is best.
 
-    All three have to hold. A sigmoid with a squared error at z = -10 and target 1 has the
+    All three have to hold. Gain below a hundredth of the loss (`min_gain`) is a note: the rest
+    comes from other outputs, by which the network trains. Where each sample's loss reads one
+    answer only, and that is nearly always the one given now (`max_own_answers`, 3/4), a
+    policy's own rollout is at hand: then the answers have to be worse than a guess by 3
+    standard errors (`clearly_wrong_worth`), since a baseline leaves only noise of either sign.
+
+    A loss may hide the error from the function itself: the ratio of PPO is exp(-z) for an
+    action that the policy has dropped, `Categorical(probs=...)` and focal losses clamp p, the
+    mean of |p - t| is as large for a random answer as for none. So the undecided output is
+    also asked what the loss would have it say, -dL/dz' of each sample. Its product with what
+    the output says now is positive in the mean for answers that are right, and zero for those
+    of a guess, whatever the mean of the advantages. An output is stuck if the gradient of
+    three quarters of all entries is lost, at most 3/4 of what the loss asks is about its own
+    answers, and the mean is below 2 standard errors (`max_worth_of_a_guess`); or below -3
+    whatever is asked. Binary cross entropy entry by entry is looked at in the same way.
+
+    A sigmoid with a squared error at z = -10 and target 1 has the
     gradient y (1 - y) (y - 1) = 4.5e-5, and 0.12 or more on the sloped part: 3.4 decades.
     With binary cross entropy the gradient is y - 1 in either place.
 
@@ -63,13 +78,15 @@ class SaturatedOutput:
 
     ## When it stays silent
     On confidence that is right: a converged network wants further in, and what it tells its
-    samples apart by is worth more than its mistakes. On cross entropy with scores, whose
-    gradient is as large at the ends. On hidden activations, which UV201 looks after, and on
-    what only weighs other signals: gates, routers, attention.
+    samples apart by is worth more than its mistakes. On a sure policy with nothing but its own
+    actions and advantages around zero: converged and collapsed look alike. On cross entropy
+    with scores, whose gradient is as large at the ends. On hidden activations, which UV201
+    looks after, and on what only weighs other signals: gates, routers, attention.
 
     ## False alarms
     A target between the ends (label smoothing) that a squared error overshot can look stuck,
-    but only where one answer for all would do better. The first batch alone is tried.
+    but only where one answer for all would do better. The first batch alone is tried. A converged
+    policy given random actions and advantages is wrong as far as the batch can tell.
 
     ## What helps
     A loss with a logarithm that undoes the exponential of the output: cross entropy on scores,
@@ -90,6 +107,7 @@ class SaturatedOutput:
     max_lost_decades: float = 3.0
     hopeless_lost_decades: float = 6.0
     max_worth_of_a_guess: float = 2.0
+    clearly_wrong_worth: float = -3.0
     max_own_answers: float = 0.75
     min_gain: float = 0.01
 
@@ -106,18 +124,15 @@ class SaturatedOutput:
         if not measured:
             return _unmeasured(neighbours)
         stuck = [site for site in measured if share[site] > self.max_stuck_fraction]
-        ratio = recording[Quantity.LOG10_STUCK_GRAD_RATIO]
-        lost = {site: -ratio.get(site) for site in measured}
-        sick = [
-            site
-            for site in measured
-            if lost[site] > self.max_lost_decades
-            and (self._costs(recording, site) or self._guesses(recording, site))
-        ]
+        sick = {
+            site: decades for site in measured if (decades := self._lost(recording, site)) > 0.0
+        }
         if sick:
-            worst_first = sorted(sick, key=lambda site: -lost[site])
+            worst_first = sorted(sick, key=lambda site: -sick[site])
             loud = [site for site in worst_first if not self._is_minor(recording, site)]
-            return Found((self._finding(recording, loud or worst_first, minor=not loud),))
+            chosen = loud or worst_first
+            return Found((self._finding(recording, chosen, sick[chosen[0]], minor=not loud),))
+        lost = {site: -recording[Quantity.LOG10_STUCK_GRAD_RATIO].get(site) for site in stuck}
         if any(math.isnan(lost[site]) for site in stuck):
             return NotMeasured("what gradient the stuck output would have on the sloped part")
         if stuck:
@@ -134,6 +149,15 @@ class SaturatedOutput:
             f"{percent(share[worst])} of the error at {worst.name} is stuck on the flat part",
         )
 
+    def _lost(self, recording: Recording, site: Site) -> float:
+        """Return the decades that a stuck output has lost; 0 for any other."""
+        lost = [0.0]
+        if self._costs(recording, site):
+            lost.append(-recording[Quantity.LOG10_STUCK_GRAD_RATIO].get(site))
+        if self._guesses(recording, site):
+            lost.append(-recording[Quantity.LOG10_ANSWER_GRAD_RATIO].get(site))
+        return max((d for d in lost if d > self.max_lost_decades), default=0.0)
+
     def _costs(self, recording: Recording, site: Site) -> bool:
         """Tell whether the loss wants a stuck output out, and would be lower were it undecided."""
         if not recording[Quantity.STUCK_FRACTION][site] > self.max_stuck_fraction:
@@ -142,22 +166,23 @@ class SaturatedOutput:
             return False
         own = recording[Quantity.OWN_ANSWER_FRACTION].get(site) > self.max_own_answers
         worth = recording[Quantity.ANSWER_WORTH].get(site)
-        return not (own and worth > -self.max_worth_of_a_guess)
+        return not (own and worth > self.clearly_wrong_worth)
 
     def _guesses(self, recording: Recording, site: Site) -> bool:
-        """Tell whether an output is tried with other answers, and its own are worth no more."""
-        own = recording[Quantity.OWN_ANSWER_FRACTION].get(site) < self.max_own_answers
+        """Tell whether other answers are tried on an output, and its own are worth no more."""
+        others = recording[Quantity.OWN_ANSWER_FRACTION].get(site) < self.max_own_answers
         worth = recording[Quantity.ANSWER_WORTH].get(site)
-        return own and worth < self.max_worth_of_a_guess
+        return worth < (self.max_worth_of_a_guess if others else self.clearly_wrong_worth)
 
     def _is_minor(self, recording: Recording, site: Site) -> bool:
         """Tell whether next to nothing of the whole loss is this output's."""
         gain = recording[Quantity.UNDECIDED_GAIN].get(site)
         return gain < self.min_gain and not self._guesses(recording, site)
 
-    def _finding(self, recording: Recording, sites: list[Site], *, minor: bool) -> Finding:
+    def _finding(
+        self, recording: Recording, sites: list[Site], lost: float, *, minor: bool
+    ) -> Finding:
         site = sites[0]
-        lost = -recording[Quantity.LOG10_STUCK_GRAD_RATIO][site]
         why = Upstream(recording).why_large(site)
         much = f"{lost:.1f} decades of the gradient" if lost < math.inf else "all gradients"
         who = f"{site.name} and {len(sites) - 1} more are" if len(sites) > 1 else f"{site.name} is"
@@ -170,14 +195,19 @@ class SaturatedOutput:
                 "one undecided answer for all samples would have a lower loss",
             ]
         else:
-            own = recording[Quantity.OWN_ANSWER_FRACTION][site]
+            own = recording[Quantity.OWN_ANSWER_FRACTION].get(site)
             worth = recording[Quantity.ANSWER_WORTH][site]
             notes = [
-                f"{percent(1.0 - own)} of what the loss would tell an undecided output is about "
-                "other answers than the ones it is sure of",
-                "by the same measure its own answers are worth no more than a guess: "
-                f"{worth:.1f} standard errors",
+                "what the loss would tell an undecided output agrees with the answers it gives "
+                f"now no more than with a guess: {worth:.1f} standard errors"
             ]
+            if own < self.max_own_answers:
+                notes.append(f"{percent(1.0 - own)} of it is about other answers than those")
+        helps = [_BETTER_LOSS.get(site.op, _BOUNDED)]
+        if site.op == "sigmoid":
+            helps.append(_GAN)
+        if site.op == "softmax":
+            helps.append(_BOUNDED)
         if minor:
             notes.append(
                 "the rest of the loss comes from elsewhere: less than "
@@ -196,7 +226,7 @@ class SaturatedOutput:
             unit="decades",
             causes=(Cause.LOSS_SATURATION, Cause.SATURATION, why),
             notes=tuple(notes),
-            help=(_BETTER_LOSS.get(site.op, _BOUNDED), *((_GAN,) if site.op == "sigmoid" else ())),
+            help=tuple(dict.fromkeys(helps)),
         )
 
 
