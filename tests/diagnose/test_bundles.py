@@ -60,6 +60,23 @@ def test_unless_the_worse_one_names_it() -> None:
     assert roots(mild, found("UV101", Severity.ERROR, Cause.SATURATION))["UV101"] == "UV201"
 
 
+def test_an_explosion_entails_a_learning_rate_that_is_too_large_for_it() -> None:
+    explosion, rate = found("UV102", Severity.WARNING), found("UV404", Severity.ERROR)
+    assert roots(explosion, rate)["UV404"] == "UV102"
+    assert roots(found("UV102", Severity.NOTE), rate)["UV404"] == ""
+
+
+def test_what_a_constant_output_brings_with_it() -> None:
+    assert roots(found("UV204"), found("UV101")) == {"UV204": "", "UV101": "UV204"}
+    assert roots(found("UV204", Severity.NOTE), found("UV101"))["UV101"] == ""
+
+
+def test_equal_units_add_up_to_saturation() -> None:
+    assert roots(found("UV104"), found("UV201")) == {"UV104": "", "UV201": "UV104"}
+    scale = found("UV201", Severity.ERROR, Cause.INPUT_SCALE)
+    assert roots(found("UV503", Severity.WARNING), found("UV104"), scale)["UV201"] == "UV503"
+
+
 def test_unrelated_findings_stay_side_by_side() -> None:
     assert roots(found("UV101"), found("UV501")) == {"UV501": "", "UV101": "UV501"}
     assert roots(found("UV301"), found("UV501")) == {"UV301": "", "UV501": ""}

@@ -78,6 +78,29 @@ def test_an_output_of_integers():
     assert "a tensor of int64" in error_of(Best(4, 2), pair()).what
 
 
+@pytest.mark.parametrize(
+    ("step", "name"),
+    [
+        (lambda z: torch.heaviside(z, torch.tensor(0.0)), "heaviside"),
+        (lambda z: z // 0.5, "floor_divide"),
+        (lambda z: torch.floor_divide(z, 0.5), "floor_divide"),
+    ],
+)
+def test_a_step_that_torch_cannot_differentiate_is_named_with_its_line(step, name):
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.head = nn.Linear(4, 8), nn.Linear(8, 2)
+
+        def forward(self, x):
+            return self.head(step(self.body(x)))
+
+    error = error_of(Net(), pair())
+    assert str(error).startswith(f"{name} passes no gradient")
+    assert "test_errors.py" in error.where
+    assert f"{name}(x.detach(), ...)" in error.help
+
+
 def test_leaving_python_in_forward_is_one_error():
     class Quitting(nn.Linear):
         def forward(self, _):

@@ -182,6 +182,93 @@ def test_a_loop_that_turns_one_input_over_is_no_time(name: str) -> None:
     assert not calls(DEPTH[name])
 
 
+def faded(net: Net, x: Tensor) -> Tensor:
+    state = torch.zeros(len(x), WIDTH)
+    for step in net.enter(x).unbind(1):
+        state = 0.5 * state + 0.5 * step
+    return state
+
+
+def interpolated(net: Net, x: Tensor) -> Tensor:
+    state = torch.zeros(len(x), WIDTH)
+    for step in net.enter(x).unbind(1):
+        state = torch.lerp(step, state, 0.5)
+    return state
+
+
+def selective(net: Net, x: Tensor) -> Tensor:
+    keep = torch.sigmoid(net.gate(x))
+    state = torch.zeros(len(x), WIDTH)
+    for t, step in enumerate(net.enter(x).unbind(1)):
+        state = keep[:, t] * state + step
+    return state
+
+
+def spiking(net: Net, x: Tensor) -> Tensor:
+    state = torch.zeros(len(x), WIDTH)
+    for t in range(x.shape[1]):
+        state = 0.9 * state + net.enter(x[:, t])
+        state = state - (state > 1.0).float()
+    return state
+
+
+WITHOUT_A_MATRIX = {
+    "a leaky integrator": Net(faded, enter=linear()),
+    "interpolation": Net(interpolated, enter=linear()),
+    "a gate from the input": Net(selective, enter=linear(), gate=linear()),
+    "spikes": Net(spiking, enter=linear()),
+}
+
+
+@pytest.mark.parametrize("name", WITHOUT_A_MATRIX)
+def test_a_state_that_no_matrix_multiplies_is_found_once(name: str) -> None:
+    found = calls(WITHOUT_A_MATRIX[name])
+    assert list(found) == [()]
+    assert len(found[()]) in (STEPS - 1, STEPS)
+
+
+def summed(net: Net, x: Tensor) -> Tensor:
+    total = torch.zeros(len(x), WIDTH)
+    for step in net.enter(x).unbind(1):
+        total = total + step
+    return total
+
+
+def decoded(net: Net, x: Tensor) -> Tensor:
+    state, seen = x[:, 0], []
+    for layer in net.down:
+        state = torch.relu(layer(state))
+        seen.append(state)
+    for layer in net.up:
+        state = torch.relu(layer(state)) + seen.pop()
+    return state
+
+
+def conditioned(net: Net, x: Tensor) -> Tensor:
+    state = x[:, 0]
+    for layer, extra in zip(net.down, net.enter(x[:, 1]).split(WIDTH, 1), strict=True):
+        state = torch.tanh(layer(state)) + extra
+    return state
+
+
+def layers() -> nn.ModuleList:
+    return nn.ModuleList(linear() for _ in range(STEPS))
+
+
+NO_MEMORY = {
+    "a running sum": Net(summed, enter=linear()),
+    "skips of an encoder": Net(decoded, down=layers(), up=layers()),
+    "a piece of condition at each layer": Net(
+        conditioned, down=layers(), enter=nn.Linear(WIDTH, STEPS * WIDTH)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NO_MEMORY)
+def test_sums_over_layers_and_sums_that_keep_all_are_no_memory(name: str) -> None:
+    assert calls(NO_MEMORY[name]) == {}
+
+
 def test_both_directions_and_every_layer_are_recurrences_of_their_own() -> None:
     net = Net(
         lambda n, x: n.rnn(x)[0][:, -1, :WIDTH],

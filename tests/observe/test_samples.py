@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from unvanish.observe.statistics.samples import compare, directions
-from unvanish.observe.statistics.symmetry import distinct_fraction
+from unvanish.observe.statistics.symmetry import distinct_fraction, fingerprint
 
 
 def samples(offset: float = 0.0, n: int = 12, features: int = 40) -> Tensor:
@@ -121,3 +121,22 @@ def test_other_types(dtype: torch.dtype) -> None:
     rows = samples(n=8, features=5).to(dtype)
     assert distinct_fraction(rows) == 1.0
     assert distinct_fraction(rows.repeat(2, 1)) == 0.5
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (64, 32), (8, 4, 3, 3), (2000, 600)])
+def test_equal_weights_have_equal_fingerprints(shape: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    weight = torch.randn(shape)
+    state = torch.get_rng_state()
+    assert fingerprint(weight) == fingerprint(weight.clone())
+    assert torch.equal(state, torch.get_rng_state())
+    if weight.numel() > 1:
+        assert abs(fingerprint(weight) - fingerprint(torch.randn(shape))) > 1e-3
+        assert abs(fingerprint(weight * (1 + 1e-7)) - fingerprint(weight)) < 1e-6
+
+
+def test_zeros_and_numbers_that_are_none_have_no_fingerprint() -> None:
+    assert math.isnan(fingerprint(torch.zeros(4, 4)))
+    assert math.isnan(fingerprint(torch.full((4, 4), math.inf)))
+    assert math.isnan(fingerprint(torch.ones(0, 4)))
+    assert math.isnan(fingerprint(torch.ones(4, 4).to_sparse()))

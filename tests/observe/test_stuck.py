@@ -191,3 +191,61 @@ def test_the_few_entries_next_to_the_slope_do_not_speak_for_the_rest() -> None:
 
     recording = trace(Wide(), (X, torch.ones(32, 100)), F.mse_loss, probe_steps=0)
     assert only(recording, Quantity.LOG10_STUCK_GRAD_RATIO) < -6.0
+
+
+def four(end: Callable[[Tensor], Tensor], answers: Tensor, loss: Any, target: Any) -> Recording:
+    """Look at a network that is sure of one of four answers for each sample."""
+
+    class Sure(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scores = nn.Parameter(400.0 * F.one_hot(answers, 4).float())
+
+        def forward(self, x: Tensor) -> Tensor:
+            return end(self.scores + 0.0 * x[:, :1])
+
+    return trace(Sure(), (X, target), loss, probe_steps=0)
+
+
+LABELS = torch.arange(32) % 4
+
+
+@pytest.mark.parametrize("wrong", [0, 8, 32])
+def test_the_own_answers_are_those_the_loss_asks_for(wrong: int) -> None:
+    answers = LABELS.clone()
+    answers[:wrong] = (answers[:wrong] + 1) % 4
+    target = F.one_hot(LABELS, 4).float()
+
+    def clamped(p: Tensor, t: Tensor) -> Tensor:
+        return -(p * t).sum(1).clamp(1e-6, 1 - 1e-6).log().mean()
+
+    recording = four(lambda z: z.softmax(1), answers, clamped, target)
+    assert only(recording, Quantity.OWN_ANSWER_FRACTION) == pytest.approx(1 - wrong / 32, abs=0.05)
+    assert (only(recording, Quantity.ANSWER_WORTH) > 3.0) == (wrong < 32)
+    assert only(recording, Quantity.LOG10_ANSWER_GRAD_RATIO) < -6.0
+
+
+def test_two_classes_of_equal_gradient_do_not_tell_which_is_meant() -> None:
+    target = F.one_hot(LABELS % 2, 2).float()
+
+    def loss(z: Tensor, t: Tensor) -> Tensor:
+        return F.mse_loss(z[:, :2].softmax(1), t)
+
+    recording = four(lambda z: z, (LABELS + 1) % 2, loss, target)
+    assert not len(recording[Quantity.OWN_ANSWER_FRACTION])
+    assert only(recording, Quantity.ANSWER_WORTH) < -3.0
+
+
+def test_binary_cross_entropy_knows_its_targets_only_entry_by_entry() -> None:
+    target = F.one_hot(LABELS, 4).float()
+
+    def likelihood(z: Tensor, t: Tensor) -> Tensor:
+        said = F.binary_cross_entropy_with_logits(z - 200.0, t, reduction="none")
+        return -(-said.sum(1)).exp().mean()
+
+    right = four(lambda z: z, LABELS, likelihood, target)
+    assert only(right, Quantity.OWN_ANSWER_FRACTION) == 1.0
+    wrong = four(lambda z: z, (LABELS + 1) % 4, likelihood, target)
+    assert only(wrong, Quantity.OWN_ANSWER_FRACTION) < 1.0
+    mean = four(lambda z: z - 200.0, LABELS, F.binary_cross_entropy_with_logits, target)
+    assert not len(mean[Quantity.STUCK_FRACTION])

@@ -16,8 +16,15 @@ def init(m):
 
 
 net = nn.Sequential(
-    nn.Linear(13, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(),
-    nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 3),
+    nn.Linear(13, 64),
+    nn.ReLU(),
+    nn.Linear(64, 64),
+    nn.ReLU(),
+    nn.Linear(64, 64),
+    nn.ReLU(),
+    nn.Linear(64, 32),
+    nn.ReLU(),
+    nn.Linear(32, 3),
 )
 net.apply(init)
 criterion = nn.CrossEntropyLoss()

@@ -1,4 +1,5 @@
 """Saxe-style deep linear network, teacher-student setting."""
+
 import torch
 from torch import nn
 

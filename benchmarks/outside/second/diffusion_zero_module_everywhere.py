@@ -1,4 +1,5 @@
 """DDPM on 2-d rings with the guided-diffusion trick of zeroing modules."""
+
 import math
 
 import torch

@@ -1,4 +1,5 @@
 """Beat classification on synthetic ECG-like traces."""
+
 import math
 
 import torch

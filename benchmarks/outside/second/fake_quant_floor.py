@@ -1,5 +1,4 @@
 import torch
-from sklearn.datasets import make_regression
 from torch import nn
 
 
@@ -14,9 +13,9 @@ class FixedPoint(nn.Module):
 class QuantNet(nn.Module):
     def __init__(self):
         super().__init__()
-        self.a = nn.Linear(2, 8)
+        self.a = nn.Linear(2, 12)
         self.q1 = FixedPoint()
-        self.b = nn.Linear(8, 4)
+        self.b = nn.Linear(12, 4)
         self.q2 = FixedPoint()
         self.c = nn.Linear(4, 1)
 
@@ -28,7 +27,7 @@ class QuantNet(nn.Module):
 
 def batch(n=200):
     x = 2 * torch.randn(n, 2)
-    return x, torch.sin(2 * x[:, :1]) * torch.cos(x[:, 1:])
+    return x, torch.tanh(2 * x[:, :1] * x[:, 1:])
 
 
 def loss(y_hat, y):

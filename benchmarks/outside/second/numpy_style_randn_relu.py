@@ -14,7 +14,9 @@ class Net(torch.nn.Module):
         super().__init__()
         pairs = zip(self.sizes, self.sizes[1:])
         self.W = torch.nn.ParameterList([torch.nn.Parameter(torch.randn(a, b)) for a, b in pairs])
-        self.b = torch.nn.ParameterList([torch.nn.Parameter(torch.zeros(n)) for n in self.sizes[1:]])
+        self.b = torch.nn.ParameterList(
+            [torch.nn.Parameter(torch.zeros(n)) for n in self.sizes[1:]]
+        )
 
     def forward(self, x):
         for i, (W, b) in enumerate(zip(self.W, self.b)):

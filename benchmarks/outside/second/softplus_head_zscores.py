@@ -1,4 +1,5 @@
 """Winter temperature anomalies (deg C below the norm) from eight station readings."""
+
 import torch
 import torch.nn.functional as F
 from torch import nn

@@ -18,12 +18,17 @@ class SteepNet(nn.Module):
     def __init__(self, steep=2000.0):
         super().__init__()
         self.rules = nn.Sequential(
-            nn.Linear(2, 32), Switch(steep), nn.Linear(32, 32), Switch(steep), nn.Linear(32, 32), Switch(steep)
+            nn.Linear(2, 10),
+            Switch(steep),
+            nn.Linear(10, 8),
+            Switch(steep),
+            nn.Linear(8, 6),
+            Switch(steep),
         )
         for m in self.rules:
             if isinstance(m, nn.Linear):
                 nn.init.normal_(m.weight)
-        self.vote = nn.Linear(32, 1)
+        self.vote = nn.Linear(6, 1)
 
     def forward(self, x):
         return self.vote(self.rules(x)).squeeze(-1)

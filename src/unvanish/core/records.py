@@ -189,6 +189,8 @@ class Parameter:
             ordinary start, ``nan`` where fewer than two units hold anything.
         distinct_column_fraction: The same for the columns of a matrix, which are the units of
             ``x @ W`` and the features of an embedding.
+        fingerprint: A fixed random projection of the entries over their norm, for trained
+            matrices; equal for two that hold the same numbers, ``nan`` where not measured.
         left_out_by: Installed package that keeps the gradient from a parameter of its own by
             its own design: every way to the loss leads through a cut in one of its lines.
             Empty for every other parameter.
@@ -214,6 +216,7 @@ class Parameter:
     learning_rate: float = math.nan
     distinct_fraction: float = math.nan
     distinct_column_fraction: float = math.nan
+    fingerprint: float = math.nan
     left_out_by: str = ""
 
     @property

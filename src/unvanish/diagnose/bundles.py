@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from unvanish.core.findings import Cause, Finding
+from unvanish.core.findings import Cause, Finding, Severity
 from unvanish.core.verdicts import Found, Verdict
 
 _STARVED: Final = ("UV103", "UV105", "UV106", "UV401", "UV402", "UV405", "UV502")
@@ -35,7 +35,7 @@ FOLLOWS: Final[Mapping[str, frozenset[str]]] = {
             ),
         ),
         # The start: units that are copies of each other, or weights that never open.
-        ("UV104", ("UV101", "UV202", "UV301", "UV302", "UV303", "UV501", *_STARVED)),
+        ("UV104", ("UV101", "UV201", "UV202", "UV301", "UV302", "UV303", "UV501", *_STARVED)),
         # The loss: what the output tells the network.
         ("UV204", ("UV101", "UV203", "UV404", "UV506", *_STARVED)),
         ("UV506", ("UV404", "UV405", "UV502", "UV203")),
@@ -70,12 +70,19 @@ _SPOKEN_BY: Final[Mapping[str, frozenset[Cause]]] = {
 }
 """Causes by which a finding itself names the root it comes from."""
 
+_ENTAILED_BY: Final[Mapping[str, frozenset[str]]] = {
+    # Four decades of growth are eight of curvature: more than a learning rate is ever off by.
+    "UV102": frozenset({"UV404"}),
+}
+"""What a finding accounts for even where it is the milder one."""
+
 
 def fold(verdicts: Mapping[str, Verdict]) -> dict[str, Verdict]:
     """Mark every finding that follows from another with the code of its root.
 
     A milder finding does not account for a worse one, unless the worse one names it as its
-    cause: a third of one layer's units being dead does not explain 25 lost decades.
+    cause or must come of it: a third of one layer's units being dead does not explain 25 lost
+    decades.
 
     Args:
         verdicts: Code to verdict, as the rules gave them.
@@ -113,6 +120,8 @@ def _parent(finding: Finding, found: Mapping[str, tuple[Finding, ...]]) -> str:
 
 def _accounts(root: Finding, finding: Finding) -> bool:
     if root.severity.rank >= finding.severity.rank:
+        return True
+    if root.severity is not Severity.NOTE and finding.code in _ENTAILED_BY.get(root.code, ()):
         return True
     return bool(_SPOKEN_BY.get(root.code, frozenset()) & set(finding.causes))
 

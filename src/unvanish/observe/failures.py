@@ -24,6 +24,7 @@ from unvanish.observe.names import MATMUL_OPS, shape_of
 
 if TYPE_CHECKING:
     from unvanish.observe.forward import Failure, ForwardTape
+    from unvanish.observe.graph import Graph
 
 _SHOWN_FRAMES: Final = 3
 _ONCE: Final = "run model(inputs) once by itself with this batch"
@@ -107,14 +108,17 @@ def _is_ours(error: Exception) -> bool:
 
 
 @contextmanager
-def backward_explained() -> Iterator[None]:
+def backward_explained(graph: Graph) -> Iterator[None]:
     """Translate what a backward pass raises.
+
+    Args:
+        graph: What it runs through.
 
     Raises:
         BatchError: If the user's graph cannot be differentiated.
         CouldNotMeasureError: If memory ran out.
     """
-    with _translated(_explain_backward):
+    with _translated(lambda error: _explain_backward(error, graph)):
         yield
 
 
@@ -146,17 +150,27 @@ def _without_derivative(error: BaseException, where: str) -> BatchError | None:
     return BatchError(
         f"{op} passes no gradient: PyTorch knows no derivative of it, and loss.backward() fails",
         where=where,
-        help=f"use a straight-through estimator: y = x + ({op}(x.detach(), ...) - x.detach())",
+        help=f"use a straight-through estimator, y = x + ({op}(x.detach(), ...) - x.detach()), or "
+        f"{op}(x.detach(), ...) where no gradient is meant to pass",
     )
 
 
-def _explain_backward(error: BaseException) -> BatchError:
-    return _without_derivative(error, _user_frames(error)) or BatchError(
+def _explain_backward(error: BaseException, graph: Graph) -> BatchError:
+    place = _last_without_derivative(graph) or _user_frames(error)
+    return _without_derivative(error, place) or BatchError(
         f"the backward pass raised {type(error).__name__}: {first_line(error)}",
         where=_user_frames(error),
         help="loss.backward() fails in the same way; "
         "torch.autograd.set_detect_anomaly(True) names the operation",
     )
+
+
+def _last_without_derivative(graph: Graph) -> str:
+    """Return where the last step without a derivative is, which a backward pass meets first."""
+    for site, note in zip(reversed(graph.sites), reversed(graph.notes), strict=True):
+        if note.node.name().endswith("NotImplemented"):
+            return " ".join(filter(None, (site.path, str(site.source or ""))))
+    return ""
 
 
 def _explain_forward(error: BaseException, tape: ForwardTape) -> BatchError:

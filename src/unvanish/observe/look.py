@@ -129,7 +129,7 @@ def look(model: nn.Module, batch: Batch, conditions: Conditions, *, probes: bool
     wanted = trainable(model)
     if seen.loss.grad_fn is None or not wanted:
         return seen
-    with backward_explained():
+    with backward_explained(seen.graph):
         seen.gradients = run_backward(seen.graph, [seen.loss], None, wanted)
     seen.outputs = _reached(seen.outputs, seen)
     if probes and seen.outputs:

@@ -22,7 +22,7 @@ from unvanish.observe.optimizer import Update
 from unvanish.observe.silent import dead_fractions, expected_fractions, join_calls
 from unvanish.observe.statistics.magnitude import LOG10_2, dense_values, log10_norm
 from unvanish.observe.statistics.samples import MAX_SAMPLES
-from unvanish.observe.statistics.symmetry import distinct_fraction
+from unvanish.observe.statistics.symmetry import distinct_fraction, fingerprint
 
 SMALLEST: Final = {"float16": -25, "bfloat16": -134, "float32": -150}
 """log2 of half the smallest subnormal number: anything below rounds to zero."""
@@ -229,6 +229,9 @@ def parameter_records(
                 moved_fraction=update.moved,
                 learning_rate=update.learning_rate,
                 distinct_fraction=distinct_fraction(values) if numeric else math.nan,
+                fingerprint=fingerprint(values)
+                if numeric and values.ndim > 1 and parameter.requires_grad
+                else math.nan,
                 distinct_column_fraction=distinct_fraction(values.T)
                 if numeric and values.ndim == 2
                 else math.nan,

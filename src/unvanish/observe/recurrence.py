@@ -31,7 +31,8 @@ SELECTING: Final = frozenset(
 )
 """Operations that hand out part of a tensor: each turn of a loop may take another part."""
 
-_SUMS: Final = frozenset({"add", "sub", "rsub", "lerp", "addcmul", "addcdiv"})
+_PLAIN_SUMS: Final = frozenset({"add", "sub", "rsub"})
+_SUMS: Final = _PLAIN_SUMS | {"lerp", "addcmul", "addcdiv"}
 """Operations in which a state without a matrix takes up what is new."""
 
 FEWEST_CALLS: Final = 4
@@ -135,7 +136,8 @@ def _fades(graph: Graph, chain: Recurrence) -> bool:
     """
     turns: list[frozenset[str]] = []
     for start, end in pairwise(chain.calls):
-        if any(link.producer == start for link in graph.links[end]):
+        plain = graph.sites[end].op in _PLAIN_SUMS
+        if plain and any(link.producer == start for link in graph.links[end]):
             return False
         inside = (i for i in range(start + 1, end + 1) if chain.after.get(i) in (start, end))
         turns.append(frozenset(name for i in inside for name in graph.sites[i].weights))

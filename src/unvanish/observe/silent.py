@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from torch import Tensor
 
 from unvanish.observe.graph import Graph
 from unvanish.theory.dead_units import expected_dead_fraction, independent_samples
+
+_MOST_NODES: Final = 200
 
 UnitsKey = tuple[str, tuple[str, ...], tuple[int, ...], int]
 
@@ -77,11 +80,14 @@ def expected_fractions(
 
 
 def _layers_behind(graph: Graph, activation: int) -> tuple[int, ...]:
-    """Return the nearest nodes with weights that feed an activation."""
+    """Return the nearest nodes with weights that feed an activation.
+
+    The state of an LSTM leads back through all of time; the search ends after so many nodes.
+    """
     found: set[int] = set()
     seen = {activation}
     stack = [activation]
-    while stack:
+    while stack and len(seen) <= _MOST_NODES:
         for link in graph.links[stack.pop()]:
             before = link.producer
             if before is None or before in seen:

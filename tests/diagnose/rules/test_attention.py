@@ -245,6 +245,57 @@ def test_an_expected_value_and_an_entropy_are_no_attention() -> None:
     assert isinstance(report.diagnosis.verdicts["UV302"], NotApplicable)
 
 
+class Stack(nn.Module):
+    """Attention without skips, with one answer for all tokens or one for each."""
+
+    def __init__(self, read: str) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.read = read
+        self.embed, self.places = nn.Embedding(20, 32), nn.Embedding(12, 32)
+        self.layers = nn.ModuleList(
+            nn.MultiheadAttention(32, 4, batch_first=True) for _ in range(8)
+        )
+        self.norms = nn.ModuleList(nn.LayerNorm(32) for _ in self.layers)
+        self.pool = nn.MultiheadAttention(32, 4, batch_first=True)
+        self.head = nn.Linear(12 * 32 if read == "flat" else 32, 5)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        x = self.embed(tokens) + self.places(torch.arange(12))
+        for layer, norm in zip(self.layers, self.norms, strict=True):
+            x = norm(layer(x, x, x, need_weights=False)[0])
+        if self.read == "attention":
+            return self.head(self.pool(x[:, :1] * 0 + 1, x, x)[0][:, 0])
+        if self.read == "every token":
+            return self.head(x).mT
+        if self.read == "every token in one row":
+            return self.head(x).flatten(0, 1)
+        one = {
+            "mean": lambda: x.mean(1),
+            "largest": lambda: x.amax(1),
+            "first": lambda: x[:, 0],
+            "flat": lambda: x.flatten(1),
+        }[self.read]()
+        return self.head(one)
+
+
+@pytest.mark.parametrize("read", ["mean", "largest", "first", "flat", "attention"])
+def test_tokens_grown_alike_are_a_note_where_one_answer_is_asked(read: str) -> None:
+    finding = only(check(Stack(read)))
+    assert finding.severity is Severity.NOTE
+    assert "one answer for all tokens" in finding.notes[-1]
+
+
+@pytest.mark.parametrize("read", ["every token", "every token in one row"])
+def test_tokens_grown_alike_cannot_be_told_apart_where_each_is_asked(read: str) -> None:
+    tokens = torch.randint(0, 20, (16, 12))
+    target = tokens % 5 if read == "every token" else (tokens % 5).flatten()
+    report = unvanish.checkup(
+        Stack(read), (tokens, target), loss=F.cross_entropy, select=["UV302"], probe_steps=0
+    )
+    assert only(report.diagnosis.verdicts["UV302"]).severity is not Severity.NOTE
+
+
 def test_masked_rows_are_no_choice() -> None:
     assert isinstance(check(Encoder(causal)), Clear)
 

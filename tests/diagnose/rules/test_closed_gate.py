@@ -236,6 +236,65 @@ def test_of_gates_computed_at_once_the_least_open_counts() -> None:
     assert isinstance(check(TwoGatesAtOnce(2.0), torch.randn(16, 12, 4)), Clear)
 
 
+class Blend(nn.Module):
+    """A state that one gate keeps and renews at once, in each of the ways to write this down."""
+
+    def __init__(self, form: str, keep: float) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.form = form
+        self.gate, self.new = nn.Linear(20, 16), nn.Linear(20, 16)
+        self.head = nn.Linear(16, 4)
+        nn.init.constant_(self.gate.bias, keep if form.startswith("g * h") else -keep)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = torch.zeros(len(x), 16)
+        for step in x.unbind(1):
+            seen = torch.cat([step, h], 1)
+            g, n = torch.sigmoid(self.gate(seen)), torch.tanh(self.new(seen))
+            h = {
+                "g * h + (1 - g) * n": lambda h=h, g=g, n=n: g * h + (1 - g) * n,
+                "g * h + ... in one product": lambda h=h, g=g, n=n: n + g * (h - n),
+                "(1 - g) * h + g * n": lambda h=h, g=g, n=n: (1 - g) * h + g * n,
+                "h + g * (n - h)": lambda h=h, g=g, n=n: h + g * (n - h),
+            }[self.form]()
+        return self.head(h)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "g * h + (1 - g) * n",
+        "g * h + ... in one product",
+        "(1 - g) * h + g * n",
+        "h + g * (n - h)",
+    ],
+)
+def test_a_gate_that_keeps_and_renews_may_do_neither_too_much(form: str) -> None:
+    x = torch.randn(16, 20, 4)
+    assert isinstance(check(Blend(form, 0.0), x), Clear)
+    assert isinstance(check(Blend(form, 4.6), x), Clear)  # a hundred steps of memory
+    forgets, closed = only(check(Blend(form, -5.0), x)), only(check(Blend(form, 14.0), x))
+    assert forgets.measured == pytest.approx(1 / (1 + math.exp(5)), rel=0.5)
+    assert "of what is new" not in forgets.message
+    assert closed.measured == pytest.approx(20 / (1 + math.exp(14)), rel=0.5)
+    assert "of what is new in over 20 steps" in closed.message
+    assert closed.causes[0] is Cause.BIAS
+    assert "ln(steps) = 3.0" in closed.help[0]
+
+
+@pytest.mark.parametrize(("value", "shut"), [(9.0, False), (20.0, True)])
+def test_a_gru_that_keeps_everything_takes_nothing_in(value: float, shut: bool) -> None:
+    verdict = check(Last(nn.GRU, 1, value), torch.randn(16, 20, 4))
+    if not shut:
+        assert isinstance(verdict, Clear)
+        return
+    message = only(verdict).message
+    assert (
+        message == "the update gate of rnn is shut: it lets nothing of what is new in over 20 steps"
+    )
+
+
 class Experts(nn.Module):
     def __init__(self, favour: float, scale: float = 1.0) -> None:
         super().__init__()

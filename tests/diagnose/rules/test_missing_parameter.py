@@ -6,7 +6,16 @@ import math
 from dataclasses import replace
 
 from unvanish.core.findings import Cause, Severity
-from unvanish.core.records import Optimizer, Parameter, Recording, RunContext, Site, Stray, Use
+from unvanish.core.records import (
+    Edge,
+    Optimizer,
+    Parameter,
+    Recording,
+    RunContext,
+    Site,
+    Stray,
+    Use,
+)
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured
 from unvanish.diagnose.rules.missing_parameter import MissingParameter
 from unvanish.testing import recording_of
@@ -118,6 +127,34 @@ def test_a_branch_between_layers_that_are_held_is_a_warning():
     others = [parameter(f"{name}.{i}.weight", True) for name in ("start", "middle") for i in (0, 1)]
     recording = recording_of(*sites, parameters=(*others, *player), context=context)
     assert only(MissingParameter().examine(recording)).severity is Severity.NOTE
+
+
+def beside(*held: str, norm: float = 1.0):
+    """An encoder and an attention over it, both of the input, and a head behind both."""
+    names = ["attention.0", "attention.1", "encoder.0", "head.0"]
+    sites = [
+        Site(index=0, path=name, op="linear", weights=(f"{name}.weight",), depth=1 + (i in (1, 3)))
+        for i, name in enumerate(names)
+    ]
+    parameters = [
+        parameter(f"{name}.weight", name.split(".")[0] in held, size=8 if "t" in name else 4)
+        for name in names
+    ]
+    scale = replace(parameter("attention.norm.weight", False, 1, 1), shape=(8,), rms=norm)
+    recording = recording_of(
+        *sites,
+        parameters=(*parameters, replace(scale, in_optimizer="attention" in held)),
+        context=RunContext(optimizer=Optimizer(name="Adam", lr=1e-3)),
+    )
+    edges = (Edge(0, 1, 0.0), Edge(1, 3, 0.0), Edge(2, 3, 0.0))
+    return only(MissingParameter().examine(replace(recording, edges=edges))).severity
+
+
+def test_an_untrained_branch_beside_and_before_what_is_held_was_forgotten():
+    assert beside("encoder", "head") is Severity.WARNING
+    assert beside("encoder", "head", norm=0.97) is Severity.NOTE  # a backbone that was trained
+    assert beside("head") is Severity.NOTE  # a probe, or a discriminator of one branch
+    assert beside("encoder") is Severity.NOTE
 
 
 def test_hidden_matrices_alone_are_left_to_a_second_optimiser():

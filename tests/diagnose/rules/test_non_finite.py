@@ -17,6 +17,9 @@ from unvanish.testing import recording_of
 examine = NonFinite().examine
 
 
+LAYER = Site(index=0, path="fc", op="linear", weights=("fc.weight",))
+
+
 def forward(steps: str, shares: list[float], **settings):
     return examine(
         recording_of(*steps.split(), profiles={Quantity.NON_FINITE_FRACTION: shares}, **settings)
@@ -44,16 +47,14 @@ def test_the_first_step_is_named(op, cause):
 
 @pytest.mark.parametrize("op", ["log", "div", "rsqrt"])
 def test_a_zero_that_no_layer_had_a_part_in_came_with_the_data(op):
-    layer = Site(index=0, path="fc", op="linear", weights=("fc.weight",))
     profiles = {Quantity.NON_FINITE_FRACTION: [0.0, 0.1, 0.1]}
-    finding = only(examine(recording_of("sub", op, layer, profiles=profiles)))
+    finding = only(examine(recording_of("sub", op, LAYER, profiles=profiles)))
     assert finding.causes == (Cause.INPUT_SCALE,)
 
 
 def loss_steps(*ops: str) -> list[Site]:
     """Return steps of the loss, behind a layer."""
-    layer = Site(index=0, path="fc", op="linear", weights=("fc.weight",))
-    return [layer, *(Site(index=0, path="", op=op, role=Role.LOSS) for op in ops)]
+    return [LAYER, *(Site(index=0, path="", op=op, role=Role.LOSS) for op in ops)]
 
 
 @pytest.mark.parametrize(
@@ -81,11 +82,36 @@ def test_shares_of_evidence_that_a_relu_shut():
     assert only(examine(replace(recording, edges=edges))).causes == (Cause.LOSS_SATURATION,)
 
 
-def test_an_exponential_that_overflows_in_the_loss_is_the_formula_s():
-    profiles = {Quantity.NON_FINITE_FRACTION: [0.0, 0.0, 0.1]}
-    finding = only(examine(recording_of(*loss_steps("div", "exp"), profiles=profiles)))
+@pytest.mark.parametrize("after", ["sum log", "add reciprocal", "mean neg log10"])
+def test_an_exponential_that_the_formula_takes_back_is_the_number_format_s(after):
+    sites = [LAYER, *(Site(index=0, path="", op=op) for op in ["exp", *after.split()])]
+    profiles = {Quantity.NON_FINITE_FRACTION: [0.0, *[0.1] * (len(sites) - 1)]}
+    finding = only(examine(recording_of(*sites, profiles=profiles)))
     assert finding.causes == (Cause.PRECISION,)
     assert "logsumexp" in finding.help[0]
+
+
+@pytest.mark.parametrize("after", ["mean", "linear sum log"])
+def test_an_exponential_that_stands_for_itself_is_not(after):
+    """As the variance of an autoencoder, or a rate."""
+    sites = [
+        LAYER,
+        *(
+            LAYER if op == "linear" else Site(index=0, path="", op=op)
+            for op in ["exp", *after.split()]
+        ),
+    ]
+    profiles = {Quantity.NON_FINITE_FRACTION: [0.0, *[0.1] * (len(sites) - 1)]}
+    assert only(examine(recording_of(*sites, profiles=profiles))).causes == (Cause.INIT_TOO_LARGE,)
+
+
+def test_a_softmax_by_hand_of_two_exponentials():
+    sites = [LAYER, *(Site(index=0, path="", op=op) for op in ["exp", "exp", "sum", "div"])]
+    profiles = {Quantity.NON_FINITE_FRACTION: [0.0, 0.1, 0.1, 0.1, 0.1]}
+    recording = recording_of(*sites, profiles=profiles)
+    edges = [Edge(a, b, 0.0) for a, b in [(0, 1), (0, 2), (2, 3), (1, 4), (3, 4)]]
+    finding = only(examine(replace(recording, edges=tuple(edges))))
+    assert finding.causes == (Cause.PRECISION,)
 
 
 def test_a_logarithm_of_parameters_alone_is_named_though_it_was_not_read():
@@ -102,7 +128,7 @@ def test_a_logarithm_of_parameters_alone_is_named_though_it_was_not_read():
 
 def norm_by_hand(steps: str, shares: list[float], dtype: str = "float16") -> Recording:
     """A layer, its squares and what is made of them, and the layer times the last of that."""
-    sites = [Site(index=0, path="fc", op="linear", weights=("fc.weight",))]
+    sites = [LAYER]
     sites += [Site(index=0, path="norm", op=op) for op in [*steps.split(), "mul"]]
     recording = recording_of(
         *sites,

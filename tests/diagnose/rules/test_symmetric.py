@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -372,3 +373,84 @@ def test_dropout_parts_equal_units() -> None:
     verdict = verdict_on(half_dropped())
     assert isinstance(verdict, Clear)
     assert "part within a few optimiser steps" in verdict.summary
+
+
+class Mixture(nn.Module):
+    """Experts side by side and a router that starts even."""
+
+    def __init__(self, *, copied: bool, shift: float = 0.0, router: float = 0.0) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        first = mlp()
+        self.experts = nn.ModuleList(deepcopy(first) if copied else mlp() for _ in range(4))
+        if not copied:
+            for expert in self.experts:
+                for layer in (expert[0], expert[2]):
+                    nn.init.normal_(layer.weight, std=0.2)
+        self.router = nn.Linear(16, 4)
+        nn.init.normal_(self.router.weight, std=router) if router else nn.init.zeros_(
+            self.router.weight
+        )
+        nn.init.zeros_(self.router.bias)
+        self.shift = shift
+
+    def forward(self, x: Tensor) -> Tensor:
+        answers = [expert(x + self.shift * k) for k, expert in enumerate(self.experts)]
+        shares = self.router(x).softmax(-1)
+        return (shares[..., None] * torch.stack(answers, 1)).sum(1)
+
+
+@pytest.mark.parametrize("optimizer", [None, sgd], ids=["adamw", "sgd"])
+def test_copies_of_one_expert_stay_equal_behind_an_even_router(optimizer: Any) -> None:
+    verdict = verdict_on(Mixture(copied=True), optimizer=optimizer)
+    assert isinstance(verdict, Found)
+    (finding,) = (one for one in verdict.findings if "worth 1" in one.message)
+    assert finding.severity is Severity.WARNING
+    assert finding.measured == 1 / 4
+    assert "experts.0.0.weight to experts.3.0.weight" in finding.message
+    assert len(finding.parameters) == 12
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        lambda: Mixture(copied=False),
+        lambda: Mixture(copied=True, router=0.5),
+        lambda: Mixture(copied=True, shift=1.0),
+    ],
+    ids=["drawn", "router drawn", "inputs differ"],
+)
+def test_experts_that_differ_or_part_are_clear(model: Callable[[], nn.Module]) -> None:
+    assert isinstance(verdict_on(model()), Clear)
+
+
+class Blocks(nn.Module):
+    """Residual branches of two layers and a head, any of which may start at zero."""
+
+    def __init__(self, *zero: str) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.up = nn.ModuleList(nn.Linear(16, 16) for _ in range(2))
+        self.down = nn.ModuleList(nn.Linear(16, 16) for _ in range(2))
+        self.head = nn.Linear(16, 4)
+        for name, parameter in self.named_parameters():
+            if name.startswith(zero):
+                nn.init.zeros_(parameter)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for up, down in zip(self.up, self.down, strict=True):
+            x = x + down(torch.relu(up(x)))
+        return self.head(x)
+
+
+def test_zeros_that_wait_for_each_other_behind_a_head_of_zeros_are_found() -> None:
+    finding = only(verdict_on(Blocks("up", "down", "head")))
+    assert finding.severity is Severity.ERROR
+    assert {"down.0.weight", "down.1.weight"} <= set(finding.parameters)
+    assert "head.weight" not in finding.parameters
+    assert "torch.nn.init.normal_(up." in finding.help[0]
+
+
+@pytest.mark.parametrize("zero", [("head",), ("down",), ("down", "head")], ids=repr)
+def test_a_head_of_zeros_and_branches_that_start_at_zero_open(zero: tuple[str, ...]) -> None:
+    assert isinstance(verdict_on(Blocks(*zero)), Clear)

@@ -369,3 +369,53 @@ def test_a_loop_that_detaches_its_state_is_found_and_a_loss_at_every_step_is_a_n
     for every_step, severity in ((False, Severity.WARNING), (True, Severity.NOTE)):
         report = unvanish.checkup(Forgetful(every_step=every_step), batch, select=["UV301"])
         assert only(report.diagnosis.verdicts["UV301"]).severity is severity
+
+
+class Leaky(nn.Module):
+    """A state that fades by a factor, with the last step or all of them to learn from."""
+
+    def __init__(self, keep: float, *, learned: bool = False, every_step: bool = False) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.enter, self.head = nn.Linear(4, 16), nn.Linear(16, 4)
+        keeps = torch.logit(torch.full((16,), keep))
+        self.keep = nn.Parameter(keeps, requires_grad=learned)
+        self.every_step = every_step
+
+    def forward(self, x: Tensor) -> Tensor:
+        keep, state, seen = torch.sigmoid(self.keep), torch.zeros(len(x), 16), []
+        for step in self.enter(x).unbind(1):
+            state = keep * state + step
+            seen.append(state)
+        return self.head(torch.stack(seen).mean(0) if self.every_step else state)
+
+
+@pytest.mark.parametrize("learned", [False, True])
+def test_a_state_that_fades_fast_is_found_and_one_that_fades_slowly_is_fine(learned: bool) -> None:
+    finding = only(check(Leaky(0.5, learned=learned), 60))
+    assert finding.severity is Severity.WARNING
+    assert finding.causes == (Cause.RECURRENCE,)
+    assert finding.measured == pytest.approx(58 * math.log10(2), abs=0.3)
+    assert "1 - 1 / steps = 0.983" in finding.help[0]
+    assert isinstance(check(Leaky(0.98, learned=learned), 60), Clear)
+    assert only(check(Leaky(0.5, learned=learned, every_step=True), 60)).severity is Severity.NOTE
+
+
+def test_fading_states_of_all_speeds_remember_by_the_slowest() -> None:
+    net = Leaky(0.5, learned=True)
+    with torch.no_grad():
+        net.keep.copy_(torch.logit(torch.linspace(0.05, 0.99, 16)))
+    assert isinstance(check(net, 60), Clear)
+
+
+def test_two_fading_states_on_two_lines_are_told_apart() -> None:
+    class Two(Leaky):
+        def forward(self, x: Tensor) -> Tensor:
+            fast, slow = torch.zeros(len(x), 16), torch.zeros(len(x), 16)
+            for step in self.enter(x).unbind(1):
+                fast = 0.5 * fast + step
+                slow = 0.98 * slow + fast
+            return self.head(slow)
+
+    assert isinstance(check(Two(0.5), 60), Found)  # the fast one forgets, the slow one does not
+    assert only(check(Two(0.5), 60)).severity is Severity.NOTE

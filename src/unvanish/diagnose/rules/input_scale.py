@@ -134,7 +134,10 @@ class InputScale:
         if not fed:
             return _why_none(recording)
         neighbours = Neighbours(recording)
-        readings = [reading for site in fed for reading in self._readings(neighbours, site)]
+        upstream = Upstream(recording)
+        readings = [
+            reading for site in fed for reading in self._readings(neighbours, upstream, site)
+        ]
         found = [reading for reading in readings if reading.ratio > self.max_ratio]
         worst: dict[str, tuple[Severity, _Reading]] = {}  # one for each module, not each step
         for reading in found:
@@ -153,7 +156,9 @@ class InputScale:
             f"data enters {fed[0].name} with rms {size[fed[0]]:.3g}",
         )
 
-    def _readings(self, neighbours: Neighbours, site: Site) -> Iterator[_Reading]:
+    def _readings(
+        self, neighbours: Neighbours, upstream: Upstream, site: Site
+    ) -> Iterator[_Reading]:
         recording = neighbours.recording
         norms = _normalisations(neighbours, site)
         offset = recording[Quantity.INPUT_OFFSET].get(site)
@@ -164,7 +169,6 @@ class InputScale:
         rms = recording[Quantity.INPUT_RMS][site]
         if norms or not math.isfinite(rms):
             return
-        upstream = Upstream(recording)
         gain = upstream.gain(site)
         usual = _usual_gain(upstream, site)
         gain = gain if gain > 0.0 else usual

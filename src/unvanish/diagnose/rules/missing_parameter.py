@@ -60,7 +60,11 @@ class MissingParameter:
     alone that are missing beside several layers that are held; a branch both before and behind
     layers that are held, since a player stands at one end of the other; and a missing tensor
     whose place in the optimiser is taken by one that the network does not have any more: the
-    shapes agree in all axes but the first, as a new head and the old one do.
+    shapes agree in all axes but the first, as a new head and the old one do. So is, however
+    large, a branch that was never trained and lies beside one branch that is held and before
+    another: a list of parameter groups that forgot one. No backbone is left out on purpose that
+    has learned nothing, and the other player stands before or behind all of the first. A norm
+    or a bias that has a gradient and is exactly one or zero throughout was never stepped.
 
     ## What helps
     Build the optimiser last, after every layer is in place: `torch.optim.AdamW(
@@ -197,6 +201,8 @@ class MissingParameter:
             return f"{name} takes a part of a network; a second optimiser usually has the rest"
         if _replaced(recording, missing) or _is_one_layer(recording, held, missing):
             return ""
+        if _is_untrained(missing) and _is_beside(recording, held, missing):
+            return ""
         entries = sum(p.size for p in missing)
         if entries > self.max_share_by_mistake * (entries + sum(p.size for p in held)):
             return "most of the network is left out, as where only a part of it is to be trained"
@@ -292,19 +298,49 @@ def _is_one_kind(
     ) and any(len(p.shape) < 2 for p in held)
 
 
+def _is_untrained(missing: Sequence[Parameter]) -> bool:
+    """Tell whether a vector with a gradient still holds nothing but ones or zeros."""
+    return any(len(p.shape) == 1 and p.size > 1 and p.rms in {0.0, 1.0} for p in missing)
+
+
+def _is_beside(
+    recording: Recording, held: Sequence[Parameter], missing: Sequence[Parameter]
+) -> bool:
+    """Tell whether what is missing joins one held branch on its way to another."""
+    stem = _stem([*held, *missing])
+    if {_branch(p, stem) for p in missing} & {_branch(p, stem) for p in held}:
+        return False
+    mine = _behind(recording, _places(recording, {p.name for p in missing}))
+    branches: dict[str, set[int]] = {}
+    for parameter in held:
+        if len(parameter.shape) >= 2:
+            places = branches.setdefault(_branch(parameter, stem), set())
+            places |= _places(recording, {parameter.name})
+    apart = {name: places for name, places in branches.items() if places and not places & mine}
+    return any(
+        places & mine and places & _behind(recording, before)
+        for before in apart.values()
+        for name, places in branches.items()
+        if name not in apart
+    )
+
+
+def _behind(recording: Recording, places: set[int]) -> set[int]:
+    """Return some steps and all that is made of them."""
+    found = set(places)
+    for edge in sorted(recording.edges, key=lambda edge: edge.consumer):
+        if edge.producer in found:
+            found.add(edge.consumer)
+    return found
+
+
 def _is_between(
     recording: Recording, held: Sequence[Parameter], missing: Sequence[Parameter]
 ) -> bool:
     """Tell whether what is missing both reads and feeds layers that are held."""
     mine = _places(recording, {p.name for p in missing})
     others = _places(recording, {p.name for p in held})
-    fed, feeding = set(others), set(mine)
-    for edge in sorted(recording.edges, key=lambda edge: edge.consumer):
-        if edge.producer in fed:
-            fed.add(edge.consumer)
-        if edge.producer in feeding:
-            feeding.add(edge.consumer)
-    return bool(fed & mine) and bool(feeding & others)
+    return bool(_behind(recording, others) & mine) and bool(_behind(recording, mine) & others)
 
 
 def _places(recording: Recording, names: set[str]) -> set[int]:

@@ -12,24 +12,22 @@ from unvanish.core.glossary import Quantity
 from unvanish.core.records import Recording, Role, Site
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotMeasured, Verdict
-from unvanish.diagnose.neighbours import VIEWS, Neighbours
+from unvanish.diagnose.neighbours import Neighbours
+from unvanish.diagnose.number_format import (
+    EXPONENTIALS,
+    MASKS,
+    Erasure,
+    erasure_of,
+    is_learned,
+    is_of_a_saturated_output,
+    is_undone,
+)
 
 _LOSSES: Final = frozenset({"binary_cross_entropy", "nll_loss", "cross_entropy", "kl_div"})
 _AT_ZERO: Final = frozenset(
     {"log", "log2", "log10", "log1p", "sqrt", "rsqrt", "div", "true_divide", "reciprocal"}
     | {"pow", "norm", "vector_norm", "atan2", "acos", "asin"}
 )
-_MASKS: Final = frozenset({"masked_fill", "where", "add", "sub"})
-_EXPONENTIALS: Final = frozenset({"exp", "exp2", "expm1", "cosh", "sinh"})
-_FLAT: Final = frozenset({"softmax", "sigmoid", "hardsigmoid", "relu", "relu6", "tanh"})
-"""Functions that answer exactly 0 or 1 once they have saturated."""
-
-_ONE_BY_ONE: Final = VIEWS | frozenset(
-    {"add", "sub", "mul", "div", "neg", "pow", "abs", "clamp", "clamp_min"}
-    | {"index", "gather", "diagonal", "select"}
-)
-"""Operations that leave a zero of one entry the matter of one entry before."""
-_ROOTS: Final = frozenset({"sqrt", "rsqrt", "std"})
 _OVERFLOWING: Final = 1e30
 """Size of weights whose product with ordinary data comes near the end of float32."""
 
@@ -76,6 +74,12 @@ class NonFinite:
     half of them or more (`min_erased_fraction_of_error`), it is an error, before that a note.
     Without the root, as in 1 / (1 + x^2), the zero is the right answer to within rounding.
 
+    The cause is the number format where exact arithmetic would stay in range: in the logarithm
+    of a sum of exponentials, in the share of one in others, at a zero that a product of small
+    numbers has become. It is the loss where the zero in a logarithm is the answer of a function
+    that has saturated (softmax, sigmoid, ReLU), and the data where a step meets a zero that no
+    parameter had a part in. Elsewhere numbers grew too large on their way.
+
     ## Why it hurts
     After one optimiser step with such a gradient every weight is NaN, for good.
 
@@ -118,7 +122,7 @@ class NonFinite:
         if not absorbed:
             before = _in_forward(recording, sick) or _in_loss(recording)
             trouble = before or trouble or self._in_parameters(recording)
-        erased = _erased(recording, sick) if absorbed else None
+        erased = erasure_of(Neighbours(recording), sick) if absorbed else None
         if erased:
             return Found((self._of_erasure(recording, erased),))
         if trouble:
@@ -158,12 +162,17 @@ class NonFinite:
             parameters=tuple(parameter.name for parameter in sick),
         )
 
-    def _of_erasure(self, recording: Recording, trouble: _Trouble) -> Finding:
-        typical = trouble.share >= self.min_erased_fraction_of_error
-        return replace(
-            self._finding(recording, trouble),
-            severity=Severity.ERROR if typical else Severity.NOTE,
+    def _of_erasure(self, recording: Recording, erased: Erasure) -> Finding:
+        trouble = _Trouble(
+            message=f"{erased.origin.name} overflows, and {erased.quotient.name} is zero where it "
+            "does",
+            share=erased.share,
+            sites=erased.steps,
+            erases=erased.quotient,
         )
+        finding = self._finding(recording, trouble)
+        typical = erased.share >= self.min_erased_fraction_of_error
+        return finding if typical else replace(finding, severity=Severity.NOTE)
 
     def _finding(self, recording: Recording, trouble: _Trouble) -> Finding:
         cause = _cause(recording, trouble)
@@ -180,7 +189,7 @@ class NonFinite:
             unit="fraction of entries",
             causes=(cause,),
             notes=_notes(recording, trouble),
-            help=_help(cause, trouble),
+            help=_help(recording, cause, trouble),
         )
 
 
@@ -244,7 +253,7 @@ def _in_forward(recording: Recording, sick: list[Site]) -> _Trouble | None:
     if origin is not first:
         poisoned = (origin, *poisoned)
     softmax = next((site for site in poisoned if "softmax" in site.op), None)
-    masked = origin.op in _MASKS or origin is softmax
+    masked = origin.op in MASKS or origin is softmax
     return _Trouble(
         message=f"the forward pass is no longer finite from {origin.name} on",
         share=share[first],
@@ -269,47 +278,10 @@ def _unread(
         if index not in seen:
             seen.add(index)
             waiting.extend(i for i in producers.get(index, ()) if math.isnan(share.get(i)))
-    able = [i for i in seen if recording.sites[i].op in _AT_ZERO | _EXPONENTIALS]
-    if first.op in _AT_ZERO | _EXPONENTIALS or not able:
+    able = [i for i in seen if recording.sites[i].op in _AT_ZERO | EXPONENTIALS]
+    if first.op in _AT_ZERO | EXPONENTIALS or not able:
         return None
     return recording.sites[max(able)]
-
-
-def _erased(recording: Recording, sick: list[Site]) -> _Trouble | None:
-    """Find a signal that is divided by the root of its own squares, which overflow."""
-    share, size = recording[Quantity.NON_FINITE_FRACTION], recording[Quantity.ACTIVATION_RMS]
-    neighbours = Neighbours(recording)
-    for origin in sick:
-        before = [p for p in neighbours.producers(origin) if p.role is not Role.WEIGHT]
-        if origin.op in _MASKS or not before or any(share.get(p) != 0.0 for p in before):
-            continue
-        own = {s.index for p in before for s in (p, *neighbours.producers(p))}
-        own |= {s.index for p in before for s in neighbours.consumers(p)} - {origin.index}
-        chain = _made_of(neighbours, origin)
-        steps = [recording.sites[index] for index in sorted(chain)]
-        if not any(s.op in _ROOTS or (s.op == "pow" and s is not origin) for s in steps):
-            continue
-        for step in (c for s in steps for c in neighbours.consumers(s)):
-            others = {p.index for p in neighbours.producers(step)} - chain
-            if step.op in {"mul", "div"} and others & own and math.isfinite(size.get(step)):
-                lost = max(share[s] for s in steps if share.get(s) > 0.0)
-                return _Trouble(
-                    message=f"{origin.name} overflows, and {step.name} is zero where it does",
-                    share=lost,
-                    sites=(*(s for s in steps if s in sick), step),
-                    erases=step,
-                )
-    return None
-
-
-def _made_of(neighbours: Neighbours, origin: Site) -> set[int]:
-    """Return a step and all that is made of it alone."""
-    chain = {origin.index}
-    for site in neighbours.recording.sites[origin.index + 1 :]:
-        before = [p for p in neighbours.producers(site) if p.role is not Role.WEIGHT]
-        if before and not site.weights and all(p.index in chain for p in before):
-            chain.add(site.index)
-    return chain
 
 
 def _in_loss(recording: Recording) -> _Trouble | None:
@@ -349,11 +321,17 @@ def _cause(recording: Recording, trouble: _Trouble) -> Cause:
         return Cause.LOSS_SATURATION
     if trouble.op in _AT_ZERO and trouble.erases is None:
         return _cause_at_zero(recording, trouble)
-    if trouble.op in _EXPONENTIALS and trouble.in_loss:
+    if _is_undone(recording, trouble):
         return Cause.PRECISION
     if _came_with_the_data(recording, trouble):
         return Cause.INPUT_SCALE
     return Cause.INIT_TOO_LARGE
+
+
+def _is_undone(recording: Recording, trouble: _Trouble) -> bool:
+    """Tell whether what overflows is an exponential that the formula takes back."""
+    exponential = trouble.op in EXPONENTIALS and trouble.erases is None
+    return exponential and is_undone(Neighbours(recording), trouble.sites[0])
 
 
 def _cause_at_zero(recording: Recording, trouble: _Trouble) -> Cause:
@@ -363,41 +341,13 @@ def _cause_at_zero(recording: Recording, trouble: _Trouble) -> Cause:
     no layer had a part in. Any other zero is one that exact arithmetic would not have, or whose
     slope it could take: it is lost to the number format.
     """
-    site = trouble.sites[0]
-    neighbours = Neighbours(recording)
-    if site.op.startswith("log"):
-        before = neighbours.source(site, _ONE_BY_ONE)
-        before = before or _numerator(neighbours, site)
-        if before is not None and before.op in _FLAT:
-            return Cause.LOSS_SATURATION
-    forward = recording[Quantity.NON_FINITE_FRACTION]
-    raw = bool(recording.edges) and not _is_learned(neighbours, site)
-    if raw and site.role is not Role.LOSS and forward.get(site) != 0.0:
+    site, neighbours = trouble.sites[0], Neighbours(recording)
+    if site.op.startswith("log") and is_of_a_saturated_output(neighbours, site):
+        return Cause.LOSS_SATURATION
+    is_value = recording[Quantity.NON_FINITE_FRACTION].get(site) != 0.0
+    if is_value and not trouble.in_loss and recording.edges and not is_learned(neighbours, site):
         return Cause.INPUT_SCALE
     return Cause.PRECISION
-
-
-def _numerator(neighbours: Neighbours, site: Site) -> Site | None:
-    """Return what is divided by its own sum to give what reaches a step, if that is so."""
-    for quotient in neighbours.producers(site):
-        of = sorted(neighbours.producers(quotient), key=lambda step: step.index)
-        if quotient.op == "div" and len(of) == 2 and of[1].index in _made_of(neighbours, of[0]):
-            return of[0]
-    return None
-
-
-def _is_learned(neighbours: Neighbours, site: Site) -> bool:
-    """Tell whether a parameter has a part in what a step is given."""
-    waiting, seen = [site], {site.index}
-    while waiting:
-        step = waiting.pop()
-        if step.weights or step.role is Role.WEIGHT:
-            return True
-        for producer in neighbours.producers(step):
-            if producer.index not in seen:
-                seen.add(producer.index)
-                waiting.append(producer)
-    return False
 
 
 def _came_with_the_data(recording: Recording, trouble: _Trouble) -> bool:
@@ -449,7 +399,7 @@ def _notes(recording: Recording, trouble: _Trouble) -> tuple[str, ...]:
     return (f"its input has rms {max(sizes):.3g}",) if sizes else ()
 
 
-def _help(cause: Cause, trouble: _Trouble) -> tuple[str, ...]:
+def _help(recording: Recording, cause: Cause, trouble: _Trouble) -> tuple[str, ...]:
     if trouble.fully_masked is not None:
         return ("leave at least one position of every row unmasked",)
     if trouble.erases is not None and cause is Cause.PRECISION:
@@ -457,10 +407,10 @@ def _help(cause: Cause, trouble: _Trouble) -> tuple[str, ...]:
             "take the norm in float32: x.float().pow(2).mean(-1, keepdim=True)",
             "or use bfloat16, which has the range of float32",
         )
-    if trouble.op in _EXPONENTIALS and cause is Cause.PRECISION and trouble.in_loss:
+    if _is_undone(recording, trouble):
         return (
-            "take the logarithm before the exponential: torch.logsumexp, "
-            "torch.nn.functional.log_softmax or cross_entropy, which subtract the largest first",
+            "leave the formula to functions that subtract the largest number first: torch.softmax, "
+            "torch.logsumexp, torch.nn.functional.cross_entropy, logsigmoid",
         )
     if trouble.op.startswith("log") and cause is Cause.PRECISION:
         return (

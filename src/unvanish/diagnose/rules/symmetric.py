@@ -90,13 +90,19 @@ class SymmetricOrZeroInit:
     the typical unit being a copy, and an error where this is so in half of the hidden layers
     or more.
 
+    Whole layers can be copies as well, such as experts or the members of an ensemble: three or
+    more weights, side by side at one depth, that hold the same numbers, and still do (to 2e-6)
+    after steps that moved them a hundred times as far. They are worth one; what is left may
+    train, and it is a warning.
+
     Zeros that never open: a step that receives gradient and passes none on, because a
     parameter in it is zero throughout, while trainable parameters before it get exactly no
     gradient; or because both factors are signals that zeros of their own make zero, as queries
     and keys that both start at zero do. If that zero is trained and gets gradient, the first
     step opens it. If it gets none, what it is multiplied with is zero too: each factor waits
     for the other, and that is an error. If it is frozen, the branch before it is shut on
-    purpose or by mistake, and that is a warning.
+    purpose or by mistake, and that is a warning. Behind a head of zeros no gradient shows any of
+    this at the start; there the second look counts, when the head has opened.
 
     ## Why it hurts
     A layer whose n units are equal has the power of one unit. Two factors that are both zero
@@ -149,8 +155,9 @@ class SymmetricOrZeroInit:
             if one.has_moved and one.is_equal(self.min_distinct_fraction, after_steps=True)
         ]
         findings = [
-            *self._zero([one for one in shut if not one.frozen]),
+            *self._zero(recording, [one for one in shut if not one.frozen]),
             *self._symmetric(equal, layers),
+            *self._copied(recording, trained),
             *self._frozen([one for one in shut if one.frozen]),
         ]
         if findings:
@@ -212,7 +219,36 @@ class SymmetricOrZeroInit:
             ),
         )
 
-    def _zero(self, shut: Sequence[ShutFactor]) -> Iterator[Finding]:
+    def _copied(self, recording: Recording, trained: Sequence[Parameter]) -> Iterator[Finding]:
+        groups = [
+            group
+            for group in _copies(recording, trained)
+            if 1 / len(group) < self.min_distinct_fraction
+        ]
+        if not groups:
+            return
+        largest = max(groups, key=len)
+        names = tuple(p.name for group in groups for p in group)
+        others = f", and so do {len(names) - len(largest)} more" if len(groups) > 1 else ""
+        users = (s for s in recording.signal_sites() if not set(names).isdisjoint(s.weights))
+        yield self._finding(
+            Severity.WARNING,
+            f"the {len(largest)} weights {largest[0].name} to {largest[-1].name} start equal and "
+            f"stay equal, worth 1{others}",
+            sites=tuple(users),
+            parameters=names,
+            measured=1 / len(largest),
+            expected=1.0,
+            limit=self.min_distinct_fraction,
+            unit="fraction of weights",
+            notes=("copies that read the same input receive the same gradient, and never part",),
+            help=(
+                "draw each at random: build a new layer instead of copy.deepcopy(layer), or call "
+                "reset_parameters() on every copy",
+            ),
+        )
+
+    def _zero(self, recording: Recording, shut: Sequence[ShutFactor]) -> Iterator[Finding]:
         if not shut:
             return
         zeros, starved = _names(one.zeros for one in shut), _names(one.starved for one in shut)
@@ -233,7 +269,7 @@ class SymmetricOrZeroInit:
             ),
             help=(
                 "start one of the two at random: torch.nn.init.normal_("
-                f"{_matrix_of(starved) or zeros[-1]}, std=0.02)",
+                f"{_other_factor(recording, starved, zeros) or zeros[-1]}, std=0.02)",
             ),
         )
 
@@ -314,14 +350,50 @@ def _shut_behind_zeros(recording: Recording) -> list[ShutFactor]:
     return found
 
 
+def _copies(recording: Recording, trained: Sequence[Parameter]) -> list[list[Parameter]]:
+    """Return the sets of weights that hold the same numbers, before and after the probe steps."""
+    if recording.later is None:
+        return []
+    then = {p.name: p for p in recording.later.parameters}
+    layers = (site for site in recording.signal_sites() if site.op in _LAYERS)
+    depth = {name: site.depth for site in layers for name in site.weights}
+    groups: list[list[Parameter]] = []
+    for one in trained:
+        if not (one.update_ratio > 10 * _MOVED and one.name in then and one.name in depth):
+            continue
+        for group in groups:
+            first = group[0]
+            side_by_side = depth[one.name] == depth[first.name]
+            equal = side_by_side and _is_copy(one, first)
+            if equal and _is_copy(then[one.name], then[first.name]):
+                group.append(one)
+                break
+        else:
+            groups.append([one])
+    return groups
+
+
+def _is_copy(one: Parameter, other: Parameter) -> bool:
+    """Tell whether two weights hold the same numbers, up to a tenth of what counts as moved."""
+    near = 0.1 * _MOVED
+    return (
+        one.shape == other.shape
+        and abs(one.fingerprint - other.fingerprint) <= near
+        and abs(one.rms - other.rms) <= near * one.rms
+    )
+
+
 def _after(layer: _Layer) -> float:
     """Return the share of the units that differ after the probe steps."""
     return layer.distinct(after_steps=True)
 
 
-def _matrix_of(names: Sequence[str]) -> str:
-    """Return the first parameter that is no bias; empty where there is none."""
-    return next((name for name in names if not name.endswith("bias")), "")
+def _other_factor(recording: Recording, starved: Sequence[str], zeros: Sequence[str]) -> str:
+    """Return the last matrix of zeros that stands before the zeros, or else the first matrix."""
+    before = {*starved}.difference(zeros)
+    matrices = [p for p in recording.parameters if p.name in before and len(p.shape) > 1]
+    empty = [p.name for p in matrices if p.rms == 0.0]
+    return empty[-1] if empty else next((p.name for p in matrices), "")
 
 
 def _names(groups: Iterator[tuple[str, ...]]) -> tuple[str, ...]:

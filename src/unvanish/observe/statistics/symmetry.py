@@ -49,6 +49,28 @@ def distinct_fraction(weight: Tensor) -> float:
         return (count - _repeats(rows, SLACK * largest)) / count
 
 
+def fingerprint(weight: Tensor) -> float:
+    """Project a weight onto a fixed random direction, over its norm.
+
+    The same numbers give the same value, up to rounding; independent ones are apart by about 1.
+    Of many rows and columns the same ones are looked at every time.
+
+    Args:
+        weight: Weights of two axes or more.
+
+    Returns:
+        The projection; ``nan`` for zeros and for values that are not finite.
+    """
+    if weight.layout is not torch.strided or not weight.is_floating_point() or not weight.numel():
+        return math.nan
+    with torch.no_grad():
+        rows = _thinned(weight.detach().reshape(weight.shape[0], -1)).double()
+        direction = torch.randn(rows.shape, generator=_generator(), dtype=rows.dtype)
+        projection, norm = (rows * direction.to(rows.device)).sum(), rows.norm()
+        value = float(projection / norm)
+    return value if math.isfinite(value) else math.nan
+
+
 def _repeats(rows: Tensor, slack: float) -> int:
     """Count the rows that equal their neighbour once all are sorted by a fingerprint.
 
