@@ -11,6 +11,7 @@ nothing and a saved recording opens without torch.
 from __future__ import annotations
 
 import importlib
+import random
 import sys
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -83,7 +84,11 @@ if not TYPE_CHECKING:  # else a type checker would take every misspelt name for 
         """Load a public name from its home and keep it."""
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = getattr(importlib.import_module(_HOMES[name]), name)
+        state = random.getstate()  # some library draws a number while it is imported
+        try:
+            value = getattr(importlib.import_module(_HOMES[name]), name)
+        finally:
+            random.setstate(state)
         globals()[name] = value
         return value
 

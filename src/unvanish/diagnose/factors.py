@@ -48,6 +48,10 @@ _HELP: Final = {
         "no sample switches these units on: start their biases at zero, "
         "torch.nn.init.zeros_(layer.bias), or use torch.nn.LeakyReLU()",
     ),
+    Cause.DETACHED_GRAPH: (
+        "let {activation} pass the gradient on: look at its arguments, at hooks on it, and at "
+        "the backward pass where it is written by hand",
+    ),
     Cause.ZERO_INIT: (
         "a weight on the only path is exactly zero and stays so: initialise it with "
         "torch.nn.init.normal_(layer.weight, std=1e-2)",
@@ -234,14 +238,18 @@ def _why_zero(recording: Recording, worst: Level) -> tuple[Cause, str, str]:
                 return Cause.ACTIVATION_SLOPE, note, site.op
             return Cause.BIAS, f"the slope of {site.name} is zero for every sample", site.op
     killer = _killer(recording)
-    if killer is not None and killer.weights:
-        zero = [p.name for p in recording.parameters if p.name in killer.weights and p.rms == 0.0]
-        if zero:
-            return Cause.ZERO_INIT, f"{zero[0]} is all zero and passes no gradient on", killer.op
     if killer is not None:
         where = f" at {killer.source}" if killer.source else ""
-        note = f"{killer.name}{where} passes no gradient on, though one arrives there"
-        return (Cause.ZERO_INIT if killer.op == "mul" else Cause.ACTIVATION_SLOPE), note, killer.op
+        passes = f"{killer.name}{where} passes no gradient on, though one arrives there"
+        if killer.weights:
+            zero = [p.name for p in recording.parameters if p.name in killer.weights and not p.rms]
+            what = f"{zero[0]} is all zero and passes no gradient on" if zero else passes
+            return Cause.ZERO_INIT, what, killer.op
+        if killer.op == "mul":
+            return Cause.ZERO_INIT, passes, killer.op
+        if not math.isnan(killer.slope_cap):
+            return Cause.ACTIVATION_SLOPE, passes, killer.op
+        return Cause.DETACHED_GRAPH, passes, killer.op
     return (
         Cause.ZERO_INIT,
         f"the gradient at {worst.layer.name} is exactly zero even with exponents kept apart",

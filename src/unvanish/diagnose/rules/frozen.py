@@ -43,6 +43,9 @@ class FrozenEarlyLayers:
     time to train the rest a thousand times. Where the step changes no bit of them it is an
     error (below 2^-24 of the weights' size, the rounding of float32).
 
+    Where every gradient is exactly zero, before and after the probe steps, while the loss is
+    not, nothing can learn at all, and that is an error.
+
     Layers with a learning rate of their own are found where that alone stops them: the rate is
     3 decades below the later layers' largest, and no step reaches a millionth of the weights
     (`min_update_ratio`), while a later layer moves a thousand times as far.
@@ -89,6 +92,8 @@ class FrozenEarlyLayers:
         """Compare the steps of the early weights with those of the later ones."""
         if not recording.parameters:
             return NotMeasured("the optimiser's updates")
+        if _nothing_learns(recording):
+            return Found((self._standstill(recording),))
         layers = _layers(recording)
         if len({depth for depth, _ in layers}) < 2:
             return NotApplicable("fewer than two layers have weights that the optimiser trains")
@@ -109,6 +114,31 @@ class FrozenEarlyLayers:
         if held_back:
             return Found((self._slowed(recording, layers, max(held_back)),))
         return self._clear(gaps)
+
+    def _standstill(self, recording: Recording) -> Finding:
+        names = tuple(p.name for p in recording.parameters if p.log10_grad_rms == -math.inf)
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=Severity.ERROR,
+            message=f"no weight gets a gradient: it is exactly zero everywhere, while the loss is "
+            f"{recording.context.loss_value:.4g}",
+            sites=tuple(s for s in recording.signal_sites() if set(s.weights) & set(names)),
+            parameters=names,
+            measured=math.inf,
+            expected=0.0,
+            limit=self.min_decades_slower,
+            unit="decades",
+            causes=(Cause.LOSS_SATURATION,),
+            notes=(
+                "a loss that can still fall has a slope somewhere; here it does not change with "
+                "any weight, neither at first nor after the probe steps",
+            ),
+            help=(
+                "look between the output and the loss: scores that are all the same to a softmax, "
+                "a mask or a clamp that leaves nothing, a product with zero",
+            ),
+        )
 
     def _slow_start(
         self,
@@ -236,6 +266,18 @@ class FrozenEarlyLayers:
                 "if they are meant to stay as they are: part.requires_grad_(False)",
             ),
         )
+
+
+def _nothing_learns(recording: Recording) -> bool:
+    """Tell whether every gradient is exactly zero, and stays so, though the loss is not."""
+    later = recording.later
+    if later is None or not abs(recording.context.loss_value) > 1e-6:
+        return False
+    return all(
+        bool(grads) and all(g == -math.inf for g in grads)
+        for look in (recording, later)
+        for grads in [[p.log10_grad_rms for p in look.parameters if p.requires_grad and p.has_grad]]
+    )
 
 
 def _of_zeros(finding: Finding) -> Finding:

@@ -178,7 +178,8 @@ class InputScale:
         if largest >= 1.0:
             yield _Reading(site, "feature", largest)
         bias = upstream.bias(_with_bias(neighbours, site))
-        if bias is not None and bias.rms > rms * gain > 0.0:
+        # Biases that drown standardised data, too, are no matter of the data's scale.
+        if bias is not None and bias.rms <= self.max_ratio * gain and bias.rms > rms * gain > 0.0:
             yield _Reading(site, "small", bias.rms / (rms * gain))
 
     def _severity(self, neighbours: Neighbours, reading: _Reading) -> Severity:
