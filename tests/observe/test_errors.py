@@ -7,6 +7,8 @@ import torch
 from torch import nn
 
 from unvanish.core.errors import BatchError, CouldNotMeasureError, OwnFaultError, TargetError
+from unvanish.core.findings import Cause, Severity
+from unvanish.diagnose import diagnose
 from unvanish.observe import trace
 
 
@@ -224,15 +226,12 @@ def test_gaps_in_the_targets_that_the_loss_masks_are_fine():
 
 
 @pytest.mark.parametrize("role", ["input", "target"])
-def test_a_batch_that_makes_the_loss_no_number_is_refused(role):
+def test_a_batch_that_makes_the_loss_no_number_is_to_blame(role):
     inputs, target = torch.randn(16, 4), torch.randn(16, 3)
     (inputs if role == "input" else target)[2, 1] = float("nan")
-    with pytest.raises(BatchError, match=f"the {role} of the batch holds 1 NaN or infinite value "):
-        trace(nn.Linear(4, 3), (inputs, target), loss=nn.MSELoss())
-
-
-def test_the_batch_that_holds_nan_is_numbered():
-    good, bad = pair(), pair()
-    bad[0][0] = float("nan")
-    with pytest.raises(BatchError, match="the input of batch 2 holds 4 NaN or infinite values of"):
-        trace(nn.Linear(4, 2), good, loss=nn.CrossEntropyLoss(), data=[good, bad])
+    recording = trace(nn.Linear(4, 3), (inputs, target), loss=nn.MSELoss())
+    assert [tensor.non_finite for tensor in recording.data] == [role == "input", role == "target"]
+    (finding,) = diagnose(recording, select=["UV403"]).findings
+    assert finding.severity is Severity.ERROR
+    assert finding.causes[0] is Cause.INPUT_SCALE
+    assert f"the {role} of the batch holds 1 NaN or infinite values of" in finding.notes[0]

@@ -290,6 +290,7 @@ class DataTensor:
         negative_fraction: Share of its values below zero.
         feature_spread: Largest root mean square of a feature over the median one, features
             on the last axis of a table; ``nan`` where there are no features to compare.
+        non_finite: How many of its values are NaN or infinite.
         site: Index of the first site that uses it, where one was seen.
     """
 
@@ -304,6 +305,7 @@ class DataTensor:
     high: float = math.nan
     negative_fraction: float = math.nan
     feature_spread: float = math.nan
+    non_finite: int = 0
     site: int | None = None
 
 

@@ -104,25 +104,31 @@ class _Graph:
         return [p for zeros in found for p in zeros] if all(found) else []
 
     def is_deadlocked(self, site: Site) -> bool:
-        """Tell whether a site multiplies two signals that trainable zeros of their own make zero.
+        """Tell whether two trainable zeros wait for each other here, or one for itself.
 
-        Such are the scores of queries and keys that both start at zero.
+        Such are the scores of queries and keys that both start at zero, and a matrix of zeros
+        whose transpose leads back: the gradient of W^T W x at W = 0 is zero.
         """
+        tied = {p.name for p in self.zeros(site) if p.requires_grad}
+        if tied & self._used_behind(site):
+            return True
         found = [self._zero_behind(index) for index, _ in self.producers[site.index]]
         trained = {p.name for zeros in found for p in zeros if p.requires_grad}
         return len(found) > 1 and all(found) and len(trained) > 1
 
     def behind(self, site: Site) -> list[Parameter]:
         """Return every parameter that is used on the way to a site, in forward order."""
+        used = self._used_behind(site) - set(site.weights)
+        return [p for p in self.recording.parameters if {p.name, *p.aliases} & used]
+
+    def _used_behind(self, site: Site) -> set[str]:
         seen, stack = {site.index}, [site.index]
         while stack:
             for producer, _ in self.producers.get(stack.pop(), ()):
                 if producer not in seen:
                     seen.add(producer)
                     stack.append(producer)
-        used = {name for i in seen - {site.index} for name in self.recording.sites[i].weights}
-        own = set(site.weights)
-        return [p for p in self.recording.parameters if {p.name, *p.aliases} & (used - own)]
+        return {name for i in seen - {site.index} for name in self.recording.sites[i].weights}
 
     def _zero_behind(self, index: int) -> list[Parameter]:
         """Return the stuck zero weights that make a signal exactly zero; empty if it is not."""

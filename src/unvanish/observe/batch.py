@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from unvanish.core.errors import BatchError
-from unvanish.observe.statistics.magnitude import dense_values
 
 TARGET_KEYS: Final = ("labels", "label", "target", "targets", "y")
 """Keywords under which a batch holds its target."""
@@ -91,30 +90,6 @@ def _check(batch: Batch) -> None:
                 raise BatchError(
                     f"the {role} of the batch is empty: a tensor of shape {tuple(tensor.shape)}",
                     help="return at least one sample, better 32, from batch() or data()",
-                )
-
-
-def check_finite(batch: Batch, name: str = "the batch") -> None:
-    """Raise where the batch holds NaN or infinity; to be called where the loss is no number.
-
-    A network that masks the gaps in its data may be given them.
-
-    Args:
-        batch: The batch.
-        name: What to call it.
-
-    Raises:
-        BatchError: If an input or the target is not finite.
-    """
-    for role, part in (("input", batch.inputs), ("target", batch.target)):
-        for tensor in tensors_in(part):
-            values = dense_values(tensor)  # a sparse adjacency knows no isfinite
-            if values.is_floating_point() and not bool(torch.isfinite(values).all()):
-                bad = values.numel() - int(torch.isfinite(values).sum())
-                raise BatchError(
-                    f"the {role} of {name} holds {bad} NaN or infinite "
-                    f"value{'s' if bad > 1 else ''} of {tensor.numel()}",
-                    help="look at the data first: torch.isfinite(x).all() must be True",
                 )
 
 

@@ -211,7 +211,8 @@ def _record(
         if not values.is_floating_point():
             return described
         spread = math.nan if convolved else _feature_spread(values)
-        return dataclasses.replace(described, rms=rms, feature_spread=spread)
+        bad = values.numel() - int(torch.isfinite(values).sum()) if math.isnan(rms - rms) else 0
+        return dataclasses.replace(described, rms=rms, feature_spread=spread, non_finite=bad)
 
 
 def _std(values: Tensor, rms: float, mean: float) -> float:

@@ -223,6 +223,9 @@ class LearningRate:
         ahead = -coasting * self.budget * step.predicted_change
         short = 0.0 <= ahead < abs(step.loss_before)
         limit = self.min_update_ratio_of_budget if short else self.min_update_ratio
+        clipped = self._clipped_away(optimizer, fed, promised, most, limit)
+        if clipped is not None:
+            return clipped
         if promised > 100.0 * limit:
             return None  # the steps get lost somewhere else than in the learning rate
         if most >= limit or not (driven or optimizer.lr == 0.0):
@@ -244,6 +247,36 @@ class LearningRate:
                 "to start",
                 "if a warm-up raises it, give the optimiser as it is afterwards",
             ),
+        )
+
+    def _clipped_away(
+        self,
+        optimizer: Optimizer,
+        fed: list[Parameter],
+        promised: float,
+        most: float,
+        limit: float,
+    ) -> Finding | None:
+        """Return a finding where the learning rate would do, and clipping leaves no step."""
+        clip = optimizer.clip_grad_norm
+        norm = math.sqrt(sum(10.0 ** (2.0 * p.log10_grad_rms) * p.size for p in fed))
+        if not clip or not _is_plain(optimizer) or not (most < limit <= promised):
+            return None
+        if promised * clip / norm >= limit:
+            return None
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=Severity.ERROR if most < FLOAT32_ROUNDING else Severity.WARNING,
+            message=f"clipping the gradient to a norm of {clip:g} leaves no step: the largest "
+            f"change is {most:.1e} of a weight's size",
+            parameters=tuple(p.name for p in fed),
+            measured=most,
+            limit=limit,
+            unit="of the weight's size",
+            causes=(Cause.LEARNING_RATE,),
+            notes=(f"the gradient's norm is {norm:.2g}, {norm / clip:.1g} times the limit",),
+            help=("clip to 1: torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)",),
         )
 
     def _of_stillness(self, optimizer: Optimizer, most: float) -> Severity:

@@ -351,7 +351,9 @@ def _cause_at_zero(recording: Recording, trouble: _Trouble) -> Cause:
 
 
 def _came_with_the_data(recording: Recording, trouble: _Trouble) -> bool:
-    """Tell whether the first sick step reads the data itself, with weights of ordinary size."""
+    """Tell whether the batch holds it, or the first sick step reads data with ordinary weights."""
+    if any(tensor.non_finite for tensor in recording.data):
+        return True
     origin = trouble.sites[0] if trouble.sites else None
     if origin is None or not origin.weights:
         return False
@@ -394,6 +396,13 @@ def _notes(recording: Recording, trouble: _Trouble) -> tuple[str, ...]:
         if edge.consumer == trouble.sites[0].index
     ]
     sizes = [size for size in before if math.isfinite(size)]
+    sick = next((tensor for tensor in recording.data if tensor.non_finite), None)
+    if sick is not None:
+        count = math.prod(sick.shape)
+        return (
+            f"the {sick.name} of the batch holds {sick.non_finite} NaN or infinite values of "
+            f"{count}",
+        )
     if _came_with_the_data(recording, trouble):
         return (f"what {trouble.sites[0].name} is given is not finite: it came with the data",)
     return (f"its input has rms {max(sizes):.3g}",) if sizes else ()
@@ -422,7 +431,10 @@ def _help(recording: Recording, cause: Cause, trouble: _Trouble) -> tuple[str, .
     if trouble.op in _AT_ZERO and cause is not Cause.LOSS_SATURATION:
         return ("keep its input away from zero: x.clamp_min(1e-8), or add an epsilon",)
     if cause is Cause.INPUT_SCALE:
-        return ("look for a division by zero, or a logarithm of it, in the preprocessing",)
+        return (
+            "look at the data first: torch.isfinite(x).all() must be True; then for a division by "
+            "zero, or a logarithm of it, in the preprocessing",
+        )
     if cause is Cause.PRECISION:
         return (
             "use bfloat16, which has the range of float32: "

@@ -259,7 +259,8 @@ class OutputLossPair:
         """Compare the range of the output's function with where the target lies."""
         if math.isfinite(reach.width):
             half = reach.width / 2
-            measured = max(abs(target.mean - (reach.low + half)), target.std) / half
+            # Targets at both ends, such as 0 and 1, meet the bound up to rounding.
+            measured = round(max(abs(target.mean - (reach.low + half)), target.std) / half, 6)
             limit, unit = self.max_half_widths, "half-widths of the output's range"
             answers = f"between {reach.low:.3g} and {reach.high:.3g}"
         else:
