@@ -23,20 +23,13 @@ from dataclasses import replace
 from typing import Final
 
 from unvanish.core.codec import encode_diagnosis, encode_recording, to_text
+from unvanish.core.conditions import RunContext
 from unvanish.core.findings import Cause, Diagnosis, Finding
 from unvanish.core.glossary import Quantity
+from unvanish.core.incidents import Gap
 from unvanish.core.pages import PAGE_HEADINGS, page_of, sections_of, title_of
 from unvanish.core.protocols import Rule
-from unvanish.core.records import (
-    Edge,
-    Gap,
-    Parameter,
-    Profile,
-    Recording,
-    Role,
-    RunContext,
-    Site,
-)
+from unvanish.core.records import Edge, Parameter, Profile, Recording, Role, Site
 from unvanish.core.registry import lacking
 from unvanish.core.verdicts import Clear, Found, NotMeasured, Verdict
 from unvanish.diagnose.run import judge

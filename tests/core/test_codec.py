@@ -20,23 +20,13 @@ from unvanish.core.codec import (
     save,
     to_text,
 )
+from unvanish.core.conditions import Optimizer, RunContext
 from unvanish.core.errors import UnvanishError
 from unvanish.core.findings import Cause, Chart, Diagnosis, Finding, Mark, Point, Severity
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import (
-    SCHEMA,
-    Edge,
-    Gap,
-    Optimizer,
-    Parameter,
-    Profile,
-    Recording,
-    Role,
-    RunContext,
-    Site,
-    SourceLine,
-    Use,
-)
+from unvanish.core.incidents import Gap
+from unvanish.core.places import SourceLine
+from unvanish.core.records import SCHEMA, Edge, Parameter, Profile, Recording, Role, Site, Use
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured
 from unvanish.testing import recording_of
 

@@ -8,22 +8,17 @@ from typing import NamedTuple
 
 import pytest
 
-from unvanish.core.glossary import Quantity
-from unvanish.core.records import (
-    Cut,
+from unvanish.core.conditions import (
     DataRole,
     DataTensor,
-    Gap,
     GradientNoise,
     Optimizer,
-    Parameter,
     ProbeStep,
-    Profile,
-    Recording,
-    Role,
     RunContext,
-    Site,
 )
+from unvanish.core.glossary import Quantity
+from unvanish.core.incidents import Cut, Gap
+from unvanish.core.records import Parameter, Profile, Recording, Role, Site
 from unvanish.core.verdicts import Verdict
 from unvanish.diagnose.rules import BUILTIN_RULES
 from unvanish.testing import check_rule, recording_of

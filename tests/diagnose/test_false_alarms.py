@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 import pytest
 
+from unvanish.core.conditions import RunContext
 from unvanish.core.findings import Severity
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import Parameter, Profile, Recording, RunContext, Site
+from unvanish.core.records import Parameter, Profile, Recording, Site
 from unvanish.core.verdicts import NotMeasured
 from unvanish.diagnose import diagnose
 from unvanish.testing import recording_of

@@ -10,7 +10,7 @@ import torch
 from tests.observe.patients import PATIENTS
 from torch import Tensor, nn
 
-from unvanish.core.records import Optimizer
+from unvanish.core.conditions import Optimizer
 from unvanish.observe import trace
 from unvanish.observe.copies import copied
 

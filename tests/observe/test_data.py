@@ -12,8 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unvanish.core.codec import decode_recording, encode_recording
+from unvanish.core.conditions import DataRole
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import DataRole, Recording
+from unvanish.core.records import Recording
 from unvanish.observe import trace
 
 LABELS = torch.arange(16) % 5

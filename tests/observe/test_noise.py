@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from unvanish.core.records import GradientNoise
+from unvanish.core.conditions import GradientNoise
 from unvanish.observe import trace
 
 

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from unvanish.core.records import ProbeStep, Recording
+from unvanish.core.conditions import ProbeStep
+from unvanish.core.records import Recording
 from unvanish.observe import trace
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from unvanish.core.errors import BatchError
-from unvanish.core.records import Cut
+from unvanish.core.incidents import Cut
 from unvanish.observe import trace
 
 Step = Callable[[Tensor], Tensor]

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from unvanish.core.records import Truncation
+from unvanish.core.incidents import Truncation
 from unvanish.observe.tracing import trace
 
 STEPS, WIDTH = 8, 6

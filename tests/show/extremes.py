@@ -16,7 +16,8 @@ from tests.show.parts import (
 )
 
 from unvanish.core.findings import Cause
-from unvanish.core.records import Recording, SourceLine
+from unvanish.core.places import SourceLine
+from unvanish.core.records import Recording
 from unvanish.core.verdicts import Found, NotMeasured, Verdict
 
 

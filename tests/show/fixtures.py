@@ -25,8 +25,11 @@ from tests.show.parts import (
     vanishing,
 )
 
+from unvanish.core.conditions import RunContext
 from unvanish.core.findings import Cause, Diagnosis, Finding, Severity
-from unvanish.core.records import Gap, Recording, RunContext, SourceLine
+from unvanish.core.incidents import Gap
+from unvanish.core.places import SourceLine
+from unvanish.core.records import Recording
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
 
 

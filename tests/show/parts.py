@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from typing import Final
 
+from unvanish.core.conditions import Optimizer, RunContext
 from unvanish.core.findings import Cause, Chart, Diagnosis, Finding, Mark, Point, Severity
-from unvanish.core.records import Optimizer, Recording, RunContext, Site, SourceLine
+from unvanish.core.places import SourceLine
+from unvanish.core.records import Recording, Site
 from unvanish.core.verdicts import Clear, Verdict
 
 Case = tuple[Recording, Diagnosis, str]

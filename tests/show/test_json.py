@@ -13,6 +13,7 @@ import pytest
 from tests.show.fixtures import CASES
 from tests.show.parts import context, diagnosis, vanishing
 
+from unvanish.core.explanations import Explanation, Level, Term
 from unvanish.core.findings import Cause
 from unvanish.core.records import Recording
 from unvanish.core.verdicts import Clear, Found
@@ -108,6 +109,8 @@ def test_every_field_is_documented_and_every_documented_field_exists() -> None:
     text = DOCS.read_text(encoding="utf-8")
     documented = set(re.findall(r"^\| (?:`[a-z-]+` \| )?`([a-z_]+)` \|", text, re.MULTILINE))
     made = keys(document("sick")) | keys(document("not_measured")) | {"what", "where", "help"}
+    ledger = Term(level=Level.NETWORK, name="net", log10_gain=0.0)
+    made |= set(Explanation(target=0, name="net", ledger=ledger).to_json()) - {"target", "site"}
     settings = set(document("sick")["context"]["optimizer_settings"])
     assert made - settings | {"name"} == documented
     assert all(f"`{name}`" in text for name in settings)

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import CodeType, FrameType, FunctionType
 from typing import TypeVar
 
-from unvanish.core.records import SourceLine
+from unvanish.core.places import SourceLine
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent) + os.sep
 _ZOO = _PACKAGE + "zoo" + os.sep

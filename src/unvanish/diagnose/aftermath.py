@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from unvanish.core.conditions import ProbeStep
 from unvanish.core.flow import gradient_flow
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import Parameter, ProbeStep, Recording
+from unvanish.core.records import Parameter, Recording
 
 
 @dataclass(frozen=True)

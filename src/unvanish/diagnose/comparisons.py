@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from unvanish.core.records import DataRole, DataTensor, Role, Site
+from unvanish.core.conditions import DataRole, DataTensor
+from unvanish.core.records import Role, Site
 from unvanish.diagnose.neighbours import Neighbours
 
 REGRESSIONS: Final = frozenset({"mse_loss", "smooth_l1_loss", "huber_loss", "l1_loss"})

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from unvanish.core.records import Cut, Parameter, Recording, Site
+from unvanish.core.incidents import Cut
+from unvanish.core.records import Parameter, Recording, Site
 
 
 def watched(recording: Recording) -> list[Parameter]:

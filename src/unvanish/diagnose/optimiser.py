@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable
 from typing import Final
 
-from unvanish.core.records import Optimizer, Parameter, Recording
+from unvanish.core.conditions import Optimizer
+from unvanish.core.records import Parameter, Recording
 
 FLOAT32_ROUNDING: Final = 2.0**-24
 """Half the distance between 1 and the next float32: a smaller relative change is lost."""

@@ -9,10 +9,11 @@ from dataclasses import replace
 from statistics import median
 from typing import Final
 
+from unvanish.core.conditions import DataRole
 from unvanish.core.findings import Cause, Chart, Mark, Point
 from unvanish.core.flow import Flow, Level, gradient_flow
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import DataRole, Recording, Site
+from unvanish.core.records import Recording, Site
 from unvanish.core.verdicts import NotApplicable, NotMeasured
 from unvanish.diagnose.upstream import Upstream
 

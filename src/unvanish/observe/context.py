@@ -10,7 +10,7 @@ from typing import Final
 import torch
 from torch import nn
 
-from unvanish.core.records import Gap
+from unvanish.core.incidents import Gap
 from unvanish.observe.failures import first_line
 from unvanish.observe.look import Look
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 from torch import Tensor
 
+from unvanish.core.conditions import DataRole, DataTensor
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import DataRole, DataTensor
 from unvanish.observe.batch import TARGET_KEYS, Batch
 from unvanish.observe.names import VIEW_OPS, Node
 from unvanish.observe.statistics.magnitude import dense_values, mean64, norm64

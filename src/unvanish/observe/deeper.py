@@ -15,7 +15,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from unvanish.core.records import Gap
+from unvanish.core.incidents import Gap
 from unvanish.observe.backward import Gradients, ParameterGradient
 from unvanish.observe.batch import Batch, map_tensors
 from unvanish.observe.copies import copied

@@ -23,7 +23,7 @@ from torch.nn.modules.module import (
 )
 from torch.overrides import TorchFunctionMode
 
-from unvanish.core.records import SourceLine
+from unvanish.core.places import SourceLine
 from unvanish.core.stack import user_line
 from unvanish.observe.data import DataUses, entry_values
 from unvanish.observe.failures import is_out_of_memory

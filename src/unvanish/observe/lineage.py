@@ -18,7 +18,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from unvanish.core.records import SourceLine
+from unvanish.core.places import SourceLine
 from unvanish.core.stack import nearest_line
 from unvanish.observe.opaque import in_starved_checkpoint
 

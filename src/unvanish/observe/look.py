@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from unvanish.core.records import SourceLine
+from unvanish.core.places import SourceLine
 from unvanish.observe.backward import Gradients, run_backward
 from unvanish.observe.batch import Batch, call_model, map_tensors, own_loss, tensors_in
 from unvanish.observe.extended import run_extended_backward

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from unvanish.core.errors import BatchError
-from unvanish.core.records import SourceLine
+from unvanish.core.places import SourceLine
 from unvanish.core.stack import Owner, display_path, owner_of
 from unvanish.observe.batch import Batch, main_output, output_said, own_loss
 

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import Cut, Parameter, Profile, Site, Use
+from unvanish.core.incidents import Cut
+from unvanish.core.records import Parameter, Profile, Site, Use
 from unvanish.observe.authors import left_out_by_design
 from unvanish.observe.backward import Gradients, ParameterGradient
 from unvanish.observe.graph import Graph

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from unvanish.core.records import GradientNoise
+from unvanish.core.conditions import GradientNoise
 from unvanish.observe.look import Look
 from unvanish.observe.statistics.magnitude import chunks
 

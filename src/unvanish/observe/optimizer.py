@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from unvanish.core.conditions import Optimizer
 from unvanish.core.errors import BatchError, UnvanishError
-from unvanish.core.records import Optimizer
 from unvanish.observe.copies import copied
 from unvanish.observe.statistics.magnitude import dense_values, dot64, norm64
 

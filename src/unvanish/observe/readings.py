@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import SourceLine
+from unvanish.core.places import SourceLine
 from unvanish.observe.names import MATMUL_OPS, VIEW_OPS, Node
 from unvanish.observe.statistics.attention import token_deviation
 from unvanish.observe.statistics.magnitude import mean64, norm64

@@ -17,7 +17,8 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from unvanish.core.records import Gap, ProbeStep
+from unvanish.core.conditions import ProbeStep
+from unvanish.core.incidents import Gap
 from unvanish.observe.batch import Batch, call_model, map_tensors
 from unvanish.observe.guard import ModelSnapshot, seed_everything
 from unvanish.observe.look import Conditions, running

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from unvanish.core.records import Stray
+from unvanish.core.incidents import Stray
 from unvanish.observe.look import Look
 from unvanish.observe.names import is_leaf_node
 

@@ -17,9 +17,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from unvanish.core.conditions import RunContext
 from unvanish.core.errors import BatchError, UnvanishError
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import Gap, Profile, Recording, RunContext, SourceLine
+from unvanish.core.incidents import Gap
+from unvanish.core.places import SourceLine
+from unvanish.core.records import Profile, Recording
 from unvanish.observe.batch import (
     Batch,
     as_batch,

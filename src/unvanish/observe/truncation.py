@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import Final
 
-from unvanish.core.records import Truncation
+from unvanish.core.incidents import Truncation
 from unvanish.observe.lineage import Call, maker_of_piece
 from unvanish.observe.look import Look
 from unvanish.observe.recurrence import FEWEST_CALLS, SELECTING, recurrences

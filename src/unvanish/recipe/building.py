@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 
 from torch import nn
 
-from unvanish.core.records import SourceLine
+from unvanish.core.places import SourceLine
 from unvanish.core.stack import user_line
 
 BuildLines = MutableMapping[nn.Module, SourceLine]

@@ -7,8 +7,9 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
+from unvanish.core.conditions import Optimizer, RunContext
 from unvanish.core.findings import Diagnosis, Finding
-from unvanish.core.records import Optimizer, Recording, RunContext, Site
+from unvanish.core.records import Recording, Site
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
 
 SCHEMA: Final = 1

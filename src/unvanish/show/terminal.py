@@ -15,8 +15,9 @@ from typing import Final, TextIO
 
 from rich.text import Text
 
+from unvanish.core.conditions import RunContext
 from unvanish.core.findings import Diagnosis, Finding, Severity
-from unvanish.core.records import Recording, RunContext
+from unvanish.core.records import Recording
 from unvanish.core.verdicts import NotMeasured
 from unvanish.show.findings import all_findings
 from unvanish.show.sheet import Lines, Sheet, join, paint, styled

@@ -9,7 +9,7 @@ from typing import Final
 from rich.text import Text
 
 from unvanish.core.findings import Diagnosis
-from unvanish.core.records import Gap
+from unvanish.core.incidents import Gap
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
 from unvanish.show.sheet import Lines, Sheet, join, styled
 from unvanish.show.words import plural, quantity

@@ -10,9 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import unvanish
+from unvanish.core.conditions import Optimizer, RunContext
 from unvanish.core.findings import Cause, Finding, Severity
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import Optimizer, Parameter, Profile, Recording, RunContext, Site
+from unvanish.core.records import Parameter, Profile, Recording, Site
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
 from unvanish.diagnose.rules.collapse import ForwardCollapse
 from unvanish.testing import recording_of

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 import unvanish
+from unvanish.core.conditions import RunContext
 from unvanish.core.findings import Cause, Finding, Severity
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import Edge, Recording, RunContext
+from unvanish.core.records import Edge, Recording
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
 from unvanish.diagnose.rules.critical_depth import CriticalDepth
 from unvanish.testing import recording_of

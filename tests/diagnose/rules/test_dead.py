@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from unvanish.core.conditions import RunContext
 from unvanish.core.findings import Cause, Severity
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import Parameter, Recording, RunContext, Site
+from unvanish.core.records import Parameter, Recording, Site
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured
 from unvanish.diagnose.rules.dead import DeadUnits
 from unvanish.testing import recording_of

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 import unvanish
+from unvanish.core.conditions import DataTensor, ProbeStep
 from unvanish.core.findings import Cause, Finding, Severity
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import DataTensor, Parameter, ProbeStep, Recording
+from unvanish.core.records import Parameter, Recording
 from unvanish.core.verdicts import Clear, Found, Verdict
 from unvanish.diagnose.rules.exploding import ExplodingGradient
 from unvanish.testing import recording_of

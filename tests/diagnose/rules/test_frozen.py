@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from unvanish.core.conditions import Optimizer, RunContext
 from unvanish.core.findings import Cause, Severity
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import Optimizer, Parameter, Recording, RunContext
+from unvanish.core.records import Parameter, Recording
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured
 from unvanish.diagnose.rules.frozen import FrozenEarlyLayers
 from unvanish.testing import recording_of

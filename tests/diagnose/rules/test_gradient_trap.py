@@ -8,7 +8,9 @@ import pytest
 
 from unvanish.core.findings import Cause, Severity
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import Cut, Parameter, Recording, SourceLine
+from unvanish.core.incidents import Cut
+from unvanish.core.places import SourceLine
+from unvanish.core.records import Parameter, Recording
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured
 from unvanish.diagnose.rules.gradient_trap import GradientTrap
 from unvanish.testing import recording_of

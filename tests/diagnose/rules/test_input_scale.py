@@ -12,16 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unvanish import checkup
+from unvanish.core.conditions import DataTensor, Optimizer, ProbeStep, RunContext
 from unvanish.core.findings import Cause, Finding, Severity
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import (
-    DataTensor,
-    Optimizer,
-    Parameter,
-    ProbeStep,
-    Recording,
-    RunContext,
-)
+from unvanish.core.records import Parameter, Recording
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
 from unvanish.diagnose.rules.input_scale import InputScale
 from unvanish.testing import recording_of

@@ -8,9 +8,10 @@ from itertools import pairwise
 
 import pytest
 
+from unvanish.core.conditions import Optimizer, ProbeStep, RunContext
 from unvanish.core.findings import Cause, Severity
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import Optimizer, Parameter, ProbeStep, Recording, RunContext
+from unvanish.core.records import Parameter, Recording
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured
 from unvanish.diagnose.rules.learning_rate import LearningRate
 from unvanish.testing import recording_of

@@ -5,17 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from unvanish.core.conditions import Optimizer, RunContext
 from unvanish.core.findings import Cause, Severity
-from unvanish.core.records import (
-    Edge,
-    Optimizer,
-    Parameter,
-    Recording,
-    RunContext,
-    Site,
-    Stray,
-    Use,
-)
+from unvanish.core.incidents import Stray
+from unvanish.core.records import Edge, Parameter, Recording, Site, Use
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured
 from unvanish.diagnose.rules.missing_parameter import MissingParameter
 from unvanish.testing import recording_of

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from unvanish.core.conditions import GradientNoise, RunContext
 from unvanish.core.findings import Severity
-from unvanish.core.records import GradientNoise, RunContext
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured
 from unvanish.diagnose.rules.noisy import NoisyUpdates
 from unvanish.testing import recording_of

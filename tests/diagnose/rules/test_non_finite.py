@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from unvanish.core.conditions import RunContext
 from unvanish.core.findings import Cause, Severity
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import Edge, Parameter, Recording, Role, RunContext, Site
+from unvanish.core.records import Edge, Parameter, Recording, Role, Site
 from unvanish.core.verdicts import Clear, Found, NotMeasured
 from unvanish.diagnose.rules.non_finite import NonFinite
 from unvanish.testing import recording_of

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from unvanish.core.findings import Severity
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import Gap, Recording
+from unvanish.core.incidents import Gap
+from unvanish.core.records import Recording
 from unvanish.core.verdicts import Clear, Found, NotMeasured
 from unvanish.diagnose.rules.not_measured import CouldNotMeasure
 from unvanish.testing import recording_of

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from unvanish.core.conditions import Optimizer, RunContext
 from unvanish.core.findings import Cause, Severity
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import Edge, Optimizer, Parameter, Recording, RunContext
+from unvanish.core.records import Edge, Parameter, Recording
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured
 from unvanish.diagnose.rules.optimiser_floor import OptimiserFloor
 from unvanish.testing import recording_of

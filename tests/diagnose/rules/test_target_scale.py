@@ -13,19 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unvanish import checkup
+from unvanish.core.conditions import DataRole, DataTensor, Optimizer, ProbeStep, RunContext
 from unvanish.core.findings import Cause, Severity
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import (
-    DataRole,
-    DataTensor,
-    Optimizer,
-    Parameter,
-    ProbeStep,
-    Recording,
-    Role,
-    RunContext,
-    Site,
-)
+from unvanish.core.records import Parameter, Recording, Role, Site
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
 from unvanish.diagnose.rules.target_scale import TargetScale
 from unvanish.testing import recording_of

@@ -11,17 +11,12 @@ import torch
 from torch import Tensor, nn
 
 import unvanish
+from unvanish.core.conditions import RunContext
 from unvanish.core.findings import Cause, Finding, Severity
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import (
-    Edge,
-    Profile,
-    Recording,
-    RunContext,
-    Site,
-    SourceLine,
-    Truncation,
-)
+from unvanish.core.incidents import Truncation
+from unvanish.core.places import SourceLine
+from unvanish.core.records import Edge, Profile, Recording, Site
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
 from unvanish.diagnose.rules.through_time import VanishingThroughTime
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from unvanish.core.conditions import Optimizer, RunContext
 from unvanish.core.findings import Cause, Severity
-from unvanish.core.records import Optimizer, Parameter, RunContext
+from unvanish.core.records import Parameter
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured
 from unvanish.diagnose.rules.underflow import PrecisionUnderflow
 from unvanish.testing import recording_of

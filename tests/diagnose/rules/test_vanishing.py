@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from unvanish.core.conditions import Optimizer, RunContext
 from unvanish.core.findings import Finding, Severity
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import Optimizer, Parameter, Recording, RunContext
+from unvanish.core.records import Parameter, Recording
 from unvanish.core.verdicts import Clear, Found, Verdict
 from unvanish.diagnose.rules.vanishing import VanishingGradient
 from unvanish.testing import recording_of

@@ -15,7 +15,8 @@ from unvanish import checkup
 from unvanish.core.errors import BatchError
 from unvanish.core.findings import Cause, Finding, Severity
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import Cut, Parameter, Recording
+from unvanish.core.incidents import Cut
+from unvanish.core.records import Parameter, Recording
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
 from unvanish.diagnose.rules.zero_derivative import ZeroDerivative
 from unvanish.testing import recording_of

@@ -8,7 +8,8 @@ from typing import ClassVar, Final, NamedTuple, final
 
 from unvanish.core.findings import Cause, Finding, Severity
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import Cut, Parameter, Recording, Site
+from unvanish.core.incidents import Cut
+from unvanish.core.records import Parameter, Recording, Site
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
 from unvanish.diagnose.cuts import are_a_target, cut_off, named, site_of, watched

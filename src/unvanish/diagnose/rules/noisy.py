@@ -6,9 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, final
 
+from unvanish.core.conditions import GradientNoise
 from unvanish.core.findings import Cause, Finding, Severity
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import GradientNoise, Recording
+from unvanish.core.records import Recording
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
 

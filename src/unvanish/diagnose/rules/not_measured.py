@@ -7,7 +7,8 @@ from typing import ClassVar, Final, final
 
 from unvanish.core.findings import Finding, Severity
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import Gap, Recording
+from unvanish.core.incidents import Gap
+from unvanish.core.records import Recording
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotMeasured, Verdict
 

@@ -9,7 +9,8 @@ from typing import ClassVar, Final, final
 
 from unvanish.core.findings import Cause, Chart, Finding, Mark, Point, Severity
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import Recording, Site, Truncation
+from unvanish.core.incidents import Truncation
+from unvanish.core.records import Recording, Site
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
 from unvanish.diagnose.upstream import Upstream

@@ -9,7 +9,8 @@ from typing import ClassVar, Final, final
 
 from unvanish.core.findings import Cause, Finding, Severity
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import Cut, Parameter, Recording, Role, Site
+from unvanish.core.incidents import Cut
+from unvanish.core.records import Parameter, Recording, Role, Site
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
 from unvanish.diagnose.neighbours import Neighbours

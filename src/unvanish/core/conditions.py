@@ -1,0 +1,177 @@
+"""Under which conditions a look was made: the run, its optimiser, its data, its probe steps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Optimizer:
+    """The optimiser the user really uses; None where a setting does not exist.
+
+    Attributes:
+        name: Class name.
+        lr: Learning rate of the first parameter group.
+        eps: What it adds to the gradient's size before it divides by it.
+        betas: Decay rates of the running means of the gradient and its square.
+        momentum: Of plain gradient descent and its kin.
+        weight_decay: Of the first group.
+        clip_grad_norm: Largest total gradient norm.
+        initial_lr: Learning rate that an attached scheduler started from.
+        foreign: Shapes of the tensors it holds that the network does not have, each once.
+    """
+
+    name: str
+    lr: float | None = None
+    eps: float | None = None
+    betas: tuple[float, float] | None = None
+    momentum: float | None = None
+    weight_decay: float | None = None
+    clip_grad_norm: float | None = None
+    initial_lr: float | None = None
+    foreign: tuple[tuple[int, ...], ...] = ()
+
+    def __str__(self) -> str:
+        settings = [
+            f"{word} {value:g}"
+            for word, value in (
+                ("lr", self.lr),
+                ("momentum", self.momentum),
+                ("eps", self.eps),
+                ("weight decay", self.weight_decay),
+                ("clip norm", self.clip_grad_norm),
+            )
+            if value
+        ]
+        return f"{self.name}({', '.join(settings)})"
+
+
+class DataRole(StrEnum):
+    """What a tensor of the batch is for."""
+
+    INPUT = "input"
+    TARGET = "target"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataTensor:
+    """One tensor of the first probe batch.
+
+    Attributes:
+        name: Where it stands in the batch: ``"input"``, ``"input[1]"``, ``"input['mask']"``.
+        role: Input or target.
+        dtype: Such as ``"float32"``.
+        shape: With the batch.
+        rms: Root mean square of its finite values; ``nan`` for integers and booleans.
+        mean: Mean of its finite values.
+        std: Standard deviation of its finite values.
+        low: Smallest value, integers included.
+        high: Largest value, integers included.
+        negative_fraction: Share of its values below zero.
+        feature_spread: Largest root mean square of a feature over the median one, features
+            on the last axis of a table; ``nan`` where there are no features to compare.
+        non_finite: How many of its values are NaN or infinite.
+        site: Index of the first site that uses it, where one was seen.
+    """
+
+    name: str
+    role: DataRole = DataRole.INPUT
+    dtype: str = ""
+    shape: tuple[int, ...] = ()
+    rms: float = math.nan
+    mean: float = math.nan
+    std: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    negative_fraction: float = math.nan
+    feature_spread: float = math.nan
+    non_finite: int = 0
+    site: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeStep:
+    """One step of the user's optimiser on a copy, and what it did to the loss of its batch.
+
+    Attributes:
+        loss_before: Loss of the batch before the step; ``inf`` where it is no number.
+        loss_after: Loss of the same batch, under the same random numbers, after it; ``inf``
+            where it is no number, ``nan`` where it was not read.
+        predicted_change: <gradient, w after - w before>: the change a straight line predicts.
+            The gradient is the loss's own, before any clipping.
+        curvature_ratio: <step, H step> / -<gradient, step>: below 2 the step lowers a
+            quadratic loss; for gradient descent it is the learning rate times the curvature
+            along the step. Where a whole step raises the loss it is measured on the first part
+            of it that does not.
+    """
+
+    loss_before: float = math.nan
+    loss_after: float = math.nan
+    predicted_change: float = math.nan
+    curvature_ratio: float = math.nan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GradientNoise:
+    """How far the gradients of different samples agree.
+
+    Attributes:
+        parts: Disjoint parts of the data whose gradients were compared.
+        samples: Samples in one part.
+        signal_to_noise: |mean gradient|^2 / tr(covariance of the gradient of one batch),
+            estimated without bias, so that it may come out negative where there is no signal.
+        standard_error: Of the estimate, over the parts.
+    """
+
+    parts: int
+    samples: int
+    signal_to_noise: float
+    standard_error: float = math.nan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunContext:
+    """Under which conditions a recording was made.
+
+    Attributes:
+        seed: Seed of every random generator during the probe.
+        dtype: Commonest parameter type, such as ``"float32"``.
+        autocast: Type of the autocast region the probe ran under, or ``""``.
+        device: Device of the parameters.
+        training: Whether the root module was in training mode.
+        batch_size: Samples in a probe batch; 0 where it could not be told.
+        batches: Number of probe batches.
+        probe_steps: Optimiser steps taken on a copy before the second look.
+        loss: Name of the loss.
+        loss_value: Loss at the first batch.
+        optimizer: The user's optimiser, or None.
+        parameters: Number of parameter entries.
+        modules: How many modules of each leaf class, such as ``{"Linear": 30}``.
+        grad_dtype: Type in which gradients were measured: ``"float32"``; ``"float64"``
+            where a float32 gradient read zero and the probe was repeated; ``"extended"``
+            where even float64 did and exponents were kept apart.
+        inferred: What was not given and had to be inferred, one sentence each.
+        versions: Versions of python, torch and unvanish.
+        seconds: Wall time of the whole look.
+    """
+
+    seed: int = 0
+    dtype: str = "float32"
+    autocast: str = ""
+    device: str = "cpu"
+    training: bool = True
+    batch_size: int = 0
+    batches: int = 1
+    probe_steps: int = 0
+    loss: str = ""
+    loss_value: float = math.nan
+    optimizer: Optimizer | None = None
+    parameters: int = 0
+    modules: Mapping[str, int] = field(default_factory=dict)
+    grad_dtype: str = "float32"
+    inferred: tuple[str, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = math.nan

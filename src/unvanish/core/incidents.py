@@ -1,0 +1,82 @@
+"""What happened on the way that no number at a site can say: cuts, strays, gaps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from unvanish.core.places import SourceLine
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A call that lets a value pass on towards the loss but not the gradient back.
+
+    Attributes:
+        op: What was called: ``"detach"``, ``"data"``, ``"argmax"``, or any operation under
+            ``no_grad``.
+        path: Path of the module that called it.
+        source: The user's line.
+        parameters: Names of the parameters whose values pass here.
+        under: What kept the gradient from being recorded: ``"no_grad"``, ``"checkpoint"``
+            for a reentrant checkpoint none of whose inputs asks for a gradient,
+            ``"export"`` where the value goes on to numpy or to Python numbers and comes back
+            from there, or ``""`` where the call itself lets none through.
+        writes: Whether the call wrote into a tensor behind autograd's back: the gradient
+            passes on, but knows nothing of the change.
+        package: Installed package whose own line cuts; empty where the user's does.
+    """
+
+    op: str
+    path: str
+    source: SourceLine | None
+    parameters: tuple[str, ...] = ()
+    under: str = ""
+    writes: bool = False
+    package: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """A trainable tensor that the network uses and does not register as its parameter.
+
+    Attributes:
+        site: The first step that uses it.
+        shape: Its shape.
+        in_optimizer: Whether the user's optimiser holds it; None where none was given.
+    """
+
+    site: int
+    shape: tuple[int, ...] = ()
+    in_optimizer: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Truncation:
+    """A loop over time whose state comes to every step without its gradient.
+
+    Attributes:
+        op: The weight-bearing call of a step, such as ``"gru_cell"``.
+        path: Path of the module that makes it.
+        cut: What lets no gradient back to the step before: ``"detach"``.
+        source: The user's line that cuts.
+        parameters: Names of the parameters of the call.
+        steps: Number of steps.
+        trained_steps: Those among them that the gradient of the loss reaches.
+    """
+
+    op: str
+    path: str
+    cut: str
+    source: SourceLine | None
+    parameters: tuple[str, ...] = ()
+    steps: int
+    trained_steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Something that could not be seen, and why. Not measured is not healthy."""
+
+    what: str
+    why: str
+    site: int | None = None
