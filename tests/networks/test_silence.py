@@ -249,7 +249,31 @@ def dropout():
     return nn.Sequential(*model[:2], nn.Dropout(0.7), *model[2:]), labelled(), F.cross_entropy
 
 
+class Chrono(nn.Module):
+    """Gates that start open for 200 steps: a forget bias of ln u, an input bias of -ln u."""
+
+    def __init__(self, hidden=32):
+        super().__init__()
+        self.cell, self.head = nn.LSTM(2, hidden, batch_first=True), nn.Linear(hidden, 1)
+        spread = torch.log(torch.empty(hidden).uniform_(1, 199))
+        with torch.no_grad():
+            self.cell.bias_hh_l0.zero_()
+            self.cell.bias_ih_l0[:hidden] = -spread
+            self.cell.bias_ih_l0[hidden : 2 * hidden] = spread
+
+    def forward(self, x):
+        return self.head(self.cell(x)[0][:, -1])
+
+
+def gates_open_for_long():
+    values, marks = torch.rand(16, 200), torch.zeros(16, 200)
+    marks[:, 5] = marks[:, 120] = 1.0
+    batch = torch.stack([values, marks], -1), (values * marks).sum(1, keepdim=True)
+    return Chrono(), batch, F.mse_loss
+
+
 CASES = [
+    gates_open_for_long,
     converged,
     scaled_loss,
     summed_loss,

@@ -10,7 +10,7 @@ from typing import ClassVar, Final, final
 from unvanish.core.conditions import DataRole
 from unvanish.core.findings import Cause, Finding, Severity
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import Recording, Role, Site
+from unvanish.core.records import Parameter, Recording, Role, Site
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
 from unvanish.diagnose.neighbours import VIEWS, Neighbours
@@ -179,9 +179,10 @@ class InputScale:
         if largest >= 1.0:
             yield _Reading(site, "feature", largest)
         bias = upstream.bias(_with_bias(neighbours, site))
+        strength = _bias_strength(bias, site) if bias is not None else 0.0
         # Biases that drown standardised data, too, are no matter of the data's scale.
-        if bias is not None and bias.rms <= self.max_ratio * gain and bias.rms > rms * gain > 0.0:
-            yield _Reading(site, "small", bias.rms / (rms * gain))
+        if self.max_ratio * gain >= strength > rms * gain > 0.0:
+            yield _Reading(site, "small", strength / (rms * gain))
 
     def _severity(self, neighbours: Neighbours, reading: _Reading) -> Severity:
         recording = neighbours.recording
@@ -297,6 +298,18 @@ def _size(neighbours: Neighbours, site: Site) -> float:
     size = neighbours.recording[Quantity.ACTIVATION_RMS]
     source = site if site in size else neighbours.source(site)
     return size.get(source, 0.0) if source is not None else 0.0
+
+
+def _bias_strength(bias: Parameter, site: Site) -> float:
+    """Return the rms of a bias; of gates that are held open on purpose, that of their start.
+
+    A forget bias of ln T makes an LSTM remember T steps, and drowns no data: the candidate
+    that takes the data in has a bias of its own.
+    """
+    gates = _GATES.get(site.function, 1)
+    if gates == 1 or not bias.shape:
+        return bias.rms
+    return min(bias.rms, 1.0 / math.sqrt(3.0 * max(1, bias.shape[0] // gates)))
 
 
 def _usual_gain(upstream: Upstream, layer: Site) -> float:
