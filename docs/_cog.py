@@ -206,8 +206,9 @@ def outside() -> None:
     table(
         "run | sick | healthy | recall | precision | cause right | healthy alarmed | crashes",
         [
-            row("first, nothing looked at", "outside_first"),
-            row("after mending what it showed", "outside"),
+            row("first corpus, nothing looked at", "outside_first"),
+            row("second corpus, nothing looked at", "outside_second_first"),
+            row("both, after mending what they showed", "outside"),
         ],
     )
 
