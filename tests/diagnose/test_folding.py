@@ -13,7 +13,7 @@ import unvanish
 from unvanish.core.findings import Cause
 from unvanish.core.glossary import Quantity
 from unvanish.core.records import Recording
-from unvanish.core.verdicts import Clear, Found
+from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured
 from unvanish.diagnose.folding import folded_flow
 from unvanish.diagnose.rules.vanishing import VanishingGradient
 
@@ -106,4 +106,5 @@ def test_numbers_out_of_range_break_nothing() -> None:
         for exponent in exponents:
             other = replace(grads, values=dict.fromkeys(grads.values, exponent))
             profiles = {**seen.profiles, sizes.quantity: strange, grads.quantity: other}
-            VanishingGradient().examine(replace(seen, profiles=profiles))
+            verdict = VanishingGradient().examine(replace(seen, profiles=profiles))
+            assert isinstance(verdict, Clear | Found | NotApplicable | NotMeasured)

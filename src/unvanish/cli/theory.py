@@ -137,7 +137,7 @@ def _page(phi: Activation, rows: list[_Row], depth: int) -> str:
     for start, field, profile in rows:
         table.append(
             f"{start.name:11}{math.sqrt(start.sigma_w2):>9.4g}{_short(field.q):>9}"
-            f"{10 ** (-_per_layer(profile)):>9.4f}{_decades(profile[0]):>10}"
+            f"{_factor_a_layer(profile):>9.4f}{_decades(profile[0]):>10}"
             f"{_layers(field.trainable_depth):>11}  {_phase(field)}"
         )
     parts += ["## Plain layers", "\n".join(f"    {line}" for line in table)]
@@ -158,8 +158,9 @@ def _page(phi: Activation, rows: list[_Row], depth: int) -> str:
     return "\n\n".join(parts)
 
 
-def _per_layer(profile: list[float]) -> float:
-    return -profile[0] / (len(profile) - 1)
+def _factor_a_layer(profile: list[float]) -> float:
+    factor: float = 10.0 ** (profile[0] / (len(profile) - 1))
+    return factor
 
 
 def _critical(phi: Activation) -> str:
