@@ -1,8 +1,9 @@
 """How often `unvanish check` is right on networks nobody tuned it on.
 
-    python -m benchmarks.outside [--jobs 2] [--only NAME ...] [--corpus first|second]
+    python -m benchmarks.outside [--jobs 2] [--only NAME ...] [--corpus first|second|third]
 
-writes results/outside.json and results/outside.md. Every case is one call of the command in
+writes results/outside.json and results/outside.md; with `--corpus` and `--save NAME`,
+results/NAME.json and results/NAME.md. Every case is one call of the command in
 a process of its own, as a user would make it. Findings below a warning are left aside.
 
 - sick, *found*: one of the codes an expert would accept is among the findings, and the
@@ -33,7 +34,7 @@ from typing import Any
 from benchmarks.accuracy import percent, share, strict, table
 
 HERE = Path(__file__).parent
-CORPORA = {"first": ("sick", "healthy"), "second": ("second",)}
+CORPORA = {"first": ("sick", "healthy"), "second": ("second",), "third": ("third",)}
 RESULTS = Path("results")
 LIMIT_SECONDS = 300
 
@@ -148,9 +149,10 @@ def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     }
 
 
-def written(counts: dict[str, Any], outcomes: Sequence[Outcome]) -> str:
+def written(counts: dict[str, Any], outcomes: Sequence[Outcome], arguments: str = "") -> str:
     """Return the whole page."""
-    lines = ["# Networks in other people's styles", "", "`python -m benchmarks.outside`", ""]
+    command = f"`python -m benchmarks.outside{arguments}`"
+    lines = ["# Networks in other people's styles", "", command, ""]
     lines += table(
         ("sick", "recall", "cause right", "healthy", "alarmed", "precision", "exit 3", "crashes"),
         [
@@ -195,21 +197,25 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--only", nargs="*", default=[])
     parser.add_argument("--corpus", choices=list(CORPORA), default="")
+    parser.add_argument("--save", default="", help="name of the results of one corpus")
     arguments = parser.parse_args()
     only = arguments.only
     work = [c for c in cases(arguments.corpus) if not only or c.name in only]
     with ThreadPoolExecutor(arguments.jobs) as pool:
         outcomes = list(pool.map(examine, work))
     counts = summary(outcomes)
-    page = written(counts, outcomes)
+    chosen = f" --corpus {arguments.corpus}" if arguments.corpus else ""
+    page = written(counts, outcomes, chosen)
     print(page)
-    if only or arguments.corpus:
+    partial = only or arguments.corpus
+    name = arguments.save or ("" if partial else "outside")
+    if not name:
         return
     RESULTS.mkdir(exist_ok=True)
     result = {"summary": counts, "outcomes": [asdict(o) for o in outcomes]}
     text = json.dumps(strict(result), indent=1, allow_nan=False)
-    (RESULTS / "outside.json").write_text(text + "\n", encoding="utf-8")
-    (RESULTS / "outside.md").write_text(page, encoding="utf-8")
+    (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    (RESULTS / f"{name}.md").write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":
