@@ -8,7 +8,8 @@ a process of its own, as a user would make it. Findings below a warning are left
 
 - sick, *found*: one of the codes an expert would accept is among the findings, and the
   command ends with 1;
-- *cause right*: the first finding with such a code names an accepted cause first;
+- *cause right*: the first finding with such a code names an accepted cause first (a case
+  may list none, where the vocabulary has no word for it; it is left out of this share);
 - *false alarm*: a finding on a healthy network;
 - *crash*: any exit code but 0, 1 and 3, or a traceback. A case that exits with 3 was not
   fully measured; it counts as not found, and as no alarm.
@@ -143,7 +144,9 @@ def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "alarmed": alarmed,
         "recall": share(found, len(sick)),
         "precision": share(found, found + alarmed),
-        "cause_right": share(sum(o.is_cause_right for o in sick), found),
+        "cause_right": share(
+            sum(o.is_cause_right for o in sick), sum(o.is_found for o in sick if o.case.causes)
+        ),
         "crashes": sum(bool(o.crash) for o in outcomes),
         "incomplete": sum(o.exit == 3 for o in outcomes),
     }
@@ -188,7 +191,9 @@ def written(counts: dict[str, Any], outcomes: Sequence[Outcome], arguments: str 
 
 def is_right(outcome: Outcome) -> bool:
     """Whether the sick one was found with its cause, or the healthy one left in peace."""
-    return outcome.is_cause_right if outcome.case.codes else not outcome.is_false_alarm
+    if not outcome.case.codes:
+        return not outcome.is_false_alarm
+    return outcome.is_cause_right if outcome.case.causes else outcome.is_found
 
 
 def main() -> None:
