@@ -189,10 +189,11 @@ def accuracy() -> None:
 
 
 def ledger(command: str) -> None:
-    """Print the ledger alone, which a command writes below its report."""
-    text = _output(command, 1)
-    below = text[text.index("ledger from") :].rstrip()
-    _block("console", f"$ {command}\n…\n{below}")
+    """Print the ledger alone, which a command writes under a finding."""
+    text = steady(_output(command, 1))
+    lines = text[text.index(" ledger: ") :].splitlines()
+    stop = next(i for i, line in enumerate(lines) if line.startswith(("   note: ", "   help: ")))
+    _block("console", "\n".join([f"$ {command}", "…", *lines[:stop], "…"]))
 
 
 def outside() -> None:

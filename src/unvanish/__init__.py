@@ -19,15 +19,15 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from unvanish.api import Report, checkup
+    from unvanish.api import Report, checkup, explain
     from unvanish.core.errors import UnvanishError
     from unvanish.core.explanations import Explanation
     from unvanish.core.findings import Cause, Diagnosis, Finding, Severity
     from unvanish.core.glossary import Quantity
     from unvanish.core.records import Recording
     from unvanish.diagnose import diagnose
-    from unvanish.explain import explain
     from unvanish.observe import trace
+    from unvanish.observe.jacobian import jacobian
 
 __all__ = [
     "Cause",
@@ -43,6 +43,7 @@ __all__ = [
     "checkup",
     "diagnose",
     "explain",
+    "jacobian",
     "trace",
 ]
 
@@ -58,7 +59,8 @@ _HOMES = {
     "UnvanishError": "unvanish.core.errors",
     "checkup": "unvanish.api",
     "diagnose": "unvanish.diagnose",
-    "explain": "unvanish.explain",
+    "explain": "unvanish.api",
+    "jacobian": "unvanish.observe.jacobian",
     "trace": "unvanish.observe",
 }
 

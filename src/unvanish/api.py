@@ -9,26 +9,89 @@ import copy
 import html
 import shutil
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unvanish.core import codec
+from unvanish.core.counterfactuals import Counterfactual, answered
 from unvanish.core.errors import UnvanishError
 from unvanish.core.explanations import Explanation
 from unvanish.core.findings import Diagnosis, Finding, Severity
 from unvanish.core.records import Recording
 from unvanish.core.verdicts import NotMeasured
 from unvanish.diagnose import diagnose
-from unvanish.explain import explain
+from unvanish.explain import explain as explain_recording
+from unvanish.explain import explained_finding, propose, question_of
 from unvanish.show.json import to_json
+from unvanish.show.notebook import ledger_html
 from unvanish.show.terminal import render
+from unvanish.show.tree import render_ledger
 
 if TYPE_CHECKING:
     from torch import nn
     from torch.optim import Optimizer
 
     from unvanish.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class DrawnExplanation(Explanation):
+    """An explanation that knows what it was made from. Printing it gives the tree as text.
+
+    Attributes:
+        recording: What was measured, for the source lines.
+    """
+
+    recording: Recording = field(compare=False)
+
+    def text(
+        self,
+        *,
+        width: int = 80,
+        color: bool = False,
+        ascii: bool = False,
+        verbose: bool = False,
+    ) -> str:
+        """Return every factor's total and the tree, as text.
+
+        Args:
+            width: Columns.
+            color: Whether to write ANSI colours.
+            ascii: Whether to write ASCII only.
+            verbose: Whether every one of equal blocks is written, rather than one of them.
+
+        Returns:
+            Lines that end with a newline.
+        """
+        return render_ledger(
+            self, self.recording, width=width, color=color, ascii=ascii, verbose=verbose
+        )
+
+    def __repr__(self) -> str:
+        return self.text(width=shutil.get_terminal_size((80, 24)).columns).rstrip("\n")
+
+    def _repr_html_(self) -> str:
+        return ledger_html(self, self.recording)
+
+
+def explain(recording: Recording, diagnosis: Diagnosis | None = None) -> DrawnExplanation:
+    """Return the ledger of the gradient that a diagnosis is worried about.
+
+    It runs from the loss to the first place that the finding about a vanishing or exploding
+    gradient names; without one, to that of another finding, or to the first layer. A notebook
+    draws it as a tree that opens and closes.
+
+    Args:
+        recording: What was observed.
+        diagnosis: What the rules said about it; None for the first layer.
+
+    Returns:
+        The tree of terms. They add up to what was measured.
+    """
+    found = explain_recording(recording, diagnosis)
+    known = {each.name: getattr(found, each.name) for each in fields(found)}
+    return DrawnExplanation(**known, recording=recording)
 
 
 @dataclass(frozen=True)
@@ -71,9 +134,26 @@ class Report:
         verdicts = self.diagnosis.verdicts.values()
         return 3 if not verdicts or any(isinstance(v, NotMeasured) for v in verdicts) else 0
 
-    def explain(self) -> Explanation:
+    def explain(self) -> DrawnExplanation:
         """Return the ledger of the gradient this report is worried about; see `explain`."""
         return explain(self.recording, self.diagnosis)
+
+    def explanation(self, explain: str = "brief") -> DrawnExplanation | None:
+        """Return the ledger as far as it is asked for.
+
+        Args:
+            explain: ``"brief"`` where a finding says how many decades were lost or gained,
+                ``"full"`` wherever a gradient was measured, ``"none"`` for none.
+
+        Returns:
+            The ledger; None where there is nothing to explain.
+        """
+        if explain == "none" or (explain == "brief" and explained_finding(self.diagnosis) is None):
+            return None
+        try:
+            return self.explain()
+        except UnvanishError:
+            return None
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as the documented JSON object."""
@@ -112,6 +192,7 @@ class Report:
         ascii: bool = False,
         verbose: bool = False,
         exit_code: int | None = None,
+        explain: str = "brief",
     ) -> str:
         """Return the terminal text.
 
@@ -121,6 +202,8 @@ class Report:
             ascii: Whether to write ASCII only.
             verbose: Whether every rule that found nothing says what it measured.
             exit_code: Exit code to tell in the last line; None to leave it out.
+            explain: ``"brief"`` for the ledger in a few lines under a finding about the flow of
+                the gradient, ``"full"`` for the whole tree too, ``"none"`` for neither.
 
         Returns:
             Lines that end with a newline.
@@ -134,6 +217,8 @@ class Report:
             ascii=ascii,
             verbose=verbose,
             exit_code=exit_code,
+            explanation=self.explanation(explain),
+            whole_ledger=explain == "full",
         )
 
     def __repr__(self) -> str:
@@ -213,6 +298,8 @@ def checkup(
                 else recipe.clip_grad_norm,
                 built=recipe.built,
             )
+            diagnosis = diagnose(recording, select=select)
+            tested = _put_to_the_test(recording, diagnosis, recipe, loss)
         except UnvanishError:
             raise
         except Exception as error:
@@ -220,8 +307,37 @@ def checkup(
                 raise out_of_memory("the check", error) from error
             raise
     inferred = (*recipe.inferred, *recording.context.inferred)
-    recording = replace(recording, context=replace(recording.context, inferred=inferred))
-    return Report(recipe.target, recording, diagnose(recording, select=select))
+    context = replace(recording.context, inferred=inferred)
+    recording = replace(recording, context=context, counterfactuals=tested)
+    return Report(recipe.target, recording, diagnosis)
+
+
+def _put_to_the_test(
+    recording: Recording,
+    diagnosis: Diagnosis,
+    recipe: Recipe,
+    loss: Callable[..., Any] | str | None,
+) -> tuple[Counterfactual, ...]:
+    """Swap what the rival explanations of a finding name, one by one, and measure again.
+
+    Nothing is run where no finding is about the flow of the gradient.
+    """
+    question = question_of(recording, diagnosis)
+    if question is None:
+        return ()
+    from unvanish.observe.interventions import intervene
+
+    proposals = propose(recording, question)
+    wanted = [one.intervention for one in proposals if one.intervention is not None]
+    measured = intervene(
+        recipe.model,
+        recipe.batch,
+        wanted,
+        question,
+        recording=recording,
+        loss=loss if loss is not None else recipe.loss,
+    )
+    return answered(proposals, measured)
 
 
 def _recipe_of(

@@ -62,3 +62,33 @@ def test_wrong_use_gets_one_message(args, said):
     assert result.exit_code == 2
     assert said in result.stderr
     assert "Traceback" not in result.output
+
+
+def test_the_map_over_depth_and_weight_scale(tmp_path):
+    lines = run("--map").stdout.splitlines()
+    assert sum(line.strip().startswith(tuple(ACTIVATIONS)) for line in lines) >= 13
+    tanh = run("tanh", "--map", "--depth", "60").stdout
+    assert "over 1 to 60 layers" in " ".join(tanh.split())
+    both = run("--map", "--activation", "relu", "--activation", "gelu", "--format", "json")
+    document = json.loads(both.stdout)
+    assert [one["activation"] for one in document["maps"]] == ["relu", "gelu"]
+    file = tmp_path / "map.svg"
+    written = run("--map", "softplus", "--format", "svg", "--output", str(file))
+    assert str(file) in written.stdout
+    assert file.read_text().startswith("<svg")
+    assert run("--map", "softplus", "--format", "json").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("--map", "--activation", "tahn"), "did you mean 'tanh'"),
+        (("tanh", "--format", "svg"), "go with --map"),
+        (("tanh", "--map", "--init", "he"), "leave --init out"),
+        (("--map", "--output", "/nowhere/at/all.svg"), "cannot be written"),
+    ],
+)
+def test_wrong_use_of_the_map(args, said):
+    result = run(*args)
+    assert result.exit_code == 2
+    assert said in result.stderr

@@ -72,6 +72,17 @@ def slope(decades: float) -> Recording:
     )
 
 
+def decayed(decay: float, *, measured: bool = True) -> Recording:
+    """One layer under SGD, whose step at a rate of 0.1 turns it by a hundredth and decays it."""
+    turn = 0.01 if measured else math.nan
+    step = {"turn_ratio": turn, "update_ratio": math.hypot(turn, 0.1 * decay)}
+    return recording_of(
+        "linear",
+        parameters=weights(rms=0.1, in_optimizer=True, learning_rate=0.1, **step),
+        context=RunContext(optimizer=Optimizer(name="SGD", lr=0.1, weight_decay=decay)),
+    )
+
+
 def stepped(
     *others: Parameter, steps: tuple[ProbeStep, ...] = (), later: Recording | None = None
 ) -> Recording:
@@ -284,6 +295,7 @@ CASES = {
     "UV405": Case(
         noisy(0.01, 0.02), noisy(2.0, 0.5), recording_of("linear", context=RunContext(batches=3))
     ),
+    "UV406": Case(decayed(9.0), decayed(5e-4), decayed(9.0, measured=False)),
     "UV501": Case(
         recording_of("linear", parameters=[*weights(), Parameter(name="cut", has_grad=False)]),
         recording_of("linear"),

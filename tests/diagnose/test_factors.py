@@ -10,7 +10,7 @@ import unvanish
 from unvanish.core.findings import Cause, Finding
 from unvanish.core.glossary import Quantity
 from unvanish.core.records import Site
-from unvanish.diagnose.factors import loss_factors
+from unvanish.diagnose.factors import LossFactors, loss_factors
 from unvanish.diagnose.propagation import propagation_flow
 from unvanish.testing import recording_of
 
@@ -40,30 +40,38 @@ class Stack(nn.Module):
         return self.head(x)
 
 
-def finding(after: str) -> Finding:
+def checked(after: str) -> tuple[Finding, LossFactors]:
     batch = torch.randn(64, 64), torch.randint(0, 10, (64,))
     report = unvanish.checkup(Stack(after), batch, select=["UV101"])
     (found,) = report.findings
-    return found
+    flow = propagation_flow(report.recording)
+    assert flow is not None
+    return found, loss_factors(report.recording, flow, flow.levels[0])
 
 
 def test_a_scaling_step_is_named_and_the_weights_are_not() -> None:
-    found = finding("scale")
+    found, factors = checked("scale")
     assert found.causes[0] is Cause.DEPTH_WITHOUT_SKIP
     assert Cause.INIT_TOO_SMALL not in found.causes
-    assert "mul took 8.4 (x0.2 each time)" in found.notes[0]
-    assert "mul at " in found.notes[1]
+    assert "mul took 8.4 (x0.2 each time)" in factors.summary
+    assert found.notes[0].startswith("mul at ")
 
 
 def test_two_activations_in_a_row_are_both_on_the_bill() -> None:
-    found = finding("twice")
+    found, factors = checked("twice")
     assert found.causes[0] is Cause.ACTIVATION_SLOPE
-    assert "sigmoid took" in found.notes[0]
-    assert found.notes[1].startswith("sigmoid never passes more than 0.25")
+    assert "sigmoid took" in factors.summary
+    assert found.notes[0].startswith("sigmoid never passes more than 0.25")
+
+
+def test_what_the_ledger_shows_is_no_note_as_well() -> None:
+    found, factors = checked("scale")
+    assert factors.summary
+    assert factors.summary not in found.notes
 
 
 def test_a_step_without_slope_is_no_dead_unit() -> None:
-    found = finding("round")
+    found, _ = checked("round")
     assert found.measured == float("inf")
     assert found.causes[0] is Cause.ACTIVATION_SLOPE
     assert "round" in found.notes[0]
@@ -72,10 +80,10 @@ def test_a_step_without_slope_is_no_dead_unit() -> None:
 
 @pytest.mark.parametrize("after", ["scale", "twice"])
 def test_the_parts_add_up_to_the_whole(after: str) -> None:
-    found = finding(after)
+    found, factors = checked(after)
     numbers = [
         float(word.split()[0])
-        for word in found.notes[0].replace("gave back ", "took -").split("took ")[1:]
+        for word in factors.summary.replace("gave back ", "took -").split("took ")[1:]
     ]
     assert sum(numbers) == pytest.approx(found.measured, abs=0.3)  # small parts are left out
 
@@ -101,5 +109,5 @@ def test_a_step_that_is_neither_layer_nor_activation_may_be_missing() -> None:
     flow = propagation_flow(recording)
     assert flow is not None
     factors = loss_factors(recording, flow, flow.levels[0])
-    assert "tanh took" in factors.notes[0]
+    assert "tanh took" in factors.summary
     assert factors.help

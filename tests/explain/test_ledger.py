@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 
 import pytest
@@ -171,24 +170,6 @@ def test_an_exact_zero_is_put_down_to_one_operation():
     assert guilty.factor is Factor.WEIGHT_SCALE
 
 
-def test_the_command_prints_the_ledger_and_the_json_holds_it():
-    from click.testing import CliRunner
-
-    from unvanish.cli import app
-
-    run = CliRunner().invoke
-    text = run(app, ["check", "zoo:deep_sigmoid", "--explain", "brief"]).stdout
-    assert "slope cap            -18.06" in text
-    assert "29 x " in text
-    full = run(app, ["check", "zoo:deep_sigmoid", "--explain", "full"]).stdout
-    assert full.count("sigmoid") > 30
-    document = json.loads(
-        run(app, ["check", "zoo:deep_sigmoid", "--explain", "full", "--format", "json"]).stdout
-    )
-    assert document["explanation"]["by_factor"]["slope cap"] == pytest.approx(-18.06, abs=0.01)
-    assert document["explanation"]["code"] == "UV101"
-
-
 def test_nothing_measured_is_said():
     with pytest.raises(UnvanishError, match="no gradient was measured"):
         explain(Recording())
@@ -238,14 +219,6 @@ def test_weights_that_are_not_random_are_unlike_theory():
     assert not prediction.is_within
 
 
-def test_where_theory_is_silent_it_says_why():
-    torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(8, 16), *[Block() for _ in range(3)], nn.Linear(16, 4))
-    prediction = explain(recorded(model, torch.randn(32, 8))).prediction
-    assert prediction.layers == ()
-    assert "skips are not in this prediction" in prediction.reason
-
-
 def test_padding_is_no_input():
     """Nine taps on a map of one position meet one entry: the weights act as a ninth as many."""
     torch.manual_seed(0)
@@ -258,3 +231,34 @@ def test_padding_is_no_input():
     prediction = explain(recorded(model, torch.randn(32, 64, 1, 1))).prediction
     assert prediction.is_within
     assert prediction.layers[0].predicted == pytest.approx(prediction.layers[-2].predicted, abs=0.2)
+
+
+class Apart(nn.Module):
+    """Takes a sequence apart, works on each part and puts the results beside each other."""
+
+    def __init__(self):
+        super().__init__()
+        self.before, self.each, self.after = nn.Linear(4, 8), nn.Linear(8, 8), nn.Linear(8, 3)
+
+    def forward(self, x):
+        parts = [torch.tanh(self.each(part)) for part in self.before(x).unbind(1)]
+        return self.after(torch.stack(parts, 1).mean(1))
+
+
+def test_parts_of_a_whole_are_no_branches():
+    """What one part lacks of the whole gradient at the stack comes back where it was taken out."""
+    torch.manual_seed(0)
+    batch = torch.randn(32, 16, 4), torch.randint(3, (32,))
+    recording = trace(Apart(), batch, loss=F.cross_entropy, probe_steps=0)
+    totals = explain(recording).ledger.by_factor()
+    assert abs(totals[Factor.LAYOUT]) < 0.1
+    assert Factor.BRANCH_ENERGY not in totals
+
+
+def test_frozen_weights_are_weights():
+    torch.manual_seed(0)
+    frozen = nn.Linear(16, 16, bias=False).requires_grad_(False)
+    model = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), frozen, nn.Tanh(), nn.Linear(16, 4))
+    batch = torch.randn(32, 8), torch.randint(4, (32,))
+    totals = explain(trace(model, batch, loss=F.cross_entropy, probe_steps=0)).ledger.by_factor()
+    assert Factor.OTHER not in totals

@@ -13,11 +13,12 @@ import pytest
 from tests.show.fixtures import CASES
 from tests.show.parts import context, diagnosis, vanishing
 
+from unvanish.core.counterfactuals import Counterfactual
 from unvanish.core.explanations import Explanation, Level, Term
 from unvanish.core.findings import Cause
 from unvanish.core.records import Recording
 from unvanish.core.verdicts import Clear, Found
-from unvanish.show.json import dumps, to_json
+from unvanish.show.json import dumps, explanation_json, to_json
 
 DOCS = Path(__file__).parents[2] / "docs" / "json.md"
 
@@ -110,7 +111,10 @@ def test_every_field_is_documented_and_every_documented_field_exists() -> None:
     documented = set(re.findall(r"^\| (?:`[a-z-]+` \| )?`([a-z_]+)` \|", text, re.MULTILINE))
     made = keys(document("sick")) | keys(document("not_measured")) | {"what", "where", "help"}
     ledger = Term(level=Level.NETWORK, name="net", log10_gain=0.0)
-    made |= set(Explanation(target=0, name="net", ledger=ledger).to_json()) - {"target", "site"}
+    explanation = Explanation(target=0, name="net", ledger=ledger)
+    made |= set(explanation_json(explanation, Recording(), full=True)) - {"target", "site"}
+    swapped = Counterfactual(mechanism="slope-cap").to_json()
+    made |= set(swapped)
     settings = set(document("sick")["context"]["optimizer_settings"])
     assert made - settings | {"name"} == documented
     assert all(f"`{name}`" in text for name in settings)

@@ -1,4 +1,4 @@
-"""The commands: check, demo, explain, show, zoo."""
+"""The commands: check, demo, explain, jacobian, show, theory, zoo."""
 
 from __future__ import annotations
 
@@ -49,8 +49,10 @@ _VERBOSE = click.option(
 
 _EXPLAIN = click.option(
     "--explain",
-    type=click.Choice(["brief", "full"]),
-    help="Add the ledger: which factor took how many decades, block by block or in full.",
+    type=click.Choice(["none", "brief", "full"]),
+    default="brief",
+    show_default=True,
+    help="The ledger, which factor took how many decades: a few lines, or block by block.",
 )
 
 _EPILOG = """\b
@@ -194,7 +196,7 @@ def show(
     format_: str,
     fail_on: str,
     select: tuple[str, ...],
-    explain: str | None,
+    explain: str,
     verbose: bool,
     color: str,
 ) -> None:
@@ -267,7 +269,33 @@ def zoo(
     show_default=True,
     help="Units of a layer.",
 )
-@_FORMAT
+@click.option(
+    "--map",
+    "as_map",
+    is_flag=True,
+    help="Draw what is left of the gradient over depth and the scale of the weights.",
+)
+@click.option(
+    "--activation",
+    "others",
+    multiple=True,
+    metavar="NAME",
+    help="With --map: only these activations; may be repeated.",
+)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["text", "json", "svg"]),
+    default="text",
+    show_default=True,
+    help="What to write; svg with --map.",
+)
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    metavar="FILE",
+    help="With --map: where to write it instead of stdout.",
+)
 @_COLOR
 @click.pass_context
 def theory(
@@ -277,21 +305,74 @@ def theory(
     init: str | None,
     depth: int,
     width: int,
+    as_map: bool,
+    others: tuple[str, ...],
     format_: str,
+    output: Path | None,
     color: str,
 ) -> None:
     """Print what mean-field theory predicts for ACTIVATION under every initialisation.
 
-    Without ACTIVATION, print the map of all activations and initialisations.
+    Without ACTIVATION, print the table of all activations and initialisations; with --map,
+    draw depth by weight scale.
     """
-    from unvanish.cli.theory import theory_map, theory_page
+    from unvanish.cli.theory import theory_map, theory_page, theory_picture
 
     as_json = format_ == "json"
     settings_of(ctx).as_json = as_json
     screen = Screen.of(sys.stdout, color)
+    if as_map:
+        if init is not None:
+            raise click.UsageError("--map shows all weight scales: leave --init out")
+        names = [*([activation] if activation else []), *others]
+        emit(theory_picture(names, depth, width, screen, format_=format_, output=output))
+        return
+    if others or output is not None or format_ == "svg":
+        raise click.UsageError("--activation, --output and --format svg go with --map")
     if activation is None:
         if init is not None:
             raise click.UsageError("--init needs an ACTIVATION: unvanish theory tanh --init he")
         emit(theory_map(depth, width, screen, as_json=as_json))
     else:
         emit(theory_page(activation, init, depth, width, screen, as_json=as_json))
+
+
+@app.command(short_help="Estimate size and spread of a network's Jacobian.")
+@click.argument("target")
+@click.option("--start", default="", metavar="MODULE", help="Differentiate by its output.")
+@click.option("--end", default="", metavar="MODULE", help="Differentiate its output.")
+@click.option(
+    "--probes",
+    type=click.IntRange(2),
+    default=16,
+    show_default=True,
+    help="Random directions.",
+)
+@click.option(
+    "--top",
+    type=click.IntRange(0),
+    default=4,
+    show_default=True,
+    help="How many of the largest singular values.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    default=0,
+    show_default=True,
+    help="Seed of the weights, the batch and the directions.",
+)
+@click.option("--device", metavar="D", help="Where to run: cpu, cuda, cuda:1, mps.")
+@_FORMAT
+@_COLOR
+@click.pass_context
+def jacobian(ctx: click.Context, /, format_: str, color: str, **options: Any) -> None:
+    """Estimate how the network TARGET stretches and shrinks: its Jacobian, never written out.
+
+    By default from the input to the output. TARGET is as for `unvanish check`.
+    """
+    from unvanish.cli.jacobian import JacobianOptions, run_jacobian
+
+    settings_of(ctx).as_json = format_ == "json"
+    screen = Screen.of(sys.stdout, color)
+    run_jacobian(JacobianOptions(**options), screen, as_json=format_ == "json")

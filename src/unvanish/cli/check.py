@@ -19,7 +19,7 @@ from unvanish.cli.screen import Screen, complain, emit
 from unvanish.cli.streams import stdout_set_aside
 from unvanish.core.errors import UnvanishError
 from unvanish.core.stack import display_path
-from unvanish.show.ledger import render_ledger
+from unvanish.show.json import explanation_json
 
 if TYPE_CHECKING:
     from torch import nn
@@ -44,7 +44,7 @@ class CheckOptions:
     probe_steps: int = 3
     autocast: str | None = None
     output: Path | None = None
-    explain: str | None = None
+    explain: str = "brief"
     verbose: bool = False
 
 
@@ -100,15 +100,18 @@ def print_report(
     *,
     fail_on: str,
     as_json: bool,
-    explain: str | None = None,
+    explain: str = "brief",
     verbose: bool = False,
 ) -> int:
     """Write a report to stdout and return the exit code."""
     code = report.exit_code(fail_on)
     if as_json:
         document = report.to_json()
-        if explain is not None:
-            document["explanation"] = report.explain().to_json()
+        explanation = report.explanation(explain)
+        if explanation is not None:
+            document["explanation"] = explanation_json(
+                explanation, report.recording, full=explain == "full"
+            )
         emit(json.dumps(document, indent=2, allow_nan=False))
     else:
         emit(
@@ -118,20 +121,9 @@ def print_report(
                 ascii=screen.ascii,
                 verbose=verbose,
                 exit_code=code,
+                explain=explain,
             )
         )
-        if explain is not None:
-            emit(
-                "\n"
-                + render_ledger(
-                    report.explain(),
-                    report.recording,
-                    full=explain == "full",
-                    width=screen.width,
-                    color=screen.color,
-                    ascii=screen.ascii,
-                )
-            )
     return code
 
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Final
 
 from unvanish.cli.screen import Screen
 from unvanish.core.errors import UnvanishError
+from unvanish.show.map import TRAINABLE, draw_map, edge_said, map_lines
 from unvanish.show.page import render_page
 from unvanish.theory.activations import ACTIVATIONS, Activation, activation
 from unvanish.theory.criticality import critical_point, half_stable_point
 from unvanish.theory.initialisation import Initialisation, initialisation
+from unvanish.theory.landscape import Landscape, landscape
 from unvanish.theory.mean_field import MeanField, gradient_profile, mean_field
 from unvanish.theory.normalisation import chi_batch_norm, chi_layer_norm
 from unvanish.theory.residual import plain_block, pre_norm_blocks
@@ -20,6 +25,7 @@ from unvanish.theory.spectrum import jacobian_spectrum
 
 # Xavier, LeCun and orthogonal weights have the same variance in square layers.
 _SHOWN: Final = ("default", "xavier", "he", "critical")
+_COLUMNS: Final = 97
 _VANISHED: Final = -3.0
 _EXPLODED: Final = 3.0
 
@@ -92,6 +98,83 @@ def theory_map(depth: int, width: int, screen: Screen, *, as_json: bool) -> str:
         color=screen.color,
         ascii=screen.ascii,
     )
+
+
+def theory_picture(
+    names: Sequence[str],
+    depth: int,
+    width: int,
+    screen: Screen,
+    *,
+    format_: str,
+    output: Path | None = None,
+) -> str:
+    """Return the map over depth and weight scale: characters, JSON or a picture.
+
+    Args:
+        names: Activations; empty for all.
+        depth: Layers of the deepest network.
+        width: Units of a layer.
+        screen: Where it will be shown.
+        format_: ``"text"``, ``"json"`` or ``"svg"``.
+        output: Where to write it; None to return it.
+
+    Returns:
+        What to print: the map, or where it was written.
+
+    Raises:
+        UnvanishError: If an activation is not known or the file cannot be written.
+    """
+    chosen = [_known(name) for name in names] or [
+        phi for name, phi in ACTIVATIONS.items() if name != "identity"
+    ]
+    columns = min(_COLUMNS, screen.width - 26) if format_ == "text" else _COLUMNS
+    maps = [landscape(phi, depth, columns=columns, width=width) for phi in chosen]
+    if format_ == "svg":
+        text = draw_map(maps)
+    elif format_ == "json":
+        documents = [{**asdict(one), "edge": _plain(one.edge)} for one in maps]
+        for document in documents:
+            document["edge_length"] = _plain(document["edge_length"])
+        text = json.dumps({"depth": depth, "maps": documents}, indent=1, allow_nan=False) + "\n"
+    else:
+        text = _map_page(maps, screen)
+    if output is None:
+        return text
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UnvanishError(
+            f"the file cannot be written: {error.strerror}", where=str(output)
+        ) from error
+    return f"wrote {output}\n"
+
+
+def _map_page(maps: Sequence[Landscape], screen: Screen) -> str:
+    rows = "\n".join(f"    {line}" for line in map_lines(maps))
+    depth = maps[0].depth
+    what = (
+        f"over {depth} layers"
+        if len(maps) > 1
+        else f"over 1 to {depth} layers; {edge_said(maps[0])}"
+    )
+    return render_page(
+        f"What is left of the gradient {what}, by the scale of the weights sigma_w, for data of "
+        f"unit variance.\n\n{rows}\n\n"
+        f". trains: less than {TRAINABLE:.1f} decades, six depth scales. v V vanishes, by up to 6 "
+        "and by more; ^ A explodes. | is the edge of chaos, the critical weights. PyTorch's "
+        "default is sigma_w = 0.577, Xavier, LeCun and orthogonal 1, He 1.414.\n\n"
+        "`unvanish theory --map --format svg --output map.svg` draws it.",
+        code=maps[0].activation if len(maps) == 1 else "activation x weight scale",
+        name="in theory",
+        width=screen.width,
+        color=screen.color,
+        ascii=screen.ascii,
+    )
+
+
+def _plain(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _known(name: str) -> Activation:

@@ -36,7 +36,9 @@ Json = dict[str, Any]
 _RECORDING: Final = "unvanish recording"
 _DIAGNOSIS: Final = "unvanish diagnosis"
 _KINDS: Final = {kind.kind: kind for kind in (Clear, Found, NotApplicable, NotMeasured)}
-_ADDED: Final = frozenset({"data", "steps", "noise", "strays", "truncations"})
+_ADDED: Final = frozenset(
+    {"data", "steps", "noise", "strays", "truncations", "counterfactuals"}
+)
 """Fields of a recording that earlier versions of this layout did not write."""
 
 # --- documents -----------------------------------------------------------------------
@@ -243,6 +245,8 @@ def _check_indices(recording: Recording) -> None:
         *(use.site for parameter in recording.parameters for use in parameter.uses),
         *(gap.site for gap in recording.gaps if gap.site is not None),
         *(stray.site for stray in recording.strays),
+        *(one.target for one in recording.counterfactuals),
+        *(one.origin for one in recording.counterfactuals if one.origin is not None),
         *(tensor.site for tensor in recording.data if tensor.site is not None),
     ]
     if pointers and not (min(pointers) >= 0 and max(pointers) < count):

@@ -75,6 +75,9 @@ class DataTensor:
             on the last axis of a table; ``nan`` where there are no features to compare.
         non_finite: How many of its values are NaN or infinite.
         site: Index of the first site that uses it, where one was seen.
+        association: For an input of a network that repeats steps, how surely the target depends
+            on what it holds at each step of the sequence, in standard errors above what
+            independent samples would give; empty where it was not measured.
     """
 
     name: str
@@ -90,6 +93,7 @@ class DataTensor:
     feature_spread: float = math.nan
     non_finite: int = 0
     site: int | None = None
+    association: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,12 +128,14 @@ class GradientNoise:
         signal_to_noise: |mean gradient|^2 / tr(covariance of the gradient of one batch),
             estimated without bias, so that it may come out negative where there is no signal.
         standard_error: Of the estimate, over the parts.
+        by_parameter: Name of a parameter to the same ratio of its own gradient.
     """
 
     parts: int
     samples: int
     signal_to_noise: float
     standard_error: float = math.nan
+    by_parameter: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

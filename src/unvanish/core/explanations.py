@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from unvanish.core.counterfactuals import Counterfactual, verdict
+
 
 class Level(StrEnum):
     """What a term of the ledger stands for."""
@@ -66,6 +68,9 @@ class Factor(StrEnum):
     LAYOUT = "layout"
     """Views, splits, concatenations: entries left out or put beside others."""
 
+    PRECISION = "rounding"
+    """What the run's types of 16 bits take from the gradient, against float64."""
+
     LOSS = "loss"
     """Between the network's outputs and the loss."""
 
@@ -88,6 +93,11 @@ class Term:
         factor: Of a leaf, the factor; None above.
         sites: Indices of the sites it is about.
         shares: At a merge, the signed share of every branch that comes in.
+        parts: Of an operating point, its decades by where the activation withholds gradient:
+            ``"dead units"``, ``"left tail"``, ``"right tail"``, ``"half-slope"``; they add up.
+        against: Of a weight scale, decades over the critical one for the activation behind it;
+            ``nan`` where there is none.
+        repeats: Of a group, how often its pattern repeats; a recurrent network's time steps.
         children: The terms it is the sum of, from the loss towards the input.
     """
 
@@ -97,7 +107,29 @@ class Term:
     factor: Factor | None = None
     sites: tuple[int, ...] = ()
     shares: tuple[tuple[str, float], ...] = ()
+    parts: tuple[tuple[str, float], ...] = ()
+    against: float = math.nan
+    repeats: int = 1
     children: tuple[Term, ...] = ()
+
+    @property
+    def each(self) -> float:
+        """Decades of one repeat."""
+        return self.log10_gain / self.repeats
+
+    def against_critical(self) -> float:
+        """Return the decades by which weights differ from critical ones; ``nan`` if none tells."""
+        found = [leaf.against for leaf in self.leaves() if not math.isnan(leaf.against)]
+        return math.fsum(found) if found else math.nan
+
+    def by_part(self) -> dict[str, float]:
+        """Return the decades of operating points by where they are lost, the most first."""
+        totals: dict[str, list[float]] = {}
+        for leaf in self.leaves():
+            for name, decades in leaf.parts:
+                totals.setdefault(name, []).append(decades)
+        summed = {name: total(values) for name, values in totals.items()}
+        return dict(sorted(summed.items(), key=lambda item: item[1]))
 
     def leaves(self) -> Iterator[Term]:
         """Yield the terms without children, from the loss towards the input."""
@@ -140,10 +172,16 @@ class Prediction:
     Attributes:
         layers: Input side first; the last is 0 by definition.
         reason: Why there are none; empty where there are.
+        depth: Weight-bearing steps from the first of them to the last.
+        trainable_depth: The number of layers at which such a network stops being trainable:
+            six times the depth over which the predicted energy of the gradient changes by a
+            factor of e, at its average factor a layer; ``inf`` where it keeps its size.
     """
 
     layers: tuple[PredictedLayer, ...] = ()
     reason: str = ""
+    depth: int = 0
+    trainable_depth: float = math.nan
 
     @property
     def is_within(self) -> bool:
@@ -152,6 +190,79 @@ class Prediction:
             return False
         first = self.layers[0]
         return abs(first.measured - first.predicted) <= first.band
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerAxis:
+    """What one layer does to the differences between samples and between tokens.
+
+    A network may keep the size of its gradient and still be untrainable, where it no longer tells
+    its inputs apart. ``nan`` is not measured.
+
+    Attributes:
+        site: Index of the layer's site.
+        name: Its name.
+        cosine: Mean cosine of two samples' outputs.
+        rank: Directions in which the samples' outputs differ.
+        grad_rank: Directions in which the output can ask it to change.
+        deviation: Share of the signal's energy in what the tokens do not have in common; the
+            rest is in their mean.
+        grad_deviation: The same share of the gradient's energy.
+    """
+
+    site: int
+    name: str
+    cosine: float = math.nan
+    rank: float = math.nan
+    grad_rank: float = math.nan
+    deviation: float = math.nan
+    grad_deviation: float = math.nan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttentionAxis:
+    """Which of its three inputs an attention sends its gradient to.
+
+    Attributes:
+        site: Index of the softmax.
+        name: Its name.
+        query: Share of the energy that goes to the queries.
+        key: To the keys.
+        value: To the values.
+        entropy: How evenly it spreads, from 0 on one key to 1 over all; ``nan`` if not known.
+    """
+
+    site: int
+    name: str
+    query: float
+    key: float
+    value: float
+    entropy: float = math.nan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Axes:
+    """What the size of the gradient does not tell.
+
+    Attributes:
+        layers: Every layer of the network, in forward order.
+        attention: Every softmax between two matrix products, in forward order.
+        signal_to_noise: Name of a parameter to |mean gradient|^2 over its variance.
+    """
+
+    layers: tuple[LayerAxis, ...] = ()
+    attention: tuple[AttentionAxis, ...] = ()
+    signal_to_noise: tuple[tuple[str, float], ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the axes as a JSON object; what was not measured is null."""
+        return {
+            "layers": [{k: _plain(v) for k, v in asdict(one).items()} for one in self.layers],
+            "attention": [
+                {k: _plain(v) for k, v in asdict(one).items()} for one in self.attention
+            ],
+            "signal_to_noise": {name: _plain(value) for name, value in self.signal_to_noise},
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +276,9 @@ class Explanation:
         ledger: The tree; its ``log10_gain`` is what was measured.
         parameters: Names of the parameters used there, with the three factors of their
             gradient's norm.
-        prediction: What theory says of the same layers, where they are plain.
+        prediction: What theory says of the same layers, where it can follow them.
+        counterfactuals: Rival explanations put to the test on the network, where they were.
+        axes: What the size of the gradient does not tell: samples, tokens, noise.
     """
 
     code: str = ""
@@ -174,6 +287,8 @@ class Explanation:
     ledger: Term
     parameters: tuple[ParameterTerms, ...] = ()
     prediction: Prediction = field(default_factory=lambda: Prediction())
+    counterfactuals: tuple[Counterfactual, ...] = ()
+    axes: Axes = field(default_factory=lambda: Axes())
 
     @property
     def residue(self) -> float:
@@ -183,38 +298,60 @@ class Explanation:
             return 0.0
         return self.ledger.log10_gain - summed
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the tree as a JSON object; a number that is not finite becomes text."""
+    @property
+    def verdict(self) -> str:
+        """Which factor restores the flow and which rivals are ruled out; empty if not measured."""
+        return verdict(self.counterfactuals)
+
+    def to_json(self, *, full: bool = True) -> dict[str, Any]:
+        """Return the tree as a JSON object; a number that is not finite becomes text.
+
+        Args:
+            full: Whether everything below the blocks is written; else their factors alone.
+        """
         return {
             "code": self.code,
             "target": self.name,
             "site": self.target,
             "by_factor": {str(f): _plain(v) for f, v in self.ledger.by_factor().items()},
+            "by_part": {name: _plain(v) for name, v in self.ledger.by_part().items()},
+            "against_critical": _plain(self.ledger.against_critical()),
             "residue": _plain(self.residue),
-            "ledger": _document(self.ledger),
+            "ledger": _document(self.ledger, full=full),
             "parameters": [
                 {key: _plain(value) for key, value in asdict(p).items()} for p in self.parameters
             ],
             "prediction": {
                 "reason": self.prediction.reason,
+                "depth": self.prediction.depth,
+                "trainable_depth": _plain(self.prediction.trainable_depth),
+                "is_within": self.prediction.is_within,
                 "layers": [
                     {key: _plain(value) for key, value in asdict(layer).items()}
                     for layer in self.prediction.layers
                 ],
             },
+            "counterfactuals": [one.to_json() for one in self.counterfactuals],
+            "verdict": self.verdict,
+            **({"axes": self.axes.to_json()} if full else {}),
         }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParameterTerms:
-    """Why a weight's gradient has the size it has: |dW| = |delta| |h| coherence.
+    """Why a parameter's gradient has the size it has: |dW| = |delta| |h| coherence.
+
+    Of several uses, as over time, delta and h hold those of all uses one under the other.
 
     Attributes:
         name: Name of the parameter.
         log10_grad_norm: log10 |dL/dW|, the whole.
         log10_backward: log10 |delta|, the gradient that arrives at the step's output.
         log10_forward: log10 |h|, the signal that enters the step.
-        log10_coherence: The rest: how far the samples' contributions agree; at most 0.
+        log10_coherence: The rest: how far the contributions of samples, positions and uses
+            agree; at most 0 for a matrix, a kernel, an embedding and a bias.
+        log10_parametrisation: What the parameter's own way into the matrix adds: a weight
+            normalisation, a product of two matrices; 0 where it is the matrix itself.
     """
 
     name: str
@@ -222,9 +359,10 @@ class ParameterTerms:
     log10_backward: float
     log10_forward: float
     log10_coherence: float
+    log10_parametrisation: float = 0.0
 
 
-def _document(term: Term) -> dict[str, Any]:
+def _document(term: Term, *, full: bool) -> dict[str, Any]:
     document: dict[str, Any] = {
         "level": str(term.level),
         "name": term.name,
@@ -233,10 +371,18 @@ def _document(term: Term) -> dict[str, Any]:
     }
     if term.factor is not None:
         document["factor"] = str(term.factor)
+    if term.parts:
+        document["parts"] = {name: _plain(decades) for name, decades in term.parts}
+    if not math.isnan(term.against):
+        document["against"] = term.against
+    if term.repeats > 1:
+        document["repeats"] = term.repeats
     if term.shares:
         document["shares"] = [[name, _plain(share)] for name, share in term.shares]
-    if term.children:
-        document["children"] = [_document(child) for child in term.children]
+    if term.children and not full and term.level is not Level.NETWORK:
+        document["by_factor"] = {str(f): _plain(v) for f, v in term.by_factor().items()}
+    elif term.children:
+        document["children"] = [_document(child, full=full) for child in term.children]
     return document
 
 

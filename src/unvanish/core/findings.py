@@ -37,6 +37,7 @@ class Cause(StrEnum):
     RECURRENCE = "recurrence"
     PRECISION = "precision"
     LEARNING_RATE = "learning-rate"
+    WEIGHT_DECAY = "weight-decay"
     INPUT_SCALE = "input-scale"
     BIAS = "bias"
     ZERO_INIT = "zero-init"

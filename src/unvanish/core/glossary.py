@@ -38,6 +38,15 @@ class Quantity(StrEnum):
     LOG10_PROBE_GRAD_RMS = "log10_probe_grad_rms"
     LOG10_LAST_STEP_GRAD_RMS = "log10_last_step_grad_rms"
     LOG10_LEDGER_GRAD_NORM = "log10_ledger_grad_norm"
+    LOG10_ROUNDED_GRAD_RATIO = "log10_rounded_grad_ratio"
+    LOG10_LEDGER_ROUNDING = "log10_ledger_rounding"
+    LOG10_NORM_AFFINE = "log10_norm_affine"
+    LOG10_NORM_PROJECTION = "log10_norm_projection"
+    LOG10_WEIGHT_SIGNAL_NORM = "log10_weight_signal_norm"
+    OPERATING_DEAD_SHARE = "operating_dead_share"
+    OPERATING_LEFT_SHARE = "operating_left_share"
+    OPERATING_RIGHT_SHARE = "operating_right_share"
+    GRAD_TOKEN_DEVIATION = "grad_token_deviation"
     GRAD_EFFECTIVE_RANK = "grad_effective_rank"
     NON_FINITE_GRAD_FRACTION = "non_finite_grad_fraction"
     STUCK_FRACTION = "stuck_fraction"
@@ -240,6 +249,64 @@ GLOSSARY: Final[dict[Quantity, Entry]] = {
         "log10 sqrt(sum (dL/dh)^2), L the loss of the first batch",
         "the gradient of the same pass as the gains of the edges, so that they add up exactly",
         "either",
+    ),
+    Quantity.LOG10_ROUNDED_GRAD_RATIO: Entry(
+        "decades",
+        "log10 of |dL/dh| in the types of the run / |dL/dh| in float64, where the gains of the "
+        "edges are those of float64",
+        "what rounding in types of 16 bits takes from the gradient, or adds to it",
+        "low",
+    ),
+    Quantity.LOG10_LEDGER_ROUNDING: Entry(
+        "decades",
+        "the same, where the gains of the edges are those of the run's own types",
+        "what rounding has taken from the ledger's own gradient, or added to it",
+        "low",
+    ),
+    Quantity.LOG10_NORM_AFFINE: Entry(
+        "decades",
+        "log10 |gamma g| / |g|, g = dL/dy of y = gamma x^ + beta",
+        "factor by which a normalisation's own weight scales the gradient",
+        "either",
+    ),
+    Quantity.LOG10_NORM_PROJECTION: Entry(
+        "decades",
+        "log10 |P gamma g| / |gamma g|, P takes out the mean and the part along x^",
+        "gradient that a normalisation takes out because it takes mean and size out of the signal",
+        "low",
+    ),
+    Quantity.LOG10_WEIGHT_SIGNAL_NORM: Entry(
+        "decades",
+        "log10 |H|, dL/dW = G^T H, G the gradient at the output of the weight's step",
+        "signal that a weight meets; every patch of a map counts that a kernel is laid on",
+        "either",
+    ),
+    Quantity.OPERATING_DEAD_SHARE: Entry(
+        "fraction",
+        "sum of S^2 - phi'(z)^2 over units with phi' = 0 on every sample / the sum over all, "
+        "S the largest slope",
+        "share of what an activation withholds that falls on dead units",
+        "high",
+    ),
+    Quantity.OPERATING_LEFT_SHARE: Entry(
+        "fraction",
+        "the same over entries of living units with z < 0 and |phi'(z)| < S / 10",
+        "share of what an activation withholds that falls on its left tail or on switched-off "
+        "entries",
+        "high",
+    ),
+    Quantity.OPERATING_RIGHT_SHARE: Entry(
+        "fraction",
+        "the same over entries of living units with z >= 0 and |phi'(z)| < S / 10",
+        "share of what an activation withholds that falls on its right tail",
+        "high",
+    ),
+    Quantity.GRAD_TOKEN_DEVIATION: Entry(
+        "fraction",
+        "sqrt(sum_t |g_t - mean g|^2 / sum_t |g_t|^2) over the tokens of a sample, g = dL/dh",
+        "part of the gradient that the tokens do not have in common",
+        "either",
+        "dong2021",
     ),
     Quantity.GRAD_EFFECTIVE_RANK: Entry(
         "directions",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import ClassVar, Protocol, runtime_checkable
 
+from unvanish.core.explanations import Explanation
 from unvanish.core.glossary import Quantity
+from unvanish.core.interventions import Intervention, Question
 from unvanish.core.records import Recording
 from unvanish.core.sources import Source
-from unvanish.core.verdicts import Verdict
+from unvanish.core.verdicts import NotApplicable, Verdict
 
 
 @runtime_checkable
@@ -31,4 +33,33 @@ class Rule(Protocol):
 
     def examine(self, recording: Recording) -> Verdict:
         """Judge one recording. Must not raise on any recording that the codec can load."""
+        ...
+
+
+@runtime_checkable
+class Mechanism(Protocol):
+    """One explanation of a lost gradient: what to swap, and what to expect of the swap.
+
+    The class docstring is the mechanism's page: what it predicts, and how its prediction
+    differs from those of its rivals.
+
+    Attributes:
+        name: In kebab case, such as ``"slope-cap"``.
+        bypasses: Whether its swap leads around the fault, whatever it is, rather than take one
+            factor out.
+    """
+
+    name: ClassVar[str]
+    bypasses: ClassVar[bool]
+
+    def proposes(
+        self, recording: Recording, question: Question
+    ) -> tuple[Intervention, ...] | NotApplicable:
+        """Return what to swap, at least one thing, or why there is nothing to swap."""
+        ...
+
+    def predicts(
+        self, recording: Recording, explanation: Explanation, intervention: Intervention
+    ) -> float:
+        """Return the decades that the ledger says come back; ``nan`` for no prediction."""
         ...

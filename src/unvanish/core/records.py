@@ -15,6 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from unvanish.core.conditions import DataTensor, GradientNoise, ProbeStep, RunContext
+from unvanish.core.counterfactuals import Counterfactual
 from unvanish.core.glossary import Quantity
 from unvanish.core.incidents import Cut, Gap, Stray, Truncation
 from unvanish.core.places import SourceLine
@@ -103,12 +104,16 @@ class Edge:
             Euclidean norms.
         share: Signed share of this edge in the gradient that arrives at the producer,
             <contribution, total> / |total|^2. Shares of one producer sum to 1.
+        log10_scale: The gain that a gradient without preferred direction would have here,
+            log10(|J|_F / sqrt(n)) for the n entries at the consumer; ``nan`` where it was
+            not measured.
     """
 
     producer: int
     consumer: int
     log10_gain: float
     share: float = 1.0
+    log10_scale: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +238,8 @@ class Recording:
         noise: How far the gradients of different samples agree, where it was measured.
         strays: Trainable tensors between inputs and outputs that are no parameters.
         truncations: Loops over time whose state passes on without its gradient.
+        counterfactuals: What happened to the gradient when one thing was swapped, where a
+            finding asked for it.
         later: The same network after a few probe steps on a copy, where they were taken:
             it tells a gate that starts at zero from one that is dead.
         schema: Version of this layout.
@@ -250,6 +257,7 @@ class Recording:
     noise: GradientNoise | None = None
     strays: tuple[Stray, ...] = ()
     truncations: tuple[Truncation, ...] = ()
+    counterfactuals: tuple[Counterfactual, ...] = ()
     later: Recording | None = None
     schema: int = SCHEMA
 

@@ -22,6 +22,20 @@ class Source:
 
 _WORKS = (
     Source(
+        "krogh1991",
+        "Krogh and Hertz",
+        1991,
+        "A simple weight decay can improve generalization",
+        "NeurIPS",
+    ),
+    Source(
+        "loshchilov2019",
+        "Loshchilov and Hutter",
+        2019,
+        "Decoupled weight decay regularization",
+        "ICLR",
+    ),
+    Source(
         "dong2021",
         "Dong, Cordonnier and Loukas",
         2021,

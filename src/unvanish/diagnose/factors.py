@@ -1,23 +1,26 @@
-"""Where the lost decades went: along the strongest path, operation by operation.
+"""Which causes lost the decades, read off the exact ledger.
 
-From a starved layer the path follows, at every step, the use that sends back most gradient.
-What is lost along it is the sum over its edges, log10(contribution / gradient at the
-consumer), and over its merges, so the parts add up to the whole.
+`explain` follows the strongest path and says for every operation on it how many decades it
+took, so that the parts add up to the whole. Here those between the output layer and a starved
+level are sorted by what can be done about them.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Final
 
+from unvanish.core.explanations import Factor, Term
+from unvanish.core.explanations import Level as TermLevel
 from unvanish.core.findings import Cause
 from unvanish.core.flow import Flow, Level
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import Edge, Recording, Role, Site
+from unvanish.core.records import Profile, Recording, Role, Site
 from unvanish.diagnose.propagation import structure
+from unvanish.explain.ledger import ledger_of
 
 _HELP: Final = {
     Cause.ACTIVATION_SLOPE: (
@@ -64,42 +67,54 @@ _WEIGHTS: Final = "the weights"
 
 @dataclass(frozen=True, slots=True)
 class LossFactors:
-    """Where the lost decades went, and what follows from it."""
+    """Where the lost decades went, and what follows from it.
+
+    Attributes:
+        causes: Largest share first.
+        summary: The decades of every operation in one sentence; where nothing arrives, what
+            stops it. Beside the ledger itself it would say the same twice.
+        notes: What else is to be said of them.
+        help: What to do about the largest share.
+    """
 
     causes: tuple[Cause, ...]
+    summary: str
     notes: tuple[str, ...]
     help: tuple[str, ...]
 
 
 @dataclass(slots=True)
-class _Ledger:
+class _Bill:
     """Decades lost along one path, by the operation that lost them.
 
     Attributes:
         by_op: Operation to decades; weights of every layer stand under one name.
         counts: Operation to how often it stands on the path.
         caps: Activation to what its largest slope alone explains of its loss.
+        activations: Activation to all that it lost.
         others: Operation to decades, for steps that are no activation, weight or norm.
         saturated: Part that flat ends explain, on top of the cap.
         gated: Part that activations without flat ends lost, such as the half of a ReLU.
         norm: Part lost in normalisations.
-        merges: Part gained (negative) or lost where paths join.
-        activation: The activation that lost most.
     """
 
     by_op: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     counts: Counter[str] = field(default_factory=Counter)
     caps: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    activations: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     others: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     saturated: float = 0.0
     gated: float = 0.0
     norm: float = 0.0
-    merges: float = 0.0
-    activation: str = "the activation"
 
     def ranked(self) -> list[tuple[str, float]]:
         """Return operations with the decades they lost, most first."""
         return sorted(self.by_op.items(), key=lambda item: -item[1])
+
+    @property
+    def activation(self) -> str:
+        """The activation that lost most."""
+        return max(self.activations, key=lambda op: self.activations[op], default="the activation")
 
     @property
     def cap(self) -> float:
@@ -125,107 +140,123 @@ def loss_factors(recording: Recording, flow: Flow, worst: Level) -> LossFactors:
     """
     total = flow.lost(worst)
     if worst.log10_grad == -math.inf:
-        cause, note, name = _why_zero(recording, worst)
-        return LossFactors((cause, *structure(recording, flow)), (note,), _fill(cause, name))
-    ledger = _walk(recording, flow, worst)
+        cause, summary, name = _why_zero(recording, worst)
+        causes = (cause, *structure(recording, flow))
+        return LossFactors(causes, summary, (), _fill(cause, name))
+    bill = _bill(recording, worst.widest, flow.output.widest)
     shares = {
-        Cause.ACTIVATION_SLOPE: ledger.cap,
-        Cause.SATURATION: ledger.saturated,
+        Cause.ACTIVATION_SLOPE: bill.cap,
+        Cause.SATURATION: bill.saturated,
         # A ReLU halves the energy by design; weights of critical size make up for it.
-        Cause.INIT_TOO_SMALL: ledger.by_op[_WEIGHTS] + ledger.gated,
-        Cause.POST_NORM: ledger.norm,
-        Cause.DEPTH_WITHOUT_SKIP: ledger.other,
+        Cause.INIT_TOO_SMALL: bill.by_op[_WEIGHTS] + bill.gated,
+        Cause.POST_NORM: bill.norm,
+        Cause.DEPTH_WITHOUT_SKIP: bill.other,
     }
     ranked = sorted(shares, key=lambda cause: -shares[cause])
-    causes = [cause for cause in ranked if shares[cause] > 0.1 * total] or ranked[:1]
-    causes += [cause for cause in structure(recording, flow) if cause not in causes]
+    found = [cause for cause in ranked if shares[cause] > 0.1 * total] or ranked[:1]
+    found += [cause for cause in structure(recording, flow) if cause not in found]
     return LossFactors(
-        tuple(causes), _notes(recording, ledger, total), _fill(causes[0], ledger.activation)
+        tuple(found),
+        _summary(bill, total),
+        tuple(_notes(recording, bill, total)),
+        _fill(found[0], bill.activation),
     )
 
 
-def _walk(recording: Recording, flow: Flow, worst: Level) -> _Ledger:
-    grads = recording[
-        Quantity.LOG10_PROBE_GRAD_RMS
-        if len(recording[Quantity.LOG10_PROBE_GRAD_RMS])
-        else Quantity.LOG10_ACTIVATION_GRAD_RMS
-    ]
+def _bill(recording: Recording, bottom: Site, top: Site) -> _Bill:
+    """Sort the operations of the ledger between two sites."""
+    bill = _Bill()
+    for term in _operations(_judged(recording), bottom, top):
+        if math.isfinite(term.log10_gain):
+            _enter(bill, recording.sites[term.sites[0]], term)
+    return bill
+
+
+def _operations(recording: Recording, bottom: Site, top: Site) -> list[Term]:
+    """Return the operations on the strongest path between two sites, or to the output."""
+    if bottom not in recording[Quantity.LOG10_LEDGER_GRAD_NORM]:
+        return []
+    path = list(_leaves(ledger_of(recording, bottom.index)))
+    start = next((i for i, term in enumerate(path) if term.sites[0] == top.index), 0)
+    return path[start:]
+
+
+def _leaves(term: Term) -> Iterator[Term]:
+    """Yield the operations behind the loss, from the output towards the input."""
+    if term.level is TermLevel.OPERATION:
+        yield term
+    elif term.level is not TermLevel.LOSS:
+        for child in term.children:
+            yield from _leaves(child)
+
+
+def _judged(recording: Recording) -> Recording:
+    """Return a recording whose ledger is that of the gradient the flow was read from.
+
+    Random signs at the output take the way through the whole network, where the loss may have
+    a shorter one: the divergence of an autoencoder, an auxiliary head.
+    """
+    grads = recording[Quantity.LOG10_PROBE_GRAD_RMS]
+    if not len(grads):
+        grads = recording[Quantity.LOG10_ACTIVATION_GRAD_RMS]
     sites = recording.sites
-    log10 = {i: v + 0.5 * math.log10(max(1, sites[i].size)) for i, v in grads.values.items()}
-    uses: dict[int, list[Edge]] = {}
-    for edge in recording.edges:
-        if edge.consumer in log10 and sites[edge.consumer].role is Role.SIGNAL:
-            uses.setdefault(edge.producer, []).append(edge)
-    ledger = _Ledger()
-    lost_by: dict[str, float] = defaultdict(float)
-    here, end = worst.widest.index, flow.output.widest.index
-    while here != end and uses.get(here):
-        edge = max(uses[here], key=lambda e: log10[e.consumer] + e.log10_gain)
-        sent = log10[edge.consumer] + edge.log10_gain
-        if not math.isfinite(sent) or not math.isfinite(log10[here]):
-            break
-        ledger.merges += sent - log10[here]
-        _book(recording, ledger, lost_by, sites[edge.consumer], -edge.log10_gain)
-        here = edge.consumer
-    if lost_by:
-        ledger.activation = max(lost_by, key=lambda op: lost_by[op])
-    return ledger
+    norms = {i: v + 0.5 * math.log10(max(1, sites[i].size)) for i, v in grads.values.items()}
+    ledger = Profile(Quantity.LOG10_LEDGER_GRAD_NORM, norms)
+    return replace(recording, profiles={**recording.profiles, ledger.quantity: ledger})
 
 
-def _book(
-    recording: Recording, ledger: _Ledger, lost_by: dict[str, float], site: Site, lost: float
-) -> None:
-    """Enter one step of the path under its kind."""
-    slopes = recording[Quantity.SLOPE_RMS]
-    if site in slopes and site.slope_cap > 0:
-        cap = -math.log10(min(1.0, site.slope_cap))
-        ledger.caps[site.op] += cap
+def _enter(bill: _Bill, site: Site, term: Term) -> None:
+    """Enter one operation under its kind."""
+    lost = -term.log10_gain
+    caps = [leaf.log10_gain for leaf in term.children if leaf.factor is Factor.SLOPE_CAP]
+    if caps:
+        cap = max(0.0, -caps[0])
+        bill.caps[site.op] += cap
+        bill.activations[site.op] += lost
         if site.can_saturate:
-            ledger.saturated += lost - cap
+            bill.saturated += lost - cap
         else:
-            ledger.gated += lost - cap
-        lost_by[site.op] += lost
-        ledger.by_op[site.op] += lost
-        ledger.counts[site.op] += 1
+            bill.gated += lost - cap
+        op = site.op
     elif site.weights and "norm" not in site.op:
-        ledger.by_op[_WEIGHTS] += lost
-        ledger.counts[_WEIGHTS] += 1
+        op = _WEIGHTS
     else:
-        if "norm" in site.op:
-            ledger.norm += lost
+        op = site.op
+        if "norm" in op:
+            bill.norm += lost
         else:
-            ledger.others[site.op] += lost
-        ledger.by_op[site.op] += lost
-        ledger.counts[site.op] += 1
+            bill.others[op] += lost
+    bill.by_op[op] += lost
+    bill.counts[op] += 1
 
 
-def _notes(recording: Recording, ledger: _Ledger, total: float) -> tuple[str, ...]:
+def _summary(bill: _Bill, total: float) -> str:
+    """Say in a sentence which operations took the decades."""
+    least = max(0.1, 0.05 * total)
     parts = [
-        f"{op} took {lost:.1f} (x{10 ** (-lost / ledger.counts[op]):.3g} each time)"
-        for op, lost in ledger.ranked()
-        if lost >= max(0.1, 0.05 * total)
+        f"{op} took {lost:.1f} (x{10 ** (-lost / bill.counts[op]):.3g} each time)"
+        for op, lost in bill.ranked()
+        if lost >= least
     ]
-    gains = [
-        f"{op} gave back {-lost:.1f}"
-        for op, lost in ledger.by_op.items()
-        if -lost >= max(0.1, 0.05 * total)
-    ]
-    notes = []
-    if parts:
-        notes.append(f"of {total:.1f} decades lost, {', '.join(parts + gains)}")
-    if ledger.cap > 0.5 * total:
-        activation = max(ledger.caps, key=lambda op: ledger.caps[op])
+    gains = [f"{op} gave back {-lost:.1f}" for op, lost in bill.by_op.items() if -lost >= least]
+    return f"of {total:.1f} decades lost, {', '.join(parts + gains)}" if parts else ""
+
+
+def _notes(recording: Recording, bill: _Bill, total: float) -> Iterator[str]:
+    """Say what the bill means: a design that cannot do better, a step that only scales."""
+    if bill.cap > 0.5 * total:
+        activation = max(bill.caps, key=lambda op: bill.caps[op])
         caps = {s.slope_cap for s in recording.sites if s.op == activation and s.slope_cap > 0.0}
-        notes.append(
-            f"{activation} never passes more than {max(caps):g} of the gradient, whatever "
+        most = f"more than {max(caps):g}" if caps else "all"
+        yield (
+            f"{activation} never passes {most} of the gradient, whatever "
             "the data: this is the network's design, not a bug in the loop"
         )
-    if ledger.other > 0.5 * total and ledger.others:
-        op = max(ledger.others, key=lambda op: ledger.others[op])
+    if bill.other > 0.5 * total and bill.others:
+        op = max(bill.others, key=lambda op: bill.others[op])
         place = next((str(s.source) for s in recording.sites if s.op == op and s.source), "")
         where = f" at {place}" if place else ""
-        notes.append(f"{op}{where} scales the gradient down each time; weights are not the cause")
-    return tuple(notes)
+        yield f"{op}{where} scales the gradient down each time; weights are not the cause"
 
 
 def _why_zero(recording: Recording, worst: Level) -> tuple[Cause, str, str]:

@@ -112,6 +112,8 @@ class Upstream:
         gain = self.gain(site)
         if not site.weights:
             return self.rms(site) or math.nan
+        if self.recording.data and site not in self.recording[Quantity.INPUT_RMS]:
+            return math.nan  # what comes in is a parameter, such as a hypernetwork's latent
         return self.rms(site) / gain if gain > 0.0 else math.nan
 
     def gain(self, site: Site) -> float:

@@ -12,7 +12,10 @@ follows the strongest use from the target upwards. Where several come together,
                           (branch energy)      (interference)
 
 with r^2 = sum over the others of |c_i|^2 / |c_1|^2. Places that all paths run through (dominators)
-end the blocks, so that what a block did depends on no choice of path.
+end the blocks, so that what a block did depends on no choice of path. Where the path runs through
+three or more calls of a repeated part, every call is a block: a recurrence reads step by step.
+Parts of one output, as the gates of a cell or the steps of a sequence, have entries of their own:
+that the others come back where they were taken out is layout, not branches.
 
 Source: the telescoping identity is elementary; blocks by immediate dominators after Cooper,
 Harvey and Kennedy (2001).
@@ -22,18 +25,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from itertools import pairwise, takewhile
+from itertools import groupby, pairwise, takewhile
+from typing import Final
 
-from unvanish.core.explanations import Explanation, Factor, Level, ParameterTerms, Term, total
+from unvanish.core.explanations import Explanation, Factor, Level, Term, total
 from unvanish.core.glossary import Quantity
 from unvanish.core.records import Edge, Recording, Role, Site
+from unvanish.explain.axes import axes
 from unvanish.explain.dominators import dominators
-from unvanish.explain.factors import operation
+from unvanish.explain.factors import Book, operation, projects, rounded_apart, rounding
+from unvanish.explain.factors.pooling import PARTS
+from unvanish.explain.folding import folded, group
+from unvanish.explain.parameters import parameter_terms
 from unvanish.explain.prediction import predict
+from unvanish.explain.steps import Clock, Label
 
 
 def explain_site(recording: Recording, target: int, *, code: str = "") -> Explanation:
-    """Return the ledger between the loss and one site.
+    """Return the ledger between the loss and one site, and what stands beside it.
 
     Args:
         recording: What was observed.
@@ -43,22 +52,8 @@ def explain_site(recording: Recording, target: int, *, code: str = "") -> Explan
     Raises:
         ValueError: If no gradient was measured at the site.
     """
-    norms = recording[Quantity.LOG10_LEDGER_GRAD_NORM]
-    if target not in norms:
-        raise ValueError(
-            f"no gradient was measured at site {target}, so that there is nothing to explain"
-        )
-    book = _Book(recording)
-    steps = book.steps(target)
-    blocks = _folded(_blocks(recording, steps))
+    ledger = ledger_of(recording, target)
     site = recording.sites[target]
-    ledger = Term(
-        level=Level.NETWORK,
-        name=site.name,
-        log10_gain=book.between(steps[0].top, target) if steps else 0.0,
-        sites=(target,),
-        children=tuple(blocks),
-    )
     return Explanation(
         code=code,
         target=target,
@@ -67,73 +62,67 @@ def explain_site(recording: Recording, target: int, *, code: str = "") -> Explan
         parameters=tuple(
             parameter_terms(recording, p.name)
             for p in recording.parameters
-            if p.name in site.weights and len(p.shape) > 1
+            if p.name in site.weights and p.has_grad
         ),
-        prediction=predict(recording, target, ledger),
+        prediction=predict(recording, target),
+        axes=axes(recording),
     )
 
 
-def parameter_terms(recording: Recording, name: str) -> ParameterTerms:
-    """Return the three factors of one parameter's gradient.
+def ledger_of(recording: Recording, target: int) -> Term:
+    """Return the tree alone.
 
     Args:
         recording: What was observed.
-        name: Name of the parameter.
+        target: Index of the site.
 
     Raises:
-        KeyError: If there is no such parameter.
+        ValueError: If no gradient was measured at the site.
     """
-    parameter = next((p for p in recording.parameters if p.name == name), None)
-    if parameter is None:
-        raise KeyError(name)
-    whole = parameter.log10_grad_rms + 0.5 * math.log10(max(1, parameter.size))
-    norms = recording[Quantity.LOG10_LEDGER_GRAD_NORM]
-    users = [s for s in recording.signal_sites() if name in s.weights and s in norms]
-    strongest = max(users, key=lambda s: norms[s], default=None)
-    backward = forward = math.nan
-    if strongest is not None:
-        backward = norms[strongest]
-        forward = _log10_input_norm(recording, strongest)
-    return ParameterTerms(
-        name=name,
-        log10_grad_norm=whole,
-        log10_backward=backward,
-        log10_forward=forward,
-        log10_coherence=whole - backward - forward,
+    if target not in recording[Quantity.LOG10_LEDGER_GRAD_NORM]:
+        raise ValueError(
+            f"no gradient was measured at site {target}, so that there is nothing to explain"
+        )
+    tracks = _Tracks(recording)
+    steps = tracks.steps(target)
+    return Term(
+        level=Level.NETWORK,
+        name=recording.sites[target].name,
+        log10_gain=tracks.between(steps) if steps else 0.0,
+        sites=(target,),
+        children=tuple(folded(recording, _blocks(recording, steps))),
     )
 
 
-def _log10_input_norm(recording: Recording, site: Site) -> float:
-    sizes = recording[Quantity.ACTIVATION_RMS]
-    for edge in recording.edges:
-        producer = recording.sites[edge.producer]
-        if edge.consumer == site.index and producer.role is Role.SIGNAL:
-            rms = sizes.get(producer)
-            if rms > 0.0:
-                return math.log10(rms) + 0.5 * math.log10(max(1, producer.size))
-    data = next((d for d in recording.data if d.site == site.index and d.rms > 0.0), None)
-    if data is not None:
-        return math.log10(data.rms) + 0.5 * math.log10(max(1, math.prod(data.shape)))
-    return math.nan
+_NEARLY: Final = 0.5
+"""Decades: a third of the strongest use's gradient."""
+
+
+_DISJOINT: Final = 1e-5
+"""Decades between the energies of parts and of the whole: rounding in float32."""
 
 
 class _Step:
     """From one dominator down to the next."""
 
-    def __init__(self, top: int, bottom: int, terms: Sequence[Term], *, parallel: bool) -> None:
+    def __init__(
+        self, top: int, bottom: int, terms: Sequence[Term], *, parallel: bool, rounding: float
+    ) -> None:
         self.top = top
         self.bottom = bottom
         self.terms = tuple(terms)
         self.parallel = parallel
+        self.rounding = rounding
 
 
-class _Book:
+class _Tracks:
     """The measured norms and the uses of every output."""
 
     def __init__(self, recording: Recording) -> None:
         self.recording = recording
+        self.book = Book(recording)
         self.norms = recording[Quantity.LOG10_LEDGER_GRAD_NORM]
-        self.parameters = {p.name: p for p in recording.parameters}
+        self._below = math.nan
         self.uses: dict[int, list[Edge]] = {}
         for edge in recording.edges:
             if edge.consumer in self.norms and edge.producer in self.norms:
@@ -143,33 +132,73 @@ class _Book:
         """Return log10 of the norm of what one use sends back."""
         return self.norms[edge.consumer] + edge.log10_gain
 
-    def between(self, top: int, bottom: int) -> float:
-        """Return the measured decades from one site down to another."""
-        above, below = self.norms[top], self.norms[bottom]
-        return 0.0 if above == below else below - above
+    def between(self, steps: Sequence[_Step]) -> float:
+        """Return the measured decades over some steps, rounding included."""
+        above, below = self.norms[steps[0].top], self.norms[steps[-1].bottom]
+        rounded = math.fsum(step.rounding for step in steps)
+        return (0.0 if above == below else below - above) + rounded
 
     def steps(self, target: int) -> list[_Step]:
         """Return the way from the loss to the target, dominator by dominator."""
         consumers = {site: [e.consumer for e in edges] for site, edges in self.uses.items()}
         chain = dominators(target, consumers)
-        return [self._step(top, bottom) for top, bottom in pairwise(chain)]
+        rounded = rounding(self.recording, chain)
+        found = [
+            self._step(top, bottom, lost)
+            for (top, bottom), lost in reversed(list(zip(pairwise(chain), rounded, strict=True)))
+        ]
+        return found[::-1]
 
-    def _step(self, top: int, bottom: int) -> _Step:
+    def _rounded(self, edges: Sequence[Edge], strongest: Edge) -> float:
+        """Return what rounding took since the last site below that float64 was looked at, too."""
+        ratios = self.recording[Quantity.LOG10_LEDGER_ROUNDING]
+        below = ratios.get(strongest.producer, self._below) if len(edges) == 1 else math.nan
+        here = ratios.get(strongest.consumer)
+        self._below = below if math.isnan(here) else here
+        return below - here
+
+    def _step(self, top: int, bottom: int, rounded: float) -> _Step:
         terms: list[Term] = []
         parallel = False
         here = bottom
         while here != top:
             edges = self.uses[here]
-            strongest = max(edges, key=lambda e: (self.sent(e), e.consumer))
+            strongest = self._followed(edges)
             if len(edges) > 1 or abs(self.sent(strongest) - self.norms[here]) > 1e-12:
                 merge = self._merge(here, edges, strongest)
                 parallel |= len(edges) > 1
                 if merge is not None:
                     terms.append(merge)
             if self.norms[strongest.consumer] != -math.inf:  # else nothing arrives there
-                terms.append(operation(self.recording, strongest, self.parameters))
+                term = operation(self.book, strongest)
+                terms.append(rounded_apart(term, self._rounded(edges, strongest)))
             here = strongest.consumer
-        return _Step(top, bottom, terms[::-1], parallel=parallel)
+        terms.reverse()
+        if rounded:
+            terms.append(_factor(Factor.PRECISION, rounded, bottom))
+        return _Step(top, bottom, terms, parallel=parallel, rounding=rounded)
+
+    def _followed(self, edges: Sequence[Edge]) -> Edge:
+        """Return the strongest use, or one nearly as strong that is no place in a stack.
+
+        What one step of a stack holds of the gradient of all steps together says nothing of
+        what any operation does; the way over time does.
+        """
+        strongest = max(edges, key=lambda e: (self.sent(e), e.consumer))
+        if self.recording.sites[strongest.consumer].op == "stack":
+            nearly = [
+                e
+                for e in edges
+                if self.recording.sites[e.consumer].op != "stack"
+                and self.sent(e) >= self.sent(strongest) - _NEARLY
+            ]
+            return max(nearly, key=self.sent, default=strongest)
+        return strongest
+
+    def _are_parts(self, here: int, edges: Iterable[Edge]) -> bool:
+        """Tell whether the uses of an output are parts of it, each with entries of its own."""
+        sites = self.recording.sites
+        return sites[here].op in PARTS or all(sites[e.consumer].op in PARTS for e in edges)
 
     def _merge(self, here: int, edges: Sequence[Edge], strongest: Edge) -> Term | None:
         """Return what coming together does to the strongest contribution."""
@@ -180,11 +209,15 @@ class _Book:
         others = [10 ** (2 * (self.sent(e) - first)) for e in edges if e is not strongest]
         energy = 0.5 * math.log10(1.0 + math.fsum(others))
         leaves = []
-        if len(edges) > 1:
+        if projects(self.book, edges):
+            leaves.append((Factor.NORM_PROJECTION, whole))
+        elif len(edges) > 1 and not (
+            abs(whole - energy) < _DISJOINT and self._are_parts(here, edges)
+        ):
             leaves.append((Factor.BRANCH_ENERGY, energy))
             leaves.append((Factor.INTERFERENCE, whole - energy))
         else:
-            leaves.append((Factor.LAYOUT, whole))  # one of several outputs of a node
+            leaves.append((Factor.LAYOUT, whole))  # parts beside each other, as before a stack
         names = [(self.recording.sites[e.consumer].name, e.share) for e in edges]
         return Term(
             level=Level.MERGE,
@@ -192,28 +225,25 @@ class _Book:
             log10_gain=whole,
             sites=(here,),
             shares=tuple(names) if len(edges) > 1 else (),
-            children=tuple(
-                Term(
-                    level=Level.FACTOR,
-                    name=str(factor),
-                    log10_gain=gain,
-                    factor=factor,
-                    sites=(here,),
-                )
-                for factor, gain in leaves
-            ),
+            children=tuple(_factor(factor, gain, here) for factor, gain in leaves),
         )
+
+
+def _factor(factor: Factor, gain: float, site: int) -> Term:
+    return Term(level=Level.FACTOR, name=str(factor), log10_gain=gain, factor=factor, sites=(site,))
 
 
 def _blocks(recording: Recording, steps: Iterable[_Step]) -> list[Term]:
     """Gather steps: the loss, then one block a layer or a pair of parallel paths."""
-    blocks: list[Term] = []
+    blocks: list[tuple[Term, Label | None]] = []
     waiting: list[Term] = []
-    in_loss = True
+    in_loss, now = True, None
+    steps = list(steps)
+    times = _times(recording, steps)
 
     def close() -> None:
         if waiting:
-            blocks.append(_block(recording, waiting, in_loss=in_loss))
+            blocks.append((_block(recording, waiting, in_loss=in_loss, time=now), now))
             waiting.clear()
 
     for step in steps:
@@ -221,20 +251,58 @@ def _blocks(recording: Recording, steps: Iterable[_Step]) -> list[Term]:
         if in_loss and site.role is not Role.LOSS:
             close()
             in_loss = False
-        if step.parallel and not in_loss:
+        if step.parallel and not in_loss and now is None:
             close()
-        waiting.extend(step.terms)
-        if not in_loss and (step.parallel or site.weights):
+        for term in step.terms:
+            then = None if in_loss else times.get(term.sites[0])
+            if then != now:
+                close()
+                now = then
+            waiting.append(term)
+        if not in_loss and now is None and (step.parallel or site.weights):
             close()
     close()
-    return blocks
+    return _stepwise(recording, blocks)
 
 
-def _block(recording: Recording, terms: Sequence[Term], *, in_loss: bool) -> Term:
+def _times(recording: Recording, steps: Iterable[_Step]) -> dict[int, Label]:
+    """Return the time step of every site on the path, where it runs through at least three."""
+    clock = Clock(recording)
+    sites = {term.sites[0] for step in steps for term in step.terms}
+    found = {site: label for site in sites if (label := clock.step(site)) is not None}
+    seen: dict[int, set[int]] = {}
+    for part, time in found.values():
+        seen.setdefault(part, set()).add(time)
+    return {site: label for site, label in found.items() if len(seen[label[0]]) > 2}
+
+
+def _stepwise(recording: Recording, blocks: Iterable[tuple[Term, Label | None]]) -> list[Term]:
+    """Put the time steps of one recurrence under one term."""
+    found: list[Term] = []
+    for part, run in groupby(blocks, key=lambda block: block[1] and block[1][0]):
+        terms = [term for term, _ in run]
+        if part is None or len(terms) < 3:
+            found.extend(terms)
+            continue
+        ops = terms[len(terms) // 2].name.partition("(")[2].rstrip(")")
+        paths = {recording.sites[i].path for term in terms for i in term.sites}
+        place = ".".join(_common([own.split(".") for own in paths]))
+        name = f"step of {place} ({ops})" if place else f"step ({ops})"
+        found.append(group(name, len(terms), terms))
+    return found
+
+
+def _block(
+    recording: Recording, terms: Sequence[Term], *, in_loss: bool, time: Label | None
+) -> Term:
     sites = tuple(dict.fromkeys(i for term in terms for i in term.sites))
+    name = "loss" if in_loss else _name(recording.sites[i] for i in sites)
+    if time is not None:
+        ops = dict.fromkeys(recording.sites[i].op for i in reversed(sites))
+        name = f"step {time[1]} ({', '.join(ops)})"
     return Term(
         level=Level.LOSS if in_loss else Level.BLOCK,
-        name="loss" if in_loss else _name(recording.sites[i] for i in sites),
+        name=name,
         log10_gain=total([term.log10_gain for term in terms]),
         sites=sites,
         children=tuple(terms),
@@ -257,66 +325,7 @@ def _name(sites: Iterable[Site]) -> str:
     return f"{paths[0]} to {paths[-1]} ({said})"
 
 
-def _pattern(blocks: Sequence[Term]) -> str:
-    """Return the name of a run of equal blocks: where it begins and ends, input side first."""
-    first, last = (block.name.partition(" ")[0] for block in (blocks[-1], blocks[0]))
-    what = blocks[0].name.partition("(")[2].rstrip(")") or blocks[0].name.partition(" ")[2]
-    return f"{first} to {last} ({what})" if what else f"{first} to {last}"
-
-
 def _common(paths: Sequence[Sequence[str]]) -> list[str]:
     """Return the module names that all paths begin with."""
     columns = zip(*paths, strict=False)
     return [names[0] for names in takewhile(lambda names: len(set(names)) == 1, columns)]
-
-
-def _shape(term: Term) -> tuple[object, ...]:
-    """Return what makes two blocks equal: the kinds of steps, not their numbers or places."""
-    return (
-        term.level,
-        term.factor,
-        len(term.shares),
-        "" if term.level is not Level.OPERATION else term.name.split()[1:2][0],
-        tuple(_shape(child) for child in term.children),
-    )
-
-
-def _folded(blocks: Sequence[Term]) -> list[Term]:
-    """Put runs of equal blocks under one term each."""
-    folded: list[Term] = []
-    start = 0
-    while start < len(blocks):
-        period, repeats = _longest_run(blocks, start)
-        if repeats < 3:
-            folded.append(blocks[start])
-            start += 1
-            continue
-        run = blocks[start : start + period * repeats]
-        folded.append(
-            Term(
-                level=Level.GROUP,
-                name=f"{repeats} x {_pattern(run)}",
-                log10_gain=total([block.log10_gain for block in run]),
-                sites=tuple(i for block in run for i in block.sites),
-                children=tuple(run),
-            )
-        )
-        start += period * repeats
-    return folded
-
-
-def _longest_run(blocks: Sequence[Term], start: int, longest: int = 4) -> tuple[int, int]:
-    """Return the period and the number of repeats of the run that covers most blocks."""
-    best = (1, 1)
-    for period in range(1, longest + 1):
-        pattern = [_shape(b) for b in blocks[start : start + period]]
-        repeats = 1
-        while True:
-            begin = start + period * repeats
-            window = [_shape(b) for b in blocks[begin : begin + period]]
-            if window != pattern:
-                break
-            repeats += 1
-        if repeats > 2 and period * repeats > best[0] * best[1]:
-            best = (period, repeats)
-    return best

@@ -16,9 +16,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from unvanish.core.glossary import Quantity
 from unvanish.core.records import Edge
 from unvanish.observe.failures import is_out_of_memory
 from unvanish.observe.graph import Graph, Link
+from unvanish.observe.local import LocalFactors
 from unvanish.observe.names import MATMUL_OPS
 from unvanish.observe.opaque import in_the_open
 from unvanish.observe.statistics.magnitude import (
@@ -61,6 +63,8 @@ class Gradients:
         parameters: Name to gradient; parameters that none arrived at are absent.
         deepest_exponent: Most negative power of two that had to be kept apart.
         unmeasured: Node index to what our own code raised there.
+        scales: (consumer, position) to the gain of a gradient without preferred direction.
+        local: Other factors of single steps, where they were asked for.
     """
 
     log10_norms: dict[int, float] = field(default_factory=dict)
@@ -71,6 +75,8 @@ class Gradients:
     parameters: dict[str, ParameterGradient] = field(default_factory=dict)
     deepest_exponent: int = 0
     unmeasured: dict[int, Exception] = field(default_factory=dict)
+    scales: dict[tuple[int, int], float] = field(default_factory=dict)
+    local: dict[Quantity, dict[int, float]] = field(default_factory=dict)
 
     def edges(self, graph: Graph) -> tuple[Edge, ...]:
         """Return the measured edges between sites, in forward order of the consumer."""
@@ -83,7 +89,8 @@ class Gradients:
                 arrived = self.log10_norms.get(link.consumer, math.nan)
                 sent = self.contributions[key]
                 gain = -math.inf if sent == -math.inf else sent - arrived
-                found.append(Edge(link.producer, link.consumer, gain, self.shares.get(key, 1.0)))
+                share, scale = self.shares.get(key, 1.0), self.scales.get(key, math.nan)
+                found.append(Edge(link.producer, link.consumer, gain, share, scale))
         return tuple(found)
 
 
@@ -94,10 +101,14 @@ class GradientSink:
         graph: The computation that is walked.
         rank_of: Samples in the batch, where the directions of the samples' gradients are to
             be counted at the layers; 0 where not.
+        local: Collects the factors of single steps; None where they are not asked for.
     """
 
-    def __init__(self, graph: Graph, *, rank_of: int = 0) -> None:
+    def __init__(
+        self, graph: Graph, *, rank_of: int = 0, local: LocalFactors | None = None
+    ) -> None:
         self.graph = graph
+        self._local = local
         self._rank_of = rank_of
         self._ranks: dict[int, tuple[Tensor, int]] = {}
         self.result = Gradients()
@@ -123,6 +134,8 @@ class GradientSink:
             exponent: Power of two the tensors must be multiplied with; 0 in a plain pass.
         """
         self.result.deepest_exponent = min(self.result.deepest_exponent, exponent)
+        if self._local is not None:
+            self._local.visit(node, arrived, sent)
         for slot, tensor in enumerate(arrived):
             if tensor is None:
                 continue
@@ -150,6 +163,9 @@ class GradientSink:
         """Return everything that was collected."""
         self._flush()
         result = self.result
+        if self._local is not None:
+            self._local.finish()
+            result.scales, result.local = self._local.scales, self._local.profiles
         for node, parts in self._joint.items():
             result.log10_norms[node] = _joint_norm(parts)
         for key, producer in self._sent_alone:
@@ -239,6 +255,7 @@ def run_backward(
     *,
     keep: bool = True,
     rank_of: int = 0,
+    local: LocalFactors | None = None,
 ) -> Gradients:
     """Run PyTorch's own backward pass and read every node on the way.
 
@@ -253,11 +270,12 @@ def run_backward(
         parameters: Name to parameter, those that want a gradient.
         keep: Whether to keep the parameters' gradients, not only the numbers on the way.
         rank_of: Samples in the batch, to count the directions of their gradients; 0 not to.
+        local: Collects the factors of single steps; None where they are not asked for.
 
     Returns:
         The gradients; parameters without a path from the roots are absent.
     """
-    sink = GradientSink(graph, rank_of=rank_of)
+    sink = GradientSink(graph, rank_of=rank_of, local=local)
 
     def hook_for(index: int) -> Any:
         def hook(sent: Sequence[Tensor | None], arrived: Sequence[Tensor | None]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import inspect
 from collections.abc import Iterator, Mapping
@@ -10,6 +11,7 @@ from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 
 from unvanish.core.errors import BatchError
 
@@ -23,7 +25,8 @@ class Batch:
 
     Attributes:
         inputs: What the model is called with: a tensor or any object as one argument, a
-            tuple as several, a mapping as keywords.
+            tuple as several, a mapping as keywords. A tuple or mapping that ``forward`` cannot
+            take in parts is one argument too.
         target: What the loss compares the output with; None where the batch has none.
     """
 
@@ -33,6 +36,8 @@ class Batch:
     @property
     def size(self) -> int:
         """Samples in the batch: length of the first tensor's first dimension, or 0."""
+        if isinstance(self.inputs, PackedSequence):
+            return int(self.inputs.batch_sizes[0])
         for tensor in tensors_in(self.inputs):
             if tensor.ndim:
                 return int(tensor.shape[0])
@@ -52,6 +57,8 @@ def as_batch(batch: Any, model: nn.Module) -> Batch:
         split = batch
     elif isinstance(batch, Mapping):
         split = _split_mapping(batch, model)
+    elif isinstance(batch, PackedSequence):
+        split = Batch(batch)
     elif isinstance(batch, (tuple, list)) and len(batch) == 2:
         split = Batch(batch[0], batch[1])
     elif isinstance(batch, (tuple, list)) and len(batch) == 1:
@@ -67,20 +74,39 @@ def as_batch(batch: Any, model: nn.Module) -> Batch:
 def _split_mapping(batch: Mapping[str, Any], model: nn.Module) -> Batch:
     if set(batch) <= {"inputs", "target"} and "inputs" in batch:
         return Batch(batch["inputs"], batch.get("target"))
-    inputs = dict(batch)
-    target = None
+    target = next((batch[key] for key in TARGET_KEYS if key in batch), None)
     try:
         accepted = inspect.signature(model.forward).parameters
     except (TypeError, ValueError):
-        return Batch(inputs)
-    if any(p.kind is p.VAR_KEYWORD for p in accepted.values()):
-        return Batch(inputs, next((inputs[k] for k in TARGET_KEYS if k in inputs), None))
-    for key in TARGET_KEYS:
-        if key in inputs:
-            target = inputs[key] if target is None else target
-            if key not in accepted:
-                del inputs[key]
+        return Batch(dict(batch), target)
+    inputs = dict(batch)
+    if not any(p.kind is p.VAR_KEYWORD for p in accepted.values()):
+        inputs = {key: value for key, value in batch.items() if key in accepted}
+        if not _takes(model, **inputs):
+            if _takes(model, batch):  # a model that takes its batch apart by itself
+                return Batch(batch, target)
+            inputs = {k: v for k, v in batch.items() if k in accepted or k not in TARGET_KEYS}
     return Batch(inputs, target)
+
+
+def left_out(batch: Any, split: Batch) -> str:
+    """Say which parts of a mapping ``forward`` does not know; empty where it is given all."""
+    if not isinstance(batch, Mapping) or not isinstance(split.inputs, Mapping):
+        return ""
+    known = {*split.inputs, *TARGET_KEYS, "inputs", "target"}
+    unknown = ", ".join(repr(key) for key in batch if key not in known)
+    return f"forward does not take {unknown}: left out of the batch" if unknown else ""
+
+
+def _takes(model: nn.Module, *arguments: Any, **keywords: Any) -> bool:
+    """Tell whether ``forward`` can be called with these arguments, as far as can be told."""
+    try:
+        inspect.signature(model.forward).bind(*arguments, **keywords)
+    except TypeError:
+        return False
+    except ValueError:
+        pass
+    return True
 
 
 def _check(batch: Batch) -> None:
@@ -94,11 +120,15 @@ def _check(batch: Batch) -> None:
 
 
 def call_model(model: nn.Module, inputs: Any) -> Any:
-    """Call a model the way the shape of its inputs says."""
+    """Call a model the way the shape of its inputs says, and its ``forward`` lets it."""
+    if isinstance(inputs, PackedSequence):
+        return model(inputs)
     if isinstance(inputs, tuple):
-        return model(*inputs)
+        whole = not _takes(model, *inputs) and _takes(model, inputs)
+        return model(inputs) if whole else model(*inputs)
     if isinstance(inputs, Mapping) and all(isinstance(key, str) for key in inputs):
-        return model(**inputs)
+        whole = not _takes(model, **inputs) and _takes(model, inputs)
+        return model(inputs) if whole else model(**inputs)
     return model(inputs)
 
 
@@ -111,8 +141,22 @@ def map_tensors(value: Any, change: Any) -> Any:
     if isinstance(value, (tuple, list)):
         return type(value)(map_tensors(v, change) for v in value)
     if isinstance(value, Mapping):
-        return {k: map_tensors(v, change) for k, v in value.items()}
+        changed = {k: map_tensors(v, change) for k, v in value.items()}
+        return changed if type(value) is dict else _filled(value, changed)
     return value
+
+
+def _filled(mapping: Mapping[Any, Any], values: dict[Any, Any]) -> Mapping[Any, Any]:
+    """Return a mapping of the same class with other values, where it can be written to."""
+    try:
+        twin: Any = copy.copy(mapping)
+        if hasattr(mapping, "data") and twin.data is mapping.data:
+            twin.data = dict(values)
+        else:
+            twin.update(values)
+    except Exception:
+        return values
+    return twin  # type: ignore[no-any-return]
 
 
 def tensors_in(value: Any, *, depth: int = 6) -> Iterator[Tensor]:

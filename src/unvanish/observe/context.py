@@ -47,8 +47,14 @@ def versions() -> dict[str, str]:
     }
 
 
-def unseen(first: Look) -> Iterator[Gap]:
+def unseen(first: Look, model: nn.Module) -> Iterator[Gap]:
     """Name what a look could not see into."""
+    if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
+        yield Gap(
+            "the activations inside of scripted modules",
+            "TorchScript runs them out of sight; check the network as it was before "
+            "torch.jit.script or torch.jit.trace",
+        )
     opaque = [site for site in first.graph.sites if site.opaque]
     for site in opaque[:10]:
         yield Gap(

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from unvanish.core.conditions import DataRole, DataTensor
 from unvanish.core.glossary import Quantity
+from unvanish.observe.association import associations
 from unvanish.observe.batch import TARGET_KEYS, Batch
 from unvanish.observe.names import VIEW_OPS, Node
 from unvanish.observe.statistics.magnitude import dense_values, mean64, norm64
@@ -31,6 +32,9 @@ _KEEPS_SCALE: Final = (VIEW_OPS - {"masked_fill", "copy", "copy_slices"}) | froz
 """Calls after which the numbers are the same ones, or a mean or a choice among them."""
 
 _CONVOLUTIONS: Final = ("conv", "batch_norm", "instance_norm", "group_norm")
+_FEWEST_CALLS: Final = 4
+"""Calls of one step from which on a network may read a sequence step by step."""
+
 _CONSTANT: Final = 1e-12
 """Variance over squared mean below which only rounding makes a tensor vary."""
 
@@ -144,6 +148,10 @@ def data_records(batch: Batch, uses: DataUses, graph: Graph) -> tuple[DataTensor
         if key in TARGET_KEYS and value is batch.target
     }
     records: dict[tuple[DataRole, int], DataTensor] = {}
+    repeats = any(site.call >= _FEWEST_CALLS for site in graph.sites)
+    targets = [
+        t for n, t in named_tensors(batch) if n.startswith(DataRole.TARGET.value) or n in labels
+    ]
     for name, tensor in named_tensors(batch):
         is_target = name.startswith(DataRole.TARGET.value) or name in labels
         role = DataRole.TARGET if is_target else DataRole.INPUT
@@ -153,6 +161,8 @@ def data_records(batch: Batch, uses: DataUses, graph: Graph) -> tuple[DataTensor
         if known is None:
             convolved = site is not None and graph.sites[site].op.startswith(_CONVOLUTIONS)
             known = _record(name, role, tensor, site, convolved=convolved)
+            if repeats and not is_target:
+                known = dataclasses.replace(known, association=associations(tensor, targets))
         records[role, id(tensor)] = dataclasses.replace(
             known, site=known.site if known.site is not None else site
         )

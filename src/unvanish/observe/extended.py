@@ -7,26 +7,65 @@ maps commute with powers of two, so nothing is lost.
 
 Hooks of the user's do not run here, as only PyTorch's engine knows them. The plain pass,
 which is made first, runs them; `deeper` compares the two.
+
+As the nodes are called one by one, a node's own backward formula can be replaced on the way:
+see `Surgery`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from unvanish.observe.backward import Gradients, GradientSink, ParameterGradient
 from unvanish.observe.graph import Graph
+from unvanish.observe.local import LocalFactors
 from unvanish.observe.statistics.magnitude import scale_by_power_of_two
 
 Scaled = tuple[Tensor, int]
 """A tensor and the power of two it must be multiplied with."""
 
+Place = tuple[int, int]
+"""A node's index and one of its output slots."""
+
 _FAR_APART = 1500
 """Binary orders after which the smaller of two addends cannot be seen in the sum."""
+
+
+class Surgery(Protocol):
+    """Replaces parts of the Jacobian while the backward pass runs; the forward pass stands."""
+
+    def sent(
+        self, node: int, arrived: Sequence[Tensor | None], sent: Sequence[Tensor | None]
+    ) -> Sequence[Tensor | None]:
+        """Return what a node sends back, in place of what its own formula gives."""
+        ...
+
+    def passes(self, consumer: int, producer: int) -> bool:
+        """Tell whether what one node sends to another arrives there."""
+        ...
+
+    def beside(self, node: int) -> Iterable[tuple[Place, float]]:
+        """Yield where a multiple of what arrives at a node goes past its formula."""
+        ...
+
+
+class Visitor(Protocol):
+    """Takes the numbers of every node that a backward pass visits."""
+
+    def visit(
+        self,
+        node: int,
+        arrived: Sequence[Tensor | None],
+        sent: Sequence[Tensor | None],
+        exponent: int = 0,
+    ) -> None:
+        """Take what arrived at one node and what it sent on, both over ``2**exponent``."""
+        ...
 
 
 def add_scaled(a: Scaled | None, b: Scaled) -> Scaled:
@@ -62,6 +101,7 @@ def run_extended_backward(
     *,
     wanted: frozenset[str],
     rank_of: int = 0,
+    local: LocalFactors | None = None,
 ) -> Gradients:
     """Walk the graph behind the roots node by node, keeping exponents apart.
 
@@ -71,34 +111,61 @@ def run_extended_backward(
         cotangents: Gradient at each root, same shapes.
         wanted: Names of the parameters whose gradient is asked for.
         rank_of: Samples in the batch, to count the directions of their gradients; 0 not to.
+        local: Collects the factors of single steps; None where they are not asked for.
 
     Returns:
         Gradients whose logarithms may lie far beyond any floating type.
     """
-    sink = GradientSink(graph, rank_of=rank_of)
-    arriving: dict[tuple[int, int], Scaled] = {}
-    parameters: dict[str, Scaled] = {}
-    start = -1
+    sink = GradientSink(graph, rank_of=rank_of, local=local)
+    arriving: dict[Place, Scaled] = {}
     for root, cotangent in zip(roots, cotangents, strict=True):
-        index = graph.index[root.grad_fn]
-        key = (index, root.output_nr)
+        key = (graph.index[root.grad_fn], root.output_nr)
         arriving[key] = add_scaled(arriving.get(key), (cotangent, 0))
-        start = max(start, index)
-    for index in range(start, -1, -1):
-        _visit(graph, sink, index, arriving, parameters, wanted)
+    parameters = walk(graph, sink, arriving, wanted=wanted)
     result = sink.finish()
     for name, (tensor, exponent) in parameters.items():
         result.parameters[name] = ParameterGradient(tensor, exponent)
     return result
 
 
+def walk(
+    graph: Graph,
+    visitor: Visitor,
+    arriving: Mapping[Place, Scaled],
+    *,
+    wanted: frozenset[str] = frozenset(),
+    surgery: Surgery | None = None,
+    down_to: int = 0,
+) -> dict[str, Scaled]:
+    """Visit the nodes one by one, from where a gradient arrives first down to the inputs.
+
+    Args:
+        graph: The computation.
+        visitor: Takes the numbers.
+        arriving: Where gradient enters.
+        wanted: Names of the parameters whose gradient is asked for.
+        surgery: What to replace on the way; None for the network as it is.
+        down_to: Index of the last node to visit.
+
+    Returns:
+        Name to gradient of the parameters that were asked for.
+    """
+    waiting = dict(arriving)
+    parameters: dict[str, Scaled] = {}
+    start = max((index for index, _ in waiting), default=-1)
+    for index in range(start, down_to - 1, -1):
+        _visit(graph, visitor, index, waiting, parameters, wanted, surgery)
+    return parameters
+
+
 def _visit(
     graph: Graph,
-    sink: GradientSink,
+    visitor: Visitor,
     index: int,
-    arriving: dict[tuple[int, int], Scaled],
+    arriving: dict[Place, Scaled],
     parameters: dict[str, Scaled],
     wanted: frozenset[str],
+    surgery: Surgery | None,
 ) -> None:
     node = graph.notes[index].node
     metadata = node._input_metadata
@@ -119,7 +186,14 @@ def _visit(
         shift = max(its_exponent - exponent, -_FAR_APART)
         arrived.append(scale_by_power_of_two(tensor, shift).to(tensor.dtype) if shift else tensor)
     with torch.no_grad():
-        sent = _call(node, arrived)
+        sent = call_node(node, arrived)
+        if surgery is not None:
+            sent = tuple(surgery.sent(index, arrived, sent))
+            for (producer, slot), factor in surgery.beside(index):
+                if arrived[0] is not None:
+                    past = (factor * arrived[0], exponent)
+                    key = (producer, slot)
+                    arriving[key] = add_scaled(arriving.get(key), past)
     fitted: list[Tensor | None] = list(sent)
     for link in graph.links[index]:
         given = fitted[link.position] if link.position < len(fitted) else None
@@ -129,6 +203,8 @@ def _visit(
             target = graph.notes[link.producer].node._input_metadata[link.slot]
             tensor = _fit(given, tuple(int(n) for n in target.shape), target.dtype)
             fitted[link.position] = tensor
+            if surgery is not None and not surgery.passes(index, link.producer):
+                continue
             key = (link.producer, link.slot)
             arriving[key] = add_scaled(arriving.get(key), (tensor, exponent))
         elif link.parameter in wanted:
@@ -138,10 +214,10 @@ def _visit(
             parameters[link.parameter] = normalise(
                 add_scaled(parameters.get(link.parameter), (tensor, exponent))
             )
-    sink.visit(index, arrived, fitted, exponent)
+    visitor.visit(index, arrived, fitted, exponent)
 
 
-def _call(node: Any, arrived: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
+def call_node(node: Any, arrived: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
     """Run one node's backward formula; Python functions keep it under another name."""
     run = node if callable(node) else node.apply
     result = run(*arrived)

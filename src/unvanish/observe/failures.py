@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import traceback
+from asyncio import CancelledError
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 _SHOWN_FRAMES: Final = 3
 _ONCE: Final = "run model(inputs) once by itself with this batch"
+_GIVEN: Final = re.compile(r"must be Tensor, not (\w+)")
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
@@ -62,7 +64,19 @@ def explained(tape: ForwardTape) -> Iterator[None]:
     if tape.fault is not None:
         if is_out_of_memory(tape.fault):
             raise out_of_memory(tape.fault) from None
-        raise own_fault(tape.fault) from tape.fault
+        raise _not_supported(tape.fault) or own_fault(tape.fault) from tape.fault
+
+
+@contextmanager
+def forward_explained() -> Iterator[None]:
+    """Translate what a forward pass raises that nobody watches.
+
+    Raises:
+        BatchError: With the user's lines.
+        CouldNotMeasureError: If memory ran out.
+    """
+    with _translated(_explain_call):
+        yield
 
 
 @contextmanager
@@ -79,7 +93,7 @@ def own_faults_told() -> Iterator[None]:
     except Exception as error:
         if is_out_of_memory(error) or not _is_ours(error):
             raise
-        raise own_fault(error) from error
+        raise _not_supported(error) or own_fault(error) from error
 
 
 def own_fault(error: Exception) -> OwnFaultError:
@@ -99,7 +113,18 @@ def own_fault(error: Exception) -> OwnFaultError:
     )
 
 
-def _is_ours(error: Exception) -> bool:
+def _not_supported(error: BaseException) -> CouldNotMeasureError | None:
+    """Say which kind of tensor our own code cannot read; None for other faults of it."""
+    if not re.search(r"Nested ?Tensor|nested tensor", str(error)):
+        return None
+    return CouldNotMeasureError(
+        "the network works on nested tensors, which unvanish cannot measure",
+        help="look at it on padded ones: torch.nested.to_padded_tensor(x, 0.0), with a mask, or "
+        "on a batch of one length: torch.stack(samples)",
+    )
+
+
+def _is_ours(error: BaseException) -> bool:
     """Tell whether the innermost line of a traceback is ours, torch's and libraries' aside."""
     frames = traceback.extract_tb(error.__traceback__)
     owners = (owner_of(frame.filename) for frame in reversed(frames))
@@ -117,9 +142,21 @@ def backward_explained(graph: Graph) -> Iterator[None]:
     Raises:
         BatchError: If the user's graph cannot be differentiated.
         CouldNotMeasureError: If memory ran out.
+        OwnFaultError: If the backward pass ran well, and ours that watched it did not.
     """
     with _translated(lambda error: _explain_backward(error, graph)):
-        yield
+        try:
+            yield
+        except Exception as error:
+            if is_out_of_memory(error) or not _is_ours(error) or _left_the_engine(error):
+                raise
+            raise _not_supported(error) or own_fault(error) from error
+
+
+def _left_the_engine(error: BaseException) -> bool:
+    """Tell whether an exception came out of PyTorch's own backward pass."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return any(Path(frame.filename).parts[-3:-1] == ("torch", "autograd") for frame in frames)
 
 
 @contextmanager
@@ -135,7 +172,9 @@ def _translated(explain: Callable[[BaseException], BatchError]) -> Iterator[None
             where=_user_frames(error),
             help="raise an error that says what is wrong; nothing may leave Python here",
         ) from error
-    except Exception as error:
+    except (KeyboardInterrupt, GeneratorExit, CancelledError):
+        raise
+    except BaseException as error:
         if is_out_of_memory(error):
             raise out_of_memory(error) from None
         raise explain(error) from error
@@ -179,11 +218,7 @@ def _explain_forward(error: BaseException, tape: ForwardTape) -> BatchError:
     if (known := _without_derivative(error, line or _user_frames(error))) is not None:
         return known
     if failure is None or isinstance(error, RecursionError):
-        return BatchError(
-            f"the forward pass raised {type(error).__name__}: {first_line(error)}",
-            where=_user_frames(error) or tape.current_path,
-            help="" if failure is not None else "run model(inputs) once by itself with this batch",
-        )
+        return _explain_call(error, tape.current_path)
     shapes = " and ".join(str(shape) for shape in failure.shapes) or "no tensors"
     place = " ".join(filter(None, (failure.path, str(failure.source or ""))))
     return BatchError(
@@ -191,6 +226,21 @@ def _explain_forward(error: BaseException, tape: ForwardTape) -> BatchError:
         f"shapes {shapes}: {first_line(error)}",
         where=place or _user_frames(error),
         help=_dtype_help(failure, first_line(error)) or _shape_help(failure, tape),
+    )
+
+
+def _explain_call(error: BaseException, path: str = "") -> BatchError:
+    """Explain what a forward pass raised, where no operation is known that did not fit."""
+    help = "" if isinstance(error, RecursionError) else _ONCE
+    if isinstance(error, TypeError) and (given := _GIVEN.search(str(error))):
+        help = (
+            f"give forward what it takes in place of a {given[1]}: a tensor, a tuple of them, or a "
+            "dict with the names of its arguments: return inputs, target"
+        )
+    return BatchError(
+        f"the forward pass raised {type(error).__name__}: {first_line(error)}",
+        where=_user_frames(error) or path,
+        help=help,
     )
 
 

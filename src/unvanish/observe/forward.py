@@ -39,7 +39,7 @@ from unvanish.observe.names import (
     op_of_node,
     shape_of,
 )
-from unvanish.observe.opaque import unfused
+from unvanish.observe.opaque import is_packing, unfused
 from unvanish.observe.readings import Call, NodeNote, is_wrapped, measure
 from unvanish.observe.statistics.slope import ACTIVATIONS
 
@@ -350,7 +350,7 @@ class ForwardTape(TorchFunctionMode):
                 stack.append((node, True))
                 stack.extend((n, False) for n in behind)
                 continue
-            note = NodeNote(node, op_of_node(node.name()))
+            note = NodeNote(node, op_of_node(node.name()), packed=is_packing())
             note.from_weights = (
                 bool(behind)
                 and note.op in VIEW_OPS

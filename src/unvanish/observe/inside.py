@@ -13,7 +13,7 @@ from torch import Tensor
 
 from unvanish.core.glossary import Quantity
 from unvanish.observe.opaque import is_packing
-from unvanish.observe.readings import Call, NodeNote
+from unvanish.observe.readings import Call, NodeNote, note_withheld
 from unvanish.observe.statistics.attention import read_attention, shut_fraction, unmasked
 from unvanish.observe.statistics.samples import compare, sample_matrix
 from unvanish.observe.statistics.slope import ACTIVATIONS, read_slope
@@ -78,7 +78,8 @@ def _read_activation(note: NodeNote, batch_size: int) -> None:
     if value is None or value.ndim < 2 or not bool(torch.isfinite(value).all()):
         return
     note.activation, note.shape = ACTIVATIONS[note.op], tuple(value.shape)
-    reading = read_slope(_CELL_ACTIVATIONS[note.op](value), note.activation, note.unit_dim)
+    reading = read_slope(_CELL_ACTIVATIONS[note.op](value), note.activation, note.unit_dim, value)
+    note_withheld(note, reading)
     note.values[Quantity.SLOPE_RMS] = reading.rms
     note.values[Quantity.SLOPE_MAX] = reading.largest
     if reading.saturated is not None:

@@ -18,6 +18,7 @@ from unvanish.observe.failures import backward_explained, explained
 from unvanish.observe.forward import ForwardTape
 from unvanish.observe.graph import Graph, build_graph
 from unvanish.observe.guard import seed_everything
+from unvanish.observe.local import LocalFactors
 from unvanish.observe.loss import LossFunction, compute_loss, refuse_backward
 from unvanish.observe.opaque import in_the_open
 from unvanish.observe.recurrence import probe_last_steps, recurrences
@@ -116,7 +117,14 @@ def look_forward(model: nn.Module, batch: Batch, conditions: Conditions) -> Look
     )
 
 
-def look(model: nn.Module, batch: Batch, conditions: Conditions, *, probes: bool = True) -> Look:
+def look(
+    model: nn.Module,
+    batch: Batch,
+    conditions: Conditions,
+    *,
+    probes: bool = True,
+    factors: bool = False,
+) -> Look:
     """Look once: forward, backward from the loss, and from random signs at the output.
 
     Args:
@@ -124,13 +132,15 @@ def look(model: nn.Module, batch: Batch, conditions: Conditions, *, probes: bool
         batch: The batch.
         conditions: Loss, seed, autocast.
         probes: Whether to run the passes from the output and the last time step too.
+        factors: Whether to read what each step of the loss's backward pass consists of.
     """
     seen = look_forward(model, batch, conditions)
     wanted = trainable(model)
     if seen.loss.grad_fn is None or not wanted:
         return seen
     with backward_explained(seen.graph):
-        seen.gradients = run_backward(seen.graph, [seen.loss], None, wanted)
+        local = LocalFactors(seen.graph, seen.batch_size) if factors else None
+        seen.gradients = run_backward(seen.graph, [seen.loss], None, wanted, local=local)
     seen.outputs = _reached(seen.outputs, seen)
     if probes and seen.outputs:
         seen.probe = run_backward(
@@ -174,7 +184,10 @@ def extend(seen: Look, model: nn.Module) -> Look:
         return seen
     one = torch.ones_like(seen.loss)
     with in_the_open():
-        gradients = run_extended_backward(seen.graph, [seen.loss], [one], wanted=wanted)
+        local = LocalFactors(seen.graph, seen.batch_size)
+        gradients = run_extended_backward(
+            seen.graph, [seen.loss], [one], wanted=wanted, local=local
+        )
     deep = replace(seen, gradients=gradients, probe=None, last_step={})
     deep.outputs = _reached(seen.outputs, deep)
     if deep.outputs:

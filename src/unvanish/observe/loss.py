@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 import torch
@@ -73,6 +73,12 @@ def compute_loss(
             f"{spoken} returned {type(value).__name__}, not a tensor",
             where=where,
             help="return the loss tensor itself, without .item() or float()",
+        )
+    if value.is_complex():
+        raise BatchError(
+            f"{spoken} returned a complex number, which cannot be minimised",
+            where=where,
+            help="return a real one: loss.abs() or loss.real",
         )
     if value.numel() != 1:
         raise BatchError(
@@ -162,7 +168,11 @@ def _fitting(out: Tensor | None, target: Any) -> str:
         high = int(target.max())
         if low > 0 and high - low < count:
             return f"let them begin at 0: target - {low}"
-        return f"give the last layer {high + 1} outputs" if low >= 0 else _HELP
+        if low < 0:
+            return f"labels to be left out are -100: target[target == {low}] = -100"
+        return f"give the last layer {high + 1} outputs"
+    if out.ndim and target.ndim == 0:
+        return "return a batch of samples, and as many targets: shapes (samples, ...), (samples,)"
     if out.ndim and target.ndim and out.shape[0] != target.shape[0]:
         return f"return as many targets as inputs: {out.shape[0]} samples, {target.shape[0]} labels"
     if target.is_floating_point() and target.ndim < out.ndim:
@@ -201,7 +211,9 @@ def _infer(output: Any, batch: Batch) -> tuple[Tensor, str, str]:
             return output, "the model's output", "no loss was given: the model returns one number"
         raise BatchError(
             f"the model returned {type(output).__name__}, which holds no floating tensor",
-            help=_HELP,
+            help="return tensors: a yield makes forward a generator"
+            if isinstance(output, Generator)
+            else _HELP,
         )
     if isinstance(target, (int, float)):
         target = torch.as_tensor(target, device=out.device)

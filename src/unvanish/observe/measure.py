@@ -171,6 +171,35 @@ def gradient_profiles(looks: Sequence[Look], *, on: Look) -> dict[Quantity, Prof
     return profiles
 
 
+def ledger_profiles(walked: Look, first: Look, deep: Look | None) -> dict[Quantity, Profile]:
+    """Return the norms that the gains of the edges belong to, and the factors of single steps.
+
+    Args:
+        walked: The look whose edges are recorded.
+        first: The plain look, in the types of the run.
+        deep: The look in float64 with exponents kept; None where none was made.
+    """
+    rows: dict[Quantity, dict[int, float]] = {
+        Quantity.LOG10_LEDGER_GRAD_NORM: dict(walked.gradients.log10_norms),
+        **walked.gradients.local,
+    }
+    if deep is not None and deep.graph is not first.graph and _is_rounded(first):
+        plain, wide = first.gradients.log10_norms, deep.gradients.log10_norms
+        where = Quantity.LOG10_LEDGER_ROUNDING
+        if walked is deep:
+            where = Quantity.LOG10_ROUNDED_GRAD_RATIO
+        rows[where] = {
+            own: plain[own] - wide[its]
+            for its, own in positions(deep.graph, first.graph).items()
+            if math.isfinite(plain.get(own, math.nan)) and math.isfinite(wide.get(its, math.nan))
+        }
+    return {quantity: Profile(quantity, row) for quantity, row in rows.items() if row}
+
+
+def _is_rounded(look: Look) -> bool:
+    return any(note.low_precision for note in look.graph.notes)
+
+
 def parameter_records(
     model: nn.Module,
     look: Look,

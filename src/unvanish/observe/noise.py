@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
 
 from unvanish.core.conditions import GradientNoise
 from unvanish.observe.look import Look
-from unvanish.observe.statistics.magnitude import chunks
+from unvanish.observe.statistics.magnitude import chunks, dense_values
 
 
 def gradient_noise(looks: Sequence[Look]) -> GradientNoise | None:
@@ -28,9 +28,10 @@ def gradient_noise(looks: Sequence[Look]) -> GradientNoise | None:
     """
     if len(looks) < 2:
         return None
-    products = _products([_gradients(look) for look in looks])
-    if products is None:
+    tables = _products([_gradients(look) for look in looks])
+    if tables is None:
         return None
+    products = _summed(tables.values())
     everyone = range(len(looks))
     estimate = _signal_to_noise(products, everyone)
     if not math.isfinite(estimate):
@@ -45,38 +46,48 @@ def gradient_noise(looks: Sequence[Look]) -> GradientNoise | None:
         samples=round(sum(look.batch_size for look in looks) / len(looks)),
         signal_to_noise=estimate,
         standard_error=_jackknife(without),
+        by_parameter={
+            name: ratio
+            for name, table in tables.items()
+            if math.isfinite(ratio := _signal_to_noise(table, everyone))
+        },
     )
 
 
 def _gradients(look: Look) -> dict[str, Tensor]:
     return {
-        name: grad.tensor.detach()
+        name: dense_values(grad.tensor) if grad.tensor.is_complex() else grad.tensor.detach()
         for name, grad in look.gradients.parameters.items()
         if grad.tensor.numel() and grad.exponent == 0
     }
 
 
-def _products(gradients: Sequence[dict[str, Tensor]]) -> list[list[float]] | None:
-    """Return the inner products of all gradients; None where one cannot be formed.
+def _products(gradients: Sequence[dict[str, Tensor]]) -> dict[str, list[list[float]]] | None:
+    """Return the inner products of all gradients by parameter; None where one cannot be formed.
 
     A parameter without a gradient in one batch (an expert that was not chosen) counts as 0.
     """
     if not all(gradients) or any(
-        g.layout is not torch.strided or g.is_complex() for part in gradients for g in part.values()
+        g.layout is not torch.strided for part in gradients for g in part.values()
     ):
         return None
     names = dict.fromkeys(name for part in gradients for name in part)
-    totals: dict[torch.device, Tensor] = {}
+    tables: dict[str, Tensor] = {}
     for name in names:
         one = next(part[name] for part in gradients if name in part)
         rows = [chunks(part.get(name, torch.zeros_like(one))) for part in gradients]
         for pieces in zip(*rows, strict=True):
             table = torch.stack(pieces).double()
             product = table @ table.T
-            known = totals.get(one.device)
-            totals[one.device] = product if known is None else known + product
-    summed: list[list[float]] = sum(total.cpu() for total in totals.values()).tolist()  # type: ignore[union-attr]
-    return summed
+            tables[name] = tables[name] + product if name in tables else product
+    return {name: table.tolist() for name, table in tables.items()}
+
+
+def _summed(tables: Iterable[list[list[float]]]) -> list[list[float]]:
+    return [
+        [math.fsum(entries) for entries in zip(*rows, strict=True)]
+        for rows in zip(*tables, strict=True)
+    ]
 
 
 def _signal_to_noise(products: list[list[float]], parts: Sequence[int]) -> float:

@@ -29,6 +29,8 @@ OPAQUE_NODES: Final = (
     "CheckpointFunctionBackward",
     "CompiledFunctionBackward",
 )
+_SCRIPTED: Final = "DifferentiableGraphBackward"
+"""A part of a scripted function, fused after its first calls."""
 
 
 @contextmanager
@@ -114,4 +116,4 @@ def in_the_open() -> Iterator[None]:
 
 def is_opaque(node_name: str) -> bool:
     """Tell whether a node stands for several steps that cannot be looked into."""
-    return node_name.startswith(OPAQUE_NODES)
+    return node_name.startswith(OPAQUE_NODES) or node_name.endswith(_SCRIPTED)

@@ -24,7 +24,7 @@ def default_optimizer(model: nn.Module) -> torch.optim.Optimizer:
 
     A model with sparse embeddings gets SGD with 1e-2: AdamW takes no sparse gradients.
     """
-    if any(getattr(module, "sparse", False) is True for module in model.modules()):
+    if any(vars(module).get("sparse") is True for module in model.modules()):
         return torch.optim.SGD((p for p in model.parameters() if p.requires_grad), lr=1e-2)
     return torch.optim.AdamW((p for p in model.parameters() if p.requires_grad), lr=1e-3)
 
@@ -162,9 +162,9 @@ def copy_with_optimizer(
         Exception: Whatever `copy.deepcopy` raises for this model.
     """
     if isinstance(optimizer, torch.optim.Optimizer):
-        twin, twin_optimizer = copied((model, optimizer))
+        twin, twin_optimizer = copied((model, optimizer), hooks=True)
     else:
-        twin = copied(model)
+        twin = copied(model, hooks=True)
         twin_optimizer = build_optimizer(optimizer, twin)
     for parameter in twin.parameters():
         parameter.grad = None

@@ -16,7 +16,13 @@ from unvanish.observe.names import MATMUL_OPS, VIEW_OPS, Node
 from unvanish.observe.statistics.attention import token_deviation
 from unvanish.observe.statistics.magnitude import mean64, norm64
 from unvanish.observe.statistics.samples import compare, sample_matrix
-from unvanish.observe.statistics.slope import ACTIVATIONS, Activation, read_slope, slope_of
+from unvanish.observe.statistics.slope import (
+    ACTIVATIONS,
+    Activation,
+    SlopeReading,
+    read_slope,
+    slope_of,
+)
 
 _LOPSIDED: Final = 0.5
 """Mean over rms beyond which a layer's outputs are no longer random about zero.
@@ -25,6 +31,11 @@ Chance silences units symmetrically. Biases that push most of a layer to one sid
 samples alike by themselves, so the layer's input tells how alike the samples are.
 """
 
+_WITHHELD: Final = (
+    Quantity.OPERATING_DEAD_SHARE,
+    Quantity.OPERATING_LEFT_SHARE,
+    Quantity.OPERATING_RIGHT_SHARE,
+)
 _RANDOM_ACTIVATIONS: Final = frozenset({"rrelu"})
 _CHANNELS_FIRST: Final = frozenset(
     "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d batch_norm "
@@ -47,6 +58,8 @@ class NodeNote:
     source: SourceLine | None = None
     built: SourceLine | None = None
     from_weights: bool = False
+    packed: bool = False
+    """Whether code of the user packs what the node keeps for its backward pass."""
     activation: Activation | None = None
     unit_dim: int = -1
     shape: tuple[int, ...] = ()
@@ -152,7 +165,8 @@ def _measure_slope(
         return  # an expert that no token was sent to
     slope = slope_of(call.function, call.name, before, call.output, call.rest, call.kwargs)
     with torch.no_grad():
-        reading = read_slope(slope, note.activation, note.unit_dim)
+        reading = read_slope(slope, note.activation, note.unit_dim, before.detach())
+        note_withheld(note, reading)
         note.values[Quantity.SLOPE_RMS] = reading.rms
         note.values[Quantity.SLOPE_MAX] = reading.largest
         if reading.saturated is not None:
@@ -176,6 +190,13 @@ def _measure_slope(
             alike = compare(samples)
             note.cosine_before = alike.cosine if note.cosine_before is None else note.cosine_before
             note.directions_before = alike.rank
+
+
+def note_withheld(note: NodeNote, reading: SlopeReading) -> None:
+    """Note where an activation withholds gradient, where that was read."""
+    if reading.withheld is not None:
+        for quantity, share in zip(_WITHHELD, reading.withheld, strict=True):
+            note.values[quantity] = share
 
 
 def _measure_input(note: NodeNote, source: Tensor, batch_size: int) -> Tensor | None:

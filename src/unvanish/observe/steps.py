@@ -18,8 +18,10 @@ import torch
 from torch import Tensor, nn
 
 from unvanish.core.conditions import ProbeStep
+from unvanish.core.errors import UnvanishError
 from unvanish.core.incidents import Gap
 from unvanish.observe.batch import Batch, call_model, map_tensors
+from unvanish.observe.copies import hooked
 from unvanish.observe.guard import ModelSnapshot, seed_everything
 from unvanish.observe.look import Conditions, running
 from unvanish.observe.loss import compute_loss
@@ -94,7 +96,8 @@ def take_steps(
     except Exception as error:
         _log.debug("probe steps failed", exc_info=True)
         text = str(error).strip().splitlines()
-        why = f"{type(error).__name__}: {text[0] if text else ''}"
+        kind = "" if isinstance(error, UnvanishError) else f"{type(error).__name__}: "
+        why = f"{kind}{text[0] if text else ''}"
         gaps.append(Gap("the optimiser's updates", f"a copy could not be trained: {why}"))
         return Steps()
     return Steps(twin, moved, tuple(taken))
@@ -131,7 +134,10 @@ class _Walk:
         taken = self._take(batch)
         moved = updates(self.model, start.values, learning_rates(self.optimizer))
         predicted = math.nan
-        if taken.calls == 1 and taken.clip > 0:  # else the gradient at the start is gone
+        own = (
+            next(hooked(self.model), None) is None
+        )  # else .grad is what the hooks made of the gradient
+        if taken.calls == 1 and taken.clip > 0 and own:  # else the gradient at the start is gone
             predicted = _slope(self.model, start.values) / taken.clip
         self.optimizer.zero_grad(set_to_none=True)
         after, ratio = self._along(batch, start, taken.loss, predicted)

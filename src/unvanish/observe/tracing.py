@@ -27,6 +27,7 @@ from unvanish.observe.batch import (
     Batch,
     as_batch,
     call_model,
+    left_out,
     map_tensors,
     tensors_in,
 )
@@ -34,7 +35,12 @@ from unvanish.observe.context import common_dtype, leaf_modules, unseen, version
 from unvanish.observe.copies import copied
 from unvanish.observe.data import data_records
 from unvanish.observe.deeper import first_line, grad_dtype, look_deeper
-from unvanish.observe.failures import is_out_of_memory, out_of_memory, own_faults_told
+from unvanish.observe.failures import (
+    forward_explained,
+    is_out_of_memory,
+    out_of_memory,
+    own_faults_told,
+)
 from unvanish.observe.guard import is_lazy, untouched
 from unvanish.observe.look import Conditions, Look, look
 from unvanish.observe.loss import LossFunction
@@ -42,6 +48,7 @@ from unvanish.observe.measure import (
     cuts,
     forward_profiles,
     gradient_profiles,
+    ledger_profiles,
     parameter_records,
 )
 from unvanish.observe.noise import gradient_noise
@@ -120,14 +127,15 @@ def trace(
         untouched(model, seed=seed) as snapshot,
     ):
         first = _ordinary(as_batch(batch, model))
+        said += filter(None, [left_out(batch, first)])
         model = _materialised(_ordinary_model(model, said), first, said)
         optimizer = follow(optimizer, original, model) if model is not original else optimizer
         probe_batches = _probe_batches(first, data, batches, model, gaps)
         conditions = Conditions(loss, seed, autocast, built or {})
         try:
-            looks = []
+            looks: list[Look] = []
             for one in probe_batches:
-                looks.append(look(model, one, conditions))
+                looks.append(look(model, one, conditions, factors=not looks))
                 snapshot.restore()  # every look starts from the same buffers
         except Exception as error:
             if is_out_of_memory(error):
@@ -175,7 +183,7 @@ def trace(
         versions=versions(),
         seconds=time.perf_counter() - started,
     )
-    gaps.extend(unseen(looks[0]))
+    gaps.extend(unseen(looks[0], model))
     return replace(
         recording,
         context=context,
@@ -204,7 +212,25 @@ def _check_arguments(model: object, batches: int, probe_steps: int, autocast: st
             f"autocast must be 'bfloat16' or 'float16', but is {autocast!r}",
             help='unvanish.trace(model, batch, autocast="bfloat16")',
         )
+    if any(p.device.type == "meta" for p in model.parameters()):
+        raise BatchError(
+            "parameters of the model are on the meta device: they have shapes and no numbers",
+            where=type(model).__name__,
+            help="build the model without torch.device('meta'), or model.to_empty(device='cpu') "
+            "and initialise it",
+        )
     if not any(p.requires_grad for p in model.parameters()):
+        last = [name for name, module in model.named_modules() if module._parameters]
+        if last:
+            count = sum(1 for _ in model.parameters())
+            part = f"model.get_submodule({last[-1]!r})" if last[-1] else "model"
+            raise BatchError(
+                f"all {count} parameters of the model are frozen (requires_grad is False): "
+                "nothing in it can learn",
+                where=type(model).__name__,
+                help=f"thaw what is to be trained: model.requires_grad_(True), or {part}"
+                ".requires_grad_(True) for the last layer alone",
+            )
         raise BatchError(
             "the model has no trainable parameter: nothing in it can learn",
             where=type(model).__name__,
@@ -251,7 +277,7 @@ def _materialised(model: nn.Module, batch: Batch, said: list[str]) -> nn.Module:
         if is_lazy(b)
     }  # unlike lazy parameters, they do not know how to copy themselves
     twin = copy.deepcopy(model, lazy_buffers)
-    with torch.no_grad():
+    with torch.no_grad(), forward_explained():
         call_model(twin, map_tensors(batch.inputs, lambda t: t.clone()))
     said.append("the model has lazy layers: a copy was initialised with the first batch")
     return twin
@@ -319,10 +345,7 @@ def _record(
     graph = first.graph
     same = source is not None and len(source.graph.sites) == len(graph.sites)
     walked = source if source is not None and same else first
-    norms = walked.gradients.log10_norms
-    gradients[Quantity.LOG10_LEDGER_GRAD_NORM] = Profile(
-        Quantity.LOG10_LEDGER_GRAD_NORM, dict(norms)
-    )
+    gradients.update(ledger_profiles(walked, first, source))
     parameters = parameter_records(
         model,
         first,

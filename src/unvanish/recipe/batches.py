@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import torch
+from torch.nn.utils.rnn import PackedSequence
 
 from unvanish.core.errors import BatchError
 from unvanish.recipe.usercode import reported, surroundings
@@ -29,6 +30,14 @@ def checked_batch(batch: object, origin: str, where: str = "") -> object:
     line = "return inputs, target"
     if batch is None:
         raise BatchError(f"{origin} returned nothing", where=where, help=line)
+    if isinstance(batch, torch.utils.data.DataLoader | torch.utils.data.Dataset):
+        kind = "DataLoader" if isinstance(batch, torch.utils.data.DataLoader) else "Dataset"
+        loader = "loader" if kind == "DataLoader" else "DataLoader(dataset, batch_size=32)"
+        raise BatchError(
+            f"{origin} gave a {kind}, not a batch",
+            where=where,
+            help=f"def data(): return {loader}",
+        )
     if isinstance(batch, bool | int | float | str | bytes):
         raise BatchError(
             f"{origin} gave {type(batch).__name__} {batch!r}, not a batch of tensors",
@@ -69,6 +78,8 @@ def moved(thing: object, device: torch.device | None) -> object:
         return thing
     if isinstance(thing, Mapping) and not hasattr(thing, "to"):
         return {key: moved(value, device) for key, value in thing.items()}
+    if isinstance(thing, PackedSequence):  # its lengths stay on the CPU
+        return thing.to(device=device)  # type: ignore[call-arg]
     if isinstance(thing, tuple) and hasattr(thing, "_make"):  # a named tuple
         return thing._make(moved(value, device) for value in thing)
     if isinstance(thing, tuple | list):

@@ -6,6 +6,7 @@ import contextlib
 import shlex
 import sys
 import traceback
+from asyncio import CancelledError
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -103,7 +104,9 @@ def reported(
             if doing.startswith("importing ")
             else "raise an error that says what is wrong; nothing may leave Python here",
         ) from error
-    except Exception as error:
+    except (KeyboardInterrupt, GeneratorExit, CancelledError):
+        raise
+    except BaseException as error:
         if is_out_of_memory(error):
             raise out_of_memory(doing, error, building=building) from error
         raise kind(
@@ -175,7 +178,15 @@ def out_of_memory(
     )
 
 
-def _help_for(error: Exception) -> str:
+def _help_for(error: BaseException) -> str:
+    text = str(error)
+    if "not compiled with CUDA" in text or "No CUDA GPUs" in text or "NVIDIA driver" in text:
+        return (
+            "leave .cuda() and .to('cuda') out: unvanish runs where network and batch are, and\n"
+            "  --device cuda   moves both, on a machine that has one"
+        )
+    if "empty parameter list" in text:
+        return "give it the parameters of the network: torch.optim.SGD(model.parameters(), lr=0.1)"
     if isinstance(error, ModuleNotFoundError) and error.name:
         package = error.name.split(".")[0]
         install = f"{shlex.quote(sys.executable)} -m pip install {PACKAGES.get(package, package)}"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from unvanish.core.conditions import Optimizer, RunContext
+from unvanish.core.explanations import Explanation, Term
 from unvanish.core.findings import Diagnosis, Finding
 from unvanish.core.records import Recording, Site
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
@@ -47,6 +48,28 @@ def to_json(recording: Recording, diagnosis: Diagnosis, *, target: str) -> dict[
         ],
         "context": _context(recording.context),
     }
+
+
+def explanation_json(
+    explanation: Explanation, recording: Recording, *, full: bool
+) -> dict[str, Any]:
+    """Return a ledger as plain dictionaries, with the places its terms are about.
+
+    Args:
+        explanation: The ledger.
+        recording: What it was made from.
+        full: Whether everything below the blocks is written; else their factors alone.
+    """
+    document = explanation.to_json(full=full)
+    own = {i for term in _terms(explanation.ledger) for i in term.sites}
+    document["places"] = [_site(site) for site in recording.sites if site.index in own]
+    return document
+
+
+def _terms(term: Term) -> Iterator[Term]:
+    yield term
+    for child in term.children:
+        yield from _terms(child)
 
 
 def dumps(document: Mapping[str, Any]) -> str:

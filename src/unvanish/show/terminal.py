@@ -16,11 +16,14 @@ from typing import Final, TextIO
 from rich.text import Text
 
 from unvanish.core.conditions import RunContext
+from unvanish.core.explanations import Explanation
 from unvanish.core.findings import Diagnosis, Finding, Severity
 from unvanish.core.records import Recording
 from unvanish.core.verdicts import NotMeasured
 from unvanish.show.findings import all_findings
+from unvanish.show.ledger import ledger_lines
 from unvanish.show.sheet import Lines, Sheet, join, paint, styled
+from unvanish.show.tree import tree_lines
 from unvanish.show.verdicts import gap_lines, headline, verdict_lines
 from unvanish.show.words import duration, plural, short_count
 
@@ -39,6 +42,8 @@ def render(
     ascii: bool = False,
     verbose: bool = False,
     exit_code: int | None = None,
+    explanation: Explanation | None = None,
+    whole_ledger: bool = False,
 ) -> str:
     """Return the whole terminal text.
 
@@ -49,15 +54,27 @@ def render(
         width: Columns; moved into the range from 48 to 96.
         color: Whether to write ANSI escape codes; see `wants_color`.
         ascii: Whether to write ASCII only; see `wants_ascii`.
-        verbose: Whether every rule that found nothing says what it measured.
+        verbose: Whether every rule that found nothing says what it measured, and whether a
+            whole ledger writes every one of equal blocks.
         exit_code: Exit code of the command, told in the last line; None to leave it out.
+        explanation: The ledger that stands under the finding it explains; None to leave it out.
+        whole_ledger: Whether the whole tree of the ledger follows the findings.
 
     Returns:
         Lines no wider than the width, without trailing spaces, each ended by a newline.
     """
     sheet = Sheet.of(width, ascii=ascii)
     return paint(
-        compose(recording, diagnosis, sheet, target=target, verbose=verbose, exit_code=exit_code),
+        compose(
+            recording,
+            diagnosis,
+            sheet,
+            target=target,
+            verbose=verbose,
+            exit_code=exit_code,
+            explanation=explanation,
+            whole_ledger=whole_ledger,
+        ),
         color=color,
     )
 
@@ -70,13 +87,27 @@ def compose(
     target: str,
     verbose: bool = False,
     exit_code: int | None = None,
+    explanation: Explanation | None = None,
+    whole_ledger: bool = False,
 ) -> Lines:
     """Lay out the whole text; the arguments are those of `render`."""
     context = recording.context
+    ledgers: dict[str, Lines] = {}
+    tree: Lines = []
+    if explanation is not None:
+        explained = next((f for f in diagnosis.findings if f.code == explanation.code), None)
+        if explained is not None:
+            ledgers[explained.code] = ledger_lines(
+                explanation, recording, sheet, explained, whole_tree=whole_ledger
+            )
+        if whole_ledger:
+            alone = not ledgers.get(explanation.code)
+            tree = tree_lines(explanation, recording, sheet, verbose=verbose, alone=alone)
     blocks = [
         head_lines(context, sheet, target=target),
         headline(diagnosis, sheet),
-        *all_findings(diagnosis.findings, sheet),
+        *all_findings(diagnosis.findings, sheet, ledgers),
+        tree,
         _inferred(context, sheet),
         [*gap_lines(recording.gaps, sheet), *verdict_lines(diagnosis, sheet, verbose=verbose)],
         _learn(diagnosis, sheet),

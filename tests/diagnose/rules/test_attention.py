@@ -355,3 +355,42 @@ def test_attention_that_learned_to_look_at_one_token_is_left_in_peace() -> None:
     assert isinstance(report.diagnosis.verdicts["UV302"], Clear)
     entropy = report.recording[Quantity.ATTENTION_ENTROPY].values
     assert max(entropy.values()) < 0.2
+
+
+class Lookup(nn.Module):
+    """One query over eight keys, its scores divided by a temperature."""
+
+    def __init__(self, temperature: float) -> None:
+        super().__init__()
+        self.temperature = temperature
+        self.query, self.key, self.out = nn.Linear(16, 16), nn.Linear(16, 16), nn.Linear(16, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores = self.query(x) @ self.key(x).transpose(1, 2) / self.temperature
+        return self.out(scores.softmax(-1) @ x).mean(1)
+
+
+@pytest.mark.parametrize(
+    ("temperature", "optimizer", "severity"),
+    [
+        (4.0, torch.optim.SGD, None),
+        (1e3, torch.optim.SGD, None),
+        (1e5, torch.optim.SGD, Severity.WARNING),
+        (1e5, torch.optim.Adam, None),  # every weight moves at the same pace
+        (1e6, torch.optim.Adam, Severity.WARNING),
+    ],
+)
+def test_scores_that_are_divided_by_far_too_much(
+    temperature: float, optimizer: Callable[..., torch.optim.Optimizer], severity: Severity | None
+) -> None:
+    torch.manual_seed(0)
+    model = Lookup(temperature)
+    batch = torch.randn(32, 8, 16), torch.randint(4, (32,))
+    rule = optimizer(model.parameters(), lr=0.01)
+    report = unvanish.checkup(model, batch, loss=F.cross_entropy, optimizer=rule, select=("UV302",))
+    assert [f.severity for f in report.findings] == ([severity] if severity else [])
+    if severity:
+        (finding,) = report.findings
+        assert finding.causes == (Cause.INIT_TOO_SMALL,)
+        assert finding.measured == pytest.approx(math.log10(temperature / 4), abs=0.01)
+        assert "sqrt(q.shape[-1])" in finding.help[0]

@@ -325,3 +325,33 @@ def test_momentum_learns_above_the_limit_and_not_below(
         select=["UV103"],
     )
     assert isinstance(of(report), Clear) is learns
+
+
+def averaged(*apart: float) -> Recording:
+    """Two layers, and between them steps without weights; `apart` is 1 - cosine behind each."""
+    layers = [
+        Site(index=0, path=name, op="linear", depth=depth, weights=(f"{name}.weight",), size=640)
+        for depth, name in enumerate(("first", "last"), 1)
+    ]
+    hops = [Site(index=0, path="", op="matmul", depth=1) for _ in apart[1:]]
+    profiles = {
+        Quantity.INPUT_SPREAD: [1.0, *[None] * len(hops), apart[-1]],
+        Quantity.SAMPLE_COSINE: [*(1.0 - value for value in apart), None],
+    }
+    return recording_of(
+        layers[0], *hops, layers[1], profiles=profiles, context=RunContext(batch_size=64)
+    )
+
+
+def test_averages_without_weights_compound() -> None:
+    finding = only(examine(averaged(*(10.0 ** (-0.5 * i) for i in range(17)))))
+    assert finding.severity is Severity.WARNING
+    assert finding.causes == (Cause.DEPTH_WITHOUT_SKIP,)
+    assert finding.notes[-1] == "16 steps without weights make them alike, a little each"
+    assert "average fewer times" in finding.help[0]
+
+
+def test_one_average_that_takes_everything_does_not_compound() -> None:
+    finding = only(examine(averaged(1.0, 0.9, 1e-8, 1e-8)))
+    assert finding.severity is Severity.NOTE
+    assert isinstance(examine(averaged(*(10.0 ** (-0.5 * i) for i in range(10)))), Clear)

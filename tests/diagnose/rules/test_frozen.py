@@ -10,7 +10,7 @@ import pytest
 from unvanish.core.conditions import Optimizer, RunContext
 from unvanish.core.findings import Cause, Severity
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import Parameter, Recording
+from unvanish.core.records import Parameter, Profile, Recording
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured
 from unvanish.diagnose.rules.frozen import FrozenEarlyLayers
 from unvanish.testing import recording_of
@@ -162,7 +162,7 @@ def unfed(*answers: float | None, grads: tuple[float, ...] = (-3.0,) * 4) -> Rec
 
 
 def test_layers_that_read_nothing_but_zeros_are_a_note():
-    behind_biases = only(examine(unfed(1.0, 1.0)))
+    behind_biases = only(examine(unfed(None, 1.0)))
     assert behind_biases.severity is Severity.NOTE
     assert "zero throughout this batch" in behind_biases.notes[0]
     nowhere = (-math.inf, -math.inf, -3.0, -3.0)
@@ -172,3 +172,56 @@ def test_layers_that_read_nothing_but_zeros_are_a_note():
 def test_layers_that_are_starved_beside_them_are_not():
     finding = only(examine(unfed(1.0, 1.0, grads=(-math.inf, -3.0, -3.0, -3.0))))
     assert finding.severity is Severity.ERROR
+
+
+def test_a_gradient_that_a_hook_takes_is_not_one_that_zeros_take():
+    """What comes in is not zero, and a gradient arrives: W x has one, unless it is taken."""
+    recording = unfed(1.0, 1.0)
+    entered = Profile(Quantity.INPUT_RMS, {0: 1.0})
+    finding = only(
+        examine(replace(recording, profiles={**recording.profiles, Quantity.INPUT_RMS: entered}))
+    )
+    assert finding.severity is Severity.ERROR
+    assert finding.causes[0] is Cause.DETACHED_GRAPH
+    assert "hook" in finding.notes[-1]
+
+
+def product(log10_grad: float, *, answers: float = 0.6, output: float = -2.0) -> Recording:
+    """One layer behind a product of many probabilities, under a loss of 1."""
+    profiles = {
+        Quantity.LOG10_ACTIVATION_GRAD_RMS: [log10_grad, log10_grad, output],
+        Quantity.ACTIVATION_RMS: [answers, 0.5, 1e-19],
+    }
+    recording = recording_of(
+        *("linear", "sigmoid", "prod"),
+        profiles=profiles,
+        parameters=[weight(0, 0.0, log10_grad)],
+        context=RunContext(optimizer=SGD, loss_value=1.0),
+    )
+    return replace(recording, later=recording)
+
+
+def test_a_gradient_that_is_lost_behind_all_weights_leaves_none_to_move():
+    finding = only(examine(product(-20.0)))
+    assert finding.severity is Severity.ERROR
+    assert finding.message.startswith("no weight moves: layers.2 prod takes 18 decades")
+    assert "logsigmoid" in finding.help[0]
+    assumed = replace(product(-20.0), parameters=(weight(0, 0.0, -20.0, in_optimizer=None),))
+    assert only(examine(assumed)).severity is Severity.WARNING
+
+
+@pytest.mark.parametrize(
+    "healthy",
+    [
+        product(-7.0),  # a change of the layer by its own size changes the loss
+        product(-20.0, output=-20.0),  # converged: the loss asks for nothing
+        product(-20.0, answers=0.0),  # a zero says nothing of what another start would do
+        replace(product(-20.0), later=None),
+        replace(product(-20.0), later=product(-3.0)),  # it opens
+        replace(product(-20.0), parameters=(weight(0, 1e-3, -20.0),)),
+        replace(product(-20.0), parameters=(weight(0, 0.0, -20.0, learning_rate=0.0),)),
+        replace(product(-20.0), parameters=(replace(weight(0, 0.0, -20.0), name="elsewhere"),)),
+    ],
+)
+def test_other_reasons_to_stand_still_are_not_it(healthy):
+    assert not isinstance(examine(healthy), Found)

@@ -176,18 +176,29 @@ def test_what_was_not_measured():
     assert isinstance(examine(broken), NotMeasured)
 
 
-def test_gradient_descent_past_its_edge_is_a_warning():
-    finding = only(examine(recorded(2.0, 6.0, 12.0, optimizer=SGD, curvature=8.0, update=0.1)))
+def descended(*losses: float, curvature: float = 8.0, update: float = 0.1, **settings) -> Recording:
+    return recorded(*losses, optimizer=replace(SGD, **settings), curvature=curvature, update=update)
+
+
+def test_gradient_descent_that_rises_faster_and_faster_is_a_warning():
+    finding = only(examine(descended(2.0, 2.2, 2.6, 4.0, curvature=2.5)))
     assert finding.severity is Severity.WARNING
-    assert (finding.measured, finding.limit) == (8.0, 4.0)
+    assert (finding.measured, finding.limit) == (2.5, 2.0)
     assert finding.unit == "learning rate x curvature"
-    thrown = recorded(2.0, 6.0, 12.0, optimizer=SGD, curvature=3.0, update=0.1)
-    assert isinstance(examine(thrown), Clear)
-    caught = recorded(2.0, 12.0, 1.9, optimizer=SGD, curvature=8.0, update=0.1)
-    assert isinstance(examine(caught), Clear)
-    assert isinstance(examine(recorded(2.0, 6.0, 12.0, curvature=80.0, update=0.1)), Clear)
-    converged = recorded(1e-6, 1e-5, 1e-4, optimizer=SGD, curvature=8.0, update=0.1)
+    assert isinstance(examine(descended(2.0, 2.2, 2.6, 4.0, curvature=1.5)), Clear)
+    assert isinstance(examine(descended(2.0, 2.2, 2.6, 4.0, curvature=8.0, momentum=0.9)), Clear)
+    assert isinstance(examine(descended(2.0, 2.05, 2.1, 2.3)), Clear)
+    assert isinstance(examine(recorded(2.0, 6.0, 20.0, 90.0, curvature=80.0)), Clear)  # Adam
+    converged = descended(1e-6, 1e-5, 1e-4, 1e-2)
     assert isinstance(examine(converged), Clear)
+
+
+def test_a_rise_that_slows_down_is_a_catapult():
+    """Batch normalisation takes steps of any size: what weights gain, steps lose."""
+    assert isinstance(examine(descended(2.8, 5.9, 15.0, 15.3, curvature=16.0)), Clear)
+    assert isinstance(examine(descended(2.0, 12.0, 9.0, 1.9)), Clear)
+    thrown = only(examine(descended(2.8, 5.9, 15.0, 15.3, curvature=16.0, update=5.0)))
+    assert thrown.severity is Severity.WARNING
 
 
 def test_a_pace_that_gets_nowhere_is_a_warning():

@@ -159,6 +159,59 @@ def test_hidden_matrices_alone_are_left_to_a_second_optimiser():
     assert "Muon" in finding.notes[1]
 
 
+def tuned(*held: str, factor: float = 1.0, optimizer: str = "Adam", norm: bool = False):
+    """A table, two layers at the size that PyTorch starts them with, and their biases."""
+    table = Site(index=0, path="words", op="embedding", weights=("words",), depth=1)
+    layers = [
+        Site(index=0, path=f"{i}", op="linear", weights=(f"{i}.weight", f"{i}.bias"), depth=i + 2)
+        for i in range(2)
+    ]
+    gain = Site(index=0, path="norm", op="layer_norm", weights=("gain", "shift"), depth=4)
+    start = factor / math.sqrt(3 * 64)
+    fed = {"log10_grad_rms": -2.0}
+    parameters = [
+        Parameter(name="words", shape=(50, 64), rms=1.0, in_optimizer="words" in held, **fed),
+        *(
+            Parameter(
+                name=f"{i}.{kind}",
+                shape=(64, 64) if kind == "weight" else (64,),
+                rms=start,
+                in_optimizer=kind in held,
+                **fed,
+            )
+            for i in range(2)
+            for kind in ("weight", "bias")
+        ),
+    ]
+    if norm:
+        parameters += [
+            Parameter(name=name, shape=(64,), rms=1.0, in_optimizer=name in held, **fed)
+            for name in ("gain", "shift")
+        ]
+    recording = recording_of(
+        table,
+        *layers,
+        *[gain] * norm,
+        parameters=tuple(parameters),
+        context=RunContext(optimizer=Optimizer(name=optimizer, lr=1e-3)),
+    )
+    return only(MissingParameter().examine(recording)).severity
+
+
+def test_tuning_what_was_never_trained_is_a_mistake():
+    assert tuned("bias") is Severity.WARNING
+    assert tuned("words") is Severity.WARNING
+    assert tuned("bias", "shift", norm=True) is Severity.WARNING
+
+
+def test_tuning_is_a_choice_where_the_rest_has_learned_or_another_optimiser_has_it():
+    assert tuned("bias", factor=1.03) is Severity.NOTE  # 4 standard errors
+    assert tuned("words", factor=1.03) is Severity.NOTE
+    assert tuned("words", optimizer="Adagrad") is Severity.NOTE
+    assert tuned("words", optimizer="SparseAdam") is Severity.NOTE
+    assert tuned("bias", "gain", "shift", norm=True) is Severity.NOTE
+
+
 def test_muon_takes_matrices_only():
     bias = parameter("body.0.bias", False, 1, 1)
     assert only(examine(*BODY, bias, optimizer="Muon")).severity is Severity.NOTE

@@ -292,3 +292,57 @@ def test_open_and_extreme_ranges_are_judged_without_a_fault(end: nn.Module, fact
     for loss in (F.binary_cross_entropy_with_logits, F.mse_loss):
         assert isinstance(verdict(net, BINARY, loss), Clear | Found)
     assert isinstance(verdict(ending(10, Scaled()), LABELS, F.cross_entropy), Clear | Found)
+
+
+REWARDS = torch.randn(64, generator=torch.Generator().manual_seed(2))
+
+
+def unreduced(output: Tensor, target: Tensor) -> Tensor:
+    return F.cross_entropy(output, target, reduction="none")
+
+
+@pytest.mark.parametrize(
+    ("outputs", "target", "loss"),
+    [
+        (10, LABELS, lambda o, t: -F.cross_entropy(o, t)),
+        (10, LABELS, lambda o, t: -unreduced(o, t).mean()),
+        (10, LABELS, lambda o, t: -F.nll_loss(F.log_softmax(o, 1), t)),
+        (1, BINARY, lambda o, t: -F.binary_cross_entropy_with_logits(o, t)),
+        (1, NORMAL, lambda o, t: -F.mse_loss(o, t)),
+    ],
+)
+def test_an_error_with_its_sign_turned(outputs: int, target: Tensor, loss: Loss) -> None:
+    finding = only(verdict(ending(outputs), target, loss))
+    assert finding.severity is Severity.WARNING
+    assert "sign turned" in finding.message
+    assert finding.help[0].startswith("take the minus away")
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda o, t: F.cross_entropy(o, t).neg().neg(),
+        lambda o, t: (unreduced(o, t) * REWARDS).mean(),
+        lambda o, t: -(-unreduced(o, t) * REWARDS).mean(),
+        lambda o, t: -(torch.distributions.Categorical(logits=o).log_prob(t) * REWARDS).mean(),
+        lambda o, t: o.square().mean() - F.cross_entropy(o, t),
+        lambda o, t: -(-F.cross_entropy(o, t) - o.square().mean()),
+        lambda o, _: (o.softmax(1) * o.log_softmax(1)).sum(1).mean(),
+        lambda o, t: -F.cosine_similarity(o, F.one_hot(t, 10).float()).mean(),
+    ],
+)
+def test_rewards_bounds_and_adversaries_may_have_negative_losses(loss: Loss) -> None:
+    assert not isinstance(verdict(ending(10), LABELS, loss), Found)
+
+
+def test_a_frozen_critic_and_an_optimiser_that_climbs_may_have_a_negative_error() -> None:
+    def upside_down(output: Tensor, target: Tensor) -> Tensor:
+        return -F.cross_entropy(output, target)
+
+    critic = ending(10)
+    critic[2].requires_grad_(requires_grad=False)
+    assert not isinstance(verdict(critic, LABELS, upside_down), Found)
+    net = ending(10)
+    climbing = torch.optim.SGD(net.parameters(), lr=0.1, maximize=True)
+    made = checkup(net, (X, LABELS), loss=upside_down, optimizer=climbing, select=["UV204"])
+    assert not isinstance(made.diagnosis.verdicts["UV204"], Found)

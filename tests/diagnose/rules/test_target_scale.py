@@ -178,8 +178,10 @@ def grown(*widths: int, target: float, act: type[nn.Module] = nn.ReLU, lr: float
         ((8, 1), 1e4, nn.ReLU, 1e-3, Severity.WARNING),
         ((8, 1), 1e4, nn.ReLU, 1.0, Severity.NOTE),
         ((8, 64, 1), 3e5, nn.ReLU, 1e-3, Severity.WARNING),
-        ((8, 64, 1), 1e4, nn.ReLU, 1e-3, Severity.NOTE),
-        ((8, 64, 64, 1), 1e5, nn.ReLU, 1e-3, Severity.NOTE),
+        ((8, 64, 1), 1e4, nn.ReLU, 1e-3, Severity.WARNING),
+        ((8, 64, 1), 1e4, nn.ReLU, 1e-2, Severity.NOTE),
+        ((8, 64, 64, 1), 1e5, nn.ReLU, 1e-3, Severity.WARNING),
+        ((8, 64, 64, 1), 1e4, nn.ReLU, 1e-3, Severity.NOTE),
         ((8, 64, 64, 1), 1e5, nn.Tanh, 1e-3, Severity.WARNING),
     ],
 )

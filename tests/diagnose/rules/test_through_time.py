@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 import unvanish
-from unvanish.core.conditions import RunContext
+from unvanish.core.conditions import DataTensor, RunContext
 from unvanish.core.findings import Cause, Finding, Severity
 from unvanish.core.glossary import Quantity
 from unvanish.core.incidents import Truncation
@@ -97,6 +98,41 @@ def test_severity_where_the_loss_enters_at_the_end(
     # The first call has no memory to read and does not count.
     assert finding.measured == pytest.approx(decades * (steps - 2))
     assert f"{int(3 / decades) + 1} of {steps} time steps" in finding.message
+
+
+def telling(*, steps: int = 100, **errors: float) -> Recording:
+    """A gated recurrence of 20 decades, and a sequence that tells of the target at some steps."""
+    association = [errors.get("others", 0.0)] * steps
+    for name, value in errors.items():
+        if name != "others":
+            association[int(name.removeprefix("step")) - 1] = value
+    sequence = DataTensor(name="input", shape=(64, steps), association=tuple(association))
+    return replace(recurrence(falling(100, 0.2), gated=True), data=(sequence,))
+
+
+def test_an_answer_that_lies_out_of_reach_makes_it_a_warning() -> None:
+    finding = only(examine(telling(step1=12.0)))
+    assert finding.severity is Severity.WARNING
+    assert finding.limit == pytest.approx(24 * math.log10(2))
+    assert "step 1 of 100 tells of it, and no step that is heard does" in finding.notes[-1]
+    assert "step 60 of 100" in only(examine(telling(step1=12.0, step60=6.0))).notes[-1]
+    assert "pack_padded_sequence" in finding.help[0]
+    read_on = only(examine(telling(step1=12.0, step100=-0.5)))
+    assert "forget" in read_on.help[0] or "gate" in read_on.help[0]
+
+
+@pytest.mark.parametrize(
+    "errors",
+    [
+        {"step1": 4.0},  # nothing is sure
+        {"step1": 12.0, "step99": 5.0},  # a late step tells of it, too
+        {"step1": 12.0, "others": 1.0},  # and so do all of them together
+        {"step80": 12.0},  # it is heard
+        {"step1": 12.0, "steps": 50},  # another axis than that of the recurrence
+    ],
+)
+def test_it_stays_a_note_where_the_answer_may_be_heard(errors: dict[str, Any]) -> None:
+    assert only(examine(telling(**errors))).severity is Severity.NOTE
 
 
 def test_a_loss_at_every_step_makes_it_a_note_that_says_how_far_the_memory_reaches() -> None:

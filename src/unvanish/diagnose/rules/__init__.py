@@ -8,6 +8,7 @@ from unvanish.diagnose.rules.closed_gate import ClosedGate
 from unvanish.diagnose.rules.collapse import ForwardCollapse
 from unvanish.diagnose.rules.critical_depth import CriticalDepth
 from unvanish.diagnose.rules.dead import DeadUnits
+from unvanish.diagnose.rules.decay import WeightDecay
 from unvanish.diagnose.rules.detached import DetachedParameter
 from unvanish.diagnose.rules.exploding import ExplodingGradient
 from unvanish.diagnose.rules.frozen import FrozenEarlyLayers
@@ -50,6 +51,7 @@ BUILTIN_RULES: Final[tuple[Rule, ...]] = (
     NonFinite(),
     LearningRate(),
     NoisyUpdates(),
+    WeightDecay(),
     DetachedParameter(),
     FrozenEarlyLayers(),
     InputScale(),

@@ -12,6 +12,7 @@ from unvanish.core.glossary import Quantity
 from unvanish.core.records import Recording, Role, Site
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
+from unvanish.diagnose.optimiser import floor_of
 from unvanish.diagnose.routers import is_frozen, number_of_choices, routers, scores
 from unvanish.diagnose.upstream import Upstream
 from unvanish.diagnose.wiring import Wiring
@@ -48,6 +49,15 @@ class AttentionCollapse:
     had spreads of 3 to 7, with up to 72 % of a layer's rows frozen; scores 30 times too
     large had 300. Nor is anything frozen for good where the probe steps change the spread by
     more than it was: most of what decides is then learned and not drawn.
+
+    Unable to choose. Scores that are divided by far more than sqrt(d), as by a temperature that
+    was meant as a factor, leave all keys the same weight and queries and keys the same part of
+    their gradient. It is read where the division stands between the product and the softmax,
+    and only where the scores of a query lie as little apart, before and after the probe steps.
+    The limit is 3 decades again, and 5 (`max_lost_decades_if_rescaled`) under Adam and its kin. A
+    lookup among 6 pairs with d = 32 was trained for 1,500 steps each. With momentum at a rate of
+    0.1 it was learned at 1.2 decades, and not at 2.2. By Adam at 3e-3 it was learned at 3.2
+    decades, by 0.7 at 4.2 and by 0.5 at 5.2; at 1e-3 by 0.7 at 3.2 and by 0.4 from 4.2 on.
 
     Nothing to choose between. Attention averages, and where tokens lose what tells them
     apart, queries and keys get no gradient. The part of the tokens that they do not have in
@@ -104,6 +114,7 @@ class AttentionCollapse:
     hopeless_frozen_fraction: float = 0.9
     min_share_of_chance_spread: float = 0.5
     max_lost_decades: float = 3.0
+    max_lost_decades_if_rescaled: float = 5.0
     hopeless_lost_decades: float = 6.0
 
     def examine(self, recording: Recording) -> Verdict:
@@ -142,6 +153,10 @@ class AttentionCollapse:
         found = []
         if by_chance:
             found.append(self._frozen(wiring, by_chance, len(seen)))
+        shrunk = {site: lost for site in seen if (lost := _shrunk(wiring, site)) > 0.0}
+        limit = self._limit_of_shrinking(recording)
+        if max(shrunk.values(), default=0.0) > limit:
+            found.append(self._even(wiring, shrunk, limit, len(seen)))
         if max(alike.values(), default=0.0) > self.max_lost_decades:
             found.append(self._alike(wiring, alike))
         if found:
@@ -187,6 +202,38 @@ class AttentionCollapse:
             causes=causes,
             notes=tuple(notes),
             help=_help(causes),
+        )
+
+    def _limit_of_shrinking(self, recording: Recording) -> float:
+        """Allow more where every weight moves at the same pace, however small its gradient."""
+        rescales = floor_of(recording.context.optimizer) is not None
+        return self.max_lost_decades_if_rescaled if rescales else self.max_lost_decades
+
+    def _even(
+        self, wiring: Wiring, shrunk: Mapping[Site, float], limit: float, looked_at: int
+    ) -> Finding:
+        worst = max(shrunk, key=lambda site: shrunk[site])
+        sites = [site for site, lost in shrunk.items() if lost > limit]
+        spread = wiring.recording[Quantity.SCORE_SPREAD][worst]
+        few = 2 * len(sites) < looked_at
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=Severity.NOTE if few else Severity.WARNING,
+            message=f"attention cannot choose: the scores of {worst.name} are "
+            f"{shrunk[worst]:.1f} decades smaller than products of queries and keys over sqrt(d)",
+            sites=tuple(sites),
+            measured=shrunk[worst],
+            expected=0.0,
+            limit=limit,
+            unit="decades",
+            causes=(Cause.INIT_TOO_SMALL,),
+            notes=(
+                f"the scores of a query lie {spread:.1e} apart, so that all keys weigh the same, "
+                "and the probe steps do not change that",
+                "the gradient to queries and keys is divided by as much",
+            ),
+            help=(_HELP_FROZEN[Cause.SOFTMAX_SATURATION],),
         )
 
     def _why_far_apart(self, wiring: Wiring, site: Site) -> tuple[tuple[Cause, ...], list[str]]:
@@ -276,6 +323,27 @@ def _help(causes: tuple[Cause, ...]) -> tuple[str, ...]:
         _HELP_FROZEN[causes[-1]],
         "or normalise queries and keys: torch.nn.functional.normalize(q, dim=-1)",
     )
+
+
+def _shrunk(wiring: Wiring, softmax: Site) -> float:
+    """Return the decades by which scores are divided beyond sqrt(d), and alike for it."""
+    product = scores(wiring, softmax)
+    recording = wiring.recording
+    if product is None or recording.later is None:
+        return 0.0
+    size = recording[Quantity.ACTIVATION_RMS]
+    whole = size.get(product)
+    scaled = [
+        size.get(site)
+        for site in (*wiring.producers(softmax), *wiring.behind(softmax))
+        if site.op in {"div", "mul"} and site.index > product.index
+    ]
+    reached = next((value for value in scaled if 0.0 < value < math.inf), 0.0)
+    extents = [n for site in wiring.producers(product) for n in site.shape[-2:]]
+    apart = max(r[Quantity.SCORE_SPREAD].get(softmax) for r in (recording, recording.later))
+    if not (reached > 0.0 and 0.0 < whole < math.inf and 0.0 < apart < 1.0 and extents):
+        return 0.0
+    return min(-math.log10(apart), math.log10(whole / reached / math.sqrt(max(extents))))
 
 
 def _operand_sizes(wiring: Wiring, product: Site) -> list[float]:

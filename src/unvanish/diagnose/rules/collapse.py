@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 from typing import ClassVar, Final, final
 
@@ -20,6 +21,7 @@ from unvanish.diagnose.sample_trail import (
     causes_of_likeness,
     trail_of,
 )
+from unvanish.diagnose.wiring import Wiring
 
 _HELP: Final = {
     Cause.ACTIVATION_SLOPE: (
@@ -40,6 +42,11 @@ _HELP: Final = {
         "or put a batch normalisation before each activation",
     ),
 }
+
+_HELP_HOPS: Final = (
+    "average fewer times, or keep a part of what went in at each: "
+    "h = 0.9 * average(h) + 0.1 * features",
+)
 
 
 @final
@@ -96,7 +103,10 @@ class ForwardCollapse:
     carries the differences on; where the inputs are already alike; where a gate that starts
     at zero opens within the probe steps. Where one step takes more than half of what is lost,
     as a dead layer does, or a discrete code of which one entry is in use, it is a note:
-    nothing compounds, and other rules look at such steps.
+    nothing compounds, and other rules look at such steps. It does compound, and is judged like
+    the rest, where many operations lie between two layers and none of them takes half, as
+    where a graph's neighbours are averaged a hundred times: what is left of the differences
+    is then the second eigenvalue of the average to the power of the number of times.
 
     ## False alarms
     A batch that stands for one input (invented data, augmentations of one sample) is judged
@@ -164,9 +174,10 @@ class ForwardCollapse:
                     summary="at the start all samples look alike to the output layer, and a few "
                     "optimiser steps end that"
                 )
-            if trail.is_one_step:
+            hops = _hops(recording, trail) if trail.is_one_step else ()
+            if trail.is_one_step and not hops:
                 return Found((self._at_once(recording, trail, limit),))
-            return Found((self._lost(recording, trail, limit),))
+            return Found((self._lost(recording, trail, limit, hops),))
         if self._is_flat(recording, trail):
             return Found((self._flat(recording, trail),))
         said = (
@@ -206,8 +217,12 @@ class ForwardCollapse:
         deep = self.min_layers_of_warning_if_plain if is_plain else self.min_layers_of_warning
         return len(trail.layers) >= deep
 
-    def _lost(self, recording: Recording, trail: Trail, limit: float) -> Finding:
+    def _lost(
+        self, recording: Recording, trail: Trail, limit: float, hops: tuple[Site, ...]
+    ) -> Finding:
         causes, activation = causes_of_likeness(recording, trail)
+        if hops:
+            causes = (Cause.DEPTH_WITHOUT_SKIP,)
         hopeless = trail.lost >= self.hopeless_lost_decades
         share = max(trail.spreads[-1], ROUNDING)
         bound = "less than " if share <= ROUNDING else ""
@@ -227,8 +242,14 @@ class ForwardCollapse:
                 f"{bound}{share:.1e} of the energy that enters {trail.layers[-1].name} tells one "
                 f"sample from another, and {trail.spreads[0]:.2g} of what enters "
                 f"{trail.layers[0].name}",
+                *(
+                    (f"{len(hops)} steps without weights make them alike, a little each",)
+                    * bool(hops)
+                ),
             ),
-            help=tuple(line.format(activation=activation) for line in _HELP[causes[0]]),
+            help=_HELP_HOPS
+            if hops
+            else tuple(line.format(activation=activation) for line in _HELP[causes[0]]),
             chart=_chart(trail, limit),
         )
 
@@ -280,6 +301,23 @@ class ForwardCollapse:
             ),
             help=_HELP[Cause.DEPTH_WITHOUT_SKIP],
         )
+
+
+def _hops(recording: Recording, trail: Trail) -> tuple[Site, ...]:
+    """Return the steps between two layers that together, and none alone, make samples alike."""
+    losses = trail.steps
+    place = max(range(len(losses)), key=lambda i: losses[i])
+    before, after = trail.layers[place], trail.layers[place + 1]
+    cosines = recording[Quantity.SAMPLE_COSINE]
+    between = [
+        site
+        for site in sorted(Wiring(recording).behind(after), key=lambda site: site.index)
+        if site.index >= before.index and cosines.get(site) <= 1.0
+    ]
+    apart = [0.5 * math.log10(max(1.0 - cosines[site], ROUNDING)) for site in between]
+    falls = [a - b for a, b in pairwise(apart)]
+    compounds = bool(falls) and 2.0 * max(falls) < sum(falls) > 0.5 * losses[place]
+    return tuple(between[1:]) if compounds else ()
 
 
 def _alike(trail: Trail) -> tuple[Site, ...]:

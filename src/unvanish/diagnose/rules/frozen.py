@@ -6,12 +6,12 @@ import bisect
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, final
+from typing import ClassVar, Final, final
 
 from unvanish.core.findings import Cause, Finding, Severity
 from unvanish.core.flow import Flow
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import Parameter, Recording
+from unvanish.core.records import Edge, Parameter, Recording
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
 from unvanish.diagnose.factors import loss_factors
@@ -25,6 +25,16 @@ from unvanish.diagnose.optimiser import (
     trained,
 )
 from unvanish.diagnose.propagation import judged_flow
+from unvanish.diagnose.standstill import lost_behind_all, relative_step, taken_by_hooks, unfed
+
+_HOOK: Final = (
+    "a gradient arrives at their output, and what comes in is not zero: a hook on the weight "
+    "takes its gradient away"
+)
+_HOOK_HELP: Final = (
+    "look for weight.register_hook(...), and remove the hook or let it return the gradient",
+)
+_PRODUCTS: Final = frozenset({"prod", "cumprod", "mul", "pow"})
 
 
 @final
@@ -45,6 +55,13 @@ class FrozenEarlyLayers:
 
     Where every gradient is exactly zero, before and after the probe steps, while the loss is
     not, nothing can learn at all, and that is an error.
+
+    Nothing can learn either where the gradient is lost behind all weights at once, such as in a
+    product of many probabilities. That is an error where the step changes no bit of any weight;
+    where |gradient| x |output| of every layer with weights is below 2^-24 of the loss, so that
+    no change of a layer by its own size changes the loss by more than its rounding, before and
+    after the probe steps; and where the gradient is 3 decades larger somewhere between there and
+    the output, which it is not on a converged network.
 
     Layers with a learning rate of their own are found where that alone stops them: the rate is
     3 decades below the later layers' largest, and no step reaches a millionth of the weights
@@ -94,6 +111,9 @@ class FrozenEarlyLayers:
             return NotMeasured("the optimiser's updates")
         if _nothing_learns(recording):
             return Found((self._standstill(recording),))
+        worst = lost_behind_all(recording, decades=self.min_decades_slower)
+        if worst is not None:
+            return Found((self._out_of_reach(recording, worst),))
         layers = _layers(recording)
         if len({depth for depth, _ in layers}) < 2:
             return NotApplicable("fewer than two layers have weights that the optimiser trains")
@@ -104,9 +124,9 @@ class FrozenEarlyLayers:
             return NotApplicable("the step moves no weight at all: see UV404 and UV504")
         gaps = _gaps(layers, speeds)
         found = self._slow_start(recording, layers, speeds)
-        unfed = _unfed(recording)
-        if found is not None and unfed.issuperset(found.parameters):
-            fed = [(depth, p) for depth, p in layers if p.name not in unfed]
+        hungry = unfed(recording)
+        if found is not None and hungry.issuperset(found.parameters):
+            fed = [(depth, p) for depth, p in layers if p.name not in hungry]
             found = self._slow_start(recording, fed, speeds) or _of_zeros(found)
         if found is not None:
             return Found((found,))
@@ -138,6 +158,37 @@ class FrozenEarlyLayers:
                 "look between the output and the loss: scores that are all the same to a softmax, "
                 "a mask or a clamp that leaves nothing, a product with zero",
             ),
+        )
+
+    def _out_of_reach(self, recording: Recording, worst: Edge) -> Finding:
+        culprit = recording.sites[worst.consumer]
+        names = tuple(p.name for p in trained(recording))
+        moved = max((relative_step(p) for p in trained(recording) if p.rms > 0.0), default=0.0)
+        multiplies = culprit.op in _PRODUCTS
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=Severity.ERROR if is_given(recording) else Severity.WARNING,
+            message=f"no weight moves: {culprit.name} takes {-worst.log10_gain:.3g} decades of the "
+            "gradient from all of them",
+            sites=(culprit,),
+            parameters=names,
+            measured=-worst.log10_gain,
+            expected=0.0,
+            limit=self.min_decades_slower,
+            unit="decades",
+            causes=(Cause.ACTIVATION_SLOPE if culprit.can_saturate else Cause.INIT_TOO_SMALL,),
+            notes=(
+                f"the first step of {recording.context.optimizer or 'the optimiser'} changes no "
+                f"weight by more than {moved:.1e} of its size, and a change of any layer by its "
+                "own size would change the loss by less than its rounding",
+            ),
+            help=(
+                "add logarithms in place of multiplying: "
+                "torch.nn.functional.logsigmoid(x).sum(-1), and a loss that takes logarithms",
+            )
+            if multiplies
+            else ("find what shrinks the gradient on its way: `unvanish explain UV101`",),
         )
 
     def _slow_start(
@@ -294,23 +345,6 @@ def _of_zeros(finding: Finding) -> Finding:
     )
 
 
-def _unfed(recording: Recording) -> frozenset[str]:
-    """Return the weights that read nothing but zeros.
-
-    Weights that are not zero answer zeros throughout to zeros alone. Behind a bias the
-    gradient tells: that of W in y = W x is dy x^T, so where dy is not zero and this is, x is.
-    """
-    grads = recording[Quantity.LOG10_ACTIVATION_GRAD_RMS]
-    answers = recording[Quantity.ACTIVATION_RMS]
-    silent = {p.name for p in recording.parameters if p.log10_grad_rms == -math.inf and p.rms > 0.0}
-    return frozenset(
-        name
-        for site in recording.signal_sites()
-        if math.isfinite(grads.get(site)) or answers.get(site) == 0.0
-        for name in silent & set(site.weights)
-    )
-
-
 def _text(count: int, of: int) -> str:
     return f"the first {count} of {of} weights" if count > 1 else f"the first of {of} weights"
 
@@ -374,6 +408,9 @@ def _why(
     recording: Recording, early: Sequence[Parameter]
 ) -> tuple[tuple[Cause, ...], tuple[str, ...], tuple[str, ...]]:
     """Name what shrinks the early layers' gradient, as the gradient's own way shows it."""
+    taken = taken_by_hooks(recording)
+    if taken.issuperset(p.name for p in early):
+        return (Cause.DETACHED_GRAPH,), (_HOOK,), _HOOK_HELP
     causes: list[Cause] = []
     eps = floor_of(recording.context.optimizer)
     if eps is not None and all(-math.inf < p.log10_grad_rms < math.log10(eps) for p in early):
@@ -386,7 +423,7 @@ def _why(
         if flow.lost(worst) > 1.0:
             factors = loss_factors(recording, flow, worst)
             causes += factors.causes
-            notes, help_ = factors.notes[:1], factors.help
+            notes, help_ = (factors.summary,) if factors.summary else (), factors.help
     if not causes:
         nothing = all(p.log10_grad_rms == -math.inf for p in early)
         causes.append(Cause.ACTIVATION_SLOPE if nothing else Cause.INIT_TOO_SMALL)

@@ -21,6 +21,12 @@ from unvanish.diagnose.words import percent
 _PARTIAL: Final = ("muon", "sparseadam")
 """Optimisers that take matrices only, or sparse gradients only."""
 
+_UNIFORM_ERROR: Final = 1 / math.sqrt(5)
+"""Standard error of the rms of n uniform entries, times sqrt(n) over the rms."""
+
+_NORMAL_ERROR: Final = 1 / math.sqrt(2)
+"""The same for normal entries."""
+
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +71,19 @@ class MissingParameter:
     large, a branch that was never trained and lies beside one branch that is held and before
     another: a list of parameter groups that forgot one. No backbone is left out on purpose that
     has learned nothing, and the other player stands before or behind all of the first. A norm
-    or a bias that has a gradient and is exactly one or zero throughout was never stepped.
+    or a bias that has a gradient and is exactly one or zero throughout was never stepped. Nor
+    was a network in which each of several matrices of 100 entries or more (`min_entries`) has the
+    rms that PyTorch's own start gives it, within 3 standard errors (`max_standard_errors`). In each
+    of twelve MLPs of 24 to 1024 units, trained on digits with rates of 1e-4 and 1e-3 (Adam) and
+    0.05 (SGD), one matrix at least was 5 standard errors off, and 14 or more where the accuracy
+    had passed 0.6.
+
+    Biases alone, or embedding tables alone, are trained on purpose where the rest has learned
+    something (BitFit, textual inversion) or where a second optimiser has it. Where the optimiser
+    holds nothing else and the rest was never trained, it is a warning, except for tables under
+    Adagrad or a sparse optimiser, the usual half of a recommender, and where the gains of norms
+    are held, which can be trained alone. Two optimisers parted by the number of axes, in a
+    network without norms, are a false alarm.
 
     ## What helps
     Build the optimiser last, after every layer is in place: `torch.optim.AdamW(
@@ -82,6 +100,8 @@ class MissingParameter:
 
     max_missing_parameters: int = 0
     max_share_by_mistake: float = 0.5
+    max_standard_errors: float = 3.0
+    min_entries: int = 100
 
     def examine(self, recording: Recording) -> Verdict:
         """Judge every trainable parameter that a gradient reaches."""
@@ -202,7 +222,10 @@ class MissingParameter:
             return f"{name} takes a part of a network; a second optimiser usually has the rest"
         if _replaced(recording, missing) or _is_one_layer(recording, held, missing):
             return ""
-        if _is_untrained(missing) and _is_beside(recording, held, missing):
+        at_start = self._is_at_start(recording, missing)
+        if at_start and _only_tunes(recording, held, missing, name):
+            return ""
+        if (at_start or _is_untrained(missing)) and _is_beside(recording, held, missing):
             return ""
         entries = sum(p.size for p in missing)
         if entries > self.max_share_by_mistake * (entries + sum(p.size for p in held)):
@@ -224,6 +247,43 @@ class MissingParameter:
         ):
             return "they are a branch of their own, as the other player of a GAN is"
         return ""
+
+    def _is_at_start(self, recording: Recording, missing: Sequence[Parameter]) -> bool:
+        """Tell whether several matrices all have the size that PyTorch starts them with."""
+        matrices = [p for p in missing if len(p.shape) >= 2 and p.size >= self.min_entries]
+        tables = embeddings(recording)
+        return len(matrices) >= 2 and all(
+            any(
+                abs(p.rms / size - 1.0) * math.sqrt(p.size) <= self.max_standard_errors * error
+                for size, error in _starts(p, is_table=p.name in tables)
+            )
+            for p in matrices
+        )
+
+
+def _starts(parameter: Parameter, *, is_table: bool) -> list[tuple[float, float]]:
+    """Return the sizes with which PyTorch starts a matrix, and their relative errors."""
+    if is_table:
+        return [(1.0, _NORMAL_ERROR)]
+    units, fan_in = parameter.shape[0], parameter.size / max(1, parameter.shape[0])
+    xavier = math.sqrt(2.0 / (units + fan_in))  # the projections of MultiheadAttention
+    hidden = [units / gates for gates in (1, 3, 4)]  # of a recurrent layer, gates stacked
+    return [
+        *((1.0 / math.sqrt(3.0 * n), _UNIFORM_ERROR) for n in (fan_in, *hidden) if n > 0.0),
+        (xavier, _UNIFORM_ERROR),
+    ]
+
+
+def _only_tunes(
+    recording: Recording, held: Sequence[Parameter], missing: Sequence[Parameter], optimizer: str
+) -> bool:
+    """Tell whether nothing is held but what is tuned in a network that was trained before."""
+    if all(p.name in embeddings(recording) for p in held):
+        layers = any(len(p.shape) >= 2 for p in missing)
+        return layers and optimizer.casefold() != "adagrad"
+    names = {p.name for p in held}
+    alone = any(site.weights and names.issuperset(site.weights) for site in recording.sites)
+    return not alone and all(len(p.shape) == 1 for p in held)  # a norm can be trained alone
 
 
 def _fed(recording: Recording) -> list[Parameter]:

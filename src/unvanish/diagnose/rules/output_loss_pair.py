@@ -13,13 +13,15 @@ from unvanish.core.glossary import Quantity
 from unvanish.core.records import Recording, Role, Site
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
-from unvanish.diagnose.comparisons import BINARY, Comparison, comparisons
-from unvanish.diagnose.neighbours import Neighbours
+from unvanish.diagnose.comparisons import BINARY, REGRESSIONS, Comparison, comparisons
+from unvanish.diagnose.neighbours import VIEWS, Neighbours
+from unvanish.diagnose.optimiser import trained
 from unvanish.diagnose.reach import RANGES, Reach, classes_of, reach_of
 
 _PROBABILITIES: Final = frozenset({"softmax", "sigmoid", "hardsigmoid"})
 _LAYERS: Final = frozenset({"linear", "conv", "conv1d", "conv2d", "conv3d", "bilinear"})
 _RECTIFIERS: Final = frozenset("relu relu6 leaky_relu elu gelu silu softplus".split())
+_LINEAR: Final = VIEWS | {"neg", "mean", "sum"}
 _ROUNDING: Final = 1e-3
 """How far targets that were meant to lie in 0 … 1 may miss it."""
 
@@ -91,6 +93,9 @@ class OutputLossPair:
     right one of C classes C / N in the mean at most. A loss that broadcasts outputs of shape
     (n, 1) against targets of shape (n,) compares all with all.
 
+    Cross entropy, and any other of these errors, has a lower end and no upper one. A loss that
+    is nothing but its negative has no lower end.
+
     ## Why it hurts
     The rest of the loss that cannot be removed pushes on every sample, also on those that are
     right, and a second squashing function multiplies its own small slope into every gradient:
@@ -100,9 +105,12 @@ class OutputLossPair:
     On a softmax inside the network (attention, gates); on logarithms of probabilities, also
     twice (log-softmax does not change its own output); on scores that are scaled up by enough
     or by a learned factor; on softmax with a squared error; on targets that the loss function
-    transforms before it compares them.
+    transforms before it compares them; on a negative error that is one term among others, that
+    an optimiser with `maximize=True` climbs, that is weighed by rewards, or that a frozen network
+    answers to an adversary.
 
     ## False alarms
+    A negative error that is meant, to make a network unlearn what it knows, is warned of.
     A second softmax is a poor but working loss for few classes, so the finding is a warning.
     It is a note where less than a third of a guess's loss stays (`max_share_of_note`), such as
     with tanh before 2 classes, and an error where three decades of gradient are lost in the
@@ -141,6 +149,7 @@ class OutputLossPair:
             *self._comparisons(neighbours),
             *self._constants(neighbours),
             *self._over_samples(neighbours),
+            *self._upside_down(neighbours),
         ]
         if not pairs:
             return NotApplicable("no loss was seen that asks for one kind of output")
@@ -337,6 +346,42 @@ class OutputLossPair:
                     "another network",
                     help=("choose the dimension of the classes: torch.softmax(x, dim=1)",),
                 )
+
+    def _upside_down(self, neighbours: Neighbours) -> Iterator[_Pair]:
+        """Judge a loss that is nothing but an error with its sign turned."""
+        recording = neighbours.recording
+        ends = [s for s in recording.sites if s.role is Role.LOSS and not neighbours.consumers(s)]
+        climbs = any(step.predicted_change > 0.0 for step in recording.steps)
+        if len(ends) != 1 or not recording.context.loss_value < 0.0 or climbs:
+            return
+        loss, signs = ends[0], 0
+        while loss.op in _LINEAR and len(before := neighbours.producers(loss)) == 1:
+            signs += loss.op == "neg"
+            loss = before[0]
+        output = neighbours.source(loss)
+        is_error = loss.op in REGRESSIONS | BINARY or loss.op.startswith("nll_loss")
+        if signs % 2 == 0 or not is_error or output is None:
+            return
+        learn = {p.name for p in trained(recording)}
+        layers = [s for s in recording.signal_sites() if s.op in _LAYERS or s.weights]
+        if not layers or not learn & set(layers[-1].weights):
+            return  # an adversary that looks for the input, or for what feeds another network
+        yield _Pair(
+            output=output,
+            loss=loss,
+            measured=-1.0,
+            limit=0.0,
+            unit="times the error",
+            message=f"the loss is {_name(loss)} with its sign turned: training makes the error "
+            "larger",
+            note="an error has no upper end, so the loss has no lower one: the outputs grow "
+            "without bound, away from the target",
+            help=(
+                f"take the minus away: loss = {_name(loss)}(output, target)",
+                "where the error is meant to grow, to unlearn or against an adversary, bound it: "
+                "stop at the loss of a guess",
+            ),
+        )
 
     def _finding(self, neighbours: Neighbours, pair: _Pair, *others: _Pair) -> Finding:
         edges = neighbours.edges_into(pair.output)

@@ -98,6 +98,18 @@ class VanishingThroughTime:
     addend away, so that no other type would help. Half of the steps beyond 37.9 decades
     (`hopeless_lost_decades`), below the smallest normal number of float32, is an error.
 
+    Fewer decades are a warning, too, where the batch shows that the answer lies out of reach. At
+    each step of an input as long as the recurrence, |X^T Y|^2, of what it holds and of the
+    target, is compared with independent samples. If a step that loses more than 7.2 decades
+    depends on the target by 5 standard errors (`min_standard_errors`), one chance in three
+    million, and none that loses less does by 4 (`max_standard_errors_heard`), nor all of them
+    together by 3 (`max_heard_together`), then nothing that the gradient reaches is known to
+    help: the first token is asked for, or the sequences end in padding and the last step is
+    read. LSTM and GRU of 32 units with PyTorch's own start learned neither over 60 and 120
+    steps, in 12 seconds of Adam at 5e-3 each (250 to 3,400 steps); they learned the majority of
+    all tokens, the third to last, a class that every step shows, and a frequency, with 10 to 25
+    decades lost, and these are notes.
+
     A state that is detached at every step leaves autograd no recurrence to show. It is found by
     the values: each call of the same weights depends on the one before, brings input of its
     own, and no gradient leads back. It is a warning where the loss does not reach half of the
@@ -150,6 +162,9 @@ class VanishingThroughTime:
     max_lost_decades_if_gated: float = 53 * math.log10(2)
     hopeless_lost_decades: float = 126 * math.log10(2)
     reach_decades: float = 3.0
+    min_standard_errors: float = 5.0
+    max_standard_errors_heard: float = 4.0
+    max_heard_together: float = 3.0
 
     def examine(self, recording: Recording) -> Verdict:
         """Judge how far back in time the gradient reaches."""
@@ -171,23 +186,42 @@ class VanishingThroughTime:
         loops = _loops(recording, repeated)
         if not loops:
             return NotMeasured("a gradient at the time steps that is a number")
-        worst = max(loops, key=lambda loop: (self._severity(loop), max(loop.lost)))
-        severity = self._severity(worst)
+        worst = max(loops, key=lambda loop: (self._severity(recording, loop), max(loop.lost)))
+        severity = self._severity(recording, worst)
         if severity < 0:
             lost = max(max(loop.lost) for loop in loops)
             said = f"at most {max(lost, 0.0):.1f} decades are lost over {worst.steps} time steps"
             return Clear(self.max_lost_decades - max(lost, 0.0), "decades", said)
         return Found((self._finding(recording, worst, list(Severity)[severity]),))
 
-    def _severity(self, loop: _Loop) -> int:
+    def _severity(self, recording: Recording, loop: _Loop) -> int:
         """Rank a recurrence: -1 where there is nothing to say about it."""
         if not max(loop.lost) > self.max_lost_decades:
             return -1
         median = sorted(loop.lost)[(len(loop.lost) - 1) // 2]
-        if not loop.starved or median <= self._limit(loop):
+        if not loop.starved:
             return Severity.NOTE.rank
+        if median <= self._limit(loop):
+            unheard = self._unheard(recording, loop) is not None
+            return (Severity.WARNING if unheard else Severity.NOTE).rank
         hopeless = median > self.hopeless_lost_decades
         return (Severity.ERROR if hopeless else Severity.WARNING).rank
+
+    def _unheard(self, recording: Recording, loop: _Loop) -> int | None:
+        """Return the step nearest to the gradient's reach that holds the answer, if all are out."""
+        sequences = [d.association for d in recording.data if len(d.association) == loop.steps]
+        if not loop.starved or not sequences:
+            return None
+        sure = [max(errors) for errors in zip(*sequences, strict=True)]
+        lost = (loop.lost[0], *loop.lost)  # the first step has no call that reads a memory
+        out = [k for k in range(loop.steps) if lost[k] > self.max_lost_decades]
+        telling = [k for k in out if sure[k] >= self.min_standard_errors]
+        heard = [sure[k] for k in range(loop.steps) if k not in out]
+        together = sum(heard) / math.sqrt(len(heard))
+        known = max(heard) > self.max_standard_errors_heard or together > self.max_heard_together
+        if not telling or known:
+            return None
+        return min(telling, key=lambda k: lost[k])
 
     def _limit(self, loop: _Loop) -> float:
         return self.max_lost_decades_if_gated if loop.gated else self.max_lost_decades
@@ -215,11 +249,13 @@ class VanishingThroughTime:
             sites=(loop.calls[0], *weak[-1:], loop.calls[-1]),
             measured=lost,
             expected=0.0,
-            limit=self.max_lost_decades if severity is Severity.NOTE else self._limit(loop),
+            limit=self.max_lost_decades
+            if severity is Severity.NOTE or self._unheard(recording, loop) is not None
+            else self._limit(loop),
             unit="decades",
             causes=_causes(recording, loop),
             notes=tuple(self._notes(recording, loop, reach)),
-            help=_help(loop),
+            help=(*self._help_of_padding(recording, loop), *_help(loop)),
             chart=self._chart(loop),
         )
 
@@ -273,6 +309,12 @@ class VanishingThroughTime:
                 f"the weights look well fed, because the last {reach} steps feed them; what "
                 "the steps before say cannot be learned"
             )
+        unheard = self._unheard(recording, loop)
+        if unheard is not None:
+            notes.append(
+                f"what the target depends on in this batch lies out of reach: step {unheard + 1} "
+                f"of {loop.steps} tells of it, and no step that is heard does"
+            )
         gain = Upstream(recording).gain(loop.calls[-1])
         if loop.has_matrix and not loop.gated and 0.0 < gain < _ORDINARY_GAIN:
             notes.append(
@@ -280,6 +322,17 @@ class VanishingThroughTime:
                 "orthogonal matrix keeps it"
             )
         return notes
+
+    def _help_of_padding(self, recording: Recording, loop: _Loop) -> tuple[str, ...]:
+        """Say what to do where the last step holds the same for every sample."""
+        last = [d.association[-1] for d in recording.data if len(d.association) == loop.steps]
+        if self._unheard(recording, loop) is None or any(last):
+            return ()
+        return (
+            "the sequences end in padding: read the last real step, "
+            "output[torch.arange(len(output)), lengths - 1], or pack them with "
+            "torch.nn.utils.rnn.pack_padded_sequence",
+        )
 
     def _chart(self, loop: _Loop) -> Chart:
         def mark(lost: float) -> Mark:

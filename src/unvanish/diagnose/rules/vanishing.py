@@ -187,6 +187,8 @@ class VanishingGradient:
             f"{flow.levels[worst].layer.path or 'the first layer'}"
         )
         notes = [*factors.notes]
+        if not self._has_ledger(recording, flow.levels[worst]):
+            notes.insert(0, factors.summary)
         with_loss = gradient_flow(recording, Quantity.LOG10_ACTIVATION_GRAD_RMS)
         if with_loss is not None:
             notes.extend(underflow_note(with_loss))
@@ -202,10 +204,15 @@ class VanishingGradient:
             limit=self.max_lost_decades,
             unit="decades",
             causes=factors.causes,
-            notes=tuple(notes),
+            notes=tuple(filter(None, notes)),
             help=factors.help,
             chart=flow_chart(recording, flow, starved),
         )
+
+    def _has_ledger(self, recording: Recording, worst: Level) -> bool:
+        """Tell whether `explain` can say operation by operation where the decades went."""
+        norms = recording[Quantity.LOG10_LEDGER_GRAD_NORM]
+        return worst.layer in norms and math.isfinite(norms[worst.layer])
 
     def _severity(self, recording: Recording, starved: list[Level], measured: float) -> Severity:
         if measured >= self.hopeless_lost_decades:

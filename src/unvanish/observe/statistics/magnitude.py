@@ -65,6 +65,30 @@ def dot64(a: Tensor, b: Tensor) -> Tensor:
     return torch.stack([x.double().dot(y.double()) for x, y in pairs]).sum()
 
 
+def norms_along(tensor: Tensor, keep: Sequence[int]) -> Tensor:
+    """Return the Euclidean norms over all axes but some, accumulated in float64.
+
+    Args:
+        tensor: Real tensor of any size.
+        keep: The axes that stay, in rising order.
+    """
+    others = tuple(axis for axis in range(tensor.ndim) if axis not in keep)
+    if not others:
+        return tensor.abs().double()
+    if tensor.numel() <= _CHUNK or tensor.shape[0] < 2:
+        whole: Tensor = torch.linalg.vector_norm(tensor, dim=others, dtype=torch.float64)
+        return whole
+    rows = max(1, _CHUNK * tensor.shape[0] // tensor.numel())
+    parts = [
+        torch.linalg.vector_norm(part, dim=others, dtype=torch.float64)
+        for part in tensor.split(rows)
+    ]
+    if 0 in keep:
+        return torch.cat(parts)
+    joint: Tensor = torch.linalg.vector_norm(torch.stack(parts), dim=0)
+    return joint
+
+
 def norms(tensors: Sequence[Tensor]) -> list[float]:
     """Return the Euclidean norm of each tensor, accumulated in float64, with one transfer.
 

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from unvanish.observe.statistics.magnitude import norm64
 
+_MOST_SLOPES: Final = 2**17
+
 
 @dataclass(frozen=True, slots=True)
 class Activation:
@@ -70,6 +72,8 @@ class SlopeReading:
     saturated: Tensor | None
     alive: Tensor
     """Boolean, one a unit: some sample has a non-zero slope."""
+    withheld: Tensor | None = None
+    """Shares of what is withheld that fall on dead units, on the left and on the right tail."""
 
 
 def slope_of(
@@ -129,13 +133,17 @@ def slope_of(
     return slope.detach()
 
 
-def read_slope(slope: Tensor, activation: Activation, unit_dim: int) -> SlopeReading:
+def read_slope(
+    slope: Tensor, activation: Activation, unit_dim: int, z: Tensor | None = None
+) -> SlopeReading:
     """Reduce slopes to rms, maximum, saturated share and living units.
 
     Args:
         slope: phi'(z), any shape.
         activation: The function's cap and kind.
         unit_dim: Dimension that counts units: 1 for channels, -1 for features.
+        z: Anything of the sign of the pre-activation, to tell the two tails apart; None where
+            that is not asked for.
 
     Returns:
         The reading; ``saturated`` is None where the function cannot saturate.
@@ -149,11 +157,47 @@ def read_slope(slope: Tensor, activation: Activation, unit_dim: int) -> SlopeRea
         if activation.can_saturate:
             saturated = 1 - ones / count
         largest = slope.view(torch.uint8).amax(others) if others else slope.view(torch.uint8)
-        return SlopeReading((ones / count).sqrt(), largest.amax(), saturated, largest > 0)
+        alive = largest > 0
+        parts = _withheld(slope, activation.cap, unit_dim, alive, z)
+        return SlopeReading((ones / count).sqrt(), largest.amax(), saturated, alive, parts)
     if activation.can_saturate:  # all of them rise everywhere: no slope is negative
         saturated = torch.count_nonzero(slope < activation.cap / 10).double() / count
     largest = torch.maximum(slope.amax(others), -slope.amin(others)) if others else slope.abs()
-    return SlopeReading(norm64(slope) / math.sqrt(count), largest.amax(), saturated, largest > 0)
+    alive = largest > 0
+    parts = _withheld(slope, activation.cap, unit_dim, alive, z)
+    return SlopeReading(norm64(slope) / math.sqrt(count), largest.amax(), saturated, alive, parts)
+
+
+def _withheld(
+    slope: Tensor, cap: float, unit_dim: int, alive: Tensor, z: Tensor | None
+) -> Tensor | None:
+    """Split sum S^2 - phi'^2 over dead units, the left and the right tail of living ones.
+
+    A tail is where less than a tenth of the largest slope S is left; the rest of the sum lies
+    between the tails: the smaller slope of a leaky unit, the half-slope of a GELU near zero.
+    Of many samples every so many-th is read.
+    """
+    if z is None or z.shape != slope.shape or not slope.numel() or cap == 0.0:
+        return None
+    if slope.ndim > 1 and unit_dim != 0:
+        step = max(1, slope.numel() // _MOST_SLOPES)
+        slope, z = slope[::step], z[::step]
+        living = alive.reshape([-1 if d == unit_dim else 1 for d in range(slope.ndim)])
+    else:
+        living = alive.new_ones(())
+    if slope.dtype is torch.bool:
+        off = ~slope
+        every = torch.count_nonzero(off)
+        tails = torch.count_nonzero(off & living)
+        left = torch.count_nonzero(off & living & (z < 0))
+        parts = torch.stack([every - tails, left, tails - left])
+        return parts.double() / every.clamp_min(1)
+    wide = slope.float() if slope.dtype.itemsize < 4 else slope
+    missing = (cap * cap - wide * wide).clamp_min_(0.0)
+    outer = missing * (living & (wide.abs() < cap / 10))
+    left = (outer * (z < 0)).sum()
+    parts = torch.stack([(missing * ~living).sum(), left, outer.sum() - left])
+    return parts.double() / missing.sum().double().clamp_min(1e-300)
 
 
 def _piecewise(

@@ -1,0 +1,135 @@
+"""UV406: decay against the gradient, by its share of a direction and by its time."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from unvanish.core.conditions import Optimizer, RunContext
+from unvanish.core.findings import Cause, Severity
+from unvanish.core.records import Parameter, Recording
+from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured
+from unvanish.diagnose.rules.decay import WeightDecay
+from unvanish.observe import trace
+from unvanish.testing import recording_of
+
+
+def matrix(index: int, turn: float, along: float, **settings) -> Parameter:
+    fields = {"shape": (64, 16), "rms": 0.1, "log10_grad_rms": -3.0, "learning_rate": 0.1}
+    return Parameter(
+        name=f"layers.{index}.weight",
+        in_optimizer=True,
+        turn_ratio=turn,
+        update_ratio=math.hypot(turn, along),
+        **(fields | settings),
+    )
+
+
+def recorded(turn: float, decay: float, *, name: str = "SGD", momentum: float = 0.0) -> Recording:
+    """Two layers whose step at a rate of 0.1 turns them by `turn` and decays as it should."""
+    optimizer = Optimizer(name=name, lr=0.1, weight_decay=decay, momentum=momentum)
+    return recording_of(
+        "linear",
+        "linear",
+        parameters=[matrix(i, turn, 0.1 * decay) for i in range(2)],
+        context=RunContext(optimizer=optimizer),
+    )
+
+
+def examine(recording: Recording):
+    return WeightDecay().examine(recording)
+
+
+def test_the_ratio_is_decays_share_of_one_direction():
+    """0.1 x 2 of |w|, over 16 directions, against 0.02 of |w|: 0.2 / (4 x 0.02) = 2.5."""
+    verdict = examine(recorded(0.02, 2.0))
+    assert isinstance(verdict, Found)
+    (finding,) = verdict.findings
+    assert finding.measured == pytest.approx(2.5)
+    assert finding.severity is Severity.WARNING
+    assert finding.causes == (Cause.WEIGHT_DECAY,)
+    assert finding.help[0].startswith("lower it to 0.08 or less")
+    assert "after 5 steps" in finding.notes[0]
+
+
+def test_the_limit_is_one():
+    assert isinstance(examine(recorded(0.051, 2.0)), Clear)
+    assert isinstance(examine(recorded(0.049, 2.0)), Found)
+
+
+def test_slow_decay_is_what_a_converged_network_outlives():
+    """At 5e-4 and a rate of 0.1 the weights last 20,000 steps, however small the gradient."""
+    assert isinstance(examine(recorded(1e-9, 5e-4)), Clear)
+    assert isinstance(examine(recorded(1e-9, 0.03)), Clear)
+    assert isinstance(examine(recorded(1e-9, 0.03, momentum=0.9)), Found)
+    assert isinstance(examine(recorded(1e-9, 0.03, name="AdamW")), Clear)
+
+
+def test_a_group_without_decay_is_not_held_by_that_of_another():
+    recording = recorded(0.02, 2.0)
+    free = [replace(p, update_ratio=p.turn_ratio) for p in recording.parameters]
+    assert isinstance(examine(replace(recording, parameters=tuple(free))), Clear)
+
+
+def test_a_rescaled_decay_is_compared_with_the_gradient_itself():
+    """9 x 0.1 against 1e-3, over 16 directions: 225, where the step goes towards zero."""
+    recording = recorded(0.01, 9.0, name="Adam")
+    verdict = examine(recording)
+    assert isinstance(verdict, Found)
+    assert verdict.findings[0].measured == pytest.approx(225.0)
+    one = replace(recording.parameters[1], log10_grad_rms=1.0)
+    strong = replace(recording, parameters=(recording.parameters[0], one))
+    assert isinstance(examine(strong), Clear)
+
+
+@pytest.mark.parametrize("name", ["Muon", "Adafactor", "Mine"])
+def test_a_decay_of_another_kind_is_not_judged(name):
+    assert isinstance(examine(recorded(1e-9, 9.0, name=name)), NotApplicable)
+
+
+def test_what_it_does_not_apply_to():
+    assert isinstance(examine(recorded(0.01, 0.0)), NotApplicable)
+    assert isinstance(examine(recording_of("linear")), NotApplicable)
+    assert isinstance(examine(recording_of("linear", parameters=[])), NotMeasured)
+    unmeasured = [replace(p, turn_ratio=math.nan) for p in recorded(0.1, 1.0).parameters]
+    recording = replace(recorded(0.1, 1.0), parameters=tuple(unmeasured))
+    assert isinstance(examine(recording), NotMeasured)
+
+
+def judged(decay: float, make) -> str:
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Linear(16, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 4)
+    )
+    batch = torch.randn(64, 16), torch.randint(0, 4, (64,))
+    optimizer = make(model.parameters(), decay)
+    return examine(trace(model, batch, optimizer=optimizer, probe_steps=1)).kind
+
+
+def sgd(parameters, decay):
+    return torch.optim.SGD(parameters, lr=0.1, momentum=0.9, weight_decay=decay)
+
+
+def adamw(parameters, decay):
+    return torch.optim.AdamW(parameters, lr=1e-3, weight_decay=decay)
+
+
+def adam(parameters, decay):
+    return torch.optim.Adam(parameters, lr=1e-3, weight_decay=decay)
+
+
+@pytest.mark.parametrize(
+    ("make", "decay"),
+    [(sgd, 5e-4), (sgd, 1e-2), (adamw, 0.01), (adamw, 0.1), (adamw, 1.0), (adam, 1e-4)],
+)
+def test_usual_decays_are_clear(make, decay):
+    assert judged(decay, make) == "clear"
+
+
+@pytest.mark.parametrize(("make", "decay"), [(sgd, 9.0), (adamw, 300.0), (adam, 9.0)])
+def test_decays_that_leave_nothing_are_found(make, decay):
+    assert judged(decay, make) == "found"
