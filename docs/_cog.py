@@ -209,7 +209,8 @@ def outside() -> None:
         [
             row("first corpus, nothing looked at", "outside_first"),
             row("second corpus, nothing looked at", "outside_second_first"),
-            row("both, after mending what they showed", "outside"),
+            row("third corpus, nothing looked at", "outside_third_first"),
+            row("all, after mending what they showed", "outside"),
         ],
     )
 

@@ -179,7 +179,7 @@ HELD: dict[str, tuple[Callable[[Probe], list[Any]], Severity | None]] = {
         Severity.WARNING,
     ),
     "no biases": (lambda m: [p for p in m.parameters() if p.ndim != 1], Severity.WARNING),
-    "only biases": (lambda m: [p for p in m.parameters() if p.ndim == 1], Severity.NOTE),
+    "only biases": (lambda m: [p for p in m.parameters() if p.ndim == 1], Severity.WARNING),
 }
 
 

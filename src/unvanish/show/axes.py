@@ -77,9 +77,14 @@ def _noise(axes: Axes) -> str:
     least = min(known, key=lambda item: item[1])
     most = max(known, key=lambda item: item[1])
     return (
-        f"over the batches the signal-to-noise ratio of the gradient is {number(least[1])} for "
-        f"{least[0]} and {number(most[1])} for {most[0]}"
+        f"over the batches the signal-to-noise ratio of the gradient is {_ratio(least[1])} for "
+        f"{least[0]} and {_ratio(most[1])} for {most[0]}"
     )
+
+
+def _ratio(value: float) -> str:
+    """Name a ratio; its estimate is unbiased, and below zero where there is only noise."""
+    return number(value) if value > 0.0 else "nothing that stands out"
 
 
 def _changes(layers: Sequence[LayerAxis], *readings: tuple[str, Reading, Said]) -> str:

@@ -256,4 +256,9 @@ def theory_lines(prediction: Prediction, sheet: Sheet) -> Lines:
         f"{first.predicted:+.1f} ± {max(first.band, 0.05):.1f} decades with random weights of this "
         f"size, {measured}"
     )
+    if prediction.trainable_depth < prediction.depth:
+        said += (
+            f"; at this loss a layer it can be trained to about {prediction.trainable_depth:.2g} "
+            f"layers deep, and has {prediction.depth}"
+        )
     return sheet.paragraph(styled(" theory: ", "strong"), [sheet.text(said)])
