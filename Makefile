@@ -68,6 +68,7 @@ bench: $(STAMP)
 	@$(BIN)/python -m benchmarks.cost
 	@$(BIN)/python -m benchmarks.budget
 	@$(BIN)/python -m benchmarks.theory
+	@$(BIN)/python -m benchmarks.identity
 	@$(BIN)/python -m benchmarks.accuracy
 	@$(BIN)/python -m benchmarks.outside
 	@$(BIN)/python -m benchmarks.peers

@@ -1,6 +1,6 @@
 """How often `unvanish check` is right on networks nobody tuned it on.
 
-    python -m benchmarks.outside [--jobs 2] [--only NAME ...] [--corpus first|second|third]
+    python -m benchmarks.outside [--jobs 2] [--only NAME ...] [--corpus NAME]
 
 writes results/outside.json and results/outside.md; with `--corpus` and `--save NAME`,
 results/NAME.json and results/NAME.md. Every case is one call of the command in
@@ -35,7 +35,12 @@ from typing import Any
 from benchmarks.accuracy import percent, share, strict, table
 
 HERE = Path(__file__).parent
-CORPORA = {"first": ("sick", "healthy"), "second": ("second",), "third": ("third",)}
+CORPORA = {
+    "first": ("sick", "healthy"),
+    "second": ("second",),
+    "third": ("third",),
+    "fourth": ("fourth",),
+}
 RESULTS = Path("results")
 LIMIT_SECONDS = 300
 
