@@ -38,7 +38,10 @@ import numpy as np
 from unvanish.theory.activations import Activation
 from unvanish.theory.quadrature import Array, Function, expectation, joint_expectation
 
-_LENGTHS: Final = np.geomspace(1e-10, 1e9, 361)
+_LENGTHS: Final = np.concatenate(
+    [np.geomspace(1e-60, 1e-10, 100, endpoint=False), np.geomspace(1e-10, 1e9, 361)]
+)
+"""From far below what a shrinking signal comes to: at tiny lengths every activation is a line."""
 _FLOOR: Final = 1e-300
 
 

@@ -29,7 +29,42 @@ def chance_spread(choices: int) -> float:
         >>> round(chance_spread(16))
         31
     """
-    if choices < 2:
-        return math.inf
+    return _freezing_gap(choices) / math.log(2) if choices > 1 else math.inf
+
+
+def chance_frozen(spread: float, choices: int) -> float:
+    """Return the share of rows that random scores of a standard deviation freeze.
+
+    That the best score leads by more than `gap` (see `chance_spread`) has, for a lead that is
+    exponential with mean s / sqrt(2 ln n), the probability exp(-gap sqrt(2 ln n) / s).
+
+    Args:
+        spread: Standard deviation of the scores.
+        choices: Number of choices, at least 2.
+
+    Example:
+        >>> round(chance_frozen(16.0, 16), 2)
+        0.27
+    """
+    if choices < 2 or not spread > 0.0:
+        return 0.0
+    return math.exp(-_freezing_gap(choices) / spread)
+
+
+def most_of_cosines(choices: int) -> float:
+    """Return the largest weight that a softmax over cosines gives: one at 1, the rest at -1.
+
+    Args:
+        choices: Number of choices, at least 1.
+
+    Example:
+        >>> round(most_of_cosines(96), 3)
+        0.072
+    """
+    return 1.0 / (1.0 + (choices - 1) * math.exp(-2.0))
+
+
+def _freezing_gap(choices: int) -> float:
+    """Return gap sqrt(2 ln n), the lead that freezes a row times what it is measured in."""
     gap = math.log(2 * choices / (FROZEN * math.sqrt(choices - 1)))
-    return gap * math.sqrt(2 * math.log(choices)) / math.log(2)
+    return gap * math.sqrt(2 * math.log(choices))
