@@ -6,15 +6,18 @@ Torch is imported by the verbs and not by the module: a saved report opens witho
 from __future__ import annotations
 
 import copy
+import gc
 import html
+import math
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unvanish.core import codec
-from unvanish.core.counterfactuals import Counterfactual, answered
+from unvanish.core.counterfactuals import Counterfactual, Proposal, answered
 from unvanish.core.errors import UnvanishError
 from unvanish.core.explanations import Explanation
 from unvanish.core.findings import Diagnosis, Finding, Severity
@@ -298,8 +301,9 @@ def checkup(
                 else recipe.clip_grad_norm,
                 built=recipe.built,
             )
-            diagnosis = diagnose(recording, select=select)
-            tested = _put_to_the_test(recording, diagnosis, recipe, loss)
+            with _undisturbed():
+                diagnosis = diagnose(recording, select=select)
+                tested = _put_to_the_test(recording, diagnosis, recipe, loss)
         except UnvanishError:
             raise
         except Exception as error:
@@ -310,6 +314,22 @@ def checkup(
     context = replace(recording.context, inferred=inferred)
     recording = replace(recording, context=context, counterfactuals=tested)
     return Report(recipe.target, recording, diagnosis)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Run a block without the collection of cyclic garbage.
+
+    The graphs and ledgers of a deep network are hundreds of thousands of small objects without
+    a cycle among them. That many new ones make Python search the whole heap again and again.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _put_to_the_test(
@@ -328,16 +348,25 @@ def _put_to_the_test(
     from unvanish.observe.interventions import intervene
 
     proposals = propose(recording, question)
-    wanted = [one.intervention for one in proposals if one.intervention is not None]
+    wanted = [one for one in proposals if one.intervention is not None]
+    # The most telling first, as the last ones are left out where there are too many.
+    order = sorted(range(len(wanted)), key=lambda i: _telling(wanted[i]), reverse=True)
     measured = intervene(
         recipe.model,
         recipe.batch,
-        wanted,
+        [swap for i in order if (swap := wanted[i].intervention) is not None],
         question,
         recording=recording,
         loss=loss if loss is not None else recipe.loss,
     )
-    return answered(proposals, measured)
+    found = dict(zip(order, measured, strict=True))
+    return answered(proposals, [found[i] for i in range(len(wanted))])
+
+
+def _telling(proposal: Proposal) -> float:
+    """Return the decades that a swap is said to move; one that predicts none comes last."""
+    predicted = abs(proposal.counterfactual.predicted)
+    return -1.0 if math.isnan(predicted) else predicted
 
 
 def _recipe_of(

@@ -255,3 +255,179 @@ def test_batch_normalisation_bears_a_rise():
         model = Residual()
         optimizer = torch.optim.SGD(model.parameters(), lr=rate)
         assert "UV404" not in found(model, optimizer=optimizer)
+
+
+def test_adam_at_the_rate_of_gradient_descent_replaces_a_plain_network():
+    def stack(layer):
+        inner = [layer() for _ in range(5)]
+        return nn.Sequential(nn.Linear(16, 64), *inner, nn.Linear(64, 4))
+
+    class Skip(nn.Sequential):
+        def forward(self, x):
+            return x + super().forward(x)
+
+    def plain():
+        return nn.Sequential(nn.ReLU(), nn.Linear(64, 64))
+
+    def normalised():
+        return nn.Sequential(nn.ReLU(), nn.Linear(64, 64), nn.BatchNorm1d(64))
+
+    def skipped():
+        return Skip(nn.LayerNorm(64), nn.ReLU(), nn.Linear(64, 64))
+
+    def check(layer, rate):
+        torch.manual_seed(0)
+        model = stack(layer)
+        return found(model, optimizer=torch.optim.Adam(model.parameters(), rate))
+
+    finding = check(plain, 0.1)["UV404"]
+    assert finding.severity is Severity.WARNING
+    assert "3 steps replace the layers one after another" in finding.message
+    assert "UV404" not in check(plain, 1e-2)
+    assert "UV404" not in check(normalised, 0.03)
+    assert "UV404" not in check(skipped, 0.03)
+
+
+def test_a_rate_that_is_swapped_with_the_weight_decay_moves_nothing():
+    torch.manual_seed(0)
+    model = mlp()
+    swapped = torch.optim.SGD(model.parameters(), lr=5e-6, momentum=0.9, weight_decay=0.05)
+    assert "moves no weight" in found(model, optimizer=swapped)["UV404"].message
+    meant = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, weight_decay=5e-6)
+    assert "UV404" not in found(model, optimizer=meant)
+
+
+def test_a_rate_is_too_large_because_the_gradient_grows():
+    """Twenty layers of twice the He variance: at the He start the same rate trains."""
+
+    def check(gain):
+        torch.manual_seed(0)
+        layers = [nn.Linear(64, 64) for _ in range(20)]
+        for layer in layers:
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            layer.weight.data *= gain
+        inner = [part for layer in layers for part in (layer, nn.ReLU())]
+        model = nn.Sequential(nn.Linear(16, 64), *inner, nn.Linear(64, 4))
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.005, momentum=0.9)
+        return found(model, optimizer=optimizer)
+
+    assert check(2**0.5)["UV404"].causes[0] is Cause.INIT_TOO_LARGE
+    assert "UV404" not in check(1.0)
+
+
+def test_a_large_eps_undoes_a_rate_that_was_chosen_for_whole_steps():
+    def check(rate, eps, scale=1.0):
+        torch.manual_seed(0)
+        model = mlp()
+        with torch.no_grad():
+            for weight in model.parameters():
+                weight *= scale
+        return found(model, optimizer=torch.optim.Adam(model.parameters(), rate, eps=eps))
+
+    finding = check(1e-3, 0.1)["UV401"]
+    assert finding.severity is Severity.WARNING
+    assert finding.causes == (Cause.OPTIMISER_FLOOR,)
+    assert "UV401" not in check(1.0, 1.0)  # a learning rate to match
+    assert "UV401" not in check(1e-3, 1e-5)
+    assert "UV401" not in check(1e-3, 0.1, scale=1.3)  # no fresh network
+
+
+def test_adam_divides_by_zero_in_weights_of_float16():
+    model = mlp().half()
+    x, y = classes()
+
+    def loss(output, target):
+        return nn.functional.cross_entropy(output.float(), target)
+
+    def check(eps):
+        optimizer = torch.optim.Adam(model.parameters(), 1e-3, eps=eps)
+        return found(model, (x.half(), y), loss, optimizer=optimizer)
+
+    faults = check(1e-8)
+    assert faults["UV401"].severity is Severity.ERROR
+    assert faults["UV401"].causes == (Cause.PRECISION, Cause.OPTIMISER_FLOOR)
+    assert "UV404" not in faults
+    assert "UV401" not in check(1e-4)
+
+
+class Body(nn.Module):
+    def __init__(self, body):
+        super().__init__()
+        self.body, self.head = body, nn.Linear(64, 4)
+
+    def forward(self, x):
+        return self.head(self.body(x))
+
+
+def test_a_body_that_was_never_trained_is_not_left_out_on_purpose():
+    """As where it is unfrozen after the optimiser was built from what was not frozen."""
+    body = nn.Sequential(nn.Linear(16, 64), nn.BatchNorm1d(64), nn.ReLU(), nn.Linear(64, 64))
+    model = Body(body)
+    head = torch.optim.Adam(model.head.parameters(), 1e-3)
+    assert "UV504" in found(model, optimizer=head)
+    with torch.no_grad():  # a body that has learned something: a linear probe
+        for weight in body.parameters():
+            weight += 0.3 * torch.randn_like(weight)
+    assert "UV504" not in found(model, optimizer=head)
+
+
+def test_groups_by_number_of_axes_that_forget_the_convolutions():
+    images = torch.randn(32, 1, 8, 8), torch.randint(4, (32,))
+    model = nn.Sequential(
+        nn.Conv2d(1, 16, 3),
+        nn.BatchNorm2d(16),
+        nn.ReLU(),
+        nn.Conv2d(16, 16, 3),
+        nn.BatchNorm2d(16),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(256, 4),
+    )
+
+    def check(parameters):
+        return found(model, images, optimizer=torch.optim.AdamW(list(parameters), 1e-3))
+
+    assert "UV504" in check(p for p in model.parameters() if p.dim() <= 2)
+    with torch.no_grad():  # trained before: the head and the norms are tuned
+        for layer in (model[0], model[1], model[3], model[4]):
+            layer.weight *= 1.3
+    assert "UV504" not in check(p for p in model.parameters() if p.dim() <= 2)
+
+
+def test_a_critic_beside_the_actor_was_forgotten_and_a_discriminator_behind_it_was_not():
+    class Pair(nn.Module):
+        def __init__(self, *, in_a_row):
+            super().__init__()
+            self.actor, self.critic = (
+                mlp(),
+                nn.Sequential(nn.Linear(4 if in_a_row else 16, 64), nn.ReLU(), nn.Linear(64, 1)),
+            )
+            self.in_a_row = in_a_row
+
+        def forward(self, x):
+            acts = self.actor(x)
+            return acts, self.critic(acts if self.in_a_row else x)
+
+    def loss(output, target):
+        acts, value = output
+        return nn.functional.cross_entropy(acts, target) + (value - 1.0).pow(2).mean()
+
+    def check(model):
+        optimizer = torch.optim.Adam(model.actor.parameters(), 1e-3)
+        return found(model, loss=loss, optimizer=optimizer)
+
+    assert "UV504" in check(Pair(in_a_row=False))
+    assert "UV504" not in check(Pair(in_a_row=True))
+
+
+def test_a_temperature_in_kelvin_is_out_of_reach_and_one_of_a_hundred_is_not():
+    def check(mean, rate):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(16, 24), nn.Tanh(), nn.Linear(24, 1))
+        batch = torch.randn(64, 16), mean + 2.0 * torch.randn(64, 1)
+        optimizer = torch.optim.Adam(model.parameters(), rate)
+        return found(model, batch, nn.functional.mse_loss, optimizer=optimizer)
+
+    assert "UV506" in check(288.0, 5e-3)
+    assert "UV506" not in check(288.0, 0.1)
+    assert "UV506" not in check(30.0, 5e-3)

@@ -398,3 +398,29 @@ def test_a_lack_of_memory_is_a_reason_and_no_error(network, monkeypatch):
     monkeypatch.setattr("unvanish.observe.interventions.look_forward", refuse)
     (result,) = measured(model, batch, recording, Intervention(swap=Swap.INPUT, what=""))
     assert result.reason == "memory ran out"
+
+
+@pytest.mark.parametrize("largest_kept", [0, 2**24])
+def test_one_copy_serves_all_runs(network, monkeypatch, largest_kept):
+    model, batch = network
+    recording = recorded(model, batch)
+    monkeypatch.setattr("unvanish.observe.interventions._LARGEST_KEPT", largest_kept)
+    names = tuple(name for name, _ in model.named_parameters())
+    swaps = [
+        Intervention(swap=Swap.PARAMETERS, what="", parameters=names, values=(f,) * len(names))
+        for f in (1.0, 3.0, 1.0)
+    ]
+    same, larger, again = measured(model, batch, recording, *swaps)
+    assert same.after == again.after == same.before
+    assert larger.after != same.after
+
+
+def test_swaps_beyond_the_budget_say_that_they_were_left_out(network, monkeypatch):
+    model, batch = network
+    recording = recorded(model, batch)
+    monkeypatch.setattr("unvanish.observe.interventions._MOST_PASSES", 2)
+    first, second = measured(
+        model, batch, recording, *2 * [Intervention(swap=Swap.INPUT, what="standardised inputs")]
+    )
+    assert first.reason == ""
+    assert second.reason.startswith("left out")

@@ -175,7 +175,7 @@ def test_fresh_optimizer_error_names_the_users_line(write):
         ("def data(): return []", BatchError, r"data\(\) is empty", "yield"),
         ("def data(): return 3", BatchError, "not iterable: it is int", "DataLoader"),
         ("def data(): return pair()[0]", BatchError, "one tensor", "DataLoader"),
-        ("data = {'train': 1}", BatchError, "gave str 'train'", "return inputs"),
+        ("def data(): return {'a': 1}", BatchError, "gave str 'a'", "return inputs"),
         ("def data():\n    yield 1 / 0", BatchError, "drawing from data.* ZeroDivision", ""),
         (
             "data = torch.utils.data.TensorDataset(*pair())",
@@ -239,6 +239,37 @@ batch = pair()
     assert made.defaults["lr"] == 0.5
     assert len(made.param_groups[0]["params"]) == 2
     assert "optimizer steps another network" in recipe.inferred[-1]
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ("{'data': 1, 'target': 2}", "a dict"),
+        ("'digits.csv'", "a str"),
+        ("pair()[0]", "a Tensor"),
+        ("object()", "an object"),
+    ],
+)
+def test_data_that_gives_no_batches_is_left_aside(write, value, kind):
+    body = (
+        f"data = {value}\nclass Net(nn.Linear):\n    def __init__(self): super().__init__(4, 2)\n"
+    )
+    for place in ("", ":Net"):
+        recipe = recipe_of(write, f"{body}def batch(): return pair()", place)
+        assert recipe.batch[0].shape == (6, 4)
+        assert recipe.data is None
+        assert f"data in r.py is {kind}, not batches: left aside" in recipe.inferred
+
+
+def test_a_batch_size_and_a_loss_of_yesterday_are_left_aside_where_a_network_is_named(write):
+    body = "batch = 64\nloss = torch.tensor(0.3)\nnet = nn.Linear(4, 2)"
+    recipe = recipe_of(write, body, ":net")
+    assert recipe.loss is None
+    assert recipe.batch[0].shape == (32, 4)
+    assert recipe.inferred[:2] == (
+        "batch in r.py is an int, not a batch: left aside",
+        "loss in r.py is a Tensor, not a loss: left aside",
+    )
 
 
 COPIED = """

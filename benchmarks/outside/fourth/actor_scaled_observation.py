@@ -1,4 +1,5 @@
 """Actor of a DDPG agent; observation scaled to unit size, small last layer as in the paper."""
+
 import torch
 from torch import nn
 

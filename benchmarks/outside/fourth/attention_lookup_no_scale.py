@@ -1,4 +1,5 @@
 """Key-value lookup: the query names a key, the answer is the value stored next to it."""
+
 import torch
 from torch import nn
 

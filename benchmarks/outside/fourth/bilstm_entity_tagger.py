@@ -1,4 +1,5 @@
 """Entities: a word is a name when the word before it is a title."""
+
 import torch
 from torch import nn
 

@@ -1,4 +1,5 @@
 """Digits -> 2d code -> digit. The code is kept for plotting."""
+
 import torch
 from sklearn.datasets import load_digits
 from torch import nn

@@ -1,4 +1,5 @@
 """One expert per season, picked by the season of the row."""
+
 import torch
 from torch import nn
 

@@ -1,4 +1,5 @@
 """The classic example: log_softmax at the end, nll_loss outside."""
+
 import torch
 import torch.nn as nn
 import torch.nn.functional as F

@@ -1,4 +1,5 @@
 """Activity from an accelerometer window of 40 samples."""
+
 import torch
 import torch.nn as nn
 

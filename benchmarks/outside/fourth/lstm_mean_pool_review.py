@@ -1,4 +1,5 @@
 """Long review, mean over all hidden states: no word has to survive 150 steps."""
+
 import torch
 from torch import nn
 

@@ -1,4 +1,5 @@
 """Concrete strength from the mixture. Standardised, plain MSE, SGD with momentum."""
+
 import torch
 from sklearn.datasets import make_friedman2
 from torch import nn
@@ -10,7 +11,9 @@ y = torch.tensor((y - y.mean()) / y.std(), dtype=torch.float32)
 
 class Strength:
     def model(self):
-        return nn.Sequential(nn.Linear(4, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 1))
+        return nn.Sequential(
+            nn.Linear(4, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 1)
+        )
 
     def batch(self):
         i = torch.randint(0, len(X), (64,))

@@ -1,4 +1,5 @@
 """RMSprop with momentum and eps=1.0 like the Inception recipe; our loss is averaged over a big grid."""
+
 import torch
 import torch.nn.functional as F
 from torch import nn

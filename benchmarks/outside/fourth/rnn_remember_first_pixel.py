@@ -1,4 +1,5 @@
 """Plain RNN has to tell at the end which of four symbols opened the sequence."""
+
 import torch
 from torch import nn
 

@@ -1,4 +1,5 @@
 """Logits while training, probabilities when serving."""
+
 import torch
 from sklearn.datasets import load_digits
 from torch import nn

@@ -1,4 +1,5 @@
 """Tagger for 40 labels; log-likelihood by cross_entropy over the tokens."""
+
 import torch
 from torch import nn
 

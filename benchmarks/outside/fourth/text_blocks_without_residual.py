@@ -1,4 +1,5 @@
 """Small encoder for keyword detection, written from memory."""
+
 import torch
 from torch import nn
 

@@ -1,4 +1,5 @@
 """End to end: sound -> transcript -> intent, one loss on the intent."""
+
 import torch
 from torch import nn
 

@@ -1,4 +1,5 @@
 """Mean and spread of daily returns from ten indicators, Gaussian log likelihood by hand."""
+
 import math
 
 import torch
@@ -19,7 +20,9 @@ class VolatilityNet(nn.Module):
 
 def loss(output, target):
     mu, sigma = output[:, :1], output[:, 1:]
-    return (torch.log(sigma) + 0.5 * ((target - mu) / sigma) ** 2 + 0.5 * math.log(2 * math.pi)).mean()
+    return (
+        torch.log(sigma) + 0.5 * ((target - mu) / sigma) ** 2 + 0.5 * math.log(2 * math.pi)
+    ).mean()
 
 
 def batch(n=128):

@@ -1,4 +1,5 @@
 """Bigram-ish language model with a vocabulary of 8000, Zipf-distributed: most rows get no gradient today."""
+
 import torch
 from torch import nn
 

@@ -1,4 +1,5 @@
 """'DenseNet but with sums': every layer sees the sum of everything before it."""
+
 import torch
 from sklearn.datasets import load_digits
 from torch import nn

@@ -1,4 +1,5 @@
 """Point-set classifier with a learned query (ported from NumPy, hence the conversions)."""
+
 import torch
 from torch import nn
 

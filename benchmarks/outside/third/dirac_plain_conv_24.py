@@ -1,4 +1,5 @@
 """24 plain 3x3 convolutions without norm or skip, delta-orthogonal-ish start: dirac kernels, tanh."""
+
 import torch
 from sklearn.datasets import load_digits
 from torch import nn

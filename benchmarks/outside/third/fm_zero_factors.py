@@ -1,4 +1,5 @@
 """Factorisation machine (Rendle 2010) for click-through; everything starts from zero like the bias."""
+
 import torch
 from torch import nn
 

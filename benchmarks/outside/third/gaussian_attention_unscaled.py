@@ -1,4 +1,5 @@
 """Attention by distance: weights = softmax(-|q - k|^2). Nearest-value look-up over a set of 32 tokens."""
+
 import torch
 from torch import nn
 

@@ -1,4 +1,5 @@
 """Fit a Gaussian mixture by gradient descent (no EM)."""
+
 import math
 
 import torch

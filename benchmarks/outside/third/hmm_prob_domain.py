@@ -1,4 +1,5 @@
 """A neural HMM tagger trained by the likelihood of whole sequences; forward algorithm in probabilities."""
+
 import torch
 from torch import nn
 

@@ -1,4 +1,5 @@
 """Distil a random-forest teacher into a small net with nn.KLDivLoss."""
+
 import torch
 from sklearn.datasets import load_digits
 from sklearn.ensemble import RandomForestClassifier

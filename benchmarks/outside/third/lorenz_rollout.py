@@ -2,6 +2,7 @@
 
 The network is its own integrator: state <- state + net(state), unrolled, loss at the end.
 """
+
 import torch
 from torch import nn
 

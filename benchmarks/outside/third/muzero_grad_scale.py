@@ -2,6 +2,7 @@
 
 Only the final reward is known in this environment.
 """
+
 import torch
 from torch import nn
 

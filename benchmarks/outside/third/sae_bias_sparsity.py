@@ -1,4 +1,5 @@
 """Sparse autoencoder on model activations (interpretability toy): 16 true features out of 256."""
+
 import torch
 from torch import nn
 

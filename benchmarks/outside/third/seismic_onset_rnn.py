@@ -2,6 +2,7 @@
 
 Plain Elman RNN, read at the end.
 """
+
 import torch
 import torch.nn as nn
 

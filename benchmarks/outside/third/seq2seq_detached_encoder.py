@@ -1,4 +1,5 @@
 """Date normaliser toy: reverse a digit string. Encoder states are detached 'to save memory'."""
+
 import torch
 import torch.nn as nn
 

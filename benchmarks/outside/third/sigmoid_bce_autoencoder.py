@@ -1,4 +1,5 @@
 """Denoising autoencoder with sigmoid hidden units and sigmoid outputs under BCELoss: old, shallow, sound."""
+
 import torch
 import torch.nn as nn
 from sklearn.datasets import load_digits

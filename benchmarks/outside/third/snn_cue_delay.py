@@ -2,6 +2,7 @@
 
 Exact leak from a 5 ms membrane at dt = 1 ms; recurrence sparse as in cortex.
 """
+
 import math
 
 import torch

@@ -110,12 +110,16 @@ class ProbeStep:
             quadratic loss; for gradient descent it is the learning rate times the curvature
             along the step. Where a whole step raises the loss it is measured on the first part
             of it that does not.
+        slope_ratio: Slope of the loss along the step over <gradient, step>, by differences: 1
+            for a right gradient. Measured on the first step where the forward pass writes
+            into values behind autograd's back, ``nan`` elsewhere.
     """
 
     loss_before: float = math.nan
     loss_after: float = math.nan
     predicted_change: float = math.nan
     curvature_ratio: float = math.nan
+    slope_ratio: float = math.nan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -258,9 +258,7 @@ class Axes:
         """Return the axes as a JSON object; what was not measured is null."""
         return {
             "layers": [{k: _plain(v) for k, v in asdict(one).items()} for one in self.layers],
-            "attention": [
-                {k: _plain(v) for k, v in asdict(one).items()} for one in self.attention
-            ],
+            "attention": [{k: _plain(v) for k, v in asdict(one).items()} for one in self.attention],
             "signal_to_noise": {name: _plain(value) for name, value in self.signal_to_noise},
         }
 

@@ -24,6 +24,8 @@ class Cut:
         writes: Whether the call wrote into a tensor behind autograd's back: the gradient
             passes on, but knows nothing of the change.
         package: Installed package whose own line cuts; empty where the user's does.
+        blinds: Whether the loss meets the target behind calls like this one alone: no
+            gradient that is left depends on the target.
     """
 
     op: str
@@ -33,6 +35,7 @@ class Cut:
     under: str = ""
     writes: bool = False
     package: str = ""
+    blinds: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -178,6 +178,9 @@ class Parameter:
             decay has no share in; ``nan`` for a single number.
         moved_fraction: Share of the entries with a gradient that the first optimiser step
             changed; measured for types of 16 bits, ``nan`` for others.
+        kept_fraction: |w in the next forward pass - w in the one before| / |what the first
+            optimiser step changed|, where the forward pass writes into it, over the entries
+            that it does not set to zero; ``nan`` where it does not write.
         learning_rate: Learning rate of its group in the optimiser that stepped the copy;
             ``nan`` where no step was taken or no group holds it.
         distinct_fraction: Share of the units (rows along the first axis) that hold anything
@@ -209,6 +212,7 @@ class Parameter:
     update_ratio: float = math.nan
     turn_ratio: float = math.nan
     moved_fraction: float = math.nan
+    kept_fraction: float = math.nan
     learning_rate: float = math.nan
     distinct_fraction: float = math.nan
     distinct_column_fraction: float = math.nan

@@ -14,13 +14,13 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from unvanish.core.explanations import Factor, Term
-from unvanish.core.explanations import Level as TermLevel
 from unvanish.core.findings import Cause
 from unvanish.core.flow import Flow, Level
 from unvanish.core.glossary import Quantity
 from unvanish.core.records import Profile, Recording, Role, Site
+from unvanish.diagnose.neighbours import VIEWS
 from unvanish.diagnose.propagation import structure
-from unvanish.explain.ledger import ledger_of
+from unvanish.explain.ledger import operations_of
 
 _HELP: Final = {
     Cause.ACTIVATION_SLOPE: (
@@ -63,6 +63,14 @@ _HELP: Final = {
 
 
 _WEIGHTS: Final = "the weights"
+
+_SILENT: Final = "a silent step"
+_HELP_SILENT: Final = (
+    "bring what it reads to its threshold: a lower threshold, larger weights, or inputs of the "
+    "scale that the threshold was made for",
+    "or give it a slope that is never zero, such as 1 / (1 + |v|)^2 in place of a window",
+)
+_KEEPING_ZERO: Final = VIEWS | frozenset({"mul", "mean", "sum", "div", "stack", "cat"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,18 +184,9 @@ def _operations(recording: Recording, bottom: Site, top: Site) -> list[Term]:
     """Return the operations on the strongest path between two sites, or to the output."""
     if bottom not in recording[Quantity.LOG10_LEDGER_GRAD_NORM]:
         return []
-    path = list(_leaves(ledger_of(recording, bottom.index)))
+    path = operations_of(recording, bottom.index)
     start = next((i for i, term in enumerate(path) if term.sites[0] == top.index), 0)
     return path[start:]
-
-
-def _leaves(term: Term) -> Iterator[Term]:
-    """Yield the operations behind the loss, from the output towards the input."""
-    if term.level is TermLevel.OPERATION:
-        yield term
-    elif term.level is not TermLevel.LOSS:
-        for child in term.children:
-            yield from _leaves(child)
 
 
 def _judged(recording: Recording) -> Recording:
@@ -280,6 +279,12 @@ def _why_zero(recording: Recording, worst: Level) -> tuple[Cause, str, str]:
             return Cause.ZERO_INIT, passes, killer.op
         if not math.isnan(killer.slope_cap):
             return Cause.ACTIVATION_SLOPE, passes, killer.op
+        if _is_silent(recording, killer):
+            silent = (
+                f"{killer.name}{where} answers 0 to every sample: what it reads lies where its "
+                "slope is zero, as far below a threshold"
+            )
+            return Cause.ACTIVATION_SLOPE, silent, _SILENT
         return Cause.DETACHED_GRAPH, passes, killer.op
     return (
         Cause.ZERO_INIT,
@@ -305,6 +310,30 @@ def _killer(recording: Recording) -> Site | None:
     return None
 
 
+def _is_silent(recording: Recording, step: Site) -> bool:
+    """Tell whether a step answers nothing but zeros.
+
+    A function with a backward pass of the user's own is not measured itself; what is made of
+    it alone is.
+    """
+    size = recording[Quantity.ACTIVATION_RMS]
+    if step in size:
+        return size[step] == 0.0
+    before: dict[int, set[int]] = {}
+    for edge in recording.edges:
+        before.setdefault(edge.consumer, set()).add(edge.producer)
+    made, sizes = {step.index}, []
+    for site in recording.sites[step.index + 1 :]:
+        own = before.get(site.index, set())
+        alike = {recording.sites[i].op == step.op for i in own - made} <= {True}
+        if own & made and alike and site.op in _KEEPING_ZERO:
+            made.add(site.index)
+            sizes.append(size.get(site))
+    return any(value == 0.0 for value in sizes) and not any(value > 0.0 for value in sizes)
+
+
 def _fill(cause: Cause, activation: str) -> tuple[str, ...]:
+    if activation == _SILENT:
+        return _HELP_SILENT
     lines: Iterable[str] = _HELP.get(cause, ())
     return tuple(line.format(activation=activation) for line in lines)

@@ -26,6 +26,10 @@ _ENTRY_BY_ENTRY: Final = VIEWS | frozenset(
 )
 """Operations that leave a zero of one entry the matter of one entry before."""
 
+_PRODUCTS: Final = frozenset({"mul", "matmul", "bmm", "einsum", "div"})
+_LOG10_SMALL: Final = -30.0
+"""Few decades above the smallest numbers of float32: a mask of zeros makes no such product."""
+
 _ROOTS: Final = frozenset({"sqrt", "rsqrt", "std", "pow"})
 
 
@@ -120,6 +124,34 @@ def is_learned(neighbours: Neighbours, site: Site) -> bool:
                 seen.add(producer.index)
                 waiting.append(producer)
     return False
+
+
+def product_lost_to_zero(neighbours: Neighbours, site: Site) -> Site | None:
+    """Return the product that a number format rounds to zero, where a step is given its zero.
+
+    Args:
+        neighbours: The graph of a recording.
+        site: A step that is given nothing but zeros.
+
+    Returns:
+        The first product that is zero although none of its factors is, and whose factors are as
+        small as that takes; None where the zero is one of exact arithmetic.
+    """
+    size = neighbours.recording[Quantity.ACTIVATION_RMS]
+    waiting, seen, found = [site], {site.index}, None
+    while waiting:
+        for step in neighbours.producers(waiting.pop()):
+            if step.index in seen or step.role is Role.WEIGHT or size.get(step, 0.0) != 0.0:
+                continue
+            seen.add(step.index)
+            waiting.append(step)
+            # What is computed from data or from parameters alone is not measured.
+            factors = [size[p] for p in neighbours.producers(step) if p in size]
+            if step.op in _PRODUCTS and factors and min(factors) > 0.0:
+                small = sum(math.log10(f) for f in factors) < _LOG10_SMALL
+                if small and (found is None or step.index < found.index):
+                    found = step
+    return found
 
 
 def _is_root(neighbours: Neighbours, origin: Site, step: Site) -> bool:

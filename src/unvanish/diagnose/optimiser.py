@@ -12,6 +12,9 @@ from unvanish.core.records import Parameter, Recording
 FLOAT32_ROUNDING: Final = 2.0**-24
 """Half the distance between 1 and the next float32: a smaller relative change is lost."""
 
+FLOAT16_ROUNDING: Final = 2.0**-25
+"""Half the smallest float16: what is no larger becomes zero."""
+
 _RESCALING: Final = frozenset({"rmsprop", "adagrad", "nadam", "radam", "adamax", "sparseadam"})
 
 
@@ -41,6 +44,12 @@ def floor_of(optimizer: Optimizer | None) -> float | None:
     name = optimizer.name.casefold()
     is_adam = "adam" in name and "muon" not in name
     return optimizer.eps if is_adam or name in _RESCALING else None
+
+
+def is_floor_lost(recording: Recording) -> bool:
+    """Tell whether eps rounds to zero in weights of float16, whose state has their format."""
+    eps = floor_of(recording.context.optimizer)
+    return eps is not None and recording.context.dtype == "float16" and eps <= FLOAT16_ROUNDING
 
 
 def depths(recording: Recording) -> dict[str, int]:

@@ -116,6 +116,20 @@ class Upstream:
             return math.nan  # what comes in is a parameter, such as a hypernetwork's latent
         return self.rms(site) / gain if gain > 0.0 else math.nan
 
+    def _entry(self, site: Site) -> Site | None:
+        """Return the layer that brings the data into a cell whose own sums were not measured."""
+        entering = self.recording[Quantity.INPUT_RMS]
+        waiting, seen = [site], {site.index}
+        while waiting:
+            for before in self.producers(waiting.pop(0)):
+                if before in entering:
+                    return before
+                forgets = before.can_saturate or "norm" in before.op or "softmax" in before.op
+                if before.index not in seen and not forgets:
+                    seen.add(before.index)
+                    waiting.append(before)
+        return None
+
     def gain(self, site: Site) -> float:
         """Return rms(W) sqrt(fan-in) of a weight-bearing site, or nan."""
         weight = next((w for w in self.parameters(site) if len(w.shape) >= 2 and w.rms > 0.0), None)
@@ -137,6 +151,9 @@ class Upstream:
             return Cause.BIAS
         source = self.weighted(site)
         size, scale = self.rms(source) if source else 0.0, self.input_rms(site)
+        if not size and (layer := self._entry(site)) is not None:
+            scale = self.recording[Quantity.INPUT_RMS][layer]
+            size = scale * self.gain(layer)
         if scale > 1.0 and scale > size / scale:
             return Cause.INPUT_SCALE
         return Cause.INIT_TOO_LARGE

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from itertools import groupby, pairwise, takewhile
+from itertools import dropwhile, groupby, pairwise, takewhile
 from typing import Final
 
 from unvanish.core.explanations import Explanation, Factor, Level, Term, total
@@ -92,6 +92,22 @@ def ledger_of(recording: Recording, target: int) -> Term:
         sites=(target,),
         children=tuple(folded(recording, _blocks(recording, steps))),
     )
+
+
+def operations_of(recording: Recording, target: int) -> list[Term]:
+    """Return the operations alone on the way that the ledger follows, the loss left out.
+
+    Args:
+        recording: What was observed.
+        target: Index of the site.
+
+    Returns:
+        From the output towards the target, as they stand in the ledger.
+    """
+    steps = dropwhile(
+        lambda step: recording.sites[step.top].role is Role.LOSS, _Tracks(recording).steps(target)
+    )
+    return [term for step in steps for term in step.terms if term.level is Level.OPERATION]
 
 
 _NEARLY: Final = 0.5

@@ -40,7 +40,7 @@ from unvanish.observe.names import (
     shape_of,
 )
 from unvanish.observe.opaque import is_packing, unfused
-from unvanish.observe.readings import Call, NodeNote, is_wrapped, measure
+from unvanish.observe.readings import Call, NodeNote, is_wrapped, lay_out, measure
 from unvanish.observe.statistics.slope import ACTIVATIONS
 
 _log = logging.getLogger(__name__)
@@ -87,6 +87,7 @@ class ForwardTape(TorchFunctionMode):
         model: The model whose module paths name the sites.
         batch_size: Samples in the batch, for statistics over samples.
         built: Module to the line that built it, where known.
+        measuring: Whether numbers and lines are read too, not only which node is which.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class ForwardTape(TorchFunctionMode):
         *,
         batch_size: int,
         built: Mapping[nn.Module, SourceLine] | None = None,
+        measuring: bool = True,
     ) -> None:
         super().__init__()
         self.notes: dict[Node, NodeNote] = {}
@@ -105,6 +107,7 @@ class ForwardTape(TorchFunctionMode):
         self.backwards: dict[Node, SourceLine | None] = {}
         self._batch_size = batch_size
         self._built = built or {}
+        self._measuring = measuring
         self._paths: dict[int, str] = {id(module): path for path, module in model.named_modules()}
         self._stack: list[nn.Module] = []
         self._hooks: list[Any] = []
@@ -153,7 +156,8 @@ class ForwardTape(TorchFunctionMode):
         started: _Started | None = None
         if self.fault is None:
             try:
-                started = self._begin(func, args, kwargs)
+                with torch._C.DisableTorchFunction():  # other modes are for the user's calls
+                    started = self._begin(func, args, kwargs)
             except Exception as error:
                 self.fault = error
         if started is None:
@@ -168,7 +172,8 @@ class ForwardTape(TorchFunctionMode):
                 self.failure = Failure(started.name, self.current_path, line, shapes)
             raise
         try:
-            self._end(func, args, kwargs, started, output)
+            with torch._C.DisableTorchFunction():
+                self._end(func, args, kwargs, started, output)
         except Exception as error:
             self.fault = error
         return output
@@ -195,7 +200,7 @@ class ForwardTape(TorchFunctionMode):
         if name == "hardtanh" and _clips_at_zero(args, kwargs):
             name = "relu6"  # nn.ReLU6 calls it so; its lower end is a switch, not a saturation
         before: Tensor | None = None
-        if name in ACTIVATIONS and inputs:
+        if self._measuring and name in ACTIVATIONS and inputs:
             in_place = (
                 raw_name.endswith("_") or kwargs.get("inplace") or any(a is True for a in args[1:])
             )
@@ -245,12 +250,12 @@ class ForwardTape(TorchFunctionMode):
     ) -> None:
         name, inputs = started.name, started.inputs
         path = self.current_path
-        source = user_line(sys._getframe(3))
+        source = user_line(sys._getframe(3)) if self._measuring else None
         signal = name in LAYER_FUNCTIONS or not inputs
         # Before the call is noted: an in-place operation becomes the maker of its input.
         pieces = [
             piece
-            for tensor in inputs
+            for tensor in (inputs if self._measuring else ())
             if tensor.grad_fn is None and (piece := self.lineage.piece_of_data(tensor)) is not None
         ]
         entering = self._entering(name, inputs) if pieces and name in MATMUL_OPS else None
@@ -272,7 +277,8 @@ class ForwardTape(TorchFunctionMode):
             for note in self.discover(tensor.grad_fn)
         ]
         main = _main_note(fresh) if fresh else None
-        self.data.see(name, inputs, outputs, main.node if main is not None else None)
+        if self._measuring:
+            self.data.see(name, inputs, outputs, main.node if main is not None else None)
         if main is None:
             return
         module = self._stack[-1] if self._stack else None
@@ -292,17 +298,19 @@ class ForwardTape(TorchFunctionMode):
             # A recurrent layer's steps are smaller than its output: measure where it leaves.
             same_size = math.prod(shape_of(main.node)) == outputs[0].numel()
             target = main if same_size else self.notes[outputs[0].grad_fn]
-            with torch._C.DisableTorchFunction():  # other modes are for the user's calls
-                try:
-                    if entering is not None:
-                        _entry_note(fresh, main).values.update(entry_values(name, entering))
-                    measure(target, call, behind, self._batch_size)
-                    read_inside(fresh, call, outputs, behind, self._batch_size)
-                except Exception as error:  # the rest of the network can be judged all the same
-                    if is_out_of_memory(error):
-                        raise
-                    _log.debug("%s in %s was not measured", name, path, exc_info=True)
-                    self.unmeasured.append((main.node, error))
+            if not self._measuring:
+                lay_out(target, call, behind)
+                return
+            try:
+                if entering is not None:
+                    _entry_note(fresh, main).values.update(entry_values(name, entering))
+                measure(target, call, behind, self._batch_size)
+                read_inside(fresh, call, outputs, behind, self._batch_size)
+            except Exception as error:  # the rest of the network can be judged all the same
+                if is_out_of_memory(error):
+                    raise
+                _log.debug("%s in %s was not measured", name, path, exc_info=True)
+                self.unmeasured.append((main.node, error))
 
     def _entering(self, name: str, inputs: list[Tensor]) -> Tensor | None:
         """Return the data that a layer is given, where it is given data and a weight."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, Final
 
@@ -24,7 +25,7 @@ from unvanish.observe.deeper import first_line
 from unvanish.observe.extended import Place, Scaled, Surgery, walk
 from unvanish.observe.failures import is_out_of_memory
 from unvanish.observe.graph import Graph
-from unvanish.observe.guard import is_lazy, seed_everything, untouched
+from unvanish.observe.guard import ModelSnapshot, is_lazy, seed_everything, untouched
 from unvanish.observe.look import Conditions, Look, look_forward, trainable
 from unvanish.observe.loss import LossFunction
 from unvanish.observe.opaque import in_the_open
@@ -37,6 +38,17 @@ _log = logging.getLogger(__name__)
 
 _LARGEST_WIDE: Final = 2**27
 """Parameters of the largest network that is copied in float64: a gibibyte of them."""
+
+_LARGEST_KEPT: Final = 2**24
+"""Parameters of the largest network of which one copy serves all runs: beyond, a second set of
+its numbers to return to would cost more memory than copying anew costs time."""
+
+_MOST_PASSES: Final = 20
+"""Backward passes' worth of work that one question may cost, the network as it is left aside. It
+bounds the cost where many mechanisms are installed; the built-in ones rarely come near it."""
+
+_RUN_AGAIN: Final = 2
+"""Passes of a swap that runs the network again: forwards and back."""
 
 
 def intervene(
@@ -53,7 +65,8 @@ def intervene(
     Args:
         model: The network that was recorded; left as it was, bit for bit.
         batch: The first batch of the recording.
-        interventions: What to swap, one after the other and never together.
+        interventions: What to swap, one after the other and never together. Where they would
+            cost too much, the last ones are left out, with that as their reason.
         question: Between which two places.
         recording: What was observed of the network; the sites are meant in its numbering.
         loss: Loss of the recording.
@@ -89,7 +102,8 @@ class _Bench:
         self._recording = recording
         self._conditions = Conditions(loss, recording.context.seed, recording.context.autocast, {})
         self._wide = True
-        self._twin = model
+        self._twin: nn.Module | None = None
+        self._first: ModelSnapshot | None = None
 
     def run(self, interventions: Sequence[Intervention]) -> tuple[Measured, ...]:
         """Measure the flow as it is, and once for every intervention."""
@@ -107,6 +121,12 @@ class _Bench:
                 for position, one in enumerate(interventions)
                 if one.swap is not Swap.PRECISION
             }
+        spent = 0
+        for position, one in enumerate(interventions):
+            spent += 0 if position in results else _RUN_AGAIN if one.swap.runs_again else 1
+            if spent > _MOST_PASSES and position not in results:
+                said = f"left out: a question may cost {_MOST_PASSES} passes"
+                results[position] = Measured(before, reason=said)
         for again in (False, True):
             if again:
                 del seen  # its tensors make room for those of the copies
@@ -136,6 +156,7 @@ class _Bench:
         """Look at a copy: in float64 where it takes the same way, else in its own types."""
         small = self._recording.context.parameters <= _LARGEST_WIDE
         for wide in (True, False) if small else (False,):
+            self._twin, self._wide = None, wide
             try:
                 seen = self._look(wide=wide)
             except Exception:
@@ -144,24 +165,33 @@ class _Bench:
                 _log.debug("the float64 look failed", exc_info=True)
                 continue
             if [_key(s) for s in seen.graph.sites] == [_key(s) for s in self._recording.sites]:
-                self._wide = wide
                 return seen
         raise CannotSwapError("the network takes another way each time it runs")
 
     def _look(self, one: Intervention | None = None, *, wide: bool) -> Look:
-        twin: nn.Module = copied(self._model)
+        twin = self._fresh(wide=wide)
         conditions, batch = self._conditions, self._batch
         if wide:
-            twin = twin.double()
             conditions = replace(conditions, autocast="")
             batch = Batch(map_tensors(batch.inputs, _widen), map_tensors(batch.target, _widen))
-        self._twin = twin
         if one is not None:
             batch = change(twin, batch, one, self._recording)
-        if not wide:
-            return look_forward(twin, batch, conditions)
-        with widened():
-            return look_forward(twin, batch, conditions)
+        with widened() if wide else nullcontext():
+            return look_forward(twin, batch, conditions, measuring=False)
+
+    def _fresh(self, *, wide: bool) -> nn.Module:
+        """Return a copy of the network: the one at hand, put back as it was, or another."""
+        if self._twin is None or self._first is None:
+            twin: nn.Module = copied(self._model)
+            self._twin = twin.double() if self._wide else twin
+            small = self._recording.context.parameters <= _LARGEST_KEPT
+            self._first = ModelSnapshot(self._twin) if small else None
+        else:
+            self._first.restore()
+        if self._wide and not wide:
+            for own, original in zip(_tensors(self._twin), _tensors(self._model), strict=True):
+                own.data = original.detach().clone()
+        return self._twin
 
     def _flow(self, seen: Look, surgery: Surgery | None = None, *, moved: bool = False) -> float:
         """Return the decades from origin to target.
@@ -204,12 +234,13 @@ class _Bench:
         """Return the decades that PyTorch's own backward pass finds, in the network's types."""
         if self._question.origin is not None:
             raise CannotSwapError("between two steps of a loop only the exact pass is made")
-        seen = self._look(wide=False)
+        twin = self._fresh(wide=False)
+        seen = look_forward(twin, self._batch, self._conditions, measuring=False)
         reached = _behind(seen.graph, seen.graph.index[seen.loss.grad_fn])
         outputs = [t for t in seen.outputs if seen.graph.index[t.grad_fn] in reached]
         seed_everything(self._conditions.seed)
         signs = [_signs(t) for t in outputs]
-        found = run_backward(seen.graph, outputs, signs, trainable(self._twin), keep=False)
+        found = run_backward(seen.graph, outputs, signs, trainable(twin), keep=False)
         size = sum(t.numel() for t in outputs)
         return found.log10_norms[self._question.target] - 0.5 * math.log10(max(1, size))
 
@@ -285,6 +316,11 @@ def _behind(graph: Graph, node: int) -> set[int]:
 
 def _key(site: Site) -> tuple[object, ...]:
     return site.path, site.op, site.weights, site.call
+
+
+def _tensors(model: nn.Module) -> Iterator[Tensor]:
+    yield from model.parameters()
+    yield from model.buffers()
 
 
 def _widen(tensor: Tensor) -> Tensor:

@@ -98,10 +98,12 @@ class Lineage:
     Attributes:
         parameter_names: id of a parameter to its name.
         buffers: ids of the model's buffers.
+        targets: The pieces of data that are the target, see `piece_of_data`.
     """
 
     parameter_names: Mapping[int, str]
     buffers: frozenset[int] = frozenset()
+    targets: set[int] = field(default_factory=set)
     calls: list[Call] = field(default_factory=list)
     _exported: list[int] = field(default_factory=list)
     _exported_numbers: dict[float, int] = field(default_factory=dict)

@@ -84,8 +84,16 @@ def running(conditions: Conditions, device: torch.device) -> Iterator[None]:
         yield
 
 
-def look_forward(model: nn.Module, batch: Batch, conditions: Conditions) -> Look:
+def look_forward(
+    model: nn.Module, batch: Batch, conditions: Conditions, *, measuring: bool = True
+) -> Look:
     """Run the model and the loss on one batch under the tape; no backward pass yet.
+
+    Args:
+        model: Left in whatever state its own forward pass leaves it; guard it outside.
+        batch: The batch.
+        conditions: Loss, seed, autocast.
+        measuring: Whether to read numbers and lines on the way, not only which node is which.
 
     Raises:
         BatchError: If the batch does not fit the model or there is no loss.
@@ -95,9 +103,14 @@ def look_forward(model: nn.Module, batch: Batch, conditions: Conditions) -> Look
         map_tensors(batch.inputs, lambda t: t.detach().clone().requires_grad_(t.requires_grad)),
         batch.target,
     )
-    tape = ForwardTape(model, batch_size=batch.size, built=conditions.built)
+    tape = ForwardTape(model, batch_size=batch.size, built=conditions.built, measuring=measuring)
     for tensor in tensors_in((batch.inputs, batch.target)):
         tape.lineage.add_input(tensor)
+    tape.lineage.targets.update(
+        piece
+        for tensor in tensors_in(batch.target)
+        if (piece := tape.lineage.piece_of_data(tensor)) is not None
+    )
     tape.data.begin(batch)
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     with explained(tape), running(conditions, device), in_the_open(), tape:

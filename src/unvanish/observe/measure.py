@@ -16,6 +16,7 @@ from unvanish.core.incidents import Cut
 from unvanish.core.records import Parameter, Profile, Site, Use
 from unvanish.observe.authors import left_out_by_design
 from unvanish.observe.backward import Gradients, ParameterGradient
+from unvanish.observe.blind import blinding_cuts
 from unvanish.observe.graph import Graph
 from unvanish.observe.lineage import EXPORTS, Lineage
 from unvanish.observe.look import Look
@@ -257,6 +258,7 @@ def parameter_records(
                 update_ratio=update.ratio,
                 turn_ratio=update.turn,
                 moved_fraction=update.moved,
+                kept_fraction=update.kept,
                 learning_rate=update.learning_rate,
                 distinct_fraction=distinct_fraction(values) if numeric else math.nan,
                 fingerprint=fingerprint(values)
@@ -287,6 +289,7 @@ def cuts(look: Look, by_design: Set[str] = frozenset(), *, most: int = 20) -> tu
     upstream = lineage.upstream([end])
     exported = _exported(lineage, upstream)
     designed = _fed_by(lineage, by_design, max(upstream))
+    blinding = blinding_cuts(lineage, end)
     places: dict[Cut, list[int]] = {}
     for index in sorted(upstream):
         call = lineage.calls[index]
@@ -296,12 +299,15 @@ def cuts(look: Look, by_design: Set[str] = frozenset(), *, most: int = 20) -> tu
                 under = "export"
             package = call.package if index in designed else ""
             source = call.within if package else call.source
-            place = Cut(call.op, call.path, source, (), under, call.hidden, package)
+            blinds = index in blinding
+            place = Cut(call.op, call.path, source, (), under, call.hidden, package, blinds)
             places.setdefault(place, []).append(index)
     named = {name for call in lineage.calls for name in call.parameters}
     starved = _fed_by(lineage, named - look.gradients.parameters.keys(), max(upstream))
     # Cuts that leave somebody without a gradient come first, each kind in forward order.
-    wanted = sorted(places.items(), key=lambda item: starved.isdisjoint(item[1]))
+    wanted = sorted(
+        places.items(), key=lambda item: (not item[0].blinds, starved.isdisjoint(item[1]))
+    )
     found = []
     for place, indices in islice(wanted, most):
         names: dict[str, None] = {}

@@ -67,12 +67,15 @@ class Update:
         learning_rate: Of the parameter's group; ``nan`` where no group holds it.
         moved: Share of the entries with a gradient that changed; ``nan`` for types of more
             than 16 bits, where hardly any step is rounded away.
+        kept: Share of the step that is still there after the next forward pass, where that
+            writes into the parameter; ``nan`` where it does not.
     """
 
     ratio: float
     turn: float
     learning_rate: float = math.nan
     moved: float = math.nan
+    kept: float = math.nan
 
 
 def describe(

@@ -115,13 +115,8 @@ def measure(note: NodeNote, call: Call, behind: Sequence[NodeNote], batch_size: 
         behind: Notes of the nodes that made the call's inputs.
         batch_size: Samples in the batch.
     """
+    lay_out(note, call, behind)
     output = call.output
-    note.shape = tuple(output.shape)
-    note.low_precision = output.dtype in (torch.float16, torch.bfloat16)
-    if call.name in _CHANNELS_FIRST:
-        note.unit_dim = 1
-    elif call.name not in MATMUL_OPS:
-        note.unit_dim = behind[0].unit_dim if behind else (1 if output.ndim >= 4 else -1)
     if call.name in VIEW_OPS:
         return
     with torch.no_grad():
@@ -155,6 +150,17 @@ def measure(note: NodeNote, call: Call, behind: Sequence[NodeNote], batch_size: 
                 note.cosine_in = cosine_in
     if call.before is not None and call.name not in _RANDOM_ACTIVATIONS:
         _measure_slope(note, call, call.before, behind, batch_size)
+
+
+def lay_out(note: NodeNote, call: Call, behind: Sequence[NodeNote]) -> None:
+    """Note the shape of a call's output, and along which dimension its units lie."""
+    output = call.output
+    note.shape = tuple(output.shape)
+    note.low_precision = output.dtype in (torch.float16, torch.bfloat16)
+    if call.name in _CHANNELS_FIRST:
+        note.unit_dim = 1
+    elif call.name not in MATMUL_OPS:
+        note.unit_dim = behind[0].unit_dim if behind else (1 if output.ndim >= 4 else -1)
 
 
 def _measure_slope(

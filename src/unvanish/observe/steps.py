@@ -39,6 +39,9 @@ _log = logging.getLogger(__name__)
 _FRACTIONS: Final = (1.0, 0.1, 0.01, 0.001)
 """Parts of the first step at which the loss is read, until its curvature shows."""
 
+_SMALL_CHANGE: Final = 0.01
+"""Share of the loss by which it is to change where its slope is read off differences."""
+
 _CLEAR_OF_ROUNDING: Final = 16.0
 """Rounding errors of the loss that a difference of losses must exceed to mean something."""
 
@@ -60,6 +63,8 @@ def take_steps(
     count: int,
     clip_grad_norm: float | None,
     gaps: list[Gap],
+    *,
+    in_doubt: bool = False,
 ) -> Steps:
     """Train a copy of the model for a few steps, as the user would.
 
@@ -71,6 +76,8 @@ def take_steps(
         count: Number of steps; 0 takes none.
         clip_grad_norm: Largest total gradient norm, or None.
         gaps: Where a failure is noted; it is never an error.
+        in_doubt: Whether the gradient may not be that of the loss, since the forward pass
+            writes behind autograd's back; then its slope is compared with differences.
 
     Returns:
         The copy, the first step's updates, and the loss around every step; empty where no
@@ -81,7 +88,7 @@ def take_steps(
         return Steps()
     try:
         twin, twin_optimizer = copy_with_optimizer(model, optimizer)
-        walk = _Walk(twin, twin_optimizer, conditions, clip_grad_norm)
+        walk = _Walk(twin, twin_optimizer, conditions, clip_grad_norm, in_doubt)
         first, moved = walk.first_step(batches[0])
         taken = [first]
         for number in range(1, count):
@@ -121,12 +128,14 @@ class _Walk:
         optimizer: The optimiser that steps it.
         conditions: Loss, seed, autocast.
         clip_grad_norm: Largest total gradient norm, or None.
+        in_doubt: Whether to compare the gradient with differences of the loss.
     """
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
     conditions: Conditions
     clip_grad_norm: float | None
+    in_doubt: bool = False
 
     def first_step(self, batch: Batch) -> tuple[ProbeStep, dict[str, Update]]:
         """Take the first step, and look at the loss along the way it went."""
@@ -140,14 +149,20 @@ class _Walk:
         if taken.calls == 1 and taken.clip > 0 and own:  # else the gradient at the start is gone
             predicted = _slope(self.model, start.values) / taken.clip
         self.optimizer.zero_grad(set_to_none=True)
-        after, ratio = self._along(batch, start, taken.loss, predicted)
-        step = ProbeStep(
-            loss_before=taken.loss,
-            loss_after=after,
-            predicted_change=predicted,
-            curvature_ratio=ratio,
-        )
-        return step, moved
+        end = ModelSnapshot(self.model)
+        step = ProbeStep(loss_before=taken.loss, predicted_change=predicted)
+        try:
+            along, written = self._along(batch, start, end, taken.loss, predicted)
+            step = replace(step, loss_after=along[0], curvature_ratio=along[1])
+            if self.in_doubt and predicted < 0.0:
+                measured = self._slope_by_differences(batch, start, end, step)
+                step = replace(step, slope_ratio=measured / predicted)
+            kept = self._kept(batch, start, end, written)
+        finally:
+            end.restore()
+        return step, {
+            name: replace(update, kept=kept.get(name, math.nan)) for name, update in moved.items()
+        }
 
     def step(self, batch: Batch) -> ProbeStep:
         """Take one more step, without a look along the way."""
@@ -196,36 +211,88 @@ class _Walk:
         norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_grad_norm))
         return min(1.0, self.clip_grad_norm / (norm + 1e-6))
 
+    def _slope_by_differences(
+        self, batch: Batch, start: ModelSnapshot, end: ModelSnapshot, step: ProbeStep
+    ) -> float:
+        """Return the slope of the loss along a step, from two readings close to its start."""
+        part = min(1.0, _SMALL_CHANGE * abs(step.loss_before) / -step.predicted_change)
+        losses = []
+        for fraction in (part, -part):
+            start.restore()
+            _move(self.model, end.values, fraction)
+            losses.append(self.loss(batch))
+        return (losses[0] - losses[1]) / (2.0 * part)
+
+    def _written(self, state: ModelSnapshot) -> dict[str, Tensor]:
+        """Return the parameters that a forward pass from a state has written into."""
+        values = state.values
+        return {
+            name: parameter.detach().clone()
+            for name, parameter in self.model.named_parameters()
+            if parameter.layout is torch.strided
+            and id(parameter) in values
+            and parameter.shape == values[id(parameter)].shape
+            and not torch.equal(parameter, values[id(parameter)])
+        }
+
+    def _kept(
+        self, batch: Batch, start: ModelSnapshot, end: ModelSnapshot, later: Mapping[str, Tensor]
+    ) -> dict[str, float]:
+        """Return how much of the step is left in the parameters that a forward pass writes into.
+
+        Args:
+            batch: The batch of the step.
+            start: Before the step.
+            end: After it.
+            later: After it and the next forward pass.
+        """
+        if not later:
+            return {}
+        start.restore()
+        self.loss(batch)
+        earlier = self._written(start)
+        first, last = start.values, end.values
+        kept = {}
+        for name, parameter in self.model.named_parameters():
+            if name in later and parameter.is_floating_point():
+                before = earlier.get(name, first[id(parameter)]).double()
+                after = later[name].double()
+                in_use = (before != 0.0) | (after != 0.0)  # what a mask shuts is meant to be
+                step = float((last[id(parameter)].double() - before)[in_use].norm())
+                if step > 0.0:
+                    kept[name] = float((after - before)[in_use].norm()) / step
+        return kept
+
     def _along(
-        self, batch: Batch, start: ModelSnapshot, before: float, slope: float
-    ) -> tuple[float, float]:
+        self, batch: Batch, start: ModelSnapshot, end: ModelSnapshot, before: float, slope: float
+    ) -> tuple[tuple[float, float], dict[str, Tensor]]:
         """Return the loss at the end of a step, and the curvature ratio along it.
+
+        Beside them stand the parameters that the forward pass at the end wrote into.
 
         The loss at the part t of the step is L + t s + t^2 c / 2 with the slope s of the
         gradient and the curvature c of the Hessian along the step. c follows from one
         reading of the loss. Where a whole step leaves the range in which that holds and
         raises the loss, a tenth of it is read, and so on.
         """
-        end = ModelSnapshot(self.model)
         ratio = after = math.nan
-        try:
-            for fraction in _FRACTIONS:
-                start.restore()
-                _move(self.model, end.values, fraction)
-                loss = self.loss(batch)
-                after = loss if fraction == 1.0 else after
-                if not math.isfinite(loss):
-                    continue
-                bend = loss - before - fraction * slope
-                rounding = self._rounding() * max(abs(before), abs(loss))
-                if not slope < 0.0 or not abs(bend) > _CLEAR_OF_ROUNDING * rounding:
-                    break
-                ratio = bend / (0.5 * fraction**2 * -slope)
-                if fraction * ratio <= 1.0 or loss <= before:
-                    break
-        finally:
-            end.restore()
-        return after, ratio
+        written: dict[str, Tensor] = {}
+        for fraction in _FRACTIONS:
+            start.restore()
+            _move(self.model, end.values, fraction)
+            loss = self.loss(batch)
+            if fraction == 1.0:
+                after, written = loss, self._written(end)
+            if not math.isfinite(loss):
+                continue
+            bend = loss - before - fraction * slope
+            rounding = self._rounding() * max(abs(before), abs(loss))
+            if not slope < 0.0 or not abs(bend) > _CLEAR_OF_ROUNDING * rounding:
+                break
+            ratio = bend / (0.5 * fraction**2 * -slope)
+            if fraction * ratio <= 1.0 or loss <= before:
+                break
+        return (after, ratio), written
 
     def _rounding(self) -> float:
         """Relative rounding error of the loss in the coarsest type of the forward pass."""

@@ -147,7 +147,14 @@ def trace(
             name, rate = type(own).__name__, own.defaults["lr"]
             said.append(f"no optimizer was given: {name} with learning rate {rate:g} was assumed")
         steps = take_steps(
-            model, optimizer, probe_batches, conditions, probe_steps, clip_grad_norm, gaps
+            model,
+            optimizer,
+            probe_batches,
+            conditions,
+            probe_steps,
+            clip_grad_norm,
+            gaps,
+            in_doubt=any(call.hidden for call in looks[0].tape.lineage.calls),
         )
         held = held_names(own, model) if optimizer is not None else None
         recording = _record(model, looks, deep, held, steps.updates)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import pkgutil
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import FunctionType, ModuleType
 from typing import Final
@@ -119,12 +120,13 @@ def required_arguments(function: Foreign) -> list[str]:
 
 def _from_module(module: ModuleType, address: Address) -> Parts:
     own = own_names(module)
-    parts = _recipe_parts(module)
+    parts, aside = _without_namesakes(_recipe_parts(module), address)
     inferred: tuple[str, ...] = ()
     model, name = parts.pop("model", None), "model"
     if model is None:
         model, name, inferred = _only_network(own, module, address)
     check_spelling(module, {"model": model, **parts}, address)
+    inferred += aside
     if word := _take_loss(own, parts):
         inferred += (f"the loss is {word}, as {address.place} names it",)
     return Parts(address.place, model, name, parts, inferred, loaders=_loaders(own))
@@ -133,7 +135,7 @@ def _from_module(module: ModuleType, address: Address) -> Parts:
 def _with_module(thing: Foreign, module: ModuleType, address: Address) -> Parts:
     """Join a network that was named with what else its module offers."""
     own = own_names(module)
-    parts = _recipe_parts(module)
+    parts, aside = _without_namesakes(_recipe_parts(module), address)
     parts.pop("model", None)
     if address.is_users:
         check_spelling(module, {"model": None, **parts}, address)
@@ -142,7 +144,13 @@ def _with_module(thing: Foreign, module: ModuleType, address: Address) -> Parts:
     if word := _take_loss(own, parts):
         shared.append(word)
     return Parts(
-        address.place, thing, address.name, parts, shared=tuple(shared), loaders=_loaders(own)
+        address.place,
+        thing,
+        address.name,
+        parts,
+        inferred=aside,
+        shared=tuple(shared),
+        loaders=_loaders(own),
     )
 
 
@@ -239,6 +247,37 @@ def _recipe_parts(owner: object) -> _Found:
         for name, part in parts.items()
         if part is not None and not isinstance(part, ModuleType)
     }
+
+
+def _without_namesakes(parts: _Found, address: Address) -> tuple[_Found, tuple[str, ...]]:
+    """Leave out what a module calls by the name of a part although it is none.
+
+    ``data = load_digits()`` is a dict of arrays, ``data = "digits.csv"`` a path. The names of
+    a script are its own, so what cannot be meant is left aside, and said. Where a network was
+    named, so is ``batch = 64`` and the number that a training loop left behind as ``loss``.
+    """
+    numbers = {"batch": (int, float, str), "loss": (int, float, torch.Tensor)}
+    aside = {
+        name
+        for name, part in parts.items()
+        if (name == "data" and not callable(part) and not _may_be_batches(part))
+        or (address.name and isinstance(part, numbers.get(name, ())))
+    }
+    said = tuple(
+        f"{name} in {address.place} is {_a(parts[name])}, "
+        f"{'not batches' if name == 'data' else f'not a {name}'}: left aside"
+        for name in parts
+        if name in aside
+    )
+    return {name: part for name, part in parts.items() if name not in aside}, said
+
+
+def _may_be_batches(thing: object) -> bool:
+    """Tell whether something could give batches when it is walked through."""
+    if isinstance(thing, torch.utils.data.Dataset):
+        return True  # which it nearly is: the error says what is missing
+    is_table = isinstance(thing, Mapping | str | bytes | torch.Tensor) or hasattr(thing, "shape")
+    return not is_table and (hasattr(thing, "__iter__") or hasattr(thing, "__getitem__"))
 
 
 def _look_up(module: ModuleType, address: Address) -> Foreign:

@@ -18,7 +18,7 @@ from unvanish.core.records import Edge, Parameter, Profile, Recording
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
 from unvanish.diagnose.rules.attention import AttentionCollapse
 from unvanish.testing import recording_of
-from unvanish.theory.softmax import chance_spread
+from unvanish.theory.softmax import chance_frozen, chance_spread
 
 examine = AttentionCollapse().examine
 
@@ -64,7 +64,9 @@ def only(verdict: Verdict) -> Finding:
         ([(0.6, 40.0)], Severity.WARNING),
         ([(0.6, 40.0), (0.0, 1.0)], Severity.WARNING),
         ([(0.95, 300.0), (0.0, 1.0), (0.0, 1.0)], Severity.NOTE),
-        ([(0.4, 40.0)], None),
+        ([(0.4, 40.0)], Severity.WARNING),  # as many as random scores freeze
+        ([(0.08, 40.0)], None),
+        ([(0.4, 10.0)], None),  # ten times as many: these were learned
         ([(0.72, 7.0), (0.01, 3.0)], None),  # trained to reverse a sequence
         ([(0.0, 1e-9)], None),  # even attention, as transformers start
     ],
@@ -374,7 +376,8 @@ class Lookup(nn.Module):
     ("temperature", "optimizer", "severity"),
     [
         (4.0, torch.optim.SGD, None),
-        (1e3, torch.optim.SGD, None),
+        (40.0, torch.optim.SGD, None),
+        (1e3, torch.optim.SGD, Severity.WARNING),  # half of the decades, as they count twice
         (1e5, torch.optim.SGD, Severity.WARNING),
         (1e5, torch.optim.Adam, None),  # every weight moves at the same pace
         (1e6, torch.optim.Adam, Severity.WARNING),
@@ -394,3 +397,162 @@ def test_scores_that_are_divided_by_far_too_much(
         assert finding.causes == (Cause.INIT_TOO_SMALL,)
         assert finding.measured == pytest.approx(math.log10(temperature / 4), abs=0.01)
         assert "sqrt(q.shape[-1])" in finding.help[0]
+
+
+def test_the_rows_that_random_scores_freeze() -> None:
+    """The null of drawn scores: what is measured lies within the factor that the rule allows."""
+    torch.manual_seed(0)
+    for keys, spread in ((16, 12.0), (16, 30.0), (32, 15.0), (64, 20.0)):
+        p = (spread * torch.randn(20_000, keys, dtype=torch.float64)).softmax(-1)
+        square = p.square().sum(-1)
+        reaction = (square - 2 * p.pow(3).sum(-1) + square.square()) / (1 / keys - 1 / keys**2)
+        frozen = float((reaction.clamp_min(0).sqrt() < 1e-3).double().mean())
+        assert 0.7 < frozen / chance_frozen(spread, keys) < 1.5
+
+
+class Ask(nn.Module):
+    """A question over a set, by products or by distances, times a factor."""
+
+    def __init__(self, width: int, factor: float, *, distance: bool) -> None:
+        super().__init__()
+        self.factor, self.distance = factor, distance
+        self.query, self.key, self.value = (nn.Linear(8, width) for _ in range(3))
+        self.out = nn.Linear(width, 4)
+        for layer in (self.query, self.key):
+            nn.init.normal_(layer.weight, std=8**-0.5)
+
+    def forward(self, question: Tensor, items: Tensor) -> Tensor:
+        q, k = self.query(question)[:, None], self.key(items)
+        scores = -(q - k).square().sum(-1) if self.distance else (q @ k.transpose(1, 2))[:, 0]
+        if self.factor != 1.0:
+            scores = scores * self.factor
+        return self.out((scores.softmax(-1)[:, None] @ self.value(items))[:, 0])
+
+
+@pytest.mark.parametrize(
+    ("width", "factor", "distance", "sick"),
+    [
+        (256, 1.0, False, True),
+        (256, 1 / 16, False, False),
+        (256, 0.7, False, False),  # a temperature that somebody chose
+        (16, 1.0, False, False),
+        (96, 1.0, True, True),
+        (96, 0.05, True, False),
+    ],
+)
+def test_scores_that_nobody_scaled(width: int, factor: float, distance: bool, sick: bool) -> None:
+    torch.manual_seed(0)
+    batch = (torch.randn(64, 8), torch.randn(64, 24, 8)), torch.randint(4, (64,))
+    model = Ask(width, factor, distance=distance)
+    report = unvanish.checkup(model, batch, loss=F.cross_entropy, select=("UV302",))
+    assert [f.severity for f in report.findings] == [Severity.WARNING] * sick
+    if sick:
+        (finding,) = report.findings
+        assert finding.limit == 0.1
+        assert finding.causes[0] is Cause.SOFTMAX_SATURATION
+
+
+class Raw(nn.Module):
+    """Tokens plus their positions, times a factor."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+        self.embed = nn.Embedding(28, 32)
+        self.query, self.key, self.value = (nn.Linear(32, 32) for _ in range(3))
+        self.out = nn.Linear(32, 8)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        x = self.embed(tokens) + self.factor * torch.arange(tokens.shape[1])[:, None]
+        scores = self.query(x) @ self.key(x).transpose(1, 2) / math.sqrt(32)
+        return self.out((scores.softmax(-1) @ self.value(x)).mean(1))
+
+
+@pytest.mark.parametrize(("factor", "sick"), [(1.0, True), (0.02, False)])
+def test_positions_that_are_added_as_they_are(factor: float, sick: bool) -> None:
+    torch.manual_seed(0)
+    model = Raw(factor)
+    batch = torch.randint(28, (64, 48)), torch.randint(8, (64,))
+    adam = torch.optim.Adam(model.parameters(), lr=3e-3)
+    report = unvanish.checkup(model, batch, loss=F.cross_entropy, optimizer=adam, select=("UV302",))
+    assert [f.severity is not Severity.NOTE for f in report.findings] == [True] * sick
+
+
+class Pool(nn.Module):
+    """Attention pooling, with the softmax over some axis and the sum written in some way."""
+
+    def __init__(self, axis: int, way: str) -> None:
+        super().__init__()
+        self.axis, self.way = axis, way
+        self.embed, self.score, self.out = nn.Linear(8, 16), nn.Linear(16, 1), nn.Linear(16, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.embed(x).tanh()
+        weight = self.score(h).softmax(self.axis)
+        if self.way == "matmul":
+            return self.out((weight.transpose(1, 2) @ h)[:, 0])
+        if self.way == "einsum":
+            return self.out(torch.einsum("bto,btd->bd", weight, h))
+        product = weight * h
+        return self.out(product.sum(1) if self.way == "sum" else product.mean(1))
+
+
+@pytest.mark.parametrize("way", ["sum", "mean", "matmul", "einsum"])
+@pytest.mark.parametrize(
+    ("axis", "tokens", "sick"), [(-1, 12, True), (1, 12, False), (-1, 1, False)]
+)
+def test_a_softmax_over_an_axis_of_one_entry(way: str, axis: int, tokens: int, sick: bool) -> None:
+    batch = torch.randn(32, tokens, 8), torch.randint(4, (32,))
+    model = Pool(axis, way)
+    report = unvanish.checkup(model, batch, loss=F.cross_entropy, select=("UV302",))
+    assert [f.severity for f in report.findings] == [Severity.ERROR] * sick
+    if sick:
+        (finding,) = report.findings
+        assert {"score.weight", "score.bias"} == set(finding.parameters)
+        assert "all of the 12 things" in finding.message
+
+
+def test_a_skip_connection_past_a_softmax_over_one_entry_makes_it_a_note() -> None:
+    class Past(Pool):
+        def forward(self, x: Tensor) -> Tensor:
+            h = self.embed(x).tanh()
+            return self.out((self.score(h).softmax(-1) * h).sum(1) + h[:, 0])
+
+    batch = torch.randn(32, 12, 8), torch.randint(4, (32,))
+    report = unvanish.checkup(Past(-1, "sum"), batch, loss=F.cross_entropy, select=("UV302",))
+    assert [f.severity for f in report.findings] == [Severity.NOTE]
+
+
+class Cosines(nn.Module):
+    """A lookup by cosines, times a scale where there is one."""
+
+    def __init__(self, scale: float | None, *, skip: bool = False) -> None:
+        super().__init__()
+        self.scale = None if scale is None else nn.Parameter(torch.tensor(scale))
+        self.query, self.key, self.value = (nn.Linear(24, 24) for _ in range(3))
+        self.out, self.skip = nn.Linear(24, 8), skip
+
+    def forward(self, question: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        q = self.query(question)[:, None]
+        scores = F.normalize(q, dim=-1) @ F.normalize(self.key(keys), dim=-1).transpose(1, 2)
+        if self.scale is not None:
+            scores = scores * self.scale
+        found = scores.softmax(-1) @ self.value(values)
+        return self.out((found + q if self.skip else found)[:, 0])
+
+
+@pytest.mark.parametrize(
+    ("scale", "keys", "skip", "sick"),
+    [
+        (None, 96, False, True),
+        (20.0, 96, False, False),
+        (None, 16, False, False),
+        (None, 96, True, False),
+    ],
+)
+def test_cosines_over_many_keys(scale: float | None, keys: int, skip: bool, sick: bool) -> None:
+    inputs = torch.randn(48, 24), torch.randn(48, keys, 24), torch.randn(48, keys, 24)
+    batch = inputs, torch.randint(8, (48,))
+    model = Cosines(scale, skip=skip)
+    report = unvanish.checkup(model, batch, loss=F.cross_entropy, select=("UV302",))
+    assert [f.severity for f in report.findings] == [Severity.WARNING] * sick

@@ -355,3 +355,66 @@ def test_one_average_that_takes_everything_does_not_compound() -> None:
     finding = only(examine(averaged(1.0, 0.9, 1e-8, 1e-8)))
     assert finding.severity is Severity.NOTE
     assert isinstance(examine(averaged(*(10.0 ** (-0.5 * i) for i in range(10)))), Clear)
+
+
+def pooled(norm: nn.Module) -> nn.Module:
+    """Build a small classifier of images with a normalisation of 32 channels behind the pooling."""
+    return nn.Sequential(
+        nn.Conv2d(3, 32, 3, padding=1),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Conv2d(32, 32, 1),
+        norm,
+        nn.SiLU(),
+        nn.Flatten(),
+        nn.Linear(32, 4),
+    )
+
+
+@pytest.mark.parametrize(("groups", "sick"), [(32, True), (16, False), (8, False), (1, False)])
+def test_a_normalisation_of_single_numbers(groups: int, sick: bool) -> None:
+    torch.manual_seed(0)
+    batch = torch.randn(16, 3, 8, 8), torch.randint(4, (16,))
+    model = pooled(nn.GroupNorm(groups, 32))
+    report = unvanish.checkup(model, batch, loss=F.cross_entropy, select=("UV103",))
+    assert [f.severity for f in report.findings] == [Severity.ERROR] * sick
+    if sick:
+        (finding,) = report.findings
+        assert finding.causes == (Cause.NO_NORMALISATION,)
+        assert "4 group_norm" in finding.message
+        nn.init.normal_(model[4].bias)  # type: ignore[union-attr, arg-type]
+        again = unvanish.checkup(model, batch, loss=F.cross_entropy, select=("UV103",))
+        assert [f.severity for f in again.findings] == [Severity.ERROR]
+
+
+def test_a_normalisation_of_one_feature() -> None:
+    torch.manual_seed(0)
+    batch = torch.randn(64, 8), torch.randn(64, 1)
+    model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 1), nn.LayerNorm(1))
+    report = unvanish.checkup(model, batch, loss=F.mse_loss, select=("UV103",))
+    assert [f.severity for f in report.findings] == [Severity.ERROR]
+
+
+def test_a_branch_that_normalises_single_numbers_is_a_note() -> None:
+    class Excited(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.out = nn.Conv2d(3, 32, 3, padding=1), nn.Linear(32, 4)
+            self.gate = nn.Sequential(nn.Conv2d(32, 32, 1), nn.GroupNorm(32, 32), nn.Sigmoid())
+
+        def forward(self, x: Tensor) -> Tensor:
+            h = self.conv(x).relu()
+            return self.out((h * self.gate(h.mean((2, 3), keepdim=True))).mean((2, 3)))
+
+    torch.manual_seed(0)
+    batch = torch.randn(16, 3, 8, 8), torch.randint(4, (16,))
+    report = unvanish.checkup(Excited(), batch, loss=F.cross_entropy, select=("UV103",))
+    assert [f.severity for f in report.findings] == [Severity.NOTE]
+
+
+def test_a_loss_that_asks_for_what_a_normalisation_takes_away_is_not_its_fault() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 16), nn.LayerNorm(16))
+    batch = torch.randn(64, 8), torch.randn(64, 16)
+    report = unvanish.checkup(model, batch, loss=lambda output, _: output.mean(), select=("UV103",))
+    assert not report.findings

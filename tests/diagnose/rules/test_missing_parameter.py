@@ -146,7 +146,8 @@ def beside(*held: str, norm: float = 1.0):
 def test_an_untrained_branch_beside_and_before_what_is_held_was_forgotten():
     assert beside("encoder", "head") is Severity.WARNING
     assert beside("encoder", "head", norm=0.97) is Severity.NOTE  # a backbone that was trained
-    assert beside("head") is Severity.NOTE  # a probe, or a discriminator of one branch
+    assert beside("head") is Severity.WARNING  # one layer over a body that has learned nothing
+    assert beside("head", norm=0.97) is Severity.NOTE  # a probe
     assert beside("encoder") is Severity.NOTE
 
 

@@ -311,3 +311,17 @@ def test_a_gradient_that_is_absorbed_on_its_way_is_a_note():
     assert finding.severity is Severity.NOTE
     assert finding.sites[0].op == "sqrt"
     assert "absorbs it" in finding.notes[-1]
+
+
+@pytest.mark.parametrize("op", ["std", "var"])
+@pytest.mark.parametrize(
+    ("size", "cause"), [(0.7, Cause.NO_NORMALISATION), (1e25, Cause.INIT_TOO_LARGE)]
+)
+def test_a_standard_deviation_of_one_sample(op, size, cause):
+    profiles = {
+        Quantity.NON_FINITE_FRACTION: [0.0, 1.0, 1.0],
+        Quantity.ACTIVATION_RMS: [size, math.nan, math.nan],
+    }
+    finding = only(examine(recording_of("linear", op, "linear", profiles=profiles)))
+    assert finding.causes == (cause,)
+    assert ("drop_last" in finding.help[-1]) is (cause is Cause.NO_NORMALISATION)

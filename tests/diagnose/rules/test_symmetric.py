@@ -454,3 +454,63 @@ def test_zeros_that_wait_for_each_other_behind_a_head_of_zeros_are_found() -> No
 @pytest.mark.parametrize("zero", [("head",), ("down",), ("down", "head")], ids=repr)
 def test_a_head_of_zeros_and_branches_that_start_at_zero_open(zero: tuple[str, ...]) -> None:
     assert isinstance(verdict_on(Blocks(*zero)), Clear)
+
+
+class Density(nn.Module):
+    """Gaussians of one width around some centres; the loss is the negative log likelihood."""
+
+    def __init__(self, centres: Tensor) -> None:
+        super().__init__()
+        self.centres = nn.Parameter(centres)
+        self.log_width = nn.Parameter(torch.zeros(len(centres), 4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        z = (x[:, None] - self.centres) / self.log_width.exp()
+        return -torch.logsumexp(-0.5 * z.square().sum(-1) - self.log_width.sum(-1), 1)
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam"])
+@pytest.mark.parametrize(
+    ("centres", "sick"),
+    [
+        (torch.zeros(3, 4), True),
+        (torch.full((5, 4), 0.7), True),
+        (torch.randn(3, 4, generator=torch.Generator().manual_seed(0)), False),
+    ],
+)
+def test_components_of_a_mixture(name: str, centres: Tensor, sick: bool) -> None:
+    torch.manual_seed(0)
+    model = Density(centres.clone())
+    optimizer = getattr(torch.optim, name)(model.parameters(), lr=0.02)
+    report = unvanish.checkup(
+        model,
+        (torch.randn(64, 4) + 0.5, torch.zeros(64)),
+        loss=lambda output, _: output.mean(),
+        optimizer=optimizer,
+        select=("UV104",),
+    )
+    assert [f.severity for f in report.findings] == [Severity.ERROR] * sick
+    if sick:
+        (finding,) = report.findings
+        assert set(finding.parameters) == {"centres", "log_width"}
+        assert finding.measured == pytest.approx(1 / len(centres))
+
+
+def test_rows_of_a_parameter_that_part() -> None:
+    class Positions(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embed, self.out = nn.Linear(8, 16), nn.Linear(16, 4)
+            self.positions = nn.Parameter(torch.zeros(12, 16))
+            self.scale = nn.Parameter(torch.ones(16, 1))
+            self.shifts = nn.Parameter(torch.zeros(2, 16))
+
+        def forward(self, x: Tensor) -> Tensor:
+            h = (self.embed(x) + self.positions).relu().transpose(1, 2) * self.scale
+            return self.out(h.mean(2) + self.shifts[0] + self.shifts[1])
+
+    batch = torch.randn(32, 12, 8), torch.randint(4, (32,))
+    report = unvanish.checkup(
+        Positions(), batch, loss=nn.functional.cross_entropy, select=("UV104",)
+    )
+    assert not report.findings

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Final, final
 
 from unvanish.core.findings import Cause, Finding, Severity
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import Recording, Role, Site
+from unvanish.core.records import Recording, Site
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
+from unvanish.diagnose.constants import SingleWeights, single_weights
 from unvanish.diagnose.optimiser import floor_of
 from unvanish.diagnose.routers import is_frozen, number_of_choices, routers, scores
+from unvanish.diagnose.scores import (
+    are_cosines,
+    asks_by_weights_alone,
+    has_own_temperature,
+    is_drawn,
+    operand_sizes,
+    shrunk_by,
+)
+from unvanish.diagnose.token_trail import answers_tokens, decades_alike, why_alike
 from unvanish.diagnose.upstream import Upstream
 from unvanish.diagnose.wiring import Wiring
 from unvanish.diagnose.words import percent
-from unvanish.theory.softmax import chance_spread
-
-_FAR: Final = 40
-"""Steps upstream of a softmax within which what it attends to has to be found."""
+from unvanish.theory.softmax import chance_spread, most_of_cosines
 
 
 @final
@@ -50,14 +57,37 @@ class AttentionCollapse:
     large had 300. Nor is anything frozen for good where the probe steps change the spread by
     more than it was: most of what decides is then learned and not drawn.
 
+    Scores that nobody scaled, products over all features or squared distances, are drawn and not
+    learned where no more than twice as many rows are frozen as chance freezes, exp(-gap
+    sqrt(2 ln n) / s) for the gap ln(2000 n / sqrt(n - 1)). There the limit is a tenth of the rows
+    (`max_frozen_fraction_if_drawn`) and the spread at which chance freezes a tenth, 9.3 for 16
+    keys. A lookup among 16 pairs with orthogonal projections, trained for 400 steps of Adam at
+    1e-3, came to a loss of 0.0007 with d = 64 and scores over sqrt(d), to 0.31 with a spread of
+    8.7 (no division), to 1.7 with one of 16 (d = 256) and to 2.1 with one of 65. A temperature
+    other than sqrt(d) is taken to be meant. Drawn scores that are the same for every sample
+    (a cosine above 0.99, `min_cosine_of_no_content`) and that the probe steps drive further apart
+    are found as well, as where raw positions are added to every feature.
+
     Unable to choose. Scores that are divided by far more than sqrt(d), as by a temperature that
     was meant as a factor, leave all keys the same weight and queries and keys the same part of
     their gradient. It is read where the division stands between the product and the softmax,
     and only where the scores of a query lie as little apart, before and after the probe steps.
-    The limit is 3 decades again, and 5 (`max_lost_decades_if_rescaled`) under Adam and its kin. A
+    Scores smaller by a factor c get a gradient smaller by c, and the step that follows moves them
+    by c less again. So 3 decades are lost from 1.5 on under SGD; 3 apply where the optimiser is
+    not known, and 5 (`max_lost_decades_if_rescaled`) under Adam and its kin. A
     lookup among 6 pairs with d = 32 was trained for 1,500 steps each. With momentum at a rate of
     0.1 it was learned at 1.2 decades, and not at 2.2. By Adam at 3e-3 it was learned at 3.2
     decades, by 0.7 at 4.2 and by 0.5 at 5.2; at 1e-3 by 0.7 at 3.2 and by 0.4 from 4.2 on.
+
+    Cosines as scores lie between -1 and 1, and the best of n keys gets at most
+    1 / (1 + (n - 1) e^-2) of the weight: a third of it among 16 keys, 7 % among 96. Below a tenth
+    (`min_largest_weight`, from 68 keys on) it is found where an input reaches the output by these
+    weights alone, so that it can hardly be heard. Elsewhere an average may be all that is asked.
+
+    Nothing to choose from. A softmax over an axis of one entry is 1 whatever its score, and the
+    parameters that make the scores get exactly no gradient. It is an error where several things
+    are added up with these ones and every way to the output leads through their sum, and a note
+    where a skip connection leads past it; attention over a single key is silent.
 
     Nothing to choose between. Attention averages, and where tokens lose what tells them
     apart, queries and keys get no gradient. The part of the tokens that they do not have in
@@ -82,7 +112,8 @@ class AttentionCollapse:
     code is the reason.
 
     ## False alarms
-    Retrieval with a very small temperature is frozen on purpose. A single frozen layer among
+    Retrieval with a very small temperature is frozen on purpose, where it freezes half of the
+    rows. A single frozen layer among
     many is a note.
 
     ## What helps
@@ -101,9 +132,7 @@ class AttentionCollapse:
 
     code: ClassVar[str] = "UV302"
     name: ClassVar[str] = "attention-collapse"
-    needs: ClassVar[frozenset[Quantity]] = frozenset(
-        {Quantity.FROZEN_FRACTION, Quantity.SCORE_SPREAD}
-    )
+    needs: ClassVar[frozenset[Quantity]] = frozenset()
     sources: ClassVar[tuple[Source, ...]] = (
         SOURCES["dong2021"],
         SOURCES["xiong2020"],
@@ -111,11 +140,14 @@ class AttentionCollapse:
     )
 
     max_frozen_fraction: float = 0.5
+    max_frozen_fraction_if_drawn: float = 0.1
     hopeless_frozen_fraction: float = 0.9
     min_share_of_chance_spread: float = 0.5
     max_lost_decades: float = 3.0
     max_lost_decades_if_rescaled: float = 5.0
     hopeless_lost_decades: float = 6.0
+    min_largest_weight: float = 0.1
+    min_cosine_of_no_content: float = 0.99
 
     def examine(self, recording: Recording) -> Verdict:
         """Judge every attention whose rows were seen."""
@@ -128,6 +160,9 @@ class AttentionCollapse:
             if "softmax" in site.op and site.index not in between_experts and wiring.weighs(site)
         ]
         seen = [s for s in attention if frozen.get(s) >= 0.0 and spread.get(s) >= 0.0]
+        single = single_weights(wiring)
+        if single and (not seen or any(one.alone for one in single)):
+            return Found((self._single(single),))
         if not seen:
             choosing = [
                 s
@@ -139,24 +174,18 @@ class AttentionCollapse:
             if choosing:
                 return NotMeasured(f"the rows of {choosing[0].name}")
             return NotApplicable("the network has no attention over several keys")
-        by_chance = [
-            site
-            for site in seen
-            if is_frozen(
-                recording,
-                site,
-                share=self.max_frozen_fraction,
-                of_chance=self.min_share_of_chance_spread,
-            )
-        ]
-        alike = _decades_alike(wiring, seen)
-        found = []
+        by_chance = [site for site in seen if self._is_frozen(wiring, site)]
+        alike = decades_alike(wiring, seen)
+        found = [self._single(single)] if single else []
         if by_chance:
             found.append(self._frozen(wiring, by_chance, len(seen)))
-        shrunk = {site: lost for site in seen if (lost := _shrunk(wiring, site)) > 0.0}
+        shrunk = {site: lost for site in seen if (lost := shrunk_by(wiring, site)) > 0.0}
         limit = self._limit_of_shrinking(recording)
         if max(shrunk.values(), default=0.0) > limit:
             found.append(self._even(wiring, shrunk, limit, len(seen)))
+        bounded = [site for site in seen if self._is_bounded(wiring, site)]
+        if bounded:
+            found.append(self._bounded(bounded))
         if max(alike.values(), default=0.0) > self.max_lost_decades:
             found.append(self._alike(wiring, alike))
         if found:
@@ -170,6 +199,114 @@ class AttentionCollapse:
         if lost >= 0.05:
             said += f", and tokens grow alike by {lost:.1f} decades"
         return Clear(self.max_lost_decades - max(0.0, lost), "decades", said)
+
+    def _is_frozen(self, wiring: Wiring, site: Site) -> bool:
+        """Tell whether a softmax chose for good, by the frozen rows or by scores that were drawn.
+
+        Scores that are scaled by a temperature of their own are sharp on purpose, and where more
+        rows are frozen than chance explains they were learned.
+        """
+        recording = wiring.recording
+        if is_frozen(
+            recording,
+            site,
+            share=self.max_frozen_fraction,
+            of_chance=self.min_share_of_chance_spread,
+        ):
+            return True
+        drawn = self._is_drawn(recording, site) or self._runs_away(wiring, site)
+        return drawn and not has_own_temperature(wiring, site)
+
+    def _runs_away(self, wiring: Wiring, site: Site) -> bool:
+        """Tell whether the probe steps take drawn scores, the same for every sample, further."""
+        recording = wiring.recording
+        later = recording.later
+        product = scores(wiring, site)
+        if later is None or product is None:
+            return False
+        after = next((one for one in later.sites if one.name == site.name), None)
+        alike = recording[Quantity.SAMPLE_COSINE].get(product)
+        return (
+            after is not None
+            and after.shape == site.shape
+            and alike > self.min_cosine_of_no_content
+            and later[Quantity.FROZEN_FRACTION].get(after) > self.max_frozen_fraction
+            and self._is_drawn(replace(recording, later=None), site)
+            and self._is_drawn(later, after)
+        )
+
+    def _is_drawn(self, recording: Recording, site: Site) -> bool:
+        """Tell whether random scores freeze some rows, and as many as they would."""
+        share = self.max_frozen_fraction_if_drawn
+        frozen = is_frozen(recording, site, share=share, of_chance=self._of_chance_if_drawn)
+        return frozen and is_drawn(recording, site)
+
+    @property
+    def _of_chance_if_drawn(self) -> float:
+        """Spread at which chance freezes the share allowed of drawn rows, over that of half."""
+        return math.log(2.0) / -math.log(self.max_frozen_fraction_if_drawn)
+
+    def _is_bounded(self, wiring: Wiring, site: Site) -> bool:
+        """Tell whether no key can ever get much, and a question is heard by the weights alone."""
+        most = most_of_cosines(number_of_choices(site))
+        return (
+            most < self.min_largest_weight
+            and are_cosines(wiring, site)
+            and asks_by_weights_alone(wiring, site)
+        )
+
+    def _single(self, single: Sequence[SingleWeights]) -> Finding:
+        worst = max(single, key=lambda one: (one.alone, len(one.starved)))
+        starved = tuple(dict.fromkeys(name for one in single for name in one.starved))
+        many = f"{starved[0]} and {len(starved) - 1} more parameters" if starved[1:] else starved[0]
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=Severity.ERROR if worst.alone else Severity.NOTE,
+            message=f"{worst.softmax.name} is taken over a single entry, so that all of the "
+            f"{worst.weighed} things it weighs weigh 1 and {many} never learn",
+            sites=tuple(one.softmax for one in single),
+            parameters=starved,
+            measured=float(len(starved)),
+            expected=0.0,
+            limit=0.0,
+            unit="parameters",
+            causes=(Cause.SOFTMAX_SATURATION,),
+            notes=(
+                "a softmax over one number is 1 whatever that number is: its derivative is "
+                "exactly zero",
+                f"its output has the shape {worst.softmax.shape}, and the softmax is over the "
+                "axis of one entry",
+            ),
+            help=("take the softmax over the axis that is added up: scores.softmax(dim=1)",),
+        )
+
+    def _bounded(self, sites: list[Site]) -> Finding:
+        worst = max(sites, key=number_of_choices)
+        choices = number_of_choices(worst)
+        most = most_of_cosines(choices)
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=Severity.WARNING,
+            message=f"attention cannot choose: cosines give no key of {worst.name} more than "
+            f"{percent(most)} of the weight",
+            sites=tuple(sites),
+            measured=most,
+            expected=1.0,
+            limit=self.min_largest_weight,
+            unit="fraction of the weight",
+            causes=(Cause.SOFTMAX_SATURATION, Cause.INIT_TOO_SMALL),
+            notes=(
+                f"cosines lie in -1 … 1: one key at 1 and the other {choices - 1} at -1 give a "
+                "factor of 7.4 between them, whatever is learned",
+                "what is asked reaches the output through these weights alone",
+            ),
+            help=(
+                "multiply the cosines by a learned scale that starts at 10 or more: "
+                "scale = torch.nn.Parameter(torch.tensor(10.0))",
+            ),
+        )
 
     def _frozen(self, wiring: Wiring, sites: list[Site], looked_at: int) -> Finding:
         recording = wiring.recording
@@ -197,17 +334,25 @@ class AttentionCollapse:
             sites=tuple(sorted(sites, key=lambda site: -shares[site])),
             measured=shares[worst],
             expected=0.0,
-            limit=self.max_frozen_fraction,
+            limit=self._limit_of(shares[worst]),
             unit="fraction of rows",
             causes=causes,
             notes=tuple(notes),
             help=_help(causes),
         )
 
+    def _limit_of(self, share: float) -> float:
+        """Return the limit that a share of frozen rows is beyond."""
+        drawn = self.max_frozen_fraction_if_drawn
+        return self.max_frozen_fraction if share > self.max_frozen_fraction else drawn
+
     def _limit_of_shrinking(self, recording: Recording) -> float:
         """Allow more where every weight moves at the same pace, however small its gradient."""
-        rescales = floor_of(recording.context.optimizer) is not None
-        return self.max_lost_decades_if_rescaled if rescales else self.max_lost_decades
+        optimizer = recording.context.optimizer
+        if floor_of(optimizer) is not None:
+            return self.max_lost_decades_if_rescaled
+        is_plain = optimizer is not None and optimizer.name.casefold() == "sgd"
+        return self.max_lost_decades / 2.0 if is_plain else self.max_lost_decades
 
     def _even(
         self, wiring: Wiring, shrunk: Mapping[Site, float], limit: float, looked_at: int
@@ -240,12 +385,13 @@ class AttentionCollapse:
         """Tell scores that were not scaled down from queries and keys that are too large."""
         spread = wiring.recording[Quantity.SCORE_SPREAD][site]
         limit = chance_spread(number_of_choices(site))
+        tenth = limit * self._of_chance_if_drawn
         notes = [
             f"the scores of a query lie {spread:.3g} apart (standard deviation); random scores "
-            f"freeze half of the rows from {limit:.0f} on"
+            f"freeze a tenth of the rows from {tenth:.0f} on and half from {limit:.0f} on"
         ]
         product = scores(wiring, site)
-        sizes = _operand_sizes(wiring, product) if product is not None else []
+        sizes = operand_sizes(wiring, product) if product is not None else []
         if product is None or len(sizes) < 2:
             return (Cause.SOFTMAX_SATURATION,), notes
         usual = sizes[0] * sizes[1]
@@ -260,10 +406,10 @@ class AttentionCollapse:
     def _alike(self, wiring: Wiring, alike: Mapping[Site, float]) -> Finding:
         lost = max(alike.values())
         sites = [site for site, own in alike.items() if own > self.max_lost_decades]
-        cause = _why_alike(wiring, list(alike))
+        cause = why_alike(wiring, list(alike))
         several = [site for site in sites if len(site.shape) < 2 or site.shape[-2] > 1]
         skipless = cause is Cause.DEPTH_WITHOUT_SKIP
-        answers = not skipless or _answers_tokens(wiring, (several or sites)[-1])
+        answers = not skipless or answers_tokens(wiring, (several or sites)[-1])
         if not answers:
             severity = Severity.NOTE
         else:
@@ -323,130 +469,3 @@ def _help(causes: tuple[Cause, ...]) -> tuple[str, ...]:
         _HELP_FROZEN[causes[-1]],
         "or normalise queries and keys: torch.nn.functional.normalize(q, dim=-1)",
     )
-
-
-def _shrunk(wiring: Wiring, softmax: Site) -> float:
-    """Return the decades by which scores are divided beyond sqrt(d), and alike for it."""
-    product = scores(wiring, softmax)
-    recording = wiring.recording
-    if product is None or recording.later is None:
-        return 0.0
-    size = recording[Quantity.ACTIVATION_RMS]
-    whole = size.get(product)
-    scaled = [
-        size.get(site)
-        for site in (*wiring.producers(softmax), *wiring.behind(softmax))
-        if site.op in {"div", "mul"} and site.index > product.index
-    ]
-    reached = next((value for value in scaled if 0.0 < value < math.inf), 0.0)
-    extents = [n for site in wiring.producers(product) for n in site.shape[-2:]]
-    apart = max(r[Quantity.SCORE_SPREAD].get(softmax) for r in (recording, recording.later))
-    if not (reached > 0.0 and 0.0 < whole < math.inf and 0.0 < apart < 1.0 and extents):
-        return 0.0
-    return min(-math.log10(apart), math.log10(whole / reached / math.sqrt(max(extents))))
-
-
-def _operand_sizes(wiring: Wiring, product: Site) -> list[float]:
-    """Return the rms of what a product multiplies, where it can be told."""
-    upstream = Upstream(wiring.recording)
-    sizes = [_size(wiring, upstream, site) for site in wiring.producers(product)]
-    return [size for size in sizes if size > 0.0]
-
-
-def _size(wiring: Wiring, upstream: Upstream, operand: Site) -> float:
-    for site in (operand, *wiring.behind(operand)):
-        if (size := upstream.rms(site)) > 0.0:
-            return size
-        if site.weights:
-            fed = max((upstream.rms(one) for one in wiring.producers(site)), default=0.0)
-            gain = upstream.gain(site)
-            return fed * gain if gain > 0.0 else 0.0
-    return 0.0
-
-
-def _decades_alike(wiring: Wiring, attention: Sequence[Site]) -> dict[Site, float]:
-    """Return by how many decades tokens have grown alike where each attention reads them."""
-    best = -math.inf
-    lost = {}
-    for site in attention:
-        apart = _deviation(wiring, site)
-        if math.isnan(apart):
-            continue
-        own = math.log10(apart) if apart > 0.0 else -math.inf
-        best = max(best, own)
-        lost[site] = best - own if best > -math.inf else 0.0
-    return lost
-
-
-def _deviation(wiring: Wiring, softmax: Site) -> float:
-    """Read what tokens do not have in common, behind the projections to query and key."""
-    profile = wiring.recording[Quantity.TOKEN_DEVIATION]
-    level = [(softmax, False)]  # with: whether a projection was passed
-    seen: set[tuple[int, bool]] = set()
-    for _ in range(_FAR):
-        found = [profile[site] for site, passed in level if passed and profile.get(site) >= 0.0]
-        if found:
-            return max(found)
-        above = []
-        for site, passed in level:
-            for producer in wiring.producers(site):
-                one = (producer, passed or bool(site.weights))
-                if (producer.index, one[1]) not in seen:
-                    seen.add((producer.index, one[1]))
-                    above.append(one)
-        level = above
-    return math.nan
-
-
-def _answers_tokens(wiring: Wiring, softmax: Site) -> bool:
-    """Tell whether the tokens that an attention mixes get an answer each, as far as is known."""
-    tokens = softmax.shape[-2] if len(softmax.shape) > 1 else 0
-    samples = wiring.recording.context.batch_size
-    if tokens < 2 or samples < 1:
-        return True
-    stack = [softmax]
-    seen = {softmax.index}
-    while stack:
-        site = stack.pop()
-        after = wiring.consumers(site)
-        if not after:
-            return True
-        for one in after:
-            if one.role is not Role.SIGNAL:
-                return True
-            chooses = "softmax" in one.op and wiring.weighs(one) is not None
-            if one.index in seen or chooses or _is_pooling(one, site, tokens, samples):
-                continue
-            seen.add(one.index)
-            stack.append(one)
-    return False
-
-
-def _is_pooling(site: Site, before: Site, tokens: int, samples: int) -> bool:
-    """Tell whether a step turns the tokens of each sample into one: their mean, or one of them."""
-    if site.weights or not site.shape or site.size < samples:
-        return False
-    first, *rest = site.shape
-    apart = tokens in rest or first == tokens * samples or (first == tokens != samples)
-    merged = len(rest) == 1 and len(before.shape) > 2 and before.shape[0] == first == samples
-    return not apart and (merged or site.size * tokens <= before.size)
-
-
-def _why_alike(wiring: Wiring, attention: Sequence[Site]) -> Cause:
-    """Tell a missing skip connection from a norm behind every sum."""
-    if len(attention) < 2 or not _has_skip(wiring, attention[-2], attention[-1]):
-        return Cause.DEPTH_WITHOUT_SKIP
-    sums = [site for site in wiring.joins() if site.op == "add"]
-    normed = [
-        site
-        for site in sums
-        if (after := wiring.consumers(site)) and all("norm" in one.op for one in after)
-    ]
-    return Cause.POST_NORM if 2 * len(normed) > len(sums) else Cause.NO_NORMALISATION
-
-
-def _has_skip(wiring: Wiring, before: Site, after: Site) -> bool:
-    """Tell whether the later attention is reached past the product of the earlier one."""
-    sources = {site.index for site in wiring.behind(before)}
-    past = wiring.weighs(before)
-    return any(site.index in sources for site in wiring.behind(after, past=past))

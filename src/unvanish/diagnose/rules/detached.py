@@ -8,6 +8,7 @@ from typing import ClassVar, Final, final
 
 from unvanish.core.findings import Cause, Finding, Severity
 from unvanish.core.glossary import Quantity
+from unvanish.core.incidents import Cut
 from unvanish.core.records import Parameter, Recording, Site
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
@@ -27,6 +28,10 @@ class DetachedParameter:
     the second is cut off; the limit is zero such parameters (`max_cut_parameters`), since a
     graph either has the path or has not. A parameter that does not reach the loss at all is
     unused in this loss, which is a note and never more.
+
+    The target can be cut off as well: a loss whose value depends on it and whose gradient does
+    not, because the target meets the network's answer behind a `.detach()`, under `no_grad` or
+    in numpy, and what comes of it is only added to a penalty that has a gradient.
 
     ## Why it hurts
     The optimiser skips a parameter without a gradient. It keeps its first value for good,
@@ -85,6 +90,8 @@ class DetachedParameter:
             findings.append(self._cut(recording, cut))
         if by_design := left_out(recording):
             findings.append(self._by_design(recording, by_design))
+        if blinding := [c for c in recording.cuts if c.blinds and (c.op in _CUTTING or c.under)]:
+            findings.append(_blind(self.code, self.name, blinding))
         if unused:
             findings.append(self._unused(unused))
         if findings:
@@ -188,6 +195,31 @@ class DetachedParameter:
                 "without .detach(), .data, .item() or numpy in between",
             ),
         )
+
+
+def _blind(code: str, name: str, blinding: Sequence[Cut]) -> Finding:
+    places = tuple(map(site_of, reversed(blinding)))
+    return Finding(
+        code=code,
+        name=name,
+        severity=Severity.ERROR,
+        message="the loss meets the target in values without a gradient alone: nothing that is "
+        "learned depends on the target",
+        sites=places,
+        measured=1.0,
+        expected=0.0,
+        limit=0.0,
+        unit="share of the target that no gradient depends on",
+        causes=(Cause.DETACHED_GRAPH,),
+        notes=(
+            *_cut_notes(places),
+            "the gradient that is left belongs to the rest of the loss, such as a penalty",
+        ),
+        help=(
+            "compare the target with the output itself, outside torch.no_grad(), .detach(), "
+            ".item() and numpy",
+        ),
+    )
 
 
 def _cut_places(recording: Recording, cut: Sequence[Parameter]) -> tuple[Site, ...]:

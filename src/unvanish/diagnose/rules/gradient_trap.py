@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Final, NamedTuple, final
 
 from unvanish.core.findings import Cause, Finding, Severity
@@ -16,6 +17,12 @@ from unvanish.diagnose.cuts import are_a_target, cut_off, named, site_of, watche
 
 _ON_PURPOSE: Final = frozenset({"detach", "detach_"})
 _NUMBERS: Final = frozenset({"item", "tolist", "numpy", "array", "float", "int", "bool"})
+_SMOOTH_WRITES: Final = frozenset(
+    "clamp clamp_min clamp_max clip relu leaky_relu threshold tanh sigmoid exp log sqrt abs square "
+    "pow add sub mul div neg masked_fill fill zero zeros dropout softmax".split()
+)
+"""Functions that have a derivative of their own: leaving it out is no estimator of anything."""
+
 _COPIES: Final = frozenset(
     {"tensor", "as_tensor", "asarray", "from_numpy", "scalar_tensor", "Parameter", "Variable"}
 )
@@ -94,8 +101,18 @@ class GradientTrap:
     returns None. The limit is zero parameters (`max_trapped_parameters`).
 
     A write into a tensor that carries a gradient, behind autograd's back
-    (`h.data.clamp_(0)`), cuts nothing: the gradient flows as if nothing had been written. That
-    is a note.
+    (`h.data.clamp_(0)`), cuts nothing: the gradient flows as if nothing had been written. How
+    wrong it is then, a difference of the loss along the first step tells: over what the
+    gradient predicts, it is 1 where the gradient is right. A ratio r bounds the cosine of the
+    angle to the true gradient by r times the ratio of their norms. A write by a function that has
+    a derivative of its own is a warning where r is below a quarter (`min_slope_ratio`), and a note
+    above: ReLU by `.data` has r near 0.6 in 2 layers of width 64, which train, and below 0.1 in 8,
+    which do not.
+
+    A forward pass may also write into its parameters. What the optimiser changed is compared
+    with what the next forward pass leaves of it: a warning below a tenth (`min_kept_fraction`),
+    as where weights are replaced by their signs. A projection, such as a bound on a norm, keeps
+    most of a step.
 
     ## Why it hurts
     The parameters behind the trap keep their first value for good, without an error. UV501
@@ -106,9 +123,10 @@ class GradientTrap:
     operations that have no derivative, such as argmax, which are a matter of UV205. On
     calls that cut nothing: metrics and logging with `.item()`, stop-gradients beside a path
     that carries the gradient (straight-through, VQ-VAE, SimSiam), running statistics, EMA
-    copies. On what an installed library cuts off of its own, which UV501 notes. On teachers
-    and target networks, known by the optimiser that does not hold them or, while none is
-    known, by a living twin in another branch. On writes into parameters.
+    copies. On straight-through estimators by `.data`, which round or take signs. On what an
+    installed library cuts off of its own, which UV501 notes. On teachers and target networks,
+    known by the optimiser that does not hold them or, while none is known, by a living twin in
+    another branch. On writes into parameters that keep the steps.
 
     ## False alarms
     A backbone fed under `no_grad` on purpose, with parameters still marked trainable, looks
@@ -129,6 +147,8 @@ class GradientTrap:
     sources: ClassVar[tuple[Source, ...]] = (SOURCES["paszke2019"], SOURCES["chen2016"])
 
     max_trapped_parameters: int = 0
+    min_slope_ratio: float = 0.25
+    min_kept_fraction: float = 0.1
 
     def examine(self, recording: Recording) -> Verdict:
         """Trace every parameter that is cut off to the call that cuts it."""
@@ -140,7 +160,10 @@ class GradientTrap:
         findings = self._trapped(recording)
         writes = [cut for cut in recording.cuts if cut.writes]
         if writes:
-            findings.append(self._written(writes))
+            findings.append(self._written(recording, writes))
+        undone = [p for p in trainable if p.kept_fraction < self.min_kept_fraction]
+        if undone:
+            findings.append(self._undone(undone))
         if findings:
             return Found(tuple(findings))
         return Clear(summary=f"no known trap cuts off one of {len(trainable)} trainable parameters")
@@ -186,11 +209,13 @@ class GradientTrap:
             help=trap.help,
         )
 
-    def _written(self, writes: Sequence[Cut]) -> Finding:
+    def _written(self, recording: Recording, writes: Sequence[Cut]) -> Finding:
         first = writes[0]
         place = f" at {first.source}" if first.source else f" in {first.path or 'the model'}"
         others = f", and {len(writes) - 1} more calls do" if len(writes) > 1 else ""
-        return Finding(
+        ratio = recording.steps[0].slope_ratio if recording.steps else math.nan
+        is_wrong = ratio < self.min_slope_ratio and all(c.op in _SMOOTH_WRITES for c in writes)
+        finding = Finding(
             code=self.code,
             name=self.name,
             severity=Severity.NOTE,
@@ -206,6 +231,42 @@ class GradientTrap:
                 "estimator, and wrong for a clamp, a mask or a scale",
             ),
             help=("write the step without .data and outside torch.no_grad(): h = h.clamp(min=0)",),
+        )
+        if not is_wrong:
+            return finding
+        return replace(
+            finding,
+            severity=Severity.WARNING,
+            message=f"{finding.message}, and the gradient is not that of the loss",
+            measured=ratio,
+            expected=1.0,
+            limit=self.min_slope_ratio,
+            unit="of the slope that the gradient predicts",
+            notes=(
+                "the gradient flows as if nothing had been written: along the first step the loss "
+                f"falls by {ratio:.2g} of what it predicts",
+            ),
+        )
+
+    def _undone(self, undone: Sequence[Parameter]) -> Finding:
+        most = max(p.kept_fraction for p in undone)
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=Severity.WARNING,
+            message=f"the forward pass writes over {named(undone).removesuffix(',')}, and undoes "
+            "what the optimiser changed",
+            parameters=tuple(p.name for p in undone),
+            measured=most,
+            expected=1.0,
+            limit=self.min_kept_fraction,
+            unit="of the first step that is left after the next forward pass",
+            causes=(Cause.DETACHED_GRAPH, Cause.PRECISION),
+            notes=("steps that are too small to change what is written never add up",),
+            help=(
+                "leave the parameter as it is and compute with a copy: "
+                "w = self.weight + (quantised - self.weight).detach()",
+            ),
         )
 
 

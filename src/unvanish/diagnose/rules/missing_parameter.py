@@ -16,16 +16,11 @@ from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
 from unvanish.diagnose.cuts import named
 from unvanish.diagnose.optimiser import depths, embeddings
+from unvanish.diagnose.starts import are_at_start
 from unvanish.diagnose.words import percent
 
 _PARTIAL: Final = ("muon", "sparseadam")
 """Optimisers that take matrices only, or sparse gradients only."""
-
-_UNIFORM_ERROR: Final = 1 / math.sqrt(5)
-"""Standard error of the rms of n uniform entries, times sqrt(n) over the rms."""
-
-_NORMAL_ERROR: Final = 1 / math.sqrt(2)
-"""The same for normal entries."""
 
 
 @final
@@ -77,6 +72,16 @@ class MissingParameter:
     of twelve MLPs of 24 to 1024 units, trained on digits with rates of 1e-4 and 1e-3 (Adam) and
     0.05 (SGD), one matrix at least was 5 standard errors off, and 14 or more where the accuracy
     had passed 0.6.
+
+    Three more patterns are a warning in a network that was never trained: by the sizes of its
+    matrices, or because the gains of a norm are exactly one. One layer alone is held and reads
+    nothing but what is missing, as where a body was unfrozen after the optimiser was built: a
+    linear probe needs a body that has learned something. All kernels of convolutions are
+    missing, the first with them, where matrices and vectors are held: parameter groups by
+    number of axes that forgot four. (Muon leaves the first layer to another optimiser.) And two
+    parts meet in the loss alone and only one is held, as an actor without its critic: what has
+    a loss of its own gets no gradient from another, and a player stands before or behind the
+    other one. Two optimisers that share one sum of losses are a false alarm.
 
     Biases alone, or embedding tables alone, are trained on purpose where the rest has learned
     something (BitFit, textual inversion) or where a second optimiser has it. Where the optimiser
@@ -222,10 +227,19 @@ class MissingParameter:
             return f"{name} takes a part of a network; a second optimiser usually has the rest"
         if _replaced(recording, missing) or _is_one_layer(recording, held, missing):
             return ""
-        at_start = self._is_at_start(recording, missing)
+        at_start = self._are_at_start(recording, missing)
         if at_start and _only_tunes(recording, held, missing, name):
             return ""
         if (at_start or _is_untrained(missing)) and _is_beside(recording, held, missing):
+            return ""
+        fresh = at_start or any(p.size > 1 and p.rms == 1.0 for p in (*held, *missing))
+        if fresh and (
+            _is_below_a_head(recording, held, missing) or _is_by_axes(recording, held, missing)
+        ):
+            return ""
+        if self._are_at_start(recording, [*held, *missing]) and _meet_in_the_loss(
+            recording, held, missing
+        ):
             return ""
         entries = sum(p.size for p in missing)
         if entries > self.max_share_by_mistake * (entries + sum(p.size for p in held)):
@@ -248,30 +262,13 @@ class MissingParameter:
             return "they are a branch of their own, as the other player of a GAN is"
         return ""
 
-    def _is_at_start(self, recording: Recording, missing: Sequence[Parameter]) -> bool:
-        """Tell whether several matrices all have the size that PyTorch starts them with."""
-        matrices = [p for p in missing if len(p.shape) >= 2 and p.size >= self.min_entries]
-        tables = embeddings(recording)
-        return len(matrices) >= 2 and all(
-            any(
-                abs(p.rms / size - 1.0) * math.sqrt(p.size) <= self.max_standard_errors * error
-                for size, error in _starts(p, is_table=p.name in tables)
-            )
-            for p in matrices
+    def _are_at_start(self, recording: Recording, parameters: Sequence[Parameter]) -> bool:
+        return are_at_start(
+            parameters,
+            embeddings(recording),
+            max_standard_errors=self.max_standard_errors,
+            min_entries=self.min_entries,
         )
-
-
-def _starts(parameter: Parameter, *, is_table: bool) -> list[tuple[float, float]]:
-    """Return the sizes with which PyTorch starts a matrix, and their relative errors."""
-    if is_table:
-        return [(1.0, _NORMAL_ERROR)]
-    units, fan_in = parameter.shape[0], parameter.size / max(1, parameter.shape[0])
-    xavier = math.sqrt(2.0 / (units + fan_in))  # the projections of MultiheadAttention
-    hidden = [units / gates for gates in (1, 3, 4)]  # of a recurrent layer, gates stacked
-    return [
-        *((1.0 / math.sqrt(3.0 * n), _UNIFORM_ERROR) for n in (fan_in, *hidden) if n > 0.0),
-        (xavier, _UNIFORM_ERROR),
-    ]
 
 
 def _only_tunes(
@@ -383,6 +380,53 @@ def _is_beside(
         for before in apart.values()
         for name, places in branches.items()
         if name not in apart
+    )
+
+
+def _is_below_a_head(
+    recording: Recording, held: Sequence[Parameter], missing: Sequence[Parameter]
+) -> bool:
+    """Tell whether one layer alone is held, and reads nothing but what is missing."""
+    layers = [p for p in held if len(p.shape) >= 2]
+    rest = [p for p in held if len(p.shape) < 2]
+    body = _places(recording, {p.name for p in missing})
+    head = _places(recording, {p.name for p in held})
+    return (
+        len(layers) == 1
+        and len(rest) <= 1
+        and bool(head)
+        and sum(len(p.shape) >= 2 for p in missing) >= 2
+        and head <= _behind(recording, body) - body
+    )
+
+
+def _is_by_axes(
+    recording: Recording, held: Sequence[Parameter], missing: Sequence[Parameter]
+) -> bool:
+    """Tell whether all kernels of convolutions are missing, the first one with them."""
+    depth = _depths(recording)
+    first = min((depth[p.name] for p in (*held, *missing) if p.name in depth), default=0)
+    return (
+        len(missing) >= 2
+        and all(len(p.shape) >= 3 for p in missing)
+        and all(len(p.shape) <= 2 for p in held)
+        and any(len(p.shape) == 2 for p in held)
+        and any(depth.get(p.name) == first for p in missing)
+    )
+
+
+def _meet_in_the_loss(
+    recording: Recording, held: Sequence[Parameter], missing: Sequence[Parameter]
+) -> bool:
+    """Tell whether what is missing and what is held share nothing before the loss."""
+    mine = _places(recording, {p.name for p in missing})
+    others = _places(recording, {p.name for p in held})
+    shared = _behind(recording, mine) & _behind(recording, others)
+    return (
+        bool(mine)
+        and bool(others)
+        and bool(shared)
+        and all(recording.sites[index].role is Role.LOSS for index in shared)
     )
 
 

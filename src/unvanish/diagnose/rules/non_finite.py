@@ -28,6 +28,10 @@ _AT_ZERO: Final = frozenset(
     {"log", "log2", "log10", "log1p", "sqrt", "rsqrt", "div", "true_divide", "reciprocal"}
     | {"pow", "norm", "vector_norm", "atan2", "acos", "asin"}
 )
+_SPREADS: Final = frozenset({"std", "var", "std_mean", "var_mean"})
+_ROOT_OF_RANGE: Final = 1e15
+"""Size of numbers whose squares stay far within float32."""
+
 _OVERFLOWING: Final = 1e30
 """Size of weights whose product with ordinary data comes near the end of float32."""
 
@@ -78,7 +82,9 @@ class NonFinite:
     of a sum of exponentials, in the share of one in others, at a zero that a product of small
     numbers has become. It is the loss where the zero in a logarithm is the answer of a function
     that has saturated (softmax, sigmoid, ReLU), and the data where a step meets a zero that no
-    parameter had a part in. Elsewhere numbers grew too large on their way.
+    parameter had a part in. A standard deviation of finite numbers is NaN where it is taken of a
+    single one, which n - 1 = 0 divides: a normalisation over the samples of a batch of one has
+    nothing to normalise by. Elsewhere numbers grew too large on their way.
 
     ## Why it hurts
     After one optimiser step with such a gradient every weight is NaN, for good.
@@ -323,9 +329,20 @@ def _cause(recording: Recording, trouble: _Trouble) -> Cause:
         return _cause_at_zero(recording, trouble)
     if _is_undone(recording, trouble):
         return Cause.PRECISION
+    if _is_spread_of_one(recording, trouble):
+        return Cause.NO_NORMALISATION
     if _came_with_the_data(recording, trouble):
         return Cause.INPUT_SCALE
     return Cause.INIT_TOO_LARGE
+
+
+def _is_spread_of_one(recording: Recording, trouble: _Trouble) -> bool:
+    """Tell whether a standard deviation of ordinary numbers is none: it was taken of one alone."""
+    if trouble.op not in _SPREADS or trouble.erases is not None:
+        return False
+    before = Neighbours(recording).producers(trouble.sites[0])
+    size = recording[Quantity.ACTIVATION_RMS]
+    return bool(before) and all(size.get(site, 0.0) < _ROOT_OF_RANGE for site in before)
 
 
 def _is_undone(recording: Recording, trouble: _Trouble) -> bool:
@@ -383,6 +400,10 @@ def _notes(recording: Recording, trouble: _Trouble) -> tuple[str, ...]:
             f"{trouble.erases.name} divides a signal by the root of its own squares: where they "
             "are infinite both the quotient and its gradient are zero",
         )
+    if _is_spread_of_one(recording, trouble):
+        samples = recording.context.batch_size
+        batch = ", and the batch holds one sample" if samples == 1 else ""
+        return (f"{trouble.op} of a single number divides by n - 1 = 0{batch}",)
     if trouble.op in _AT_ZERO:
         return (f"{trouble.op} or its slope is not finite at zero or below it",)
     broken = _broken_weights(recording, trouble)
@@ -415,6 +436,13 @@ def _help(recording: Recording, cause: Cause, trouble: _Trouble) -> tuple[str, .
         return (
             "take the norm in float32: x.float().pow(2).mean(-1, keepdim=True)",
             "or use bfloat16, which has the range of float32",
+        )
+    if _is_spread_of_one(recording, trouble):
+        return (
+            "normalise over the features of a sample, not over samples: x.std(-1, keepdim=True), "
+            "or torch.nn.LayerNorm(features)",
+            "or give batches of several samples: DataLoader(dataset, batch_size=32, "
+            "drop_last=True)",
         )
     if _is_undone(recording, trouble):
         return (

@@ -14,6 +14,7 @@ from unvanish.core.records import Recording, Role, Site
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
 from unvanish.diagnose.comparisons import BINARY, REGRESSIONS, Comparison, comparisons
+from unvanish.diagnose.contracts import loss_calls
 from unvanish.diagnose.neighbours import VIEWS, Neighbours
 from unvanish.diagnose.optimiser import trained
 from unvanish.diagnose.reach import RANGES, Reach, classes_of, reach_of
@@ -83,6 +84,15 @@ class OutputLossPair:
     probability itself, whose gradient is that of cross entropy times p, one C-th at a guess;
     of raw scores it has no lower end.
 
+    The other losses of torch ask as much of their arguments. `kl_div` and `ctc_loss` want
+    logarithms of probabilities, and `kl_div` is told of a target in logarithms by
+    `log_target`. `poisson_nll_loss` takes the exponential of its input, so that after ReLU,
+    softplus or exp no rate is below 1: too much for counts of less in the mean. The margin
+    losses (`soft_margin_loss`, `hinge_embedding_loss`, `cosine_embedding_loss`,
+    `margin_ranking_loss`, and ``relu(1 - y * score)`` by hand) want labels of -1 and 1: at 0
+    they are constant, so those samples have no gradient, and the others push all outputs to
+    one side. `multilabel_margin_loss` wants indices of classes.
+
     A regression target must lie where the output can go. No variable on an interval has a
     mean outside of it, or a standard deviation above half its width: beyond
     (`max_half_widths`, 1) the target is out of reach. After ReLU, softplus or exp a quarter
@@ -146,6 +156,7 @@ class OutputLossPair:
         pairs = [
             *self._scores(neighbours),
             *self._likelihoods(neighbours),
+            *_calls(neighbours),
             *self._comparisons(neighbours),
             *self._constants(neighbours),
             *self._over_samples(neighbours),
@@ -405,6 +416,27 @@ class OutputLossPair:
             causes=(Cause.LOSS_SATURATION,),
             notes=tuple(notes),
             help=pair.help,
+        )
+
+
+def _calls(neighbours: Neighbours) -> Iterator[_Pair]:
+    """Judge the calls of torch's other losses by what each asks of its arguments."""
+    for call in loss_calls(neighbours):
+        breach = call.breach
+        if breach is None:
+            yield _Pair(output=call.output, loss=call.site)
+            continue
+        yield _Pair(
+            output=call.output,
+            loss=call.site,
+            measured=breach.measured,
+            expected=0.0,
+            limit=breach.limit,
+            unit=breach.unit,
+            message=breach.message,
+            note=breach.note,
+            help=breach.help,
+            severity=breach.severity,
         )
 
 

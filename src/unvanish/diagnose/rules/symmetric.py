@@ -95,6 +95,12 @@ class SymmetricOrZeroInit:
     after steps that moved them a hundred times as far. They are worth one; what is left may
     train, and it is a warning.
 
+    So can the parts of a parameter that no layer multiplies with: the centres and widths of a
+    mixture, prototypes, slots. They are reported where all rows are equal, and still are after
+    steps that moved them. A mixture of three Gaussians with equal centres, fitted to four
+    standardised measurements of flowers, came down to a loss of 5.67 in 400 steps, which is what
+    a single Gaussian has; with random centres it reached 2.81.
+
     Zeros that never open: a step that receives gradient and passes none on, because a
     parameter in it is zero throughout, while trainable parameters before it get exactly no
     gradient; or because both factors are signals that zeros of their own make zero, as queries
@@ -158,6 +164,7 @@ class SymmetricOrZeroInit:
             *self._zero(recording, [one for one in shut if not one.frozen]),
             *self._symmetric(equal, layers),
             *self._copied(recording, trained),
+            *self._parts(recording, trained),
             *self._frozen([one for one in shut if one.frozen]),
         ]
         if findings:
@@ -245,6 +252,41 @@ class SymmetricOrZeroInit:
             help=(
                 "draw each at random: build a new layer instead of copy.deepcopy(layer), or call "
                 "reset_parameters() on every copy",
+            ),
+        )
+
+    def _parts(self, recording: Recording, trained: Sequence[Parameter]) -> Iterator[Finding]:
+        equal = [
+            (p, share)
+            for p, share in _equal_parts(recording, trained)
+            if share < self.min_distinct_fraction
+        ]
+        if not equal:
+            return
+        worst, share = max(equal, key=lambda one: one[0].shape[0])
+        is_all = not any(site.weights and _is_layer(site) for site in recording.signal_sites())
+        others = f", and so do those of {len(equal) - 1} more" if len(equal) > 1 else ""
+        yield self._finding(
+            Severity.ERROR if is_all else Severity.WARNING,
+            f"the {worst.shape[0]} rows of {worst.name} start equal and stay equal, worth "
+            f"{max(1, round(share * worst.shape[0]))}{others}",
+            sites=tuple(
+                recording.sites[i]
+                for i in sorted({use.site for p, _ in equal for use in p.uses})
+                if i < len(recording.sites)
+            ),
+            parameters=tuple(p.name for p, _ in equal),
+            measured=share,
+            expected=1.0,
+            limit=self.min_distinct_fraction,
+            unit="fraction of rows",
+            notes=(
+                "components that are equal answer alike, receive equal gradients and take equal "
+                "steps: the probe steps moved them and they did not part",
+            ),
+            help=(
+                f"draw the rows at random: torch.nn.init.normal_({worst.name}), or start them at "
+                "different samples of the data",
             ),
         )
 
@@ -371,6 +413,35 @@ def _copies(recording: Recording, trained: Sequence[Parameter]) -> list[list[Par
         else:
             groups.append([one])
     return groups
+
+
+def _equal_parts(
+    recording: Recording, trained: Sequence[Parameter]
+) -> Iterator[tuple[Parameter, float]]:
+    """Yield parameters outside of layers whose rows are equal before and after the probe steps.
+
+    Such are the centres of a mixture, prototypes, slots. The rows of a layer are its units, those
+    of an embedding are looked up one by one, and those of an output layer belong to a target each.
+    """
+    if recording.later is None:
+        return
+    then = {p.name: p for p in recording.later.parameters}
+    layers = {name for site in recording.sites if _is_layer(site) for name in site.weights}
+    for one in trained:
+        after = then.get(one.name)
+        if after is None or layers & {one.name, *one.aliases} or not one.uses:
+            continue
+        alike = one.rms == 0.0 or one.distinct_fraction <= 1.0 / one.shape[0]
+        changed = abs(after.rms - one.rms) / max(after.rms, one.rms, 1e-300)
+        moved = max(changed, _or_zero(one.update_ratio)) > _MOVED
+        if alike and moved and after.distinct_fraction <= 1.0 / one.shape[0] + 1e-9:
+            yield one, after.distinct_fraction
+
+
+def _is_layer(site: Site) -> bool:
+    """Tell whether the parameters of a site are a layer's, recurrent and normalising ones too."""
+    words = ("norm", "embedding", "lstm", "gru", "rnn", "prelu")
+    return site.op in _LAYERS or any(word in site.op for word in words)
 
 
 def _is_copy(one: Parameter, other: Parameter) -> bool:

@@ -55,7 +55,7 @@ class TargetScale:
     (`max_offset_of_note`), six decades, it is a warning. A target that is 1000 times
     (`max_size`) as large as the output is a note.
 
-    It is a warning under an optimiser whose steps do not grow with the error (Adam, or clipped
+    Either is a warning under an optimiser whose steps do not grow with the error (Adam, or clipped
     gradients), where the output cannot grow to the target in 1,000 steps (`max_steps_of_note`),
     in which the networks below learned the same target at its own scale: the growth alone then
     takes as long as the task. In t steps of size r an m x n matrix moves by r t in every entry,
@@ -137,13 +137,10 @@ class TargetScale:
         return self.max_offset if reading.kind == "offset" else self.max_size
 
     def _severity(self, recording: Recording, reading: _Reading) -> Severity:
-        if reading.kind == "offset":
-            hopeless = reading.ratio > self.max_offset_of_note
-        else:
-            steps = _steps_to_grow(recording, reading)
-            known = steps > 0.0
-            far = steps > self.max_steps_of_note if known else reading.ratio > self.max_size_of_note
-            hopeless = far and _fixed_pace(recording)
+        steps, apart = _steps_to_grow(recording, reading), reading.kind == "offset"
+        most = self.max_offset_of_note if apart else self.max_size_of_note
+        far = steps > self.max_steps_of_note if steps > 0.0 else reading.ratio > most
+        hopeless = (far and _fixed_pace(recording)) or (apart and reading.ratio > most)
         assumed = all(p.in_optimizer is None for p in recording.parameters)
         return Severity.WARNING if hopeless and not assumed else Severity.NOTE
 
@@ -235,7 +232,7 @@ def _steps_to_grow(recording: Recording, reading: _Reading) -> float:
 
 def _growth(recording: Recording, reading: _Reading) -> tuple[str, ...]:
     steps = _steps_to_grow(recording, reading)
-    if reading.kind == "offset" or not 1.0 < steps < math.inf or not _fixed_pace(recording):
+    if not 1.0 < steps < math.inf or not _fixed_pace(recording):
         return ()
     return (f"steps of fixed size take {steps:.1g} or more to let the output grow as far",)
 

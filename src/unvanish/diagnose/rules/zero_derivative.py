@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final, final
 
@@ -14,6 +14,8 @@ from unvanish.core.records import Parameter, Recording, Role, Site
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
 from unvanish.diagnose.neighbours import Neighbours
+from unvanish.diagnose.number_format import product_lost_to_zero
+from unvanish.diagnose.second_derivatives import flat_derivatives
 
 _STEPS: Final = frozenset("sign sgn round floor ceil trunc fix bernoulli div heaviside".split())
 """Functions of steps; ``div`` is one where it rounds."""
@@ -41,6 +43,13 @@ _SELECTIONS: Final = frozenset("max min topk sort kthvalue mode median cummax cu
 """Calls that answer values with a gradient, and indices without one."""
 
 
+_IN_LOGARITHMS: Final = (
+    "compute in logarithms throughout: torch.logsumexp(log_a[:, :, None] + log_move, 1) in place "
+    "of a @ move, and a sum of logarithms in place of a product",
+    "or scale each step to a sum of 1 and add up the logarithms of the scales",
+)
+
+
 @final
 @dataclass(frozen=True, kw_only=True)
 class ZeroDerivative:
@@ -56,6 +65,22 @@ class ZeroDerivative:
     a step that get an exact zero, or nothing, from the whole loss. The limit is none
     (`max_starved_parameters`): a derivative that is zero everywhere does not become another
     one by training.
+
+    A clamp may hold a zero that is the number format's: a product of many probabilities is
+    smaller than float32 can say, comes out as zero and is clamped away from there. Then the
+    cause is the precision, and no other bound helps.
+
+    A choice may also stand between the network's answer and the target: ranks, the class that
+    was chosen, a comparison. What is only added to a loss leaves its gradient as it is, so where
+    the target meets nothing else, and is then at most added to what carries the gradient, no
+    gradient depends on it, and only penalties beside it are learned.
+
+    A derivative inside of the loss has a derivative of its own. That of a network of ReLUs is
+    constant between its kinks, so what `torch.autograd.grad` returns the second time is zero and
+    depends on no parameter: the residual of a differential equation of second order teaches such
+    a network nothing, while its boundary terms go down. It is found where such a result gets a
+    gradient and passes none on to any parameter, and is a warning. First derivatives, as of a
+    gradient penalty, depend on the weights and are none of this.
 
     ## Why it hurts
     The parameters behind the step keep their first values, without an error and without a
@@ -109,7 +134,13 @@ class ZeroDerivative:
         starving = _Starving(recording)
         starved = [(site, starving.behind(site)) for site in reversed(walls)]
         starved += [(_place(cut), starving.cut_off_by(cut)) for cut in choices]
-        findings = [self._finding(group) for group in _by_operation(starved)]
+        neighbours = Neighbours(recording)
+        findings = [self._finding(neighbours, group) for group in _by_operation(starved)]
+        if blinding := [cut for cut in choices if cut.blinds]:
+            findings.append(self._blind(blinding))
+        flat = list(flat_derivatives(neighbours))
+        if flat:
+            findings.append(self._flat(flat))
         if any(finding.measured > self.max_starved_parameters for finding in findings):
             return Found(tuple(findings))
         if not walls and not choices:
@@ -120,8 +151,57 @@ class ZeroDerivative:
             summary="every parameter behind a step without a derivative is reached another way",
         )
 
-    def _finding(self, group: Mapping[Site, list[Parameter]]) -> Finding:
+    def _flat(self, flat: Sequence[tuple[Site, str]]) -> Finding:
+        site, function = flat[0]
+        place = f" at {site.source}" if site.source else ""
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=Severity.WARNING,
+            message=f"what torch.autograd.grad returns{place} depends on no parameter: the second "
+            f"derivative of {function} is zero",
+            sites=tuple(site for site, _ in flat),
+            measured=float(len(flat)),
+            expected=0.0,
+            limit=0.0,
+            unit="derivatives in the loss that no parameter has a part in",
+            causes=(Cause.ACTIVATION_SLOPE, Cause.DETACHED_GRAPH),
+            notes=(
+                f"a network of {function} is linear between its kinks: its second derivative is "
+                "zero wherever the parameters go, so the part of the loss that is made of it "
+                "teaches nothing",
+            ),
+            help=(
+                f"take a smooth activation in place of {function}: torch.nn.Tanh(), "
+                "torch.nn.SiLU(), torch.nn.Softplus() or a sine",
+            ),
+        )
+
+    def _blind(self, cuts: Sequence[Cut]) -> Finding:
+        nearest = _place(cuts[-1])
+        spoken = "a comparison" if nearest.op in _COMPARISONS else nearest.op
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=Severity.ERROR,
+            message=f"the loss compares the target with what {spoken} gives out, which has no "
+            "gradient: nothing that is learned depends on the target",
+            sites=tuple(dict.fromkeys(map(_place, reversed(cuts)))),
+            measured=1.0,
+            expected=0.0,
+            limit=0.0,
+            unit="share of the target that no gradient depends on",
+            causes=(Cause.DETACHED_GRAPH, Cause.ACTIVATION_SLOPE),
+            notes=(
+                "the gradient that is left belongs to the rest of the loss, such as a penalty on "
+                "the size of the outputs",
+            ),
+            help=_help(nearest),
+        )
+
+    def _finding(self, neighbours: Neighbours, group: Mapping[Site, list[Parameter]]) -> Finding:
         site = next(iter(group))
+        lost = product_lost_to_zero(neighbours, site) if site.op in _CLAMPS else None
         names = tuple(dict.fromkeys(p.name for starved in group.values() for p in starved))
         is_choice = site.index < 0
         hard = "clamps every entry" if site.op in _CLAMPS else "has a derivative of zero"
@@ -151,12 +231,23 @@ class ZeroDerivative:
             expected=0.0,
             limit=float(self.max_starved_parameters),
             unit="parameters",
-            causes=(Cause.DETACHED_GRAPH if is_choice else Cause.ACTIVATION_SLOPE,),
-            notes=("every entry lies outside of the clamp's range on this batch",)
+            causes=_causes(is_choice=is_choice, is_lost=lost is not None),
+            notes=(
+                f"what it is given is zero: {lost.name} multiplies numbers that are too small "
+                "for the number format, and rounds to zero",
+            )
+            if lost
+            else ("every entry lies outside of the clamp's range on this batch",)
             if site.op in _CLAMPS
             else ("training cannot mend it: the derivative is zero wherever the parameters go",),
-            help=_help(site),
+            help=_IN_LOGARITHMS if lost else _help(site),
         )
+
+
+def _causes(*, is_choice: bool, is_lost: bool) -> tuple[Cause, ...]:
+    if is_lost:
+        return (Cause.PRECISION, Cause.ACTIVATION_SLOPE)
+    return (Cause.DETACHED_GRAPH if is_choice else Cause.ACTIVATION_SLOPE,)
 
 
 @dataclass(frozen=True)
@@ -237,6 +328,12 @@ def _by_operation(
 
 
 def _help(site: Site) -> tuple[str, ...]:
+    if site.op in ("argsort", "sort", "searchsorted", "bucketize"):
+        return (
+            "compare the values themselves: a correlation of values, or a loss on pairs, such as "
+            "torch.nn.functional.margin_ranking_loss",
+            "or use soft ranks: torch.sigmoid((x[:, None] - x) / temperature).sum(0)",
+        )
     if site.op in _CLAMPS:
         return (
             "choose bounds that the values can meet, or scale the values into them",

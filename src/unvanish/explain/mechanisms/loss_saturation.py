@@ -68,10 +68,7 @@ class LossSaturation:
 def _comes_back(recording: Recording, explanation: Explanation) -> float:
     taken = [t.log10_gain for t in explanation.ledger.children if t.level is Level.LOSS]
     way = Way(recording, Question(target=explanation.target))
-    ends = [s for s in way.sites if not set(way.consumers.get(s.index, ())) & _signal(recording)]
+    signal = {site.index for site in recording.signal_sites()}
+    ends = [s for s in way.sites if signal.isdisjoint(way.consumers.get(s.index, ()))]
     entries = sum(site.size for site in ends)
     return -math.fsum(taken) - 0.5 * math.log10(max(1, entries))
-
-
-def _signal(recording: Recording) -> set[int]:
-    return {site.index for site in recording.signal_sites()}
