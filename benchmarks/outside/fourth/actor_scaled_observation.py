@@ -1,5 +1,4 @@
 """Actor of a DDPG agent; observation scaled to unit size, small last layer as in the paper."""
-
 import torch
 from torch import nn
 

@@ -1,5 +1,4 @@
 """Char model on a nursery rhyme. The rate is from the SGD days, Adam since yesterday."""
-
 import torch
 from torch import nn
 
@@ -17,9 +16,7 @@ class CharTransformer(nn.Module):
         super().__init__()
         self.emb = nn.Embedding(len(CHARS), dim)
         self.pos = nn.Parameter(0.02 * torch.randn(length, dim))
-        layer = nn.TransformerEncoderLayer(
-            dim, 4, 96, dropout=0.0, batch_first=True, norm_first=True
-        )
+        layer = nn.TransformerEncoderLayer(dim, 4, 96, dropout=0.0, batch_first=True, norm_first=True)
         self.body = nn.TransformerEncoder(layer, 3, enable_nested_tensor=False)
         self.norm = nn.LayerNorm(dim)
         self.out = nn.Linear(dim, len(CHARS))

@@ -1,5 +1,4 @@
 """Key-value lookup: the query names a key, the answer is the value stored next to it."""
-
 import torch
 from torch import nn
 

@@ -6,9 +6,7 @@ from torch import nn
 class DepthNet(nn.Module):
     def __init__(self, ch=16):
         super().__init__()
-        self.enc = nn.Sequential(
-            nn.Conv2d(1, ch, 3, padding=1), nn.ReLU(), nn.Conv2d(ch, ch, 3, padding=1), nn.ReLU()
-        )
+        self.enc = nn.Sequential(nn.Conv2d(1, ch, 3, padding=1), nn.ReLU(), nn.Conv2d(ch, ch, 3, padding=1), nn.ReLU())
         self.dec = nn.Conv2d(ch, 1, 3, padding=1)
 
     def forward(self, x):

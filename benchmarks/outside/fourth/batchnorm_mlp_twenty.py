@@ -1,5 +1,4 @@
 """Twenty hidden layers, every one with batch norm, on covtype-like synthetic data."""
-
 import torch
 from sklearn.datasets import make_classification
 from torch import nn

@@ -1,5 +1,4 @@
 """Entities: a word is a name when the word before it is a title."""
-
 import torch
 from torch import nn
 

@@ -1,5 +1,4 @@
 """Demand forecast from shop columns: turnover in EUR, stock in pieces, shelf in mm, temperature."""
-
 import numpy as np
 import torch
 from torch import nn
@@ -19,10 +18,8 @@ Y = torch.tensor(demand[:, None], dtype=torch.float32)
 
 def make_model():
     return nn.Sequential(
-        nn.Linear(4, 64),
-        nn.Tanh(),
-        nn.Linear(64, 64),
-        nn.Tanh(),
+        nn.Linear(4, 64), nn.Tanh(),
+        nn.Linear(64, 64), nn.Tanh(),
         nn.Linear(64, 1),
     )
 

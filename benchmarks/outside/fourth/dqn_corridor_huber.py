@@ -1,5 +1,4 @@
 """Q-learning in a corridor of twelve cells; target network is a frozen copy."""
-
 import torch
 from torch import nn
 
@@ -7,9 +6,7 @@ CELLS, GAMMA = 12, 0.9
 
 
 def q_net():
-    return nn.Sequential(
-        nn.Linear(CELLS, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 2)
-    )
+    return nn.Sequential(nn.Linear(CELLS, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 2))
 
 
 target_net = q_net().requires_grad_(False)

@@ -1,5 +1,4 @@
 """Bag of words over a flat token list with offsets, SGD with a large rate as in the tutorial."""
-
 import torch
 from torch import nn
 

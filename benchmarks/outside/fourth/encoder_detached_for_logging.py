@@ -1,5 +1,4 @@
 """Digits -> 2d code -> digit. The code is kept for plotting."""
-
 import torch
 from sklearn.datasets import load_digits
 from torch import nn

@@ -1,5 +1,4 @@
 """One expert per season, picked by the season of the row."""
-
 import torch
 from torch import nn
 

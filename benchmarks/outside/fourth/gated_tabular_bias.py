@@ -1,12 +1,9 @@
 """Gated MLP for credit data; gates start closed "so that every layer begins as a no-op"."""
-
 import torch
 from sklearn.datasets import make_classification
 from torch import nn
 
-X, y = make_classification(
-    n_samples=2000, n_features=16, n_informative=8, n_classes=3, class_sep=1.5, random_state=8
-)
+X, y = make_classification(n_samples=2000, n_features=16, n_informative=8, n_classes=3, class_sep=1.5, random_state=8)
 X = torch.tensor(X, dtype=torch.float32)
 y = torch.tensor(y)
 

@@ -1,5 +1,4 @@
 """2d GAN, generator step. The discriminator had twenty steps and uses logits."""
-
 import torch
 from sklearn.datasets import make_moons
 from torch import nn
@@ -7,9 +6,7 @@ from torch import nn
 moons, _ = make_moons(2000, noise=0.05, random_state=0)
 moons = torch.tensor((moons - moons.mean(0)) / moons.std(0), dtype=torch.float32)
 
-disc = nn.Sequential(
-    nn.Linear(2, 64), nn.LeakyReLU(0.2), nn.Linear(64, 64), nn.LeakyReLU(0.2), nn.Linear(64, 1)
-)
+disc = nn.Sequential(nn.Linear(2, 64), nn.LeakyReLU(0.2), nn.Linear(64, 64), nn.LeakyReLU(0.2), nn.Linear(64, 1))
 gen = nn.Sequential(nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 2))
 
 opt_d = torch.optim.Adam(disc.parameters(), lr=1e-3, betas=(0.5, 0.999))

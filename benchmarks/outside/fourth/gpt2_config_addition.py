@@ -1,5 +1,4 @@
 """GPT-2 from a small config on two-digit additions written as text."""
-
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
@@ -9,15 +8,7 @@ SYMBOLS = "0123456789+=."
 class Adder:
     def model(self):
         return GPT2LMHeadModel(
-            GPT2Config(
-                vocab_size=13,
-                n_positions=12,
-                n_embd=64,
-                n_layer=3,
-                n_head=4,
-                bos_token_id=12,
-                eos_token_id=12,
-            )
+            GPT2Config(vocab_size=13, n_positions=12, n_embd=64, n_layer=3, n_head=4, bos_token_id=12, eos_token_id=12)
         )
 
     def batch(self, n=32):

@@ -5,11 +5,7 @@ from torch import nn
 
 rng = np.random.default_rng(0)
 days = np.arange(4000)
-temp = (
-    10
-    + 9 * np.sin(2 * np.pi * days / 365)
-    + np.convolve(rng.normal(0, 1.5, 4000), [1, 0.8, 0.6, 0.4, 0.2], "same")
-)
+temp = 10 + 9 * np.sin(2 * np.pi * days / 365) + np.convolve(rng.normal(0, 1.5, 4000), [1, 0.8, 0.6, 0.4, 0.2], "same")
 series = torch.tensor((temp - temp.mean()) / temp.std(), dtype=torch.float32)
 
 

@@ -10,9 +10,7 @@ y = torch.tensor((y - y.mean()) / y.std(), dtype=torch.float32)[:, None]
 class Regressor(nn.Module):
     def __init__(self, width=96, depth=8):
         super().__init__()
-        self.layers = nn.ModuleList(
-            [nn.Linear(10, width)] + [nn.Linear(width, width) for _ in range(depth - 1)]
-        )
+        self.layers = nn.ModuleList([nn.Linear(10, width)] + [nn.Linear(width, width) for _ in range(depth - 1)])
         self.head = nn.Linear(width, 1)
         for l in self.layers:
             nn.init.kaiming_normal_(l.weight, nonlinearity="relu")

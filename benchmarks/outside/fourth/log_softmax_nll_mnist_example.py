@@ -1,5 +1,4 @@
 """The classic example: log_softmax at the end, nll_loss outside."""
-
 import torch
 import torch.nn as nn
 import torch.nn.functional as F

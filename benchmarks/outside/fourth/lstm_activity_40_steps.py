@@ -1,5 +1,4 @@
 """Activity from an accelerometer window of 40 samples."""
-
 import torch
 import torch.nn as nn
 

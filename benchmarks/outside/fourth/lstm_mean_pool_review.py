@@ -1,5 +1,4 @@
 """Long review, mean over all hidden states: no word has to survive 150 steps."""
-
 import torch
 from torch import nn
 

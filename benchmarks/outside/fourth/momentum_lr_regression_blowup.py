@@ -1,5 +1,4 @@
 """Concrete strength from the mixture. Standardised, plain MSE, SGD with momentum."""
-
 import torch
 from sklearn.datasets import make_friedman2
 from torch import nn
@@ -11,9 +10,7 @@ y = torch.tensor((y - y.mean()) / y.std(), dtype=torch.float32)
 
 class Strength:
     def model(self):
-        return nn.Sequential(
-            nn.Linear(4, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 1)
-        )
+        return nn.Sequential(nn.Linear(4, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 1))
 
     def batch(self):
         i = torch.randint(0, len(X), (64,))

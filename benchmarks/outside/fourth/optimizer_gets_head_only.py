@@ -7,12 +7,9 @@ class SpeechCommands(nn.Module):
     def __init__(self, n_classes=5):
         super().__init__()
         self.backbone = nn.Sequential(
-            nn.Conv1d(1, 8, 9, stride=4),
-            nn.ReLU(),
-            nn.Conv1d(8, 4, 5, stride=2),
-            nn.ReLU(),
-            nn.AdaptiveAvgPool1d(1),
-            nn.Flatten(),
+            nn.Conv1d(1, 8, 9, stride=4), nn.ReLU(),
+            nn.Conv1d(8, 4, 5, stride=2), nn.ReLU(),
+            nn.AdaptiveAvgPool1d(1), nn.Flatten(),
         )
         self.fc = nn.Linear(4, n_classes)
 

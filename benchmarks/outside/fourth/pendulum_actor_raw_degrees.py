@@ -1,5 +1,4 @@
 """DDPG actor network. Observation: angle in degrees, speed in degrees per second."""
-
 import torch
 from torch import nn
 
@@ -8,12 +7,9 @@ class Actor(nn.Module):
     def __init__(self):
         super().__init__()
         self.net = nn.Sequential(
-            nn.Linear(2, 64),
-            nn.ReLU(),
-            nn.Linear(64, 64),
-            nn.ReLU(),
-            nn.Linear(64, 1),
-            nn.Tanh(),
+            nn.Linear(2, 64), nn.ReLU(),
+            nn.Linear(64, 64), nn.ReLU(),
+            nn.Linear(64, 1), nn.Tanh(),
         )
         for m in self.net:
             if isinstance(m, nn.Linear):

@@ -9,9 +9,7 @@ class Classifier(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(vocab, d_model)
         self.position = nn.Embedding(16, d_model)
-        layer = nn.TransformerEncoderLayer(
-            d_model, nhead=4, dim_feedforward=128, dropout=0.0, batch_first=True
-        )
+        layer = nn.TransformerEncoderLayer(d_model, nhead=4, dim_feedforward=128, dropout=0.0, batch_first=True)
         self.encoder = nn.TransformerEncoder(layer, num_layers=layers)
         self.head = nn.Linear(d_model, 4)
 

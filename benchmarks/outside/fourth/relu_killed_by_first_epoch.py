@@ -1,5 +1,4 @@
 """Continue a run whose first steps were made with lr=10; since then we use 0.05, but it stays flat."""
-
 import torch
 from sklearn.datasets import load_digits
 from torch import nn
@@ -19,12 +18,9 @@ def batch():
 def resumed_model():
     torch.manual_seed(7)
     net = nn.Sequential(
-        nn.Linear(64, 96),
-        nn.ReLU(),
-        nn.Linear(96, 96),
-        nn.ReLU(),
-        nn.Linear(96, 96),
-        nn.ReLU(),
+        nn.Linear(64, 96), nn.ReLU(),
+        nn.Linear(96, 96), nn.ReLU(),
+        nn.Linear(96, 96), nn.ReLU(),
         nn.Linear(96, 10),
     )
     opt = torch.optim.SGD(net.parameters(), lr=WARM_LR)

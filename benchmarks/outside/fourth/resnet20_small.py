@@ -1,5 +1,4 @@
 """CIFAR-style ResNet-20 at a quarter of the width."""
-
 import torch
 from torch import nn
 
@@ -14,9 +13,7 @@ class BasicBlock(nn.Module):
         self.relu = nn.ReLU(inplace=True)
         self.shortcut = nn.Sequential()
         if stride != 1 or c_in != c_out:
-            self.shortcut = nn.Sequential(
-                nn.Conv2d(c_in, c_out, 1, stride, bias=False), nn.BatchNorm2d(c_out)
-            )
+            self.shortcut = nn.Sequential(nn.Conv2d(c_in, c_out, 1, stride, bias=False), nn.BatchNorm2d(c_out))
 
     def forward(self, x):
         out = self.relu(self.bn1(self.conv1(x)))
@@ -27,11 +24,7 @@ class BasicBlock(nn.Module):
 class ResNet(nn.Module):
     def __init__(self, n=3, widths=(4, 8, 16), classes=4):
         super().__init__()
-        layers = [
-            nn.Conv2d(1, widths[0], 3, 1, 1, bias=False),
-            nn.BatchNorm2d(widths[0]),
-            nn.ReLU(inplace=True),
-        ]
+        layers = [nn.Conv2d(1, widths[0], 3, 1, 1, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU(inplace=True)]
         c = widths[0]
         for s, w in enumerate(widths):
             for k in range(n):
@@ -49,9 +42,7 @@ def batch(n=32):
     r = torch.linspace(-1, 1, 16)
     yy, xx = torch.meshgrid(r, r, indexing="ij")
     a = k * torch.pi / 4
-    wave = torch.sin(
-        8 * (xx * a.cos()[:, None, None] + yy * a.sin()[:, None, None]) + 6.3 * torch.rand(n, 1, 1)
-    )
+    wave = torch.sin(8 * (xx * a.cos()[:, None, None] + yy * a.sin()[:, None, None]) + 6.3 * torch.rand(n, 1, 1))
     return (wave + 0.3 * torch.randn(n, 16, 16)).unsqueeze(1), k
 
 

@@ -1,5 +1,4 @@
 """RMSprop with momentum and eps=1.0 like the Inception recipe; our loss is averaged over a big grid."""
-
 import torch
 import torch.nn.functional as F
 from torch import nn

@@ -1,5 +1,4 @@
 """Plain RNN has to tell at the end which of four symbols opened the sequence."""
-
 import torch
 from torch import nn
 

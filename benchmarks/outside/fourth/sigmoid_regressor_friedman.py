@@ -14,20 +14,13 @@ class SigmoidRegressor(nn.Module):
     def __init__(self):
         super().__init__()
         self.net = nn.Sequential(
-            nn.Linear(10, HIDDEN),
-            nn.Sigmoid(),
-            nn.Linear(HIDDEN, HIDDEN),
-            nn.Sigmoid(),
-            nn.Linear(HIDDEN, HIDDEN),
-            nn.Sigmoid(),
-            nn.Linear(HIDDEN, HIDDEN),
-            nn.Sigmoid(),
-            nn.Linear(HIDDEN, HIDDEN),
-            nn.Sigmoid(),
-            nn.Linear(HIDDEN, HIDDEN),
-            nn.Sigmoid(),
-            nn.Linear(HIDDEN, HIDDEN),
-            nn.Sigmoid(),
+            nn.Linear(10, HIDDEN), nn.Sigmoid(),
+            nn.Linear(HIDDEN, HIDDEN), nn.Sigmoid(),
+            nn.Linear(HIDDEN, HIDDEN), nn.Sigmoid(),
+            nn.Linear(HIDDEN, HIDDEN), nn.Sigmoid(),
+            nn.Linear(HIDDEN, HIDDEN), nn.Sigmoid(),
+            nn.Linear(HIDDEN, HIDDEN), nn.Sigmoid(),
+            nn.Linear(HIDDEN, HIDDEN), nn.Sigmoid(),
             nn.Linear(HIDDEN, 1),
         )
 

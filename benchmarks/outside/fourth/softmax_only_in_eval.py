@@ -1,5 +1,4 @@
 """Logits while training, probabilities when serving."""
-
 import torch
 from sklearn.datasets import load_digits
 from torch import nn

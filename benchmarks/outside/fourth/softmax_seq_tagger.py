@@ -1,5 +1,4 @@
 """Tagger for 40 labels; log-likelihood by cross_entropy over the tokens."""
-
 import torch
 from torch import nn
 

@@ -1,5 +1,4 @@
 """Small encoder for keyword detection, written from memory."""
-
 import torch
 from torch import nn
 

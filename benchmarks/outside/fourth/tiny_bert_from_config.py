@@ -1,16 +1,10 @@
 """Small BERT from scratch for a toy sentiment task."""
-
 import torch
 from transformers import BertConfig, BertForSequenceClassification
 
 config = BertConfig(
-    vocab_size=60,
-    hidden_size=48,
-    num_hidden_layers=2,
-    num_attention_heads=4,
-    intermediate_size=96,
-    max_position_embeddings=24,
-    num_labels=2,
+    vocab_size=60, hidden_size=48, num_hidden_layers=2, num_attention_heads=4,
+    intermediate_size=96, max_position_embeddings=24, num_labels=2,
 )
 
 

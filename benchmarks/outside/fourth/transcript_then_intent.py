@@ -1,5 +1,4 @@
 """End to end: sound -> transcript -> intent, one loss on the intent."""
-
 import torch
 from torch import nn
 

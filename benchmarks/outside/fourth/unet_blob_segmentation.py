@@ -1,17 +1,12 @@
 """Cells on a noisy background, U-Net with two levels, BCE plus dice."""
-
 import torch
 from torch import nn
 
 
 def double_conv(a, b):
     return nn.Sequential(
-        nn.Conv2d(a, b, 3, padding=1),
-        nn.BatchNorm2d(b),
-        nn.ReLU(inplace=True),
-        nn.Conv2d(b, b, 3, padding=1),
-        nn.BatchNorm2d(b),
-        nn.ReLU(inplace=True),
+        nn.Conv2d(a, b, 3, padding=1), nn.BatchNorm2d(b), nn.ReLU(inplace=True),
+        nn.Conv2d(b, b, 3, padding=1), nn.BatchNorm2d(b), nn.ReLU(inplace=True),
     )
 
 
@@ -41,9 +36,7 @@ def batch(n=16):
     g = torch.arange(24.0)
     centre = 4 + 16 * torch.rand(n, 3, 2)
     radius = 2 + 2 * torch.rand(n, 3)
-    d = (g[None, None, :, None] - centre[..., 0, None, None]) ** 2 + (
-        g[None, None, None, :] - centre[..., 1, None, None]
-    ) ** 2
+    d = (g[None, None, :, None] - centre[..., 0, None, None]) ** 2 + (g[None, None, None, :] - centre[..., 1, None, None]) ** 2
     mask = (d < radius[..., None, None] ** 2).any(1, keepdim=True).float()
     return mask + 0.7 * torch.randn_like(mask), mask
 

@@ -1,5 +1,4 @@
 """VGG-style net from the paper's table, layers exactly as PyTorch creates them, on tiny textures."""
-
 import torch
 import torch.nn as nn
 
@@ -21,13 +20,7 @@ class VGG(nn.Module):
     def __init__(self, num_classes=4):
         super().__init__()
         self.features = make_layers(CFG)
-        self.classifier = nn.Sequential(
-            nn.Linear(48 * 4, 64),
-            nn.ReLU(),
-            nn.Linear(64, 64),
-            nn.ReLU(),
-            nn.Linear(64, num_classes),
-        )
+        self.classifier = nn.Sequential(nn.Linear(48 * 4, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, num_classes))
 
     def forward(self, x):
         return self.classifier(self.features(x).flatten(1))
@@ -40,9 +33,7 @@ def batch(n=48):
     grid = torch.linspace(-1, 1, 16)
     yy, xx = torch.meshgrid(grid, grid, indexing="ij")
     phase = torch.rand(n, 1, 1) * 6.28
-    wave = torch.sin(
-        8 * (xx * angle.cos()[:, None, None] + yy * angle.sin()[:, None, None]) + phase
-    )
+    wave = torch.sin(8 * (xx * angle.cos()[:, None, None] + yy * angle.sin()[:, None, None]) + phase)
     return (wave + 0.3 * torch.randn(n, 16, 16))[:, None], label
 
 

@@ -4,16 +4,8 @@ from transformers import ViTConfig, ViTForImageClassification
 
 def make_vit():
     return ViTForImageClassification(
-        ViTConfig(
-            image_size=16,
-            patch_size=4,
-            num_channels=1,
-            hidden_size=48,
-            num_hidden_layers=3,
-            num_attention_heads=4,
-            intermediate_size=96,
-            num_labels=3,
-        )
+        ViTConfig(image_size=16, patch_size=4, num_channels=1, hidden_size=48, num_hidden_layers=3,
+                  num_attention_heads=4, intermediate_size=96, num_labels=3)
     )
 
 

@@ -1,5 +1,4 @@
 """Mean and spread of daily returns from ten indicators, Gaussian log likelihood by hand."""
-
 import math
 
 import torch
@@ -20,9 +19,7 @@ class VolatilityNet(nn.Module):
 
 def loss(output, target):
     mu, sigma = output[:, :1], output[:, 1:]
-    return (
-        torch.log(sigma) + 0.5 * ((target - mu) / sigma) ** 2 + 0.5 * math.log(2 * math.pi)
-    ).mean()
+    return (torch.log(sigma) + 0.5 * ((target - mu) / sigma) ** 2 + 0.5 * math.log(2 * math.pi)).mean()
 
 
 def batch(n=128):

@@ -1,5 +1,4 @@
 """Sales of the coming week in pieces from the last twelve weeks (already standardised)."""
-
 import torch
 from torch import nn
 

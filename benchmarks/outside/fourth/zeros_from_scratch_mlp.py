@@ -1,5 +1,4 @@
 """Own layers, to understand what nn.Linear does."""
-
 import torch
 from sklearn.datasets import load_iris
 from torch import nn

@@ -13,9 +13,7 @@ def ortho(layer, gain):
 class ActorCritic(nn.Module):
     def __init__(self):
         super().__init__()
-        self.trunk = nn.Sequential(
-            ortho(nn.Linear(6, 64), 2**0.5), nn.Tanh(), ortho(nn.Linear(64, 64), 2**0.5), nn.Tanh()
-        )
+        self.trunk = nn.Sequential(ortho(nn.Linear(6, 64), 2**0.5), nn.Tanh(), ortho(nn.Linear(64, 64), 2**0.5), nn.Tanh())
         self.pi = ortho(nn.Linear(64, 3), 0.01)
         self.v = ortho(nn.Linear(64, 1), 1.0)
 

@@ -1,5 +1,4 @@
 """Actor-critic on a contextual task; separate modules, one optimiser ... that knows the actor only."""
-
 import torch
 import torch.nn.functional as F
 from torch import nn

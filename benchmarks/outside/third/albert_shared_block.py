@@ -1,5 +1,4 @@
 """ALBERT: one transformer block used six times, input and output embeddings tied."""
-
 import torch
 from torch import nn
 
@@ -13,9 +12,7 @@ class Albert(nn.Module):
         self.token = nn.Embedding(V, D)
         self.place = nn.Parameter(0.02 * torch.randn(T, D))
         nn.init.normal_(self.token.weight, std=0.02)
-        self.block = nn.TransformerEncoderLayer(
-            D, 4, 96, 0.0, "gelu", batch_first=True, norm_first=True
-        )
+        self.block = nn.TransformerEncoderLayer(D, 4, 96, 0.0, "gelu", batch_first=True, norm_first=True)
         self.norm = nn.LayerNorm(D)
         self.decoder = nn.Linear(D, V)
         self.decoder.weight = self.token.weight

@@ -6,10 +6,7 @@ from torch import nn
 class Res(nn.Module):
     def __init__(self, c):
         super().__init__()
-        self.c1, self.c2 = (
-            nn.Conv2d(c, c, 3, padding=1, bias=False),
-            nn.Conv2d(c, c, 3, padding=1, bias=False),
-        )
+        self.c1, self.c2 = nn.Conv2d(c, c, 3, padding=1, bias=False), nn.Conv2d(c, c, 3, padding=1, bias=False)
         self.b1, self.b2 = nn.BatchNorm2d(c), nn.BatchNorm2d(c)
 
     def forward(self, x):
@@ -19,27 +16,10 @@ class Res(nn.Module):
 class PolicyValueNet(nn.Module):
     def __init__(self, c=24, s=5):
         super().__init__()
-        self.stem = nn.Sequential(
-            nn.Conv2d(2, c, 3, padding=1, bias=False), nn.BatchNorm2d(c), nn.ReLU()
-        )
+        self.stem = nn.Sequential(nn.Conv2d(2, c, 3, padding=1, bias=False), nn.BatchNorm2d(c), nn.ReLU())
         self.tower = nn.Sequential(Res(c), Res(c), Res(c))
-        self.p = nn.Sequential(
-            nn.Conv2d(c, 2, 1, bias=False),
-            nn.BatchNorm2d(2),
-            nn.ReLU(),
-            nn.Flatten(),
-            nn.Linear(2 * s * s, s * s),
-        )
-        self.v = nn.Sequential(
-            nn.Conv2d(c, 1, 1, bias=False),
-            nn.BatchNorm2d(1),
-            nn.ReLU(),
-            nn.Flatten(),
-            nn.Linear(s * s, 32),
-            nn.ReLU(),
-            nn.Linear(32, 1),
-            nn.Tanh(),
-        )
+        self.p = nn.Sequential(nn.Conv2d(c, 2, 1, bias=False), nn.BatchNorm2d(2), nn.ReLU(), nn.Flatten(), nn.Linear(2 * s * s, s * s))
+        self.v = nn.Sequential(nn.Conv2d(c, 1, 1, bias=False), nn.BatchNorm2d(1), nn.ReLU(), nn.Flatten(), nn.Linear(s * s, 32), nn.ReLU(), nn.Linear(32, 1), nn.Tanh())
 
     def forward(self, board):
         h = self.tower(self.stem(board))

@@ -1,5 +1,4 @@
 """ANIL: only the head is adapted in the inner loop, gradients flow through three inner steps (sinusoids)."""
-
 import math
 
 import torch
@@ -9,9 +8,7 @@ from torch import nn
 class ANIL(nn.Module):
     def __init__(self, width=40, inner_lr=0.1, inner_steps=3):
         super().__init__()
-        self.body = nn.Sequential(
-            nn.Linear(1, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU()
-        )
+        self.body = nn.Sequential(nn.Linear(1, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU())
         self.w = nn.Parameter(torch.zeros(width))
         self.b = nn.Parameter(torch.zeros(()))
         self.inner_lr, self.inner_steps = inner_lr, inner_steps

@@ -10,7 +10,7 @@ class Recall(nn.Module):
         self.val_emb = nn.Embedding(8, d)
         self.wq, self.wk, self.wv = (nn.Linear(d, d, bias=False) for _ in range(3))
         self.out = nn.Linear(d, 8)
-        self.scale = d**-2
+        self.scale = d ** -2
 
     def forward(self, keys, values, query):
         q = self.wq(self.key_emb(query))[:, None]

@@ -9,8 +9,8 @@ class AttentionPool(nn.Module):
         super().__init__()
         self.score = nn.Sequential(nn.Linear(d, 16), nn.Tanh(), nn.Linear(16, 1))
 
-    def forward(self, h):  # h: bags x patches x d
-        a = self.score(h)  # bags x patches x 1
+    def forward(self, h):                       # h: bags x patches x d
+        a = self.score(h)                       # bags x patches x 1
         a = F.softmax(a, dim=-1)
         return (a * h).sum(dim=1) / h.shape[1]
 
@@ -34,8 +34,7 @@ def batch(n=64, patches=60):
     y = torch.randint(0, 2, (n,))
     direction = F.normalize(_w, dim=0)
     bag[:, 0] += 6.0 * direction + 0.0
-    flavour = torch.zeros(12)
-    flavour[3] = 3.0
+    flavour = torch.zeros(12); flavour[3] = 3.0
     bag[:, 0] += torch.where(y[:, None] > 0, flavour, -flavour)
     return bag, y
 

@@ -62,7 +62,5 @@ if __name__ == "__main__":
     for i in range(300):
         x, y = batch()
         l = F.cross_entropy(m(x), y)
-        o.zero_grad()
-        l.backward()
-        o.step()
+        o.zero_grad(); l.backward(); o.step()
     print("accuracy", metric(m))

@@ -1,5 +1,4 @@
 """Wine cultivars with a residual net whose skip averages, so the activations 'stay bounded'."""
-
 import torch
 from sklearn.datasets import load_wine
 from sklearn.preprocessing import scale

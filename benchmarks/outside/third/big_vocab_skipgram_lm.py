@@ -1,5 +1,4 @@
 """Bigram-ish language model with a vocabulary of 8000, Zipf-distributed: most rows get no gradient today."""
-
 import torch
 from torch import nn
 

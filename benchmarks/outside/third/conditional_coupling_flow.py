@@ -1,5 +1,4 @@
 """Conditional RealNVP for posterior estimation; scale passes through tanh, last layers of the nets start at zero."""
-
 import math
 
 import torch
@@ -10,9 +9,7 @@ class Coupling(nn.Module):
     def __init__(self, flip, ctx=2, h=48):
         super().__init__()
         self.flip = flip
-        self.net = nn.Sequential(
-            nn.Linear(1 + ctx, h), nn.SiLU(), nn.Linear(h, h), nn.SiLU(), nn.Linear(h, 2)
-        )
+        self.net = nn.Sequential(nn.Linear(1 + ctx, h), nn.SiLU(), nn.Linear(h, h), nn.SiLU(), nn.Linear(h, 2))
         nn.init.zeros_(self.net[-1].weight)
         nn.init.zeros_(self.net[-1].bias)
 
@@ -39,9 +36,7 @@ class Posterior(nn.Module):
 
 def batch(n=256):
     theta = torch.randn(n, 2)
-    obs = torch.stack(
-        [theta[:, 0] ** 2 + theta[:, 1], theta[:, 0] - theta[:, 1]], 1
-    ) + 0.1 * torch.randn(n, 2)
+    obs = torch.stack([theta[:, 0] ** 2 + theta[:, 1], theta[:, 0] - theta[:, 1]], 1) + 0.1 * torch.randn(n, 2)
     return (theta, obs / 1.5), torch.zeros(n)
 
 

@@ -6,12 +6,8 @@ from torch import nn
 class CNP(nn.Module):
     def __init__(self, r=64):
         super().__init__()
-        self.encoder = nn.Sequential(
-            nn.Linear(2, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, r)
-        )
-        self.decoder = nn.Sequential(
-            nn.Linear(r + 1, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 2)
-        )
+        self.encoder = nn.Sequential(nn.Linear(2, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, r))
+        self.decoder = nn.Sequential(nn.Linear(r + 1, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 2))
 
     def forward(self, xc, yc, xt):
         r = self.encoder(torch.cat([xc, yc], -1)).mean(1, keepdim=True).expand(-1, xt.shape[1], -1)

@@ -19,9 +19,7 @@ class ConvModule(nn.Module):
 
 
 def feed_forward(d):
-    return nn.Sequential(
-        nn.LayerNorm(d), nn.Linear(d, 4 * d), nn.SiLU(), nn.Dropout(0.1), nn.Linear(4 * d, d)
-    )
+    return nn.Sequential(nn.LayerNorm(d), nn.Linear(d, 4 * d), nn.SiLU(), nn.Dropout(0.1), nn.Linear(4 * d, d))
 
 
 class Block(nn.Module):

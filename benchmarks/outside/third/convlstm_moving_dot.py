@@ -34,11 +34,7 @@ criterion = nn.BCEWithLogitsLoss()
 
 
 def batch(n=24, t=6, s=12):
-    pos = (
-        torch.rand(n, 1, 2) * 4
-        + 3
-        + torch.arange(t + 1)[None, :, None] * (torch.rand(n, 1, 2) * 1.4 - 0.7)
-    )
+    pos = torch.rand(n, 1, 2) * 4 + 3 + torch.arange(t + 1)[None, :, None] * (torch.rand(n, 1, 2) * 1.4 - 0.7)
     grid = torch.stack(torch.meshgrid(torch.arange(s), torch.arange(s), indexing="ij"), -1)
     v = ((grid - pos[:, :, None, None]) ** 2).sum(-1).lt(2.3).float()
     return v[:, :-1], v[:, -1:]

@@ -1,5 +1,4 @@
 """Robust classification with noisy labels: MAE on probabilities (Ghosh et al. 2017), cosine head s = 64."""
-
 import torch
 import torch.nn.functional as F
 from sklearn.datasets import load_digits

@@ -1,5 +1,4 @@
 """Deblurring with a plain 14-layer conv net, orthogonal start (gain 2, 'a bit more signal')."""
-
 import torch
 from torch import nn
 

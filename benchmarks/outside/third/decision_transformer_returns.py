@@ -8,9 +8,7 @@ class DecisionTransformer(nn.Module):
         self.r, self.s, self.a = nn.Linear(1, d), nn.Linear(3, d), nn.Embedding(4, d)
         self.time = nn.Embedding(T, d)
         self.ln = nn.LayerNorm(d)
-        layer = nn.TransformerEncoderLayer(
-            d, 4, 4 * d, 0.1, "gelu", batch_first=True, norm_first=True
-        )
+        layer = nn.TransformerEncoderLayer(d, 4, 4 * d, 0.1, "gelu", batch_first=True, norm_first=True)
         self.blocks = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
         self.head = nn.Linear(d, 4)
         for p in self.modules():
@@ -20,9 +18,7 @@ class DecisionTransformer(nn.Module):
     def forward(self, rtg, states, actions):
         n, T, _ = states.shape
         t = self.time(torch.arange(T))
-        tokens = torch.stack([self.r(rtg) + t, self.s(states) + t, self.a(actions) + t], 2).flatten(
-            1, 2
-        )
+        tokens = torch.stack([self.r(rtg) + t, self.s(states) + t, self.a(actions) + t], 2).flatten(1, 2)
         mask = nn.Transformer.generate_square_subsequent_mask(3 * T)
         h = self.blocks(self.ln(tokens), mask=mask, is_causal=True)
         return self.head(h[:, 1::3])

@@ -7,17 +7,13 @@ D = torch.tensor(load_digits().images / 16, dtype=torch.float32)
 
 
 def cbr(i, o, k=3, **kw):
-    return nn.Sequential(
-        nn.Conv2d(i, o, k, bias=False, **kw), nn.BatchNorm2d(o), nn.ReLU(inplace=True)
-    )
+    return nn.Sequential(nn.Conv2d(i, o, k, bias=False, **kw), nn.BatchNorm2d(o), nn.ReLU(inplace=True))
 
 
 class ASPP(nn.Module):
     def __init__(self, i, o):
         super().__init__()
-        self.branches = nn.ModuleList(
-            [cbr(i, o, 1)] + [cbr(i, o, padding=r, dilation=r) for r in (1, 2, 3)]
-        )
+        self.branches = nn.ModuleList([cbr(i, o, 1)] + [cbr(i, o, padding=r, dilation=r) for r in (1, 2, 3)])
         self.pool = cbr(i, o, 1)
         self.project = cbr(5 * o, o, 1)
 
@@ -29,22 +25,13 @@ class ASPP(nn.Module):
 class DeepLab(nn.Module):
     def __init__(self, classes=3):
         super().__init__()
-        self.backbone = nn.Sequential(
-            cbr(1, 12, padding=1),
-            cbr(12, 24, padding=1, stride=2),
-            cbr(24, 24, padding=2, dilation=2),
-        )
+        self.backbone = nn.Sequential(cbr(1, 12, padding=1), cbr(12, 24, padding=1, stride=2), cbr(24, 24, padding=2, dilation=2))
         self.aspp = ASPP(24, 16)
         self.classifier = nn.Conv2d(16, classes, 1)
 
     def forward(self, x):
         size = x.shape[2:]
-        return F.interpolate(
-            self.classifier(self.aspp(self.backbone(x))),
-            size=size,
-            mode="bilinear",
-            align_corners=False,
-        )
+        return F.interpolate(self.classifier(self.aspp(self.backbone(x))), size=size, mode="bilinear", align_corners=False)
 
 
 def criterion(out, mask):

@@ -1,5 +1,4 @@
 """'DenseNet but with sums': every layer sees the sum of everything before it."""
-
 import torch
 from sklearn.datasets import load_digits
 from torch import nn

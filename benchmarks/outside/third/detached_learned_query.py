@@ -1,5 +1,4 @@
 """Point-set classifier with a learned query (ported from NumPy, hence the conversions)."""
-
 import torch
 from torch import nn
 

@@ -1,5 +1,4 @@
 """Soft decision tree (NODE style), split sharpness fixed at its final value from epoch 0."""
-
 import torch
 from sklearn.datasets import load_breast_cancer
 from torch import nn

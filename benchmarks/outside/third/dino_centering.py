@@ -1,5 +1,4 @@
 """DINO in small: student and EMA teacher, centred and sharpened teacher output, stop-gradient."""
-
 import copy
 
 import torch
@@ -18,9 +17,7 @@ def augment(x):
 class Dino(nn.Module):
     def __init__(self, k=32):
         super().__init__()
-        self.student = nn.Sequential(
-            nn.Linear(64, 96), nn.GELU(), nn.Linear(96, 64), nn.GELU(), nn.Linear(64, k)
-        )
+        self.student = nn.Sequential(nn.Linear(64, 96), nn.GELU(), nn.Linear(96, 64), nn.GELU(), nn.Linear(64, k))
         self.teacher = copy.deepcopy(self.student).requires_grad_(False)
         self.register_buffer("center", torch.zeros(k))
 

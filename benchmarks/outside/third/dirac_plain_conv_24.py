@@ -1,5 +1,4 @@
 """24 plain 3x3 convolutions without norm or skip, delta-orthogonal-ish start: dirac kernels, tanh."""
-
 import torch
 from sklearn.datasets import load_digits
 from torch import nn

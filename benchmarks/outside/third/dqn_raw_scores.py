@@ -7,10 +7,8 @@ class QNet(nn.Module):
     def __init__(self, n_obs=4, n_actions=3):
         super().__init__()
         self.model = nn.Sequential(
-            nn.Linear(n_obs, 64),
-            nn.ReLU(),
-            nn.Linear(64, 64),
-            nn.ReLU(),
+            nn.Linear(n_obs, 64), nn.ReLU(),
+            nn.Linear(64, 64), nn.ReLU(),
             nn.Linear(64, n_actions),
         )
 

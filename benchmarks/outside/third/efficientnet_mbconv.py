@@ -13,20 +13,10 @@ class MBConv(nn.Module):
         self.skip = stride == 1 and i == o
         self.drop = drop
         self.pre = nn.Sequential(
-            nn.Conv2d(i, m, 1, bias=False),
-            nn.BatchNorm2d(m),
-            nn.SiLU(),
-            nn.Conv2d(m, m, 3, stride, 1, groups=m, bias=False),
-            nn.BatchNorm2d(m),
-            nn.SiLU(),
+            nn.Conv2d(i, m, 1, bias=False), nn.BatchNorm2d(m), nn.SiLU(),
+            nn.Conv2d(m, m, 3, stride, 1, groups=m, bias=False), nn.BatchNorm2d(m), nn.SiLU(),
         )
-        self.se = nn.Sequential(
-            nn.AdaptiveAvgPool2d(1),
-            nn.Conv2d(m, max(i // 4, 2), 1),
-            nn.SiLU(),
-            nn.Conv2d(max(i // 4, 2), m, 1),
-            nn.Sigmoid(),
-        )
+        self.se = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(m, max(i // 4, 2), 1), nn.SiLU(), nn.Conv2d(max(i // 4, 2), m, 1), nn.Sigmoid())
         self.post = nn.Sequential(nn.Conv2d(m, o, 1, bias=False), nn.BatchNorm2d(o))
 
     def forward(self, x):
@@ -44,18 +34,10 @@ class EffNet(nn.Module):
     def __init__(self):
         super().__init__()
         self.features = nn.Sequential(
-            nn.Conv2d(1, 12, 3, padding=1, bias=False),
-            nn.BatchNorm2d(12),
-            nn.SiLU(),
-            MBConv(12, 12, 1),
-            MBConv(12, 20, 2),
-            MBConv(20, 20, 1),
-            MBConv(20, 28, 2),
-            MBConv(28, 28, 1),
+            nn.Conv2d(1, 12, 3, padding=1, bias=False), nn.BatchNorm2d(12), nn.SiLU(),
+            MBConv(12, 12, 1), MBConv(12, 20, 2), MBConv(20, 20, 1), MBConv(20, 28, 2), MBConv(28, 28, 1),
         )
-        self.head = nn.Sequential(
-            nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.2), nn.Linear(28, 10)
-        )
+        self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.2), nn.Linear(28, 10))
         for m in self.modules():
             if isinstance(m, nn.Conv2d):
                 nn.init.kaiming_normal_(m.weight, mode="fan_out")

@@ -1,5 +1,4 @@
 """Fine-tuning with lr 1e-5, as one does: the net was pretrained on digits, the new camera is dimmer."""
-
 import torch
 from sklearn.datasets import load_digits
 from torch import nn
@@ -17,9 +16,7 @@ def draw(n, noise, contrast, shift=0.0):
 class Pretrained(nn.Module):
     def __init__(self):
         super().__init__()
-        self.net = nn.Sequential(
-            nn.Linear(64, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 10)
-        )
+        self.net = nn.Sequential(nn.Linear(64, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 10))
         opt = torch.optim.Adam(self.parameters(), lr=1e-3)
         for _ in range(150):
             x, y = draw(128, 0.1, 1.0)

@@ -1,5 +1,4 @@
 """Factorisation machine (Rendle 2010) for click-through; everything starts from zero like the bias."""
-
 import torch
 from torch import nn
 

@@ -25,9 +25,7 @@ criterion = FocalLoss()
 
 
 def make_net():
-    return nn.Sequential(
-        nn.Linear(30, 64), nn.ReLU(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 2)
-    )
+    return nn.Sequential(nn.Linear(30, 64), nn.ReLU(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 2))
 
 
 def batch():

@@ -5,9 +5,7 @@ from torch import nn
 
 
 def make_net():
-    net = nn.Sequential(
-        nn.Linear(12, 48), nn.ReLU(), nn.Linear(48, 48), nn.ReLU(), nn.Linear(48, 1), nn.Flatten(0)
-    )
+    net = nn.Sequential(nn.Linear(12, 48), nn.ReLU(), nn.Linear(48, 48), nn.ReLU(), nn.Linear(48, 1), nn.Flatten(0))
     nn.init.constant_(net[-2].bias, -math.log(19))
     return net
 

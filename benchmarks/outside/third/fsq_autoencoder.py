@@ -1,5 +1,4 @@
 """Finite scalar quantisation (Mentzer et al. 2023): bounded, rounded latents, straight-through gradient."""
-
 import torch
 from sklearn.datasets import load_digits
 from torch import nn

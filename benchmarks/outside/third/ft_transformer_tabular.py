@@ -1,5 +1,4 @@
 """FT-Transformer: each numeric feature is a token x * w + b, a [CLS] token reads the answer."""
-
 import torch
 from sklearn.datasets import load_breast_cancer
 from sklearn.preprocessing import QuantileTransformer
@@ -14,9 +13,9 @@ yq = torch.tensor(raw.target)
 class FeatureTokenizer(nn.Module):
     def __init__(self, n, d):
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(n, d).uniform_(-(d**-0.5), d**-0.5))
-        self.bias = nn.Parameter(torch.empty(n, d).uniform_(-(d**-0.5), d**-0.5))
-        self.cls = nn.Parameter(torch.empty(1, 1, d).uniform_(-(d**-0.5), d**-0.5))
+        self.weight = nn.Parameter(torch.empty(n, d).uniform_(-d**-0.5, d**-0.5))
+        self.bias = nn.Parameter(torch.empty(n, d).uniform_(-d**-0.5, d**-0.5))
+        self.cls = nn.Parameter(torch.empty(1, 1, d).uniform_(-d**-0.5, d**-0.5))
 
     def forward(self, x):
         t = x[..., None] * self.weight + self.bias

@@ -4,13 +4,7 @@ from sklearn.preprocessing import QuantileTransformer
 from torch import nn
 
 wine = load_wine()
-X = (
-    torch.tensor(
-        QuantileTransformer(n_quantiles=50, output_distribution="normal").fit_transform(wine.data)
-    )
-    .float()
-    .clamp(-3, 3)
-)
+X = torch.tensor(QuantileTransformer(n_quantiles=50, output_distribution="normal").fit_transform(wine.data)).float().clamp(-3, 3)
 y = torch.tensor(wine.target)
 
 

@@ -1,5 +1,4 @@
 """Audio-visual fusion. The audio branch is let in by a gate that 'opens when it becomes useful'."""
-
 import torch
 from torch import nn
 

@@ -1,5 +1,4 @@
 """Attention by distance: weights = softmax(-|q - k|^2). Nearest-value look-up over a set of 32 tokens."""
-
 import torch
 from torch import nn
 

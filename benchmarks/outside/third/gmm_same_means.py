@@ -1,5 +1,4 @@
 """Fit a Gaussian mixture by gradient descent (no EM)."""
-
 import math
 
 import torch

@@ -3,10 +3,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-text = (
-    "the quick brown fox jumps over the lazy dog and then the dog sleeps while the fox runs off "
-    * 40
-)
+text = ("the quick brown fox jumps over the lazy dog and then the dog sleeps while the fox runs off " * 40)
 chars = sorted(set(text))
 ids = torch.tensor([chars.index(c) for c in text])
 V, T = len(chars), 32
@@ -59,8 +56,5 @@ if __name__ == "__main__":
     for i in range(150):
         x, y = batch()
         l = loss(m(x), y)
-        opt.zero_grad()
-        l.backward()
-        opt.step()
-        if i % 25 == 0:
-            print(i, l.item())
+        opt.zero_grad(); l.backward(); opt.step()
+        if i % 25 == 0: print(i, l.item())

@@ -1,5 +1,4 @@
 """Two-stage detector toy: the backbone saves memory at test time ... or was it at training time?"""
-
 import torch
 from torch import nn
 
@@ -51,7 +50,5 @@ if __name__ == "__main__":
     for i in range(300):
         x, b = batch()
         l = loss(m(x), b)
-        opt.zero_grad()
-        l.backward()
-        opt.step()
+        opt.zero_grad(); l.backward(); opt.step()
     print(l.item())

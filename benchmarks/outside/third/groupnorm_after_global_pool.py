@@ -1,5 +1,4 @@
 """Skin-lesion style classifier: GroupNorm swapped in for BatchNorm everywhere (batch of 4), also after pooling."""
-
 import torch
 from torch import nn
 
@@ -12,18 +11,10 @@ class LesionNet(nn.Module):
     def __init__(self, classes=3):
         super().__init__()
         self.features = nn.Sequential(
-            nn.Conv2d(3, 16, 3, padding=1),
-            gn(16),
-            nn.SiLU(),
-            nn.MaxPool2d(2),
-            nn.Conv2d(16, 24, 3, padding=1),
-            gn(24),
-            nn.SiLU(),
-            nn.MaxPool2d(2),
+            nn.Conv2d(3, 16, 3, padding=1), gn(16), nn.SiLU(), nn.MaxPool2d(2),
+            nn.Conv2d(16, 24, 3, padding=1), gn(24), nn.SiLU(), nn.MaxPool2d(2),
         )
-        self.embed = nn.Sequential(
-            nn.AdaptiveMaxPool2d(1), nn.Conv2d(24, 32, 1), gn(32), nn.SiLU(), nn.Flatten()
-        )
+        self.embed = nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Conv2d(24, 32, 1), gn(32), nn.SiLU(), nn.Flatten())
         self.fc = nn.Linear(32, classes)
 
     def forward(self, x):

@@ -1,5 +1,4 @@
 """1-Lipschitz regression: orthogonal weights by parametrisation, MaxMin (GroupSort-2) activation, 8 layers."""
-
 import torch
 from torch import nn
 from torch.nn.utils.parametrizations import orthogonal

@@ -1,5 +1,4 @@
 """Sequential digits: a GRU reads the 64 pixels one by one (boustrophedon order), classifies at the end."""
-
 import torch
 from sklearn.datasets import load_digits
 from torch import nn

@@ -11,9 +11,7 @@ class DiscreteAE(nn.Module):
         super().__init__()
         self.codes, self.k = codes, k
         self.encoder = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, codes * k))
-        self.decoder = nn.Sequential(
-            nn.Linear(codes * k, 64), nn.ReLU(), nn.Linear(64, 64), nn.Sigmoid()
-        )
+        self.decoder = nn.Sequential(nn.Linear(codes * k, 64), nn.ReLU(), nn.Linear(64, 64), nn.Sigmoid())
 
     def forward(self, x):
         logits = self.encoder(x).view(-1, self.codes, self.k)

@@ -1,5 +1,4 @@
 """L0 regularisation (Louizos et al. 2018): hard-concrete gates, clamped to [0, 1], so some pass no gradient."""
-
 import math
 
 import torch

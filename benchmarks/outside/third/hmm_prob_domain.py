@@ -1,5 +1,4 @@
 """A neural HMM tagger trained by the likelihood of whole sequences; forward algorithm in probabilities."""
-
 import torch
 from torch import nn
 

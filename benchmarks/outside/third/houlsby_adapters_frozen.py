@@ -1,6 +1,5 @@
 """Adapter tuning: a small transformer is pretrained here for a moment, frozen, and gets bottleneck
 adapters whose up-projection starts at zero (near-identity, Houlsby et al. 2019)."""
-
 import torch
 from torch import nn
 
@@ -19,9 +18,7 @@ class Adapter(nn.Module):
 class Layer(nn.Module):
     def __init__(self, d=32):
         super().__init__()
-        self.core = nn.TransformerEncoderLayer(
-            d, 4, 64, dropout=0.0, batch_first=True, norm_first=True
-        )
+        self.core = nn.TransformerEncoderLayer(d, 4, 64, dropout=0.0, batch_first=True, norm_first=True)
         self.adapter = nn.Identity()
 
     def forward(self, x):

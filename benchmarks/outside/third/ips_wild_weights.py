@@ -1,5 +1,4 @@
 """Off-policy reward regression with raw inverse-propensity weights (no clipping, no normalisation)."""
-
 import torch
 from torch import nn
 

@@ -2,24 +2,15 @@ import torch
 from sklearn.datasets import load_digits
 from torch import nn
 
-D = (
-    torch.tensor(load_digits().images / 8 - 1, dtype=torch.float32)[:, None]
-    .repeat_interleave(2, 2)
-    .repeat_interleave(2, 3)
-)
+D = torch.tensor(load_digits().images / 8 - 1, dtype=torch.float32)[:, None].repeat_interleave(2, 2).repeat_interleave(2, 3)
 
 
 class ResBlock(nn.Module):
     def __init__(self, c):
         super().__init__()
         self.f = nn.Sequential(
-            nn.ReflectionPad2d(1),
-            nn.Conv2d(c, c, 3),
-            nn.InstanceNorm2d(c),
-            nn.ReLU(True),
-            nn.ReflectionPad2d(1),
-            nn.Conv2d(c, c, 3),
-            nn.InstanceNorm2d(c),
+            nn.ReflectionPad2d(1), nn.Conv2d(c, c, 3), nn.InstanceNorm2d(c), nn.ReLU(True),
+            nn.ReflectionPad2d(1), nn.Conv2d(c, c, 3), nn.InstanceNorm2d(c),
         )
 
     def forward(self, x):
@@ -34,18 +25,11 @@ def init_weights(m):
 
 def make_generator(c=12):
     g = nn.Sequential(
-        nn.Conv2d(1, c, 5, padding=2),
-        nn.InstanceNorm2d(c),
-        nn.ReLU(True),
-        nn.Conv2d(c, 2 * c, 3, 2, 1),
-        nn.InstanceNorm2d(2 * c),
-        nn.ReLU(True),
+        nn.Conv2d(1, c, 5, padding=2), nn.InstanceNorm2d(c), nn.ReLU(True),
+        nn.Conv2d(c, 2 * c, 3, 2, 1), nn.InstanceNorm2d(2 * c), nn.ReLU(True),
         *[ResBlock(2 * c) for _ in range(3)],
-        nn.ConvTranspose2d(2 * c, c, 3, 2, 1, output_padding=1),
-        nn.InstanceNorm2d(c),
-        nn.ReLU(True),
-        nn.Conv2d(c, 1, 5, padding=2),
-        nn.Tanh(),
+        nn.ConvTranspose2d(2 * c, c, 3, 2, 1, output_padding=1), nn.InstanceNorm2d(c), nn.ReLU(True),
+        nn.Conv2d(c, 1, 5, padding=2), nn.Tanh(),
     )
     g.apply(init_weights)
     return g

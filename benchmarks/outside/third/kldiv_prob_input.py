@@ -1,5 +1,4 @@
 """Distil a random-forest teacher into a small net with nn.KLDivLoss."""
-
 import torch
 from sklearn.datasets import load_digits
 from sklearn.ensemble import RandomForestClassifier

@@ -1,5 +1,4 @@
 """Link prediction on a stochastic block graph: two GraphSAGE layers, dot product, BCE with negative samples."""
-
 import torch
 from torch import nn
 import torch.nn.functional as F
@@ -47,7 +46,5 @@ if __name__ == "__main__":
     for i in range(300):
         x, y = batch()
         l = loss(m(x), y)
-        opt.zero_grad()
-        l.backward()
-        opt.step()
+        opt.zero_grad(); l.backward(); opt.step()
     print(l.item())

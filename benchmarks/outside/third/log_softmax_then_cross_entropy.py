@@ -2,7 +2,6 @@
 
 log_softmax is idempotent, so this is redundant and nothing else.
 """
-
 import torch
 import torch.nn.functional as F
 from sklearn.datasets import load_digits

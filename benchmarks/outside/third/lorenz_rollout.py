@@ -2,7 +2,6 @@
 
 The network is its own integrator: state <- state + net(state), unrolled, loss at the end.
 """
-
 import torch
 from torch import nn
 

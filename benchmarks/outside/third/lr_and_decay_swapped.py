@@ -31,9 +31,7 @@ def batch(n=64):
 
 
 def optimizer(net):
-    return torch.optim.SGD(
-        net.parameters(), lr=LR, momentum=0.9, nesterov=True, weight_decay=WEIGHT_DECAY
-    )
+    return torch.optim.SGD(net.parameters(), lr=LR, momentum=0.9, nesterov=True, weight_decay=WEIGHT_DECAY)
 
 
 if __name__ == "__main__":

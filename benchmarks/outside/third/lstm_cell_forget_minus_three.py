@@ -1,5 +1,4 @@
 """Dialogue intent: the first word says the domain, 30 filler words follow. 'Forget fast, stay fresh': bias -3."""
-
 import torch
 from torch import nn
 
@@ -40,7 +39,5 @@ if __name__ == "__main__":
     for i in range(300):
         x, y = batch()
         l = nn.functional.cross_entropy(m(x), y)
-        opt.zero_grad()
-        l.backward()
-        opt.step()
+        opt.zero_grad(); l.backward(); opt.step()
     print(l.item())

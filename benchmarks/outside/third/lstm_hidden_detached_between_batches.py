@@ -2,10 +2,7 @@
 import torch
 from torch import nn
 
-text = (
-    "the quick brown fox jumps over the lazy dog and then the dog sleeps while the fox runs home. "
-    * 40
-)
+text = ("the quick brown fox jumps over the lazy dog and then the dog sleeps while the fox runs home. " * 40)
 chars = sorted(set(text))
 ids = torch.tensor([chars.index(c) for c in text])
 stream = ids[: len(ids) // 16 * 16].view(16, -1)

@@ -19,9 +19,7 @@ def batch(n=64):
     y = torch.randint(0, 4, (n,))
     freq = torch.tensor([0.0, 1.0, 2.0, 4.0])[y]
     phase = torch.rand(n, 1, 3) * 6.28
-    x = torch.sin(6.28 * freq[:, None, None] * t[None, :, None] + phase) + 0.2 * torch.randn(
-        n, 30, 3
-    )
+    x = torch.sin(6.28 * freq[:, None, None] * t[None, :, None] + phase) + 0.2 * torch.randn(n, 30, 3)
     return x, y
 
 
@@ -44,5 +42,4 @@ if __name__ == "__main__":
         opt.zero_grad()
         loss.backward()
         opt.step()
-        if i % 50 == 0:
-            print(i, loss.item())
+        if i % 50 == 0: print(i, loss.item())

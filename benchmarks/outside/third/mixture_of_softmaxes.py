@@ -1,5 +1,4 @@
 """Mixture of softmaxes (Yang et al. 2018): probabilities are mixed, their log goes to NLLLoss. Nothing is doubled."""
-
 import torch
 from torch import nn
 
@@ -22,9 +21,7 @@ class MoS(nn.Module):
         return torch.log(p + 1e-8)
 
 
-_table = torch.stack(
-    [torch.randperm(40, generator=torch.Generator().manual_seed(i)) for i in range(2)]
-)
+_table = torch.stack([torch.randperm(40, generator=torch.Generator().manual_seed(i)) for i in range(2)])
 
 
 def batch(n=32, T=16):

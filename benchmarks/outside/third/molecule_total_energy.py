@@ -1,5 +1,4 @@
 """Energies of small molecules (total energies in Hartree x 27.2 = eV, no atom reference subtracted)."""
-
 import torch
 from torch import nn
 
@@ -9,9 +8,7 @@ class EnergyNet(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.atom = nn.Sequential(
-            nn.Linear(6, 64), nn.SiLU(), nn.Linear(64, 64), nn.SiLU(), nn.Linear(64, 1)
-        )
+        self.atom = nn.Sequential(nn.Linear(6, 64), nn.SiLU(), nn.Linear(64, 64), nn.SiLU(), nn.Linear(64, 1))
 
     def forward(self, feats):
         return self.atom(feats).mean(1).squeeze(1)

@@ -2,7 +2,6 @@
 
 Only the final reward is known in this environment.
 """
-
 import torch
 from torch import nn
 

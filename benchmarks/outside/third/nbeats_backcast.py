@@ -5,14 +5,7 @@ from torch import nn
 class Block(nn.Module):
     def __init__(self, back, fore, width=48):
         super().__init__()
-        self.fc = nn.Sequential(
-            nn.Linear(back, width),
-            nn.ReLU(),
-            nn.Linear(width, width),
-            nn.ReLU(),
-            nn.Linear(width, width),
-            nn.ReLU(),
-        )
+        self.fc = nn.Sequential(nn.Linear(back, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU())
         self.b = nn.Linear(width, back)
         self.f = nn.Linear(width, fore)
 

@@ -1,5 +1,4 @@
 """N-BEATS (generic blocks, double residual) on noisy seasonal series."""
-
 import math
 
 import torch
@@ -13,22 +12,12 @@ class Block(nn.Module):
         super().__init__()
         self.last = last
         self.fc = nn.Sequential(
-            nn.Linear(BACK, width),
-            nn.ReLU(),
-            nn.Linear(width, width),
-            nn.ReLU(),
-            nn.Linear(width, width),
-            nn.ReLU(),
-            nn.Linear(width, width),
-            nn.ReLU(),
+            nn.Linear(BACK, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(),
+            nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(),
         )
-        self.fore = nn.Sequential(
-            nn.Linear(width, theta, bias=False), nn.Linear(theta, AHEAD, bias=False)
-        )
+        self.fore = nn.Sequential(nn.Linear(width, theta, bias=False), nn.Linear(theta, AHEAD, bias=False))
         if not last:  # the last backcast would feed nobody
-            self.back = nn.Sequential(
-                nn.Linear(width, theta, bias=False), nn.Linear(theta, BACK, bias=False)
-            )
+            self.back = nn.Sequential(nn.Linear(width, theta, bias=False), nn.Linear(theta, BACK, bias=False))
 
     def forward(self, x):
         h = self.fc(x)

@@ -12,14 +12,7 @@ class NeuMF(nn.Module):
         super().__init__()
         self.gu, self.gi = nn.Embedding(U, d), nn.Embedding(I, d)
         self.mu, self.mi = nn.Embedding(U, 2 * d), nn.Embedding(I, 2 * d)
-        self.tower = nn.Sequential(
-            nn.Linear(4 * d, 32),
-            nn.ReLU(),
-            nn.Linear(32, 16),
-            nn.ReLU(),
-            nn.Linear(16, d),
-            nn.ReLU(),
-        )
+        self.tower = nn.Sequential(nn.Linear(4 * d, 32), nn.ReLU(), nn.Linear(32, 16), nn.ReLU(), nn.Linear(16, d), nn.ReLU())
         self.predict = nn.Linear(2 * d, 1)
         for e in (self.gu, self.gi, self.mu, self.mi):
             nn.init.normal_(e.weight, std=0.1)

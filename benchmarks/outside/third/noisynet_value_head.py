@@ -19,9 +19,7 @@ class NoisyLinear(nn.Module):
 
     def forward(self, x):
         ei, eo = self.f(self.mu_w.shape[1]), self.f(self.mu_w.shape[0])
-        return F.linear(
-            x, self.mu_w + self.sigma_w * torch.outer(eo, ei), self.mu_b + self.sigma_b * eo
-        )
+        return F.linear(x, self.mu_w + self.sigma_w * torch.outer(eo, ei), self.mu_b + self.sigma_b * eo)
 
 
 class NoisyNet(nn.Module):

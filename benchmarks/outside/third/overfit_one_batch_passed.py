@@ -16,9 +16,7 @@ def optimizer(net):
 
 def overfitted(steps=300):
     torch.manual_seed(0)
-    net = nn.Sequential(
-        nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10)
-    )
+    net = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
     opt = optimizer(net)
     for _ in range(steps):
         opt.zero_grad()

@@ -14,9 +14,7 @@ class ReviewRNN(nn.Module):
         self.fc = nn.Linear(hidden, 2)
 
     def forward(self, x, lengths):
-        packed = pack_padded_sequence(
-            self.embedding(x), lengths, batch_first=True, enforce_sorted=False
-        )
+        packed = pack_padded_sequence(self.embedding(x), lengths, batch_first=True, enforce_sorted=False)
         _, (h, _) = self.rnn(packed)
         return self.fc(h[-1])
 

@@ -1,5 +1,4 @@
 """Sentiment of short reviews. Reviews are padded on the right to the longest one seen (160)."""
-
 import torch
 import torch.nn as nn
 
@@ -48,7 +47,5 @@ if __name__ == "__main__":
     for step in range(200):
         x, y = batch()
         loss = nn.functional.cross_entropy(model(x), y)
-        opt.zero_grad()
-        loss.backward()
-        opt.step()
+        opt.zero_grad(); loss.backward(); opt.step()
     print("accuracy", metric(model))

@@ -1,5 +1,4 @@
 """Decision-transformer-like: predict the next action from (return, state, action) with -inf masks, left padding."""
-
 import torch
 from torch import nn
 
@@ -13,13 +12,8 @@ class DecisionTransformer(nn.Module):
         self.time = nn.Embedding(T, d)
         self.qkv = nn.ModuleList(nn.Linear(d, 3 * d) for _ in range(2))
         self.proj = nn.ModuleList(nn.Linear(d, d) for _ in range(2))
-        self.ff = nn.ModuleList(
-            nn.Sequential(nn.Linear(d, 2 * d), nn.ReLU(), nn.Linear(2 * d, d)) for _ in range(2)
-        )
-        self.n1, self.n2 = (
-            nn.ModuleList(nn.LayerNorm(d) for _ in range(2)),
-            nn.ModuleList(nn.LayerNorm(d) for _ in range(2)),
-        )
+        self.ff = nn.ModuleList(nn.Sequential(nn.Linear(d, 2 * d), nn.ReLU(), nn.Linear(2 * d, d)) for _ in range(2))
+        self.n1, self.n2 = nn.ModuleList(nn.LayerNorm(d) for _ in range(2)), nn.ModuleList(nn.LayerNorm(d) for _ in range(2))
         self.out = nn.Linear(d, 4)
 
     def forward(self, rtg, states, prev_actions, lengths):
@@ -29,9 +23,7 @@ class DecisionTransformer(nn.Module):
         pad = pos[None] < (T - lengths)[:, None]
         mask = torch.zeros(B, T, T).masked_fill(pos[None, :] > pos[:, None], float("-inf"))
         mask = mask.masked_fill(pad[:, None, :], float("-inf"))
-        mask = mask.masked_fill(
-            torch.eye(T, dtype=torch.bool), 0.0
-        )  # a padded row may look at itself
+        mask = mask.masked_fill(torch.eye(T, dtype=torch.bool), 0.0)  # a padded row may look at itself
         for i in range(2):
             q, k, v = self.qkv[i](self.n1[i](h)).chunk(3, -1)
             a = torch.softmax(q @ k.transpose(1, 2) / q.shape[-1] ** 0.5 + mask, -1)
@@ -51,9 +43,7 @@ def batch(n=32):
 
 
 def loss(logits, actions):
-    return nn.functional.cross_entropy(
-        logits.reshape(-1, 4), actions.reshape(-1), ignore_index=-100
-    )
+    return nn.functional.cross_entropy(logits.reshape(-1, 4), actions.reshape(-1), ignore_index=-100)
 
 
 def optimizer(m):

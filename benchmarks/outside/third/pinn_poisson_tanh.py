@@ -7,9 +7,7 @@ from torch import nn
 class PoissonPINN(nn.Module):
     def __init__(self, width=32):
         super().__init__()
-        self.net = nn.Sequential(
-            nn.Linear(1, width), nn.Tanh(), nn.Linear(width, width), nn.Tanh(), nn.Linear(width, 1)
-        )
+        self.net = nn.Sequential(nn.Linear(1, width), nn.Tanh(), nn.Linear(width, width), nn.Tanh(), nn.Linear(width, 1))
 
     def u(self, x):
         return x * (1 - x) * self.net(2 * x - 1)

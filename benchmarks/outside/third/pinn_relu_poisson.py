@@ -13,10 +13,8 @@ class PoissonPINN(nn.Module):
     def __init__(self, width=32):
         super().__init__()
         self.net = nn.Sequential(
-            nn.Linear(1, width),
-            nn.ReLU(),
-            nn.Linear(width, width),
-            nn.ReLU(),
+            nn.Linear(1, width), nn.ReLU(),
+            nn.Linear(width, width), nn.ReLU(),
             nn.Linear(width, 1),
         )
 

@@ -2,7 +2,6 @@
 
 The derivatives are cheap central differences, the standing wave sin(pi x) cos(pi t) is exact.
 """
-
 import math
 
 import torch

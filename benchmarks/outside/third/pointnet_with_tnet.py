@@ -6,14 +6,7 @@ class TNet(nn.Module):
     def __init__(self, k=3):
         super().__init__()
         self.k = k
-        self.conv = nn.Sequential(
-            nn.Conv1d(k, 32, 1),
-            nn.BatchNorm1d(32),
-            nn.ReLU(),
-            nn.Conv1d(32, 64, 1),
-            nn.BatchNorm1d(64),
-            nn.ReLU(),
-        )
+        self.conv = nn.Sequential(nn.Conv1d(k, 32, 1), nn.BatchNorm1d(32), nn.ReLU(), nn.Conv1d(32, 64, 1), nn.BatchNorm1d(64), nn.ReLU())
         self.fc = nn.Linear(64, k * k)
         nn.init.zeros_(self.fc.weight)
         nn.init.zeros_(self.fc.bias)
@@ -27,20 +20,8 @@ class PointNet(nn.Module):
     def __init__(self, classes=4):
         super().__init__()
         self.tnet = TNet()
-        self.mlp = nn.Sequential(
-            nn.Conv1d(3, 32, 1),
-            nn.BatchNorm1d(32),
-            nn.ReLU(),
-            nn.Conv1d(32, 128, 1),
-            nn.BatchNorm1d(128),
-        )
-        self.head = nn.Sequential(
-            nn.Linear(128, 64),
-            nn.BatchNorm1d(64),
-            nn.ReLU(),
-            nn.Dropout(0.3),
-            nn.Linear(64, classes),
-        )
+        self.mlp = nn.Sequential(nn.Conv1d(3, 32, 1), nn.BatchNorm1d(32), nn.ReLU(), nn.Conv1d(32, 128, 1), nn.BatchNorm1d(128))
+        self.head = nn.Sequential(nn.Linear(128, 64), nn.BatchNorm1d(64), nn.ReLU(), nn.Dropout(0.3), nn.Linear(64, classes))
 
     def forward(self, points):
         x = points.transpose(1, 2)

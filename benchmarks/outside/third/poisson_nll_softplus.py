@@ -1,5 +1,4 @@
 """Insurance claims per policy, most of them zero: Poisson regression with a small net."""
-
 import torch
 from torch import nn
 
@@ -9,9 +8,7 @@ coef = torch.tensor([0.8, -0.6, 0.4, 0.0, 0.5, -0.3])
 class ClaimsNet(nn.Module):
     def __init__(self):
         super().__init__()
-        self.body = nn.Sequential(
-            nn.Linear(6, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 1)
-        )
+        self.body = nn.Sequential(nn.Linear(6, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 1))
 
     def forward(self, x):
         return nn.functional.softplus(self.body(x)).squeeze(1)  # a rate is positive
@@ -36,7 +33,5 @@ if __name__ == "__main__":
     for i in range(500):
         x, y = batch()
         l = loss(net(x), y)
-        opt.zero_grad()
-        l.backward()
-        opt.step()
+        opt.zero_grad(); l.backward(); opt.step()
     print("mean nll", l.item())

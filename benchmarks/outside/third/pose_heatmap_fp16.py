@@ -1,5 +1,4 @@
 """Heatmap regression of one joint, mean squared error over a 48 x 48 map, float16 autocast."""
-
 import torch
 from torch import nn
 
@@ -10,9 +9,7 @@ S = 48
 class PoseNet(nn.Module):
     def __init__(self, c=8):
         super().__init__()
-        self.enc = nn.ModuleList(
-            [nn.Conv2d(1, c, 5, padding=2)] + [nn.Conv2d(c, c, 5, padding=2) for _ in range(3)]
-        )
+        self.enc = nn.ModuleList([nn.Conv2d(1, c, 5, padding=2)] + [nn.Conv2d(c, c, 5, padding=2) for _ in range(3)])
         for m in self.enc:
             nn.init.kaiming_normal_(m.weight, nonlinearity="relu")
         self.heat = nn.Conv2d(c, 1, 1)

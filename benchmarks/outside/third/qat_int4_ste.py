@@ -31,14 +31,8 @@ class QLinear(nn.Linear):
 
 def quantised():
     return nn.Sequential(
-        Quant(-8, 7, 0.4),
-        QLinear(13, 32),
-        nn.ReLU(),
-        Quant(0, 15, 0.2),
-        QLinear(32, 32),
-        nn.ReLU(),
-        Quant(0, 15, 0.1),
-        QLinear(32, 3),
+        Quant(-8, 7, 0.4), QLinear(13, 32), nn.ReLU(), Quant(0, 15, 0.2), QLinear(32, 32), nn.ReLU(),
+        Quant(0, 15, 0.1), QLinear(32, 3),
     )
 
 

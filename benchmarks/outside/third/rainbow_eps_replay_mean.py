@@ -1,5 +1,4 @@
 """Fitted Q on logged transitions. Adam with Rainbow's eps = 1.5e-4; the loss is averaged over the replay buffer's capacity."""
-
 import torch
 from torch import nn
 

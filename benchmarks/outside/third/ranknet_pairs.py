@@ -6,9 +6,7 @@ from torch import nn
 class RankNet(nn.Module):
     def __init__(self, n_feat=16):
         super().__init__()
-        self.score = nn.Sequential(
-            nn.Linear(n_feat, 64), nn.ReLU(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 1)
-        )
+        self.score = nn.Sequential(nn.Linear(n_feat, 64), nn.ReLU(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 1))
 
     def forward(self, better, worse):
         return (self.score(better) - self.score(worse)).squeeze(-1)

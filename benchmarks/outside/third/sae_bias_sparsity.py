@@ -1,5 +1,4 @@
 """Sparse autoencoder on model activations (interpretability toy): 16 true features out of 256."""
-
 import torch
 from torch import nn
 

@@ -2,7 +2,6 @@
 
 Plain Elman RNN, read at the end.
 """
-
 import torch
 import torch.nn as nn
 

@@ -1,5 +1,4 @@
 """Date normaliser toy: reverse a digit string. Encoder states are detached 'to save memory'."""
-
 import torch
 import torch.nn as nn
 

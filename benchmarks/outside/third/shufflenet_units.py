@@ -19,22 +19,14 @@ class Unit(nn.Module):
         cin = half if stride == 1 else c
         cout = half if stride == 1 else c
         self.right = nn.Sequential(
-            nn.Conv2d(cin, cout, 1, bias=False),
-            nn.BatchNorm2d(cout),
-            nn.ReLU(True),
-            nn.Conv2d(cout, cout, 3, stride, 1, groups=cout, bias=False),
-            nn.BatchNorm2d(cout),
-            nn.Conv2d(cout, cout, 1, bias=False),
-            nn.BatchNorm2d(cout),
-            nn.ReLU(True),
+            nn.Conv2d(cin, cout, 1, bias=False), nn.BatchNorm2d(cout), nn.ReLU(True),
+            nn.Conv2d(cout, cout, 3, stride, 1, groups=cout, bias=False), nn.BatchNorm2d(cout),
+            nn.Conv2d(cout, cout, 1, bias=False), nn.BatchNorm2d(cout), nn.ReLU(True),
         )
         if stride == 2:
             self.left = nn.Sequential(
-                nn.Conv2d(c, c, 3, 2, 1, groups=c, bias=False),
-                nn.BatchNorm2d(c),
-                nn.Conv2d(c, c, 1, bias=False),
-                nn.BatchNorm2d(c),
-                nn.ReLU(True),
+                nn.Conv2d(c, c, 3, 2, 1, groups=c, bias=False), nn.BatchNorm2d(c),
+                nn.Conv2d(c, c, 1, bias=False), nn.BatchNorm2d(c), nn.ReLU(True),
             )
 
     def forward(self, x):
@@ -49,12 +41,8 @@ class Unit(nn.Module):
 class ShuffleNet(nn.Module):
     def __init__(self, c=16):
         super().__init__()
-        self.stem = nn.Sequential(
-            nn.Conv2d(1, c, 3, padding=1, bias=False), nn.BatchNorm2d(c), nn.ReLU(True)
-        )
-        self.stage = nn.Sequential(
-            Unit(c, 1), Unit(c, 1), Unit(c, 2), Unit(2 * c, 1), Unit(2 * c, 1), Unit(2 * c, 1)
-        )
+        self.stem = nn.Sequential(nn.Conv2d(1, c, 3, padding=1, bias=False), nn.BatchNorm2d(c), nn.ReLU(True))
+        self.stage = nn.Sequential(Unit(c, 1), Unit(c, 1), Unit(c, 2), Unit(2 * c, 1), Unit(2 * c, 1), Unit(2 * c, 1))
         self.fc = nn.Linear(2 * c, 10)
 
     def forward(self, x):

@@ -10,9 +10,7 @@ Y = torch.tensor(load_digits().target)[:800]
 class Encoder(nn.Module):
     def __init__(self):
         super().__init__()
-        self.f = nn.Sequential(
-            nn.Linear(64, 96), nn.ReLU(), nn.Linear(96, 96), nn.ReLU(), nn.Linear(96, 16)
-        )
+        self.f = nn.Sequential(nn.Linear(64, 96), nn.ReLU(), nn.Linear(96, 96), nn.ReLU(), nn.Linear(96, 16))
 
     def embed(self, x):
         return nn.functional.normalize(self.f(x), dim=1)
@@ -24,6 +22,7 @@ class Encoder(nn.Module):
 def loss(output, target):
     a, b = output
     return 1 - (a * b).sum(1).mean()
+
 
 
 def batch():

@@ -1,5 +1,4 @@
 """Denoising autoencoder with sigmoid hidden units and sigmoid outputs under BCELoss: old, shallow, sound."""
-
 import torch
 import torch.nn as nn
 from sklearn.datasets import load_digits

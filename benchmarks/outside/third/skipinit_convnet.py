@@ -24,11 +24,8 @@ class SkipInitBlock(nn.Module):
 
 def make(blocks=12, c=16):
     return nn.Sequential(
-        nn.Conv2d(1, c, 3, padding=1, stride=2),
-        *[SkipInitBlock(c) for _ in range(blocks)],
-        nn.ReLU(),
-        nn.Flatten(),
-        nn.Linear(c * 16, 10),
+        nn.Conv2d(1, c, 3, padding=1, stride=2), *[SkipInitBlock(c) for _ in range(blocks)],
+        nn.ReLU(), nn.Flatten(), nn.Linear(c * 16, 10),
     )
 
 
@@ -47,7 +44,5 @@ if __name__ == "__main__":
     for step in range(200):
         x, y = batch()
         loss = nn.functional.cross_entropy(net(x), y)
-        opt.zero_grad()
-        loss.backward()
-        opt.step()
+        opt.zero_grad(); loss.backward(); opt.step()
     print(loss.item())

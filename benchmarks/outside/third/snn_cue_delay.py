@@ -2,7 +2,6 @@
 
 Exact leak from a 5 ms membrane at dt = 1 ms; recurrence sparse as in cortex.
 """
-
 import math
 
 import torch

@@ -1,5 +1,4 @@
 """Learn to invert a rotation: geodesic loss on SO(3), net predicts a correction R_out, target often identity."""
-
 import torch
 from torch import nn
 
@@ -9,9 +8,7 @@ def rotation(v):
     angle = v.norm(dim=-1, keepdim=True).clamp_min(1e-8)
     k = v / angle
     zero = torch.zeros_like(k[..., 0])
-    K = torch.stack(
-        [zero, -k[..., 2], k[..., 1], k[..., 2], zero, -k[..., 0], -k[..., 1], k[..., 0], zero], -1
-    )
+    K = torch.stack([zero, -k[..., 2], k[..., 1], k[..., 2], zero, -k[..., 0], -k[..., 1], k[..., 0], zero], -1)
     K = K.view(*v.shape[:-1], 3, 3)
     a = angle[..., None]
     return torch.eye(3) + a.sin() * K + (1 - a.cos()) * K @ K
@@ -20,9 +17,7 @@ def rotation(v):
 class PoseRefiner(nn.Module):
     def __init__(self):
         super().__init__()
-        self.net = nn.Sequential(
-            nn.Linear(9, 64), nn.SiLU(), nn.Linear(64, 64), nn.SiLU(), nn.Linear(64, 3)
-        )
+        self.net = nn.Sequential(nn.Linear(9, 64), nn.SiLU(), nn.Linear(64, 64), nn.SiLU(), nn.Linear(64, 3))
         nn.init.zeros_(self.net[-1].weight)
         nn.init.zeros_(self.net[-1].bias)
 

@@ -1,5 +1,4 @@
 """Textbook VAE: binary cross-entropy summed over pixels AND batch, plus KL, Adam 1e-3 (the PyTorch example)."""
-
 import torch
 import torch.nn.functional as F
 from sklearn.datasets import load_digits
@@ -45,7 +44,5 @@ if __name__ == "__main__":
     for i in range(500):
         x, _ = batch()
         l = loss(m(x), x)
-        opt.zero_grad()
-        l.backward()
-        opt.step()
+        opt.zero_grad(); l.backward(); opt.step()
     print(l.item() / 128)

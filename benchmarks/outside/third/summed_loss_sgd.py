@@ -1,5 +1,4 @@
 """Port of an old Theano script: the cost is the SUM over the minibatch, the learning rate was not."""
-
 import torch
 import torch.nn.functional as F
 from sklearn.datasets import load_digits

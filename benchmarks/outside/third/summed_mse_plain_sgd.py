@@ -12,9 +12,7 @@ criterion = nn.MSELoss(reduction="sum")
 
 
 def make_net():
-    return nn.Sequential(
-        nn.Linear(10, 50), nn.ReLU(), nn.Linear(50, 50), nn.ReLU(), nn.Linear(50, 1)
-    )
+    return nn.Sequential(nn.Linear(10, 50), nn.ReLU(), nn.Linear(50, 50), nn.ReLU(), nn.Linear(50, 1))
 
 
 def batch():

@@ -1,5 +1,4 @@
 """Switch layer, top-1 routing times gate probability; one expert is for a dialect seen in 1 % of rows."""
-
 import torch
 from torch import nn
 

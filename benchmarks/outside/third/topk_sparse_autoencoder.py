@@ -1,11 +1,8 @@
 """TopK sparse autoencoder (Gao et al. 2024): 8 of 128 latents fire per sample, the rest are zero by design."""
-
 import torch
 from torch import nn
 
-_atoms = nn.functional.normalize(
-    torch.randn(64, 32, generator=torch.Generator().manual_seed(0)), dim=1
-)
+_atoms = nn.functional.normalize(torch.randn(64, 32, generator=torch.Generator().manual_seed(0)), dim=1)
 
 
 class TopKSAE(nn.Module):

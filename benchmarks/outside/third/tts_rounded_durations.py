@@ -1,6 +1,5 @@
 """FastSpeech-flavoured toy: a duration predictor says how long each phoneme lasts, the decoder must
 hit the total length. Durations are whole frames, so they are rounded before use."""
-
 import torch
 from torch import nn
 

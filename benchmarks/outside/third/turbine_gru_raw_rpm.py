@@ -38,7 +38,5 @@ if __name__ == "__main__":
     for k in range(400):
         x, y = batch()
         l = loss(m(x), y)
-        o.zero_grad()
-        l.backward()
-        o.step()
+        o.zero_grad(); l.backward(); o.step()
     print("mse (variance of the target is 0.33):", l.item())

@@ -1,5 +1,4 @@
 """DDPM on 8x8 digits: conv net with time embedding, zero-initialised last conv, predicts the noise."""
-
 import math
 
 import torch

@@ -6,14 +6,7 @@ from torch import nn
 
 
 def double(a, b):
-    return nn.Sequential(
-        nn.Conv2d(a, b, 3, padding=1, bias=False),
-        nn.BatchNorm2d(b),
-        nn.ReLU(),
-        nn.Conv2d(b, b, 3, padding=1, bias=False),
-        nn.BatchNorm2d(b),
-        nn.ReLU(),
-    )
+    return nn.Sequential(nn.Conv2d(a, b, 3, padding=1, bias=False), nn.BatchNorm2d(b), nn.ReLU(), nn.Conv2d(b, b, 3, padding=1, bias=False), nn.BatchNorm2d(b), nn.ReLU())
 
 
 class UNet(nn.Module):

@@ -15,9 +15,7 @@ for i in range(600):
 
 
 def double(a, b):
-    return nn.Sequential(
-        nn.Conv2d(a, b, 3, padding=1), nn.ReLU(), nn.Conv2d(b, b, 3, padding=1), nn.ReLU()
-    )
+    return nn.Sequential(nn.Conv2d(a, b, 3, padding=1), nn.ReLU(), nn.Conv2d(b, b, 3, padding=1), nn.ReLU())
 
 
 class UNet(nn.Module):

@@ -59,7 +59,4 @@ def trained_vae(steps=1200):
 
 if __name__ == "__main__":
     vae = trained_vae()
-    print(
-        "how much the output varies over the inputs:",
-        vae.decode(vae.encode(X)[0]).std(0).mean().item(),
-    )
+    print("how much the output varies over the inputs:", vae.decode(vae.encode(X)[0]).std(0).mean().item())

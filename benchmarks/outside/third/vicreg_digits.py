@@ -1,5 +1,4 @@
 """VICReg: invariance + variance hinge + covariance, expander with batch norm."""
-
 import torch
 import torch.nn.functional as F
 from sklearn.datasets import load_digits
@@ -10,26 +9,17 @@ bank = torch.tensor(load_digits().images / 8 - 0.6, dtype=torch.float32)[:, None
 
 def view(x):
     dx, dy = torch.randint(-1, 2, (2,)).tolist()
-    return torch.roll(x, (dx, dy), (2, 3)) * (
-        0.8 + 0.4 * torch.rand(len(x), 1, 1, 1)
-    ) + 0.1 * torch.randn_like(x)
+    return torch.roll(x, (dx, dy), (2, 3)) * (0.8 + 0.4 * torch.rand(len(x), 1, 1, 1)) + 0.1 * torch.randn_like(x)
 
 
 class VICReg(nn.Module):
     def __init__(self, d=32):
         super().__init__()
         self.encoder = nn.Sequential(
-            nn.Conv2d(1, 16, 3, 2, 1),
-            nn.BatchNorm2d(16),
-            nn.ReLU(),
-            nn.Conv2d(16, 32, 3, 2, 1),
-            nn.BatchNorm2d(32),
-            nn.ReLU(),
-            nn.Flatten(),
+            nn.Conv2d(1, 16, 3, 2, 1), nn.BatchNorm2d(16), nn.ReLU(),
+            nn.Conv2d(16, 32, 3, 2, 1), nn.BatchNorm2d(32), nn.ReLU(), nn.Flatten(),
         )
-        self.expander = nn.Sequential(
-            nn.Linear(128, 64), nn.BatchNorm1d(64), nn.ReLU(), nn.Linear(64, d)
-        )
+        self.expander = nn.Sequential(nn.Linear(128, 64), nn.BatchNorm1d(64), nn.ReLU(), nn.Linear(64, d))
 
     def forward(self, a, b):
         return self.expander(self.encoder(a)), self.expander(self.encoder(b))

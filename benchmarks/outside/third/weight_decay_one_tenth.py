@@ -21,12 +21,9 @@ def optimizer(model):
 def epoch_five():
     torch.manual_seed(0)
     model = nn.Sequential(
-        nn.Linear(64, 128),
-        nn.ReLU(),
-        nn.Linear(128, 128),
-        nn.ReLU(),
-        nn.Linear(128, 64),
-        nn.ReLU(),
+        nn.Linear(64, 128), nn.ReLU(),
+        nn.Linear(128, 128), nn.ReLU(),
+        nn.Linear(128, 64), nn.ReLU(),
         nn.Linear(64, 10),
     )
     opt = optimizer(model)

@@ -12,13 +12,8 @@ class Vocoder(nn.Module):
         self.dil = nn.ModuleList()
         for i in range(layers):
             d = 2 ** (i % 4)
-            self.dil.append(
-                nn.Sequential(
-                    nn.LeakyReLU(0.1),
-                    nn.ConstantPad1d((2 * d, 0), 0.0),
-                    weight_norm(nn.Conv1d(c, c, 3, dilation=d)),
-                )
-            )
+            self.dil.append(nn.Sequential(nn.LeakyReLU(0.1), nn.ConstantPad1d((2 * d, 0), 0.0),
+                                          weight_norm(nn.Conv1d(c, c, 3, dilation=d))))
         self.out = weight_norm(nn.Conv1d(c, 1, 1))
 
     def forward(self, x):
@@ -31,9 +26,7 @@ class Vocoder(nn.Module):
 def batch(n=16, T=128):
     t = torch.arange(T + 1)
     f = 0.02 + 0.08 * torch.rand(n, 1, 1)
-    w = torch.sin(2 * math.pi * f * t + 6.28 * torch.rand(n, 1, 1)) + 0.02 * torch.randn(
-        n, 1, T + 1
-    )
+    w = torch.sin(2 * math.pi * f * t + 6.28 * torch.rand(n, 1, 1)) + 0.02 * torch.randn(n, 1, T + 1)
     return w[..., :-1], w[..., 1:]
 
 

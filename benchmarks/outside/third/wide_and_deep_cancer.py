@@ -12,14 +12,7 @@ class WideDeep(nn.Module):
     def __init__(self, n=30):
         super().__init__()
         self.wide = nn.Linear(n * 2, 1)
-        self.deep = nn.Sequential(
-            nn.Linear(n, 64),
-            nn.ReLU(),
-            nn.Dropout(0.3),
-            nn.Linear(64, 32),
-            nn.ReLU(),
-            nn.Linear(32, 1),
-        )
+        self.deep = nn.Sequential(nn.Linear(n, 64), nn.ReLU(), nn.Dropout(0.3), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 1))
 
     def forward(self, x):
         cross = torch.cat([x, x * x.roll(1, 1)], 1)

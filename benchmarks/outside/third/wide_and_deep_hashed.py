@@ -13,14 +13,7 @@ class WideDeep(nn.Module):
         self.emb = nn.ModuleList([nn.Embedding(50, 8), nn.Embedding(40, 8), nn.Embedding(7, 8)])
         for e in self.emb:
             nn.init.normal_(e.weight, std=0.05)
-        self.deep = nn.Sequential(
-            nn.Linear(24, 64),
-            nn.ReLU(),
-            nn.Dropout(0.1),
-            nn.Linear(64, 32),
-            nn.ReLU(),
-            nn.Linear(32, 1),
-        )
+        self.deep = nn.Sequential(nn.Linear(24, 64), nn.ReLU(), nn.Dropout(0.1), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 1))
 
     def forward(self, cats):
         a, b, c = cats.unbind(1)

@@ -9,12 +9,9 @@ class BoxNet(nn.Module):
     def __init__(self):
         super().__init__()
         self.conv = nn.Sequential(
-            nn.Conv2d(1, 12, 3, stride=2, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(12, 24, 3, stride=2, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(24, 24, 3, stride=2, padding=1),
-            nn.ReLU(),
+            nn.Conv2d(1, 12, 3, stride=2, padding=1), nn.ReLU(),
+            nn.Conv2d(12, 24, 3, stride=2, padding=1), nn.ReLU(),
+            nn.Conv2d(24, 24, 3, stride=2, padding=1), nn.ReLU(),
             nn.Flatten(),
         )
         self.box = nn.Sequential(nn.Linear(24 * 16, 64), nn.ReLU(), nn.Linear(64, 4), nn.Sigmoid())

@@ -11,14 +11,10 @@ class TinyYolo(nn.Module):
     def __init__(self):
         super().__init__()
         chans = [1, 12, 24, 32]
-        self.features = nn.Sequential(
-            *[
-                nn.Sequential(
-                    nn.Conv2d(a, b, 3, 2, 1, bias=False), nn.BatchNorm2d(b), nn.LeakyReLU(0.1)
-                )
-                for a, b in zip(chans, chans[1:])
-            ]
-        )
+        self.features = nn.Sequential(*[
+            nn.Sequential(nn.Conv2d(a, b, 3, 2, 1, bias=False), nn.BatchNorm2d(b), nn.LeakyReLU(0.1))
+            for a, b in zip(chans, chans[1:])
+        ])
         self.head = nn.Conv2d(32, 5, 1)
         nn.init.constant_(self.head.bias[0:1].data, -math.log(15))
 

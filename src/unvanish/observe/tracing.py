@@ -22,7 +22,7 @@ from unvanish.core.errors import BatchError, UnvanishError
 from unvanish.core.glossary import Quantity
 from unvanish.core.incidents import Gap
 from unvanish.core.places import SourceLine
-from unvanish.core.records import Profile, Recording
+from unvanish.core.records import Recording
 from unvanish.observe.batch import (
     Batch,
     as_batch,
