@@ -279,7 +279,7 @@ def _why_zero(recording: Recording, worst: Level) -> tuple[Cause, str, str]:
             return Cause.ZERO_INIT, passes, killer.op
         if not math.isnan(killer.slope_cap):
             return Cause.ACTIVATION_SLOPE, passes, killer.op
-        if _is_silent(recording, killer):
+        if "dropout" not in killer.op and _is_silent(recording, killer):
             silent = (
                 f"{killer.name}{where} answers 0 to every sample: what it reads lies where its "
                 "slope is zero, as far below a threshold"

@@ -102,6 +102,36 @@ def has_own_temperature(wiring: Wiring, softmax: Site) -> bool:
     return not any(abs(factor / one - 1.0) <= _SCALED for one in usual)
 
 
+def is_scaled(wiring: Wiring, softmax: Site) -> bool:
+    """Tell whether scores, or what they are products of, are multiplied with a constant.
+
+    The fused attention of PyTorch divides queries and keys by d^(1/4) each, its multi-head
+    module the queries by sqrt(d), before they meet.
+
+    Args:
+        wiring: The op graph.
+        softmax: The softmax.
+    """
+    product = scores(wiring, softmax)
+    operands = wiring.producers(product) if product is not None else []
+    return any(
+        site.op in {"mul", "div"} and len(wiring.producers(site)) == 1
+        for start in (softmax, *operands)
+        for site in _without_weights(wiring, start)
+    )
+
+
+def _without_weights(wiring: Wiring, site: Site) -> list[Site]:
+    """Return the steps from one upstream, up to one with weights or with several inputs."""
+    found = [site]
+    while len(producers := wiring.producers(site)) == 1:
+        site = producers[0]
+        if site.weights or wiring.is_mixing(site) or site.op in _MADE_BY:
+            break
+        found.append(site)
+    return found
+
+
 def are_cosines(wiring: Wiring, softmax: Site) -> bool:
     """Tell whether a softmax is taken of the cosines of queries and keys as they are.
 
