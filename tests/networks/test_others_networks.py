@@ -431,3 +431,24 @@ def test_a_temperature_in_kelvin_is_out_of_reach_and_one_of_a_hundred_is_not():
     assert "UV506" in check(288.0, 5e-3)
     assert "UV506" not in check(288.0, 0.1)
     assert "UV506" not in check(30.0, 5e-3)
+
+
+def test_stacked_layers_are_not_taken_for_two_directions():
+    class Stacked(nn.Module):
+        def __init__(self, layers, two_ways=False):
+            super().__init__()
+            self.lstm = nn.LSTM(2, 16, layers, batch_first=True, bidirectional=two_ways)
+            self.head = nn.Linear(32 if two_ways else 16, 4)
+
+        def forward(self, x):
+            states = self.lstm(x)[0]
+            return self.head(states.mean(1) if self.lstm.bidirectional else states[:, -1])
+
+    def lost(model):
+        torch.manual_seed(0)
+        report = unvanish.checkup(model, (torch.randn(16, 120, 2), torch.randint(4, (16,))))
+        return {f.code: f for f in report.findings}.get("UV301")
+
+    one, two = lost(Stacked(1)), lost(Stacked(2))
+    assert two.measured == pytest.approx(one.measured, rel=0.3)
+    assert "gets gradient from its own loss" in lost(Stacked(2, two_ways=True)).message

@@ -441,10 +441,14 @@ def _lost(log10_grads: list[float]) -> list[float]:
 
 
 def _side_by_side(wiring: Wiring, a: tuple[Site, ...], b: tuple[Site, ...]) -> bool:
+    """Tell whether two recurrences read the same, and none reads the other's states.
+
+    Of stacked layers, the first call of each is fed by zeros and has the same depth.
+    """
     if len(a) != len(b) or a[0].depth != b[0].depth:
         return False
-    if a[0].weights or b[0].weights:
-        return a[0].weights != b[0].weights
+    if a[0].weights and a[0].weights == b[0].weights:
+        return False
     return not _depends(wiring, a[-1], b[0]) and not _depends(wiring, b[-1], a[0])
 
 
