@@ -210,7 +210,9 @@ def outside() -> None:
             row("first corpus, nothing looked at", "outside_first"),
             row("second corpus, nothing looked at", "outside_second_first"),
             row("third corpus, nothing looked at", "outside_third_first"),
-            row("all, after mending what they showed", "outside"),
+            row("fourth corpus, nothing looked at", "outside_fourth_first"),
+            row("first and second, after mending what they showed", "outside"),
+            row("third, after mending what it showed", "outside_third"),
         ],
     )
 

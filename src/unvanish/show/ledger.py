@@ -258,7 +258,7 @@ def theory_lines(prediction: Prediction, sheet: Sheet) -> Lines:
     )
     if prediction.trainable_depth < prediction.depth:
         said += (
-            f"; at this loss a layer it can be trained to about {prediction.trainable_depth:.2g} "
-            f"layers deep, and has {prediction.depth}"
+            f"; losing so much a layer, such a network trains up to about "
+            f"{prediction.trainable_depth:.2g} layers deep, and this one has {prediction.depth}"
         )
     return sheet.paragraph(styled(" theory: ", "strong"), [sheet.text(said)])
