@@ -259,6 +259,6 @@ def theory_lines(prediction: Prediction, sheet: Sheet) -> Lines:
     if prediction.trainable_depth < prediction.depth:
         said += (
             f"; losing so much a layer, such a network trains up to about "
-            f"{prediction.trainable_depth:.2g} layers deep, and this one has {prediction.depth}"
+            f"{prediction.trainable_depth:.2g} layers deep"
         )
     return sheet.paragraph(styled(" theory: ", "strong"), [sheet.text(said)])
