@@ -120,7 +120,16 @@ def test_residual_blocks_are_folded_and_say_how_branches_meet():
     ],
 )
 def test_the_terms_add_up_everywhere(name):
-    recording = _zoo(name)
+    _check_ledgers(_zoo(name))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", patients())
+def test_the_terms_add_up_on_the_whole_zoo(name):
+    _check_ledgers(_zoo(name))
+
+
+def _check_ledgers(recording: Recording):
     norms = recording[Quantity.LOG10_LEDGER_GRAD_NORM]
     places = [i for i in norms.values if not math.isnan(norms[i])]
     for site in places[:: max(1, len(places) // 25)]:
@@ -129,12 +138,6 @@ def test_the_terms_add_up_everywhere(name):
             continue
         assert abs(explanation.residue) < 1e-9
         _check_sums(explanation.ledger)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", patients())
-def test_the_terms_add_up_on_the_whole_zoo(name):
-    test_the_terms_add_up_everywhere(name)
 
 
 def _zoo(name):

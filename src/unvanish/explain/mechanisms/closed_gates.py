@@ -9,7 +9,7 @@ from unvanish.core.explanations import Explanation
 from unvanish.core.interventions import Intervention, Question, Swap
 from unvanish.core.records import Recording
 from unvanish.core.verdicts import NotApplicable
-from unvanish.explain.mechanisms.way import BOUNDED, Way, counted, replaced
+from unvanish.explain.mechanisms.way import BOUNDED, Way, between, counted, replaced
 
 
 @final
@@ -49,15 +49,7 @@ class ClosedGates:
                 found.append((site.index, behind[1 - behind.index(gates[0])]))
         if not found:
             return NotApplicable("no gate multiplies a signal on the way")
-        return (
-            Intervention(
-                swap=Swap.GATE,
-                what=f"{counted(len(found), 'gate')} open",
-                sites=tuple(site for site, _ in found),
-                sources=tuple(source for _, source in found),
-                values=(1.0,) * len(found),
-            ),
-        )
+        return between(Swap.GATE, f"{counted(len(found), 'gate')} open", found)
 
     def predicts(
         self,

@@ -13,7 +13,7 @@ from unvanish.core.interventions import Intervention, Question, Swap
 from unvanish.core.records import Recording
 from unvanish.core.verdicts import NotApplicable
 from unvanish.explain.dominators import dominators
-from unvanish.explain.mechanisms.way import Way, counted
+from unvanish.explain.mechanisms.way import Way, between, counted
 
 
 @final
@@ -63,15 +63,7 @@ class MissingSkips:
                 f"{counted(len(blocks), 'plain block')} on the way "
                 f"{'keeps' if len(blocks) == 1 else 'keep'} the shape without a way around"
             )
-        return (
-            Intervention(
-                swap=Swap.SKIP,
-                what=f"a skip around each of {counted(len(blocks), 'block')}",
-                sites=tuple(top for top, _ in blocks),
-                sources=tuple(bottom for _, bottom in blocks),
-                values=(1.0,) * len(blocks),
-            ),
-        )
+        return between(Swap.SKIP, f"a skip around each of {counted(len(blocks), 'block')}", blocks)
 
     def predicts(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from unvanish.core.interventions import Intervention, Question, Swap
 from unvanish.core.records import Recording
 from unvanish.core.verdicts import NotApplicable
-from unvanish.explain.mechanisms.way import Way, counted
+from unvanish.explain.mechanisms.way import Way, between, counted
 
 
 def without_norms(
@@ -33,12 +33,8 @@ def without_norms(
             else "every normalisation on the way follows a sum of two signals"
         )
     where = " behind the sum" if after_add else ""
-    return (
-        Intervention(
-            swap=Swap.JACOBIAN,
-            what=f"{counted(len(found), 'normalisation')}{where} taken out",
-            sites=tuple(site.index for site, _ in found),
-            sources=tuple(source for _, source in found),
-            values=(1.0,) * len(found),
-        ),
+    return between(
+        Swap.JACOBIAN,
+        f"{counted(len(found), 'normalisation')}{where} taken out",
+        [(site.index, source) for site, source in found],
     )

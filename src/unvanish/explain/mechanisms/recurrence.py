@@ -12,7 +12,7 @@ from unvanish.core.glossary import Quantity
 from unvanish.core.interventions import Intervention, Question, Swap
 from unvanish.core.records import Recording
 from unvanish.core.verdicts import NotApplicable
-from unvanish.explain.mechanisms.way import Way, counted, recurrent_calls
+from unvanish.explain.mechanisms.way import Way, between, counted, recurrent_calls
 
 
 @final
@@ -44,14 +44,10 @@ class Recurrence:
         if not calls:
             return NotApplicable("no weights are used again and again on the way")
         steps = list(pairwise(calls))
-        return (
-            Intervention(
-                swap=Swap.JACOBIAN,
-                what=f"an orthogonal Jacobian in {counted(len(steps), 'time step')}",
-                sites=tuple(later for _, later in steps),
-                sources=tuple(earlier for earlier, _ in steps),
-                values=(1.0,) * len(steps),
-            ),
+        return between(
+            Swap.JACOBIAN,
+            f"an orthogonal Jacobian in {counted(len(steps), 'time step')}",
+            [(later, earlier) for earlier, later in steps],
         )
 
     def predicts(

@@ -9,7 +9,7 @@ from unvanish.core.explanations import Explanation
 from unvanish.core.interventions import Intervention, Question, Swap
 from unvanish.core.records import Recording
 from unvanish.core.verdicts import NotApplicable
-from unvanish.explain.mechanisms.way import Way, counted, replaced
+from unvanish.explain.mechanisms.way import Way, between, counted, replaced
 
 
 @final
@@ -44,15 +44,7 @@ class ScalingSteps:
                 found.append((site.index, behind[0]))
         if not found:
             return NotApplicable("no step on the way multiplies the signal by a constant")
-        return (
-            Intervention(
-                swap=Swap.GATE,
-                what=f"factor 1 in {counted(len(found), 'scaling step')}",
-                sites=tuple(site for site, _ in found),
-                sources=tuple(source for _, source in found),
-                values=(1.0,) * len(found),
-            ),
-        )
+        return between(Swap.GATE, f"factor 1 in {counted(len(found), 'scaling step')}", found)
 
     def predicts(
         self,

@@ -9,7 +9,7 @@ from unvanish.core.explanations import Explanation
 from unvanish.core.interventions import Intervention, Question, Swap
 from unvanish.core.records import Recording
 from unvanish.core.verdicts import NotApplicable
-from unvanish.explain.mechanisms.way import Way, counted, noun, replaced
+from unvanish.explain.mechanisms.way import Way, between, counted, noun, replaced
 
 
 @final
@@ -46,14 +46,10 @@ class SlopeCap:
             caps = min(site.slope_cap for site, _ in found)
             return NotApplicable(f"every activation on the way passes up to {caps:g} somewhere")
         sites = [site for site, _ in capped]
-        return (
-            Intervention(
-                swap=Swap.JACOBIAN,
-                what=f"slope 1 in place of {counted(len(sites), noun(sites))}",
-                sites=tuple(site.index for site in sites),
-                sources=tuple(source for _, source in capped),
-                values=(1.0,) * len(sites),
-            ),
+        return between(
+            Swap.JACOBIAN,
+            f"slope 1 in place of {counted(len(sites), noun(sites))}",
+            [(site.index, source) for site, source in capped],
         )
 
     def predicts(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from typing import Final
@@ -188,6 +188,25 @@ def recurrent_calls(way: Way) -> list[int]:
         if later.depth > earlier.depth:
             chain.append(later.index)
     return chain
+
+
+def between(swap: Swap, what: str, pairs: Sequence[tuple[int, int]]) -> tuple[Intervention]:
+    """Return one intervention that lets the gradient pass whole between pairs of steps.
+
+    Args:
+        swap: What is done.
+        what: The same in words.
+        pairs: Each step with the one it takes its input from.
+    """
+    return (
+        Intervention(
+            swap=swap,
+            what=what,
+            sites=tuple(site for site, _ in pairs),
+            sources=tuple(source for _, source in pairs),
+            values=(1.0,) * len(pairs),
+        ),
+    )
 
 
 def operations(explanation: Explanation) -> dict[int, float]:

@@ -11,7 +11,7 @@ from unvanish.core.glossary import Quantity
 from unvanish.core.interventions import Intervention, Question, Swap
 from unvanish.core.records import Recording
 from unvanish.core.verdicts import NotApplicable
-from unvanish.explain.mechanisms.way import Way, counted, noun
+from unvanish.explain.mechanisms.way import Way, between, counted, noun
 
 
 @final
@@ -53,14 +53,10 @@ class ZeroDerivative:
         if not found:
             return NotApplicable("no step on the way passes nothing on by its nature")
         sites = [site for site, _ in found]
-        return (
-            Intervention(
-                swap=Swap.JACOBIAN,
-                what=f"slope 1 in place of {counted(len(sites), noun(sites))}",
-                sites=tuple(site.index for site in sites),
-                sources=tuple(source for _, source in found),
-                values=(1.0,) * len(sites),
-            ),
+        return between(
+            Swap.JACOBIAN,
+            f"slope 1 in place of {counted(len(sites), noun(sites))}",
+            [(site.index, source) for site, source in found],
         )
 
     def predicts(
