@@ -8,7 +8,7 @@ from typing import Final
 
 from unvanish.core.glossary import Quantity
 from unvanish.core.records import Parameter, Recording, Site
-from unvanish.diagnose.wiring import Wiring
+from unvanish.core.wiring import Wiring
 
 _NORMS: Final = frozenset({"layer_norm", "group_norm"})
 """Normalisations whose groups do not depend on how many samples the batch holds."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from unvanish.core.glossary import Quantity
 from unvanish.core.records import Parameter, Recording, Role, Site
-from unvanish.diagnose.wiring import Wiring
+from unvanish.core.wiring import Wiring
 from unvanish.theory.softmax import chance_spread
 
 

@@ -8,9 +8,9 @@ from typing import Final
 from unvanish.core.conditions import DataRole
 from unvanish.core.glossary import Quantity
 from unvanish.core.records import Recording, Site
+from unvanish.core.wiring import Wiring
 from unvanish.diagnose.routers import number_of_choices, scores
 from unvanish.diagnose.upstream import Upstream
-from unvanish.diagnose.wiring import Wiring
 from unvanish.theory.softmax import chance_frozen
 
 _MADE_BY: Final = frozenset({"sum", "cdist"})

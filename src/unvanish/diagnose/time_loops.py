@@ -10,7 +10,7 @@ from typing import Final
 from unvanish.core.glossary import Quantity
 from unvanish.core.records import Recording, Site
 from unvanish.core.verdicts import NotApplicable, NotMeasured
-from unvanish.diagnose.wiring import Wiring
+from unvanish.core.wiring import Wiring
 
 _FEWEST_CALLS: Final = 4
 _SUMS: Final = frozenset({"add", "sub", "rsub", "lerp", "addcmul", "addcdiv"})

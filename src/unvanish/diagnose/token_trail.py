@@ -9,7 +9,7 @@ from typing import Final
 from unvanish.core.findings import Cause
 from unvanish.core.glossary import Quantity
 from unvanish.core.records import Role, Site
-from unvanish.diagnose.wiring import Wiring
+from unvanish.core.wiring import Wiring
 
 _FAR: Final = 40
 """Steps upstream of a softmax within which what it attends to has to be found."""

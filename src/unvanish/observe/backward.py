@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 
 from unvanish.core.glossary import Quantity
+from unvanish.core.operations import MATMUL_OPS
 from unvanish.core.records import Edge
 from unvanish.observe.failures import is_out_of_memory
 from unvanish.observe.graph import Graph, Link
 from unvanish.observe.local import LocalFactors
-from unvanish.observe.names import MATMUL_OPS
 from unvanish.observe.opaque import in_the_open
 from unvanish.observe.statistics.magnitude import (
     LOG10_2,

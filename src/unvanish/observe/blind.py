@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from unvanish.core.operations import VIEW_OPS
 from unvanish.observe.lineage import Lineage
-from unvanish.observe.names import VIEW_OPS
 
 _SUMS: Final = VIEW_OPS | frozenset(
     "add sub rsub neg sum mean nanmean nansum stack cat concat squeeze".split()

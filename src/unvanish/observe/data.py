@@ -18,9 +18,9 @@ from torch import Tensor
 
 from unvanish.core.conditions import DataRole, DataTensor
 from unvanish.core.glossary import Quantity
+from unvanish.core.operations import VIEW_OPS, Node
 from unvanish.observe.association import associations
 from unvanish.observe.batch import TARGET_KEYS, Batch
-from unvanish.observe.names import VIEW_OPS, Node
 from unvanish.observe.statistics.magnitude import dense_values, mean64, norm64
 
 if TYPE_CHECKING:

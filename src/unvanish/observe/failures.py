@@ -20,8 +20,8 @@ from unvanish.core.errors import (
     UnvanishError,
     memory_asked,
 )
+from unvanish.core.operations import MATMUL_OPS, shape_of
 from unvanish.core.stack import Owner, display_path, owner_of
-from unvanish.observe.names import MATMUL_OPS, shape_of
 
 if TYPE_CHECKING:
     from unvanish.observe.forward import Failure, ForwardTape

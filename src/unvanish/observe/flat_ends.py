@@ -10,7 +10,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from unvanish.observe.names import Node
+from unvanish.core.operations import Node
 
 _FLAT: Final = 0.1
 """Share of the largest slope below which an entry counts as flat, as in UV201."""

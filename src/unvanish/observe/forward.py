@@ -23,13 +23,7 @@ from torch.nn.modules.module import (
 )
 from torch.overrides import TorchFunctionMode
 
-from unvanish.core.places import SourceLine
-from unvanish.core.stack import user_line
-from unvanish.observe.data import DataUses, entry_values
-from unvanish.observe.failures import is_out_of_memory
-from unvanish.observe.inside import read_inside
-from unvanish.observe.lineage import SILENT, Lineage, writes
-from unvanish.observe.names import (
+from unvanish.core.operations import (
     LAYER_FUNCTIONS,
     MATMUL_OPS,
     VIEW_OPS,
@@ -39,6 +33,12 @@ from unvanish.observe.names import (
     op_of_node,
     shape_of,
 )
+from unvanish.core.places import SourceLine
+from unvanish.core.stack import user_line
+from unvanish.observe.data import DataUses, entry_values
+from unvanish.observe.failures import is_out_of_memory
+from unvanish.observe.inside import read_inside
+from unvanish.observe.lineage import SILENT, Lineage, writes
 from unvanish.observe.opaque import is_packing, unfused
 from unvanish.observe.readings import Call, NodeNote, is_wrapped, lay_out, measure
 from unvanish.observe.statistics.slope import ACTIVATIONS

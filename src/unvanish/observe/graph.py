@@ -8,9 +8,9 @@ from typing import Final
 
 from torch import Tensor
 
+from unvanish.core.operations import MATMUL_OPS, VIEW_OPS, Node, is_leaf_node, shape_of
 from unvanish.core.records import Role, Site
 from unvanish.observe.forward import ForwardTape
-from unvanish.observe.names import MATMUL_OPS, VIEW_OPS, Node, is_leaf_node, shape_of
 from unvanish.observe.opaque import is_opaque
 from unvanish.observe.readings import NodeNote
 

@@ -18,8 +18,8 @@ import torch.utils.checkpoint
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from unvanish.core.operations import RECURRENT_FUNCTIONS
 from unvanish.core.stack import stands_in
-from unvanish.observe.names import RECURRENT_FUNCTIONS
 
 OPAQUE_NODES: Final = (
     "MkldnnRnnLayerBackward",

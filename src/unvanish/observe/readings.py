@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from unvanish.core.glossary import Quantity
+from unvanish.core.operations import MATMUL_OPS, VIEW_OPS, Node
 from unvanish.core.places import SourceLine
-from unvanish.observe.names import MATMUL_OPS, VIEW_OPS, Node
 from unvanish.observe.statistics.attention import token_deviation
 from unvanish.observe.statistics.magnitude import mean64, norm64
 from unvanish.observe.statistics.samples import compare, sample_matrix

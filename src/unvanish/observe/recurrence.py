@@ -19,9 +19,9 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import GradientEdge
 
+from unvanish.core.operations import MATMUL_OPS
 from unvanish.core.records import Role
 from unvanish.observe.graph import Graph, Link
-from unvanish.observe.names import MATMUL_OPS
 from unvanish.observe.opaque import in_the_open
 from unvanish.observe.statistics.magnitude import dense_values, norm64
 

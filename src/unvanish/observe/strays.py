@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from unvanish.core.incidents import Stray
+from unvanish.core.operations import is_leaf_node
 from unvanish.observe.look import Look
-from unvanish.observe.names import is_leaf_node
 
 
 def strays(look: Look, optimizer: torch.optim.Optimizer | None) -> tuple[Stray, ...]:

@@ -21,13 +21,13 @@ from torch.autograd.graph import GradientEdge
 from torch.overrides import TorchFunctionMode
 
 from unvanish.core.glossary import Quantity
+from unvanish.core.operations import clean, is_leaf_node
 from unvanish.core.records import Profile, Role
 from unvanish.observe.batch import Batch, call_model, map_tensors
 from unvanish.observe.flat_ends import Flat, flat_of, is_flat_ended
 from unvanish.observe.guard import seed_everything
 from unvanish.observe.look import Conditions, Look, running
 from unvanish.observe.loss import compute_loss
-from unvanish.observe.names import clean, is_leaf_node
 from unvanish.observe.opaque import in_the_open
 from unvanish.observe.readings import is_wrapped
 

@@ -12,6 +12,7 @@ from unvanish.core.glossary import Quantity
 from unvanish.core.records import Recording, Site
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
+from unvanish.core.wiring import Wiring
 from unvanish.diagnose.constants import SingleWeights, single_weights
 from unvanish.diagnose.optimiser import floor_of
 from unvanish.diagnose.routers import is_frozen, number_of_choices, routers, scores
@@ -26,7 +27,6 @@ from unvanish.diagnose.scores import (
 )
 from unvanish.diagnose.token_trail import answers_tokens, decades_alike, why_alike
 from unvanish.diagnose.upstream import Upstream
-from unvanish.diagnose.wiring import Wiring
 from unvanish.diagnose.words import percent
 from unvanish.theory.softmax import chance_spread, most_of_cosines
 

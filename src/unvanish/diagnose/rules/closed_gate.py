@@ -12,9 +12,9 @@ from unvanish.core.glossary import Quantity
 from unvanish.core.records import Parameter, Recording, Site
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
+from unvanish.core.wiring import Wiring
 from unvanish.diagnose.routers import is_frozen, routers
 from unvanish.diagnose.upstream import Upstream
-from unvanish.diagnose.wiring import Wiring
 from unvanish.diagnose.words import percent
 from unvanish.theory.softmax import chance_spread
 

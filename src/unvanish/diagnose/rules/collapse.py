@@ -14,6 +14,7 @@ from unvanish.core.glossary import Quantity
 from unvanish.core.records import Recording, Site
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
+from unvanish.core.wiring import Wiring
 from unvanish.diagnose.constants import constant_norms, stands_alone
 from unvanish.diagnose.propagation import propagation_flow, structure, updates_are_level
 from unvanish.diagnose.sample_trail import (
@@ -23,7 +24,6 @@ from unvanish.diagnose.sample_trail import (
     causes_of_likeness,
     trail_of,
 )
-from unvanish.diagnose.wiring import Wiring
 
 _HELP: Final = {
     Cause.ACTIVATION_SLOPE: (

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from unvanish.core.glossary import Quantity
+from unvanish.core.operations import Node
 from unvanish.core.records import Role
 from unvanish.observe.failures import is_out_of_memory
 from unvanish.observe.graph import Graph
 from unvanish.observe.local import functions, kernels, layout, products
 from unvanish.observe.local.normalisations import NORMS
-from unvanish.observe.names import Node
 from unvanish.observe.statistics.attention import token_deviation
 from unvanish.observe.statistics.magnitude import dense_values, log10_norm, norms
 

@@ -9,8 +9,8 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from unvanish.core.operations import Node
 from unvanish.observe.local.scale import Scale, Scales, half_log
-from unvanish.observe.names import Node
 
 _MOST_CHOICES: Final = 2**22
 """Entries of a softmax beyond which every so many-th row is read."""

@@ -10,8 +10,8 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
+from unvanish.core.operations import Node
 from unvanish.observe.local.scale import Scale, Scales, Signals, half_log
-from unvanish.observe.names import Node
 
 
 @lru_cache(maxsize=1024)

@@ -8,8 +8,8 @@ from typing import Final
 
 from torch import Tensor
 
+from unvanish.core.operations import Node
 from unvanish.observe.local.scale import Scale, Scales, half_log
-from unvanish.observe.names import Node
 
 
 def _constant(log10: float) -> Scales:

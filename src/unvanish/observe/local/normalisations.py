@@ -7,7 +7,7 @@ from typing import Final
 
 from torch import Tensor
 
-from unvanish.observe.names import Node
+from unvanish.core.operations import Node
 from unvanish.observe.statistics.magnitude import norms_along
 
 

@@ -8,8 +8,8 @@ from typing import Final
 
 from torch import Tensor
 
+from unvanish.core.operations import Node
 from unvanish.observe.local.scale import Scale, Scales, Signals, half_log
-from unvanish.observe.names import Node
 
 
 def _addmm(node: Node, gradient: Tensor) -> Iterator[Scale]:

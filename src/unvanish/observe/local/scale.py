@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from torch import Tensor
 
-from unvanish.observe.names import Node
+from unvanish.core.operations import Node
 
 Scale = tuple[int, Tensor | None, float]
 """Position of an input, a tensor, decades: the scale is the tensor's norm, or 1, times them."""
