@@ -1,0 +1,204 @@
+"""What a treatment is made of: what to do, what it changed, what came of it. Without torch.
+
+A `Prescription` is one remedy with its settings for one network. Applied, it leaves a
+`Receipt`; measured again, an `Effect`. `Advice` is the ranking a person is shown.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from unvanish.core.places import SourceLine
+
+
+class Change(StrEnum):
+    """What a remedy touches, from the least to the most of a design."""
+
+    OPTIMISER = "optimiser"
+    """The optimiser, its settings or what it does with a gradient."""
+
+    PRECISION = "precision"
+    """Number types and the scale of the loss."""
+
+    INITIALISATION = "initialisation"
+    """The values that training starts from; the architecture is untouched."""
+
+    DATA = "data"
+    """What goes into the network."""
+
+    LOSS = "loss"
+    """What is minimised, or the last step before it."""
+
+    GRAPH = "graph"
+    """A line that cuts the gradient off, or a parameter that was left out."""
+
+    ACTIVATION = "activation"
+    """The nonlinear functions."""
+
+    NORMALISATION = "normalisation"
+    """Layers that standardise are added, moved or exchanged."""
+
+    PATH = "path"
+    """Connections are added, or a cell is exchanged."""
+
+    @property
+    def rank(self) -> int:
+        """0 for the least change."""
+        return list(Change).index(self)
+
+
+class Keeps(StrEnum):
+    """What a remedy promises to leave as it is."""
+
+    ARCHITECTURE = "architecture"
+    """Same modules, same calls: the network can be described by the same code."""
+
+    FUNCTION = "function"
+    """A trained network gives the same outputs, to rounding."""
+
+    WEIGHTS = "weights"
+    """Every weight that was there keeps its value."""
+
+    STATE_NAMES = "state names"
+    """Every name of the state dict is still there, with its shape."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prescription:
+    """One remedy for one network.
+
+    Attributes:
+        remedy: Name of the remedy.
+        why: One sentence: what in this network it answers.
+        change: What it touches.
+        keeps: What it leaves as it is.
+        settings: Name to value of everything the remedy decided, as plain numbers and text.
+        places: Paths of modules, or names of parameters, that it acts on; empty for all of it.
+        cost: What it costs, in words; empty for nothing.
+    """
+
+    remedy: str
+    why: str
+    change: Change
+    keeps: frozenset[Keeps] = frozenset()
+    settings: Mapping[str, float | str | bool] = field(default_factory=dict)
+    places: tuple[str, ...] = ()
+    cost: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """One thing that was changed in a network.
+
+    Attributes:
+        place: Path of the module or name of the parameter; ``""`` is the network as a whole.
+        before: What was there, short: ``"sigmoid"``, ``"rms 0.072"``.
+        after: What is there now.
+        source: The user's line that it belongs to, where known.
+    """
+
+    place: str
+    before: str
+    after: str
+    source: SourceLine | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What applying one prescription changed.
+
+    Attributes:
+        remedy: Name of the remedy.
+        edits: Everything that was changed; never empty.
+        notes: What the user should know, in full sentences.
+    """
+
+    remedy: str
+    edits: tuple[Edit, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlook:
+    """A network at its start in a few numbers; what two of them are compared by.
+
+    Attributes:
+        flow_decades: The worst change of the gradient from the outputs to a layer, in decades;
+            negative where it vanishes, positive where it explodes; ``-inf`` where it ends.
+        sample_cosine: How alike the outputs are for different samples, 0 to 1; ``nan`` where it
+            was not measured.
+        smallest_update: Smallest relative change of a parameter in one step of the optimiser;
+            ``nan`` where no step was taken.
+        findings: Code to severity, as ``"error"``, of everything a check says.
+        unjudged: Codes of the rules that could not be judged.
+        milliseconds: Time of one forward and backward pass.
+        parameters: Number of trainable parameters.
+        loss: Loss on the first batch.
+    """
+
+    flow_decades: float = math.nan
+    sample_cosine: float = math.nan
+    smallest_update: float = math.nan
+    findings: Mapping[str, str] = field(default_factory=dict)
+    unjudged: tuple[str, ...] = ()
+    milliseconds: float = math.nan
+    parameters: int = 0
+    loss: float = math.nan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One thing that could be done, with what came of it on a copy, before any training.
+
+    Attributes:
+        prescriptions: Applied in this order; more than one is a combination.
+        receipts: What each changed.
+        outlook: The treated network; None where treating it failed.
+        cures: Codes of the findings that are gone.
+        brings: Codes of findings that were not there before.
+        score: The larger the better; see `unvanish.treat.prescribe`.
+        failed: Why it could not be applied or measured; empty where it was.
+    """
+
+    prescriptions: tuple[Prescription, ...]
+    receipts: tuple[Receipt, ...] = ()
+    outlook: Outlook | None = None
+    cures: tuple[str, ...] = ()
+    brings: tuple[str, ...] = ()
+    score: float = -math.inf
+    failed: str = ""
+
+    @property
+    def name(self) -> str:
+        """Names of the remedies, joined: ``"he + relu"``."""
+        return " + ".join(one.remedy for one in self.prescriptions)
+
+    @property
+    def change(self) -> Change:
+        """The largest change among the remedies."""
+        return max((one.change for one in self.prescriptions), key=lambda change: change.rank)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advice:
+    """What could be done about a network, best first.
+
+    Attributes:
+        before: The network as it is.
+        options: Everything that was tried on a copy, best first.
+        refused: Name of a remedy to the reason why it does not fit this network.
+        nothing: Why doing nothing is the answer; empty where something should be done.
+    """
+
+    before: Outlook
+    options: tuple[Option, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
+    nothing: str = ""
+
+    @property
+    def best(self) -> Option | None:
+        """The first option that cures something and brings nothing worse; None without one."""
+        return next((o for o in self.options if o.cures and not o.failed and not o.brings), None)

@@ -1,0 +1,283 @@
+"""Rank what could be done about a network: each remedy tried on a copy, before any training."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import torch
+from torch import nn
+
+from unvanish.core.errors import UnvanishError
+from unvanish.core.findings import Diagnosis, Severity
+from unvanish.core.glossary import Quantity
+from unvanish.core.prescriptions import Advice, Change, Option, Outlook, Prescription
+from unvanish.core.records import Recording
+from unvanish.core.verdicts import NotApplicable, NotMeasured
+from unvanish.diagnose import diagnose
+from unvanish.diagnose.propagation import propagation_flow
+from unvanish.observe.batch import as_batch, call_model, main_output
+from unvanish.observe.guard import seed_everything, untouched
+from unvanish.observe.optimizer import OptimizerLike, follow
+from unvanish.observe.tracing import trace
+from unvanish.treat.protocol import Case, Remedy
+from unvanish.treat.registry import remedies, remedy_of
+from unvanish.treat.treatment import Treated, case_of, treat
+
+_log = logging.getLogger(__name__)
+
+_WEIGHT: Final = {Severity.ERROR.value: 4.0, Severity.WARNING.value: 2.0, Severity.NOTE.value: 0.0}
+_PAIRED: Final = 6
+"""How many of the best single remedies are combined with each other."""
+_SOUND_FLOW: Final = 1.0
+"""Decades within which the gradient of a sound network may change on its way."""
+
+
+def prescribe(
+    model: nn.Module,
+    diagnosis: Diagnosis | None,
+    batch: Any,
+    loss: Callable[..., Any] | str | None = None,
+    *,
+    optimizer: OptimizerLike = None,
+    recording: Recording | None = None,
+    names: Sequence[str] | None = None,
+    keep_architecture: str = "",
+    probe_steps: int = 1,
+    seed: int = 0,
+) -> Advice:
+    """Try every remedy that fits on a copy of a network, and rank what came of it.
+
+    Nothing is trained. Each copy is looked at as `unvanish.check` looks at a network; what counts
+    is, in this order: the findings that are left, weighted by severity; how far the gradient
+    still changes on its way; and, among equals, how little of the design changes.
+
+    Args:
+        model: The network; it stays as it is.
+        diagnosis: What the rules said about it; None to ask them here.
+        batch: ``(inputs, target)``, a mapping of keyword arguments, or the inputs alone.
+        loss: As in `unvanish.trace`.
+        optimizer: The network's optimiser or a factory.
+        recording: The look that the diagnosis rests on; None to look here.
+        names: Remedies to try; None for every one that treats a finding.
+        keep_architecture: Non-empty to leave out remedies that change activations,
+            normalisation or paths; the text is given as the reason.
+        probe_steps: Optimiser steps on each copy, for the updates its parameters would make.
+        seed: Seed of every look.
+
+    Returns:
+        What could be done, best first, and what does not fit and why.
+
+    Raises:
+        UnvanishError: If the network cannot be looked at or operated on.
+    """
+    own = optimizer if isinstance(optimizer, torch.optim.Optimizer) else None
+    look = _Look(batch, loss, optimizer, model, probe_steps, seed)
+    # One and the same kind of look before and after: fewer batches than a check takes.
+    before_recording = look.at(model, loss)
+    before_diagnosis = diagnose(before_recording)
+    case = case_of(
+        model,
+        batch,
+        loss,
+        optimizer=own,
+        recording=recording or before_recording,
+        diagnosis=diagnosis or before_diagnosis,
+    )
+    before = outlook_of(before_recording, before_diagnosis, look.time(model))
+    chosen = [remedy_of(name) for name in names] if names is not None else list(remedies())
+    if names is None and not _ails(case.diagnosis):
+        return Advice(before=before, nothing="nothing is wrong that a remedy could cure")
+    singles, refused = _fitting(chosen, case, wanted=names is not None, keep=keep_architecture)
+    options = [look.option((one,), (one,), before) for one in singles]
+    if names is None:
+        promising = sorted((o for o in options if not o.failed), key=_order)[:_PAIRED]
+        for pair in itertools.combinations(promising, 2):
+            both = (*pair[0].prescriptions, *pair[1].prescriptions)
+            if _combine(*(remedy_of(one.remedy) for one in both)) and not _enough(pair):
+                options.append(look.option(tuple(one.remedy for one in both), both, before))
+    options.sort(key=_order)
+    return Advice(before=before, options=tuple(options), refused=refused)
+
+
+def outlook_of(recording: Recording, diagnosis: Diagnosis, milliseconds: float) -> Outlook:
+    """Sum a look up in a few numbers.
+
+    Args:
+        recording: The look.
+        diagnosis: What the rules said about it.
+        milliseconds: Time of one forward and backward pass.
+    """
+    updates = [
+        p.update_ratio
+        for p in recording.parameters
+        if p.requires_grad and math.isfinite(p.update_ratio)
+    ]
+    findings: dict[str, str] = {}
+    for finding in reversed(diagnosis.findings):
+        findings[finding.code] = finding.severity.value
+    return Outlook(
+        flow_decades=_flow(recording),
+        sample_cosine=_cosine(recording),
+        smallest_update=min(updates, default=math.nan),
+        findings=findings,
+        unjudged=tuple(c for c, v in diagnosis.verdicts.items() if isinstance(v, NotMeasured)),
+        milliseconds=milliseconds,
+        parameters=sum(p.size for p in recording.parameters if p.requires_grad),
+        loss=recording.context.loss_value,
+    )
+
+
+class _Look:
+    """Looks at networks, all in the same way."""
+
+    def __init__(
+        self,
+        batch: Any,
+        loss: Callable[..., Any] | str | None,
+        optimizer: OptimizerLike,
+        model: nn.Module,
+        probe_steps: int,
+        seed: int,
+    ) -> None:
+        self._batch, self._loss, self._optimizer = batch, loss, optimizer
+        self._model, self._probe_steps, self._seed = model, probe_steps, seed
+
+    def at(self, model: nn.Module, loss: Any, treated: Treated | None = None) -> Recording:
+        """Trace a network."""
+        optimizer = treated.optimizer if treated and treated.optimizer else self._optimizer
+        if treated is not None and treated.optimizer is None:
+            optimizer = follow(self._optimizer, self._model, model)
+        return trace(
+            model,
+            self._batch,
+            loss,
+            optimizer=optimizer,
+            batches=1,
+            probe_steps=self._probe_steps,
+            seed=self._seed,
+            autocast=treated.autocast if treated else "",
+            clip_grad_norm=treated.clip_grad_norm if treated else None,
+        )
+
+    def time(self, model: nn.Module) -> float:
+        """Return the milliseconds of one forward and backward pass, the faster of two."""
+        batch = as_batch(self._batch, model)
+        best = math.inf
+        with untouched(model, seed=self._seed):
+            for _ in range(2):
+                seed_everything(self._seed)
+                start = time.perf_counter()
+                output = main_output(call_model(model, batch.inputs))
+                if output is not None and output.requires_grad:
+                    output.sum().backward()
+                best = min(best, time.perf_counter() - start)
+        return 1000.0 * best
+
+    def option(
+        self,
+        asked: tuple[Prescription | str, ...],
+        shown: tuple[Prescription, ...],
+        before: Outlook,
+    ) -> Option:
+        """Treat a copy and look at it."""
+        try:
+            treated = treat(
+                self._model,
+                list(asked),
+                self._batch,
+                self._loss,
+                optimizer=self._optimizer,
+                seed=self._seed,
+            )
+            recording = self.at(treated.model, treated.loss, treated)
+            after = outlook_of(recording, diagnose(recording), self.time(treated.model))
+        except UnvanishError as error:
+            return Option(prescriptions=shown, failed=error.what)
+        except Exception as error:  # one remedy that fails must not hide the others
+            _log.debug("%s failed", [one.remedy for one in shown], exc_info=True)
+            return Option(prescriptions=shown, failed=f"{type(error).__name__}: {error}")
+        gone = tuple(sorted(_worrying(before) - _worrying(after)))
+        come = tuple(sorted(_worrying(after) - _worrying(before)))
+        return Option(
+            prescriptions=shown,
+            receipts=treated.receipts,
+            outlook=after,
+            cures=gone,
+            brings=come,
+            score=-_burden(after),
+        )
+
+
+def _fitting(
+    chosen: Iterable[Remedy], case: Case, *, wanted: bool, keep: str
+) -> tuple[list[Prescription], Mapping[str, str]]:
+    """Ask every remedy whether it fits; those that treat none of the findings are left out."""
+    fitting: list[Prescription] = []
+    refused: dict[str, str] = {}
+    for remedy in chosen:
+        if not (wanted or remedy.treats & case.codes):
+            continue
+        if keep and remedy.change.rank >= Change.ACTIVATION.rank:
+            refused[remedy.name] = keep
+            continue
+        found = remedy.assess(case)
+        if isinstance(found, NotApplicable):
+            refused[remedy.name] = found.reason
+        else:
+            fitting.append(found)
+    return fitting, refused
+
+
+def _ails(diagnosis: Diagnosis) -> bool:
+    return any(f.severity is not Severity.NOTE for f in diagnosis.findings)
+
+
+def _combine(a: Remedy, b: Remedy) -> bool:
+    """Tell whether two remedies make sense together: they act on different things."""
+    clash = b.name in a.excludes or a.name in b.excludes
+    return a.change is not b.change and not clash
+
+
+def _enough(pair: Sequence[Option]) -> bool:
+    """Tell whether one of two leaves nothing to cure, so that both are more than is needed."""
+    return any(o.outlook is not None and not _worrying(o.outlook) for o in pair)
+
+
+def _worrying(outlook: Outlook) -> set[str]:
+    return {code for code, severity in outlook.findings.items() if _WEIGHT[severity] > 0}
+
+
+def _burden(outlook: Outlook) -> float:
+    """Return what is still wrong: findings by weight, and decades of gradient beyond one."""
+    findings = sum(_WEIGHT[severity] for severity in outlook.findings.values())
+    decades = abs(outlook.flow_decades)
+    return findings + (0.0 if math.isnan(decades) else min(4.0, max(0.0, decades - _SOUND_FLOW)))
+
+
+def _order(option: Option) -> tuple[float, ...]:
+    """Sort the best first: least burden, then least change, then least cost."""
+    slower = option.outlook.milliseconds if option.outlook else math.inf
+    changes = sum(one.change.rank for one in option.prescriptions)
+    return (round(-option.score, 1), len(option.prescriptions), changes, slower)
+
+
+def _flow(recording: Recording) -> float:
+    """Return the largest change of the gradient between the outputs and a layer, in decades."""
+    flow = propagation_flow(recording)
+    if flow is None:
+        return math.nan
+    changes = [-flow.lost(level) for level in flow.levels]
+    known = [change for change in changes if not math.isnan(change)]
+    return max(known, key=abs) if known else math.nan
+
+
+def _cosine(recording: Recording) -> float:
+    cosines = recording[Quantity.SAMPLE_COSINE]
+    measured = [site for site in recording.signal_sites() if site in cosines]
+    last = [site for site in measured if site.is_output] or measured[-1:]
+    return cosines[last[-1]] if last else math.nan

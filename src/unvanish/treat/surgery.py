@@ -1,0 +1,532 @@
+"""The one place that changes a network: values, modules, calls, connections, the optimiser.
+
+Everything is written down and can be undone to the last bit. What cannot be operated on is
+refused with a reason before anything is touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+
+from unvanish.core.errors import UnvanishError
+from unvanish.core.places import SourceLine
+from unvanish.core.prescriptions import Edit
+from unvanish.observe.guard import is_lazy
+from unvanish.treat.interception import (
+    Insertion,
+    Relay,
+    free_name,
+    is_shadowed,
+    shadow,
+    unshadow,
+)
+
+_WRAPPERS: Final = {
+    "DistributedDataParallel": "treat the network first, then wrap it",
+    "DataParallel": "treat the network first, then wrap it",
+    "FullyShardedDataParallel": "treat the network first, then wrap it",
+    "OptimizedModule": "treat the network first, then call torch.compile",
+}
+_REMEDIES: Final = "_unvanish_remedies"
+"""Attribute of a treated network: the names of the remedies it was given, in order."""
+
+
+class CannotTreatError(UnvanishError):
+    """The network is of a kind that cannot be changed, or the remedy does not fit it."""
+
+
+class NoEffectError(UnvanishError):
+    """A remedy was applied and changed nothing."""
+
+
+def refuse_untreatable(model: nn.Module) -> None:
+    """Refuse a network that cannot be operated on.
+
+    Raises:
+        CannotTreatError: If it is wrapped, scripted, quantised, sharded or lazy.
+    """
+    for path, module in model.named_modules():
+        place = path or type(model).__name__
+        name = type(module).__name__
+        if name in _WRAPPERS:
+            raise CannotTreatError(
+                f"the network is wrapped in {name}", where=place, help=_WRAPPERS[name]
+            )
+        if isinstance(module, torch.jit.ScriptModule):
+            raise CannotTreatError(
+                "a scripted module has no Python forward to change",
+                where=place,
+                help="treat the network before torch.jit.script(model)",
+            )
+        if type(module).__module__.startswith(("torch.ao.nn.quantized", "torch.nn.quantized")):
+            raise CannotTreatError(
+                "a quantised module has no weights that training could move",
+                where=place,
+                help="treat the float network, then quantise it",
+            )
+    for name, tensor in model.named_parameters():
+        if is_lazy(tensor):
+            raise CannotTreatError(
+                "a lazy layer has no weights yet",
+                where=name,
+                help="run the network once on a batch first: model(inputs)",
+            )
+        if type(tensor).__name__ == "DTensor" or type(tensor.data).__name__ == "DTensor":
+            raise CannotTreatError(
+                "the network is sharded over several devices",
+                where=name,
+                help="treat the network first, then call fully_shard(model)",
+            )
+
+
+class Surgery:
+    """Changes one network in place, keeps the books, and can put everything back.
+
+    Args:
+        model: The network; in most uses a copy.
+        optimizer: Its optimiser; new parameters join the group of their layer, those that are
+            taken out leave it with their state. None where there is none yet.
+    """
+
+    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> None:
+        refuse_untreatable(model)
+        self.model = model
+        self.optimizer = optimizer
+        self.edits: list[Edit] = []
+        self.notes: list[str] = []
+        self._undo: list[Callable[[], None]] = []
+        self._insertions: list[tuple[str, Insertion]] = []
+
+    # ------------------------------------------------------------------ values
+
+    def set_values(self, name: str, values: Tensor, *, source: SourceLine | None = None) -> None:
+        """Give a parameter other values. Type, device, gradient flag and ties stay.
+
+        Args:
+            name: Name in ``named_parameters()``. The original of a parametrised weight is set so
+                that the weight becomes `values`, where the parametrisation can be inverted.
+            values: Tensor of the parameter's shape.
+            source: The user's line that made the layer.
+
+        Raises:
+            CannotTreatError: If there is no such parameter, or it is computed from others in a
+                way that has no inverse.
+        """
+        module, leaf = self._owner(name)
+        stem = name.rpartition(".")[0]
+        if stem.endswith("parametrizations." + leaf) or ".parametrizations." in f".{name}":
+            self._set_parametrised(name, values)
+            return
+        parameter = module._parameters.get(leaf)
+        if parameter is None:
+            raise CannotTreatError("there is no such parameter", where=name)
+        if parameter.shape != values.shape:
+            raise CannotTreatError(
+                f"the values are {tuple(values.shape)}, the parameter {tuple(parameter.shape)}",
+                where=name,
+            )
+        before = parameter.detach().clone()
+        with torch.no_grad():
+            parameter.copy_(values)
+
+        def undo() -> None:
+            with torch.no_grad():
+                parameter.copy_(before)
+
+        self._undo.append(undo)
+        if not torch.equal(before, parameter.detach()):
+            self._note(name, f"rms {_rms(before)}", f"rms {_rms(parameter)}", source)
+
+    def _set_parametrised(self, name: str, values: Tensor) -> None:
+        path, _, rest = name.rpartition("parametrizations.")
+        leaf = rest.split(".")[0]
+        module = self.model.get_submodule(path.rstrip("."))
+        before = getattr(module, leaf).detach().clone()
+        kept = [
+            (p, p.detach().clone())
+            for p in module.parametrizations[leaf].parameters()  # type: ignore[index,union-attr]
+        ]
+        try:
+            with torch.no_grad():
+                setattr(module, leaf, values.to(before))
+        except Exception as error:
+            raise CannotTreatError(
+                f"the weight is computed by {_parametrisations(module, leaf)}, "
+                "which cannot be turned round",
+                where=name,
+            ) from error
+
+        def undo() -> None:
+            with torch.no_grad():
+                for parameter, old in kept:
+                    parameter.copy_(old)
+
+        self._undo.append(undo)
+        self._note(name, f"rms {_rms(before)}", f"rms {_rms(getattr(module, leaf))}", None)
+
+    def weight_of(self, name: str) -> Tensor:
+        """Return the values of a parameter, or of the weight that a parametrisation computes."""
+        module, leaf = self._owner(name)
+        if ".parametrizations." in f".{name}":
+            path, _, rest = name.rpartition("parametrizations.")
+            weight: Tensor = getattr(self.model.get_submodule(path.rstrip(".")), rest.split(".")[0])
+            return weight.detach()
+        return module._parameters[leaf].detach()  # type: ignore[union-attr]
+
+    def add_bias(self, path: str) -> None:
+        """Give a linear or convolution layer the bias it lacks, at zero."""
+        module = self.model.get_submodule(path)
+        weight = getattr(module, "weight", None)
+        if not isinstance(weight, Tensor) or module._parameters.get("bias") is not None:
+            return
+        transposed = getattr(module, "transposed", False)
+        units = (
+            int(weight.shape[1]) * int(getattr(module, "groups", 1))
+            if transposed
+            else int(weight.shape[0])
+        )
+        had = "bias" in module._parameters
+        bias = nn.Parameter(torch.zeros(units, dtype=weight.dtype, device=weight.device))
+        module.register_parameter("bias", bias)
+        self._join_optimizer([bias], like=[weight])
+
+        def undo() -> None:
+            if had:
+                module._parameters["bias"] = None
+            else:
+                del module._parameters["bias"]
+
+        self._undo.append(undo)
+        self._note(f"{path}.bias".lstrip("."), "none", "zeros", None)
+
+    # ------------------------------------------------------------------ modules
+
+    def replace(
+        self, path: str, new: nn.Module, *, what: str = "", source: SourceLine | None = None
+    ) -> None:
+        """Put another module in the place of one, wherever the network holds it.
+
+        Hooks, mode, device and type of the old one carry over; a module that is shared stays
+        shared.
+
+        Args:
+            path: Path of the old module; not the root.
+            new: What stands there from now on.
+            what: What it is called in the books; its class name by default.
+            source: The user's line that made the old module.
+
+        Raises:
+            CannotTreatError: If the path is the root.
+        """
+        if not path:
+            raise CannotTreatError("the whole network cannot be replaced by another")
+        old = self.model.get_submodule(path)
+        self._fit(new, old)
+        for table in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks"):
+            getattr(new, table).update(getattr(old, table))
+        new.train(old.training)
+        places = [
+            (parent, name)
+            for parent in self.model.modules()
+            for name, child in parent._modules.items()
+            if child is old
+        ]
+        for parent, name in places:
+            parent._modules[name] = new
+        shadowed = [
+            value for value in _modules_in_dicts(self.model) if value[0].__dict__[value[1]] is old
+        ]
+        for parent, name in shadowed:
+            parent.__dict__[name] = new
+
+        def undo() -> None:
+            for parent, name in places:
+                parent._modules[name] = old
+            for parent, name in shadowed:
+                parent.__dict__[name] = old
+
+        self._undo.append(undo)
+        self._exchange_in_optimizer(list(old.parameters()), list(new.parameters()))
+        self._note(path, type(old).__name__, what or type(new).__name__, source)
+
+    def set_attribute(
+        self, path: str, name: str, value: Any, *, source: SourceLine | None = None
+    ) -> None:
+        """Set a plain attribute of a module, such as ``norm_first``."""
+        module = self.model.get_submodule(path) if path else self.model
+        old = getattr(module, name)
+        setattr(module, name, value)
+        self._undo.append(lambda: setattr(module, name, old))
+        self._note(path, f"{name}={old!r}", f"{name}={value!r}", source)
+
+    # ------------------------------------------------------------------ calls
+
+    def insert(
+        self,
+        path: str,
+        part: nn.Module | None,
+        where: str,
+        *,
+        function: str = "",
+        call: int | None = None,
+        relay: Relay | None = None,
+        stem: str = "",
+        before: str = "",
+        after: str = "",
+        source: SourceLine | None = None,
+    ) -> str:
+        """Put a module before, behind or in the place of a call.
+
+        Args:
+            path: Path of the module that is called, or in whose forward the function is called.
+            part: What computes; registered as a child of that module under a free name. None to
+                remember only.
+            where: ``"before"``, ``"after"``, ``"instead"``, ``"remember"`` or ``"recall"``; see
+                `unvanish.treat.interception.Insertion`.
+            function: The function in that module's own forward; empty for the module's call.
+            call: Which call of it, from 0; None for every one.
+            relay: What a connection is carried by.
+            stem: Name of the child; the class name in lower case by default.
+            before: What stood there, for the books; nothing is written where both are empty.
+            after: What stands there now.
+            source: The user's line.
+
+        Returns:
+            The child's name.
+        """
+        module = self.model.get_submodule(path) if path else self.model
+        name = ""
+        if part is not None:
+            name = free_name(module, stem or type(part).__name__.lower())
+            self._fit(part, module)
+            part.train(module.training)
+            module.add_module(name, part)
+            self._join_optimizer(list(part.parameters()), like=list(module.parameters()))
+        was = is_shadowed(module)
+        one = Insertion(name=name, where=where, function=function, call=call, relay=relay)
+        shade = shadow(module)
+        shade.insertions.append(one)
+        self._insertions.append((path, one))
+
+        def undo() -> None:
+            shade.insertions.remove(one)
+            if name:
+                del module._modules[name]
+            if not was:
+                unshadow(module)
+
+        self._undo.append(undo)
+        if before or after:
+            self._note(path, before, after, source)
+        return name
+
+    def connect(
+        self,
+        start: tuple[str, str, int | None],
+        end: tuple[str, str, int | None],
+        combine: nn.Module,
+        *,
+        after: str,
+        source: SourceLine | None = None,
+    ) -> None:
+        """Lead the first argument of one call to the output of a later one.
+
+        Args:
+            start: Path, function (empty for the module's call) and call of where it begins.
+            end: The same of where it ends.
+            combine: Called with (output, remembered); registered where the connection ends.
+            after: What the connection is, for the books.
+            source: The user's line.
+        """
+        relay = Relay()
+        self.insert(start[0], None, "remember", function=start[1], call=start[2], relay=relay)
+        self.insert(
+            end[0],
+            combine,
+            "recall",
+            function=end[1],
+            call=end[2],
+            relay=relay,
+            before="no connection",
+            after=after,
+            source=source,
+        )
+
+    # ------------------------------------------------------------------ optimiser
+
+    def exchange_optimizer(self, new: torch.optim.Optimizer, *, before: str, after: str) -> None:
+        """Train with another optimiser."""
+        old = self.optimizer
+        self.optimizer = new
+
+        def undo() -> None:
+            self.optimizer = old
+
+        self._undo.append(undo)
+        self._note("", before, after, None)
+
+    def set_option(self, name: str, value: Any) -> None:
+        """Set an option such as ``eps`` in every group of the optimiser that has it.
+
+        Raises:
+            CannotTreatError: If there is no optimiser, or no group has the option.
+        """
+        if self.optimizer is None:
+            raise CannotTreatError(f"there is no optimiser whose {name} could be set")
+        groups = [group for group in self.optimizer.param_groups if name in group]
+        if not groups:
+            raise CannotTreatError(f"{type(self.optimizer).__name__} has no option {name!r}")
+        old = [group[name] for group in groups]
+        for group in groups:
+            group[name] = value
+
+        def undo() -> None:
+            for group, was in zip(groups, old, strict=True):
+                group[name] = was
+
+        self._undo.append(undo)
+        if any(was != value for was in old):
+            self._note("", f"{name}={old[0]!r}", f"{name}={value!r}", None)
+
+    def hold(self, undo: Callable[[], None], edit: Edit) -> None:
+        """Keep the books on a change that was made elsewhere.
+
+        Args:
+            undo: Puts it back.
+            edit: What was changed.
+        """
+        self._undo.append(undo)
+        self.edits.append(edit)
+
+    # ------------------------------------------------------------------ the end
+
+    def unused(self) -> list[str]:
+        """Name the places whose call was never met since the operation began."""
+        return [
+            f"{path or type(self.model).__name__} {one.function}".strip()
+            for path, one in self._insertions
+            if not one.fired
+        ]
+
+    def mark(self, remedy: str) -> None:
+        """Write a remedy's name on the network, so that it is not given twice."""
+        given = given_to(self.model)
+        object.__setattr__(self.model, _REMEDIES, (*given, remedy))
+
+        def undo() -> None:
+            if given:
+                object.__setattr__(self.model, _REMEDIES, given)
+            else:
+                self.model.__dict__.pop(_REMEDIES, None)
+
+        self._undo.append(undo)
+
+    def undo(self) -> None:
+        """Put everything back, last change first."""
+        while self._undo:
+            self._undo.pop()()
+        self.edits.clear()
+        self._insertions.clear()
+
+    def _note(self, place: str, before: str, after: str, source: SourceLine | None) -> None:
+        self.edits.append(Edit(place=place, before=before, after=after, source=source))
+
+    def _owner(self, name: str) -> tuple[nn.Module, str]:
+        path, _, leaf = name.rpartition(".")
+        try:
+            return (self.model.get_submodule(path) if path else self.model), leaf
+        except AttributeError as error:
+            raise CannotTreatError("there is no such parameter", where=name) from error
+
+    def _fit(self, new: nn.Module, old: nn.Module) -> None:
+        """Bring a new module to the device and type of the one whose place it takes."""
+        like = next(
+            (t for t in (*old.parameters(), *old.buffers()) if t.is_floating_point()),
+            next((t for t in self.model.parameters() if t.is_floating_point()), None),
+        )
+        if like is not None:
+            new.to(device=like.device, dtype=like.dtype)
+
+    def _join_optimizer(self, new: list[nn.Parameter], *, like: list[Any]) -> None:
+        """Put new parameters into the group of those they stand beside."""
+        if self.optimizer is None or not new:
+            return
+        group = _group_of(self.optimizer, like) or self.optimizer.param_groups[0]
+        held = list(group["params"])
+        group["params"] = [*held, *new]
+        optimizer = self.optimizer
+
+        def undo() -> None:
+            group["params"] = held
+            for parameter in new:
+                optimizer.state.pop(parameter, None)
+
+        self._undo.append(undo)
+
+    def _exchange_in_optimizer(self, old: list[nn.Parameter], new: list[nn.Parameter]) -> None:
+        """Let new parameters take the place of old ones, whose state goes."""
+        optimizer = self.optimizer
+        if optimizer is None or not (old or new):
+            return
+        still = {id(p) for p in self.model.parameters()}
+        gone = {id(p) for p in old if id(p) not in still}
+        fresh = [p for p in new if not any(p is q for q in old)]
+        group = _group_of(optimizer, old) or optimizer.param_groups[0]
+        lists = [(each, list(each["params"])) for each in optimizer.param_groups]
+        state = {p: optimizer.state[p] for p in old if id(p) in gone and p in optimizer.state}
+        for each in optimizer.param_groups:
+            each["params"] = [p for p in each["params"] if id(p) not in gone]
+        group["params"] = [*group["params"], *fresh]
+        for parameter in state:
+            del optimizer.state[parameter]
+
+        def undo() -> None:
+            for each, held in lists:
+                each["params"] = held
+            for parameter, kept in state.items():
+                optimizer.state[parameter] = kept
+            for parameter in fresh:
+                optimizer.state.pop(parameter, None)
+
+        self._undo.append(undo)
+
+
+def given_to(model: nn.Module) -> tuple[str, ...]:
+    """Return the names of the remedies that a network was given, in order."""
+    found: tuple[str, ...] = model.__dict__.get(_REMEDIES, ())
+    return found
+
+
+def _group_of(optimizer: torch.optim.Optimizer, like: list[Any]) -> dict[str, Any] | None:
+    ids = {id(p) for p in like}
+    for group in optimizer.param_groups:
+        if any(id(p) in ids for p in group["params"]):
+            return group
+    return None
+
+
+def _modules_in_dicts(model: nn.Module) -> list[tuple[nn.Module, str]]:
+    """Return plain attributes that hold a module and hide it from ``named_modules``."""
+    return [
+        (module, name)
+        for module in model.modules()
+        for name, value in module.__dict__.items()
+        if isinstance(value, nn.Module)
+    ]
+
+
+def _parametrisations(module: nn.Module, leaf: str) -> str:
+    parts: Mapping[str, Any] = getattr(module, "parametrizations", {})
+    return ", ".join(type(part).__name__ for part in parts[leaf]) if leaf in parts else "others"
+
+
+def _rms(tensor: Tensor) -> str:
+    values = tensor.detach()
+    if not values.numel():
+        return "0"
+    size = float(values.abs().square().mean(dtype=torch.float32).sqrt())
+    return f"{size:.3g}"

@@ -1,0 +1,236 @@
+"""Apply remedies to a network: on a copy, in the right order, all or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from unvanish.core.errors import UnvanishError
+from unvanish.core.findings import Diagnosis
+from unvanish.core.prescriptions import Prescription, Receipt
+from unvanish.core.records import Recording
+from unvanish.core.verdicts import NotApplicable
+from unvanish.observe.batch import as_batch, call_model
+from unvanish.observe.copies import copied
+from unvanish.observe.guard import seed_everything, untouched
+from unvanish.observe.optimizer import OptimizerLike, build_optimizer
+from unvanish.observe.tracing import trace
+from unvanish.treat.anatomy import anatomy_of
+from unvanish.treat.protocol import Case, Patient, Remedy
+from unvanish.treat.registry import ordered, remedy_of
+from unvanish.treat.surgery import (
+    CannotTreatError,
+    NoEffectError,
+    Surgery,
+    given_to,
+    refuse_untreatable,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Treated:
+    """A network after its treatment.
+
+    Attributes:
+        model: The treated network.
+        optimizer: Its optimiser; None where the remedies were given none and need none.
+        loss: What to train it with.
+        autocast: ``"bfloat16"``, ``"float16"`` or ``""``.
+        clip_grad_norm: Largest gradient norm in training; None for no clipping.
+        receipts: What each remedy changed, in the order in which they were applied.
+        undo: Puts the network that was treated back as it was, to the last bit, and its
+            optimiser. It is the caller's own network where it was treated in place.
+    """
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer | None
+    loss: Callable[..., Any] | str | None
+    autocast: str
+    clip_grad_norm: float | None
+    receipts: tuple[Receipt, ...]
+    undo: Callable[[], None]
+
+
+def case_of(
+    model: nn.Module,
+    batch: Any,
+    loss: Callable[..., Any] | str | None = None,
+    *,
+    optimizer: torch.optim.Optimizer | None = None,
+    recording: Recording | None = None,
+    diagnosis: Diagnosis | None = None,
+    seed: int = 0,
+) -> Case:
+    """Return what remedies are asked about.
+
+    Args:
+        model: The network.
+        batch: ``(inputs, target)``, a mapping of keyword arguments, or the inputs alone.
+        loss: As in `unvanish.trace`.
+        optimizer: An optimiser over the network's parameters.
+        recording: One look at this network; made here where it is missing.
+        diagnosis: What the rules said; empty where it is missing.
+        seed: Seed of that look.
+    """
+    refuse_untreatable(model)
+    if recording is None:
+        recording = trace(
+            model, batch, loss, optimizer=optimizer, batches=1, probe_steps=0, seed=seed
+        )
+    return Case(
+        model=model,
+        batch=as_batch(batch, model),
+        loss=loss,
+        optimizer=optimizer,
+        recording=recording,
+        diagnosis=diagnosis or Diagnosis(),
+        anatomy=anatomy_of(recording),
+    )
+
+
+def treat(
+    model: nn.Module,
+    prescription: Prescription | str | Sequence[Prescription | str],
+    batch: Any,
+    loss: Callable[..., Any] | str | None = None,
+    *,
+    optimizer: OptimizerLike = None,
+    recording: Recording | None = None,
+    in_place: bool = False,
+    seed: int = 0,
+) -> Treated:
+    """Apply one remedy, or several, to a copy of a network.
+
+    Args:
+        model: The network. It stays as it is unless `in_place` is true.
+        prescription: A prescription, or a remedy's name to use it with its own settings; several
+            are applied in the order that the remedies ask for.
+        batch: ``(inputs, target)``, a mapping of keyword arguments, or the inputs alone. It is
+            what data-driven remedies measure on, and what the treated network is tried on.
+        loss: As in `unvanish.trace`.
+        optimizer: The network's optimiser, or a factory ``optimizer(model)``; its groups and
+            state are kept in step. None for none.
+        recording: One look at the network, where there is one.
+        in_place: Whether the network itself is changed rather than a copy.
+        seed: Seed of everything random in the remedies.
+
+    Returns:
+        The treated network, its optimiser and the books.
+
+    Raises:
+        CannotTreatError: If the network cannot be operated on, a remedy does not fit it, was
+            given before, or excludes another.
+        NoEffectError: If a remedy changed nothing.
+        UnvanishError: If there is no remedy of that name, or the treated network no longer runs.
+
+    Example:
+        >>> net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+        >>> treated = treat(net, "he", (torch.randn(16, 4), torch.randint(0, 2, (16,))))
+        >>> treated.receipts[0].remedy
+        'he'
+    """
+    refuse_untreatable(model)
+    asked = [prescription] if isinstance(prescription, Prescription | str) else list(prescription)
+    if recording is None:
+        recording = trace(model, batch, loss, batches=1, probe_steps=0, seed=seed)
+    if in_place:
+        twin = model
+        steps = optimizer if isinstance(optimizer, torch.optim.Optimizer) else None
+    elif isinstance(optimizer, torch.optim.Optimizer):
+        twin, steps = copied((model, optimizer), hooks=True)
+    else:
+        twin, steps = copied(model, hooks=True), None
+    if steps is None and optimizer is not None:
+        steps = build_optimizer(optimizer, twin)
+    case = case_of(twin, batch, loss, optimizer=steps, recording=recording)
+    plan = ordered([(remedy_of(_name(one)), one) for one in asked], key=lambda pair: pair[0])
+    used = recording.context.optimizer
+    patient = Patient(
+        surgery=Surgery(twin, steps),
+        batch=case.batch,
+        loss=loss,
+        anatomy=case.anatomy,
+        autocast=recording.context.autocast,
+        clip_grad_norm=used.clip_grad_norm if used else None,
+    )
+    receipts: list[Receipt] = []
+    try:
+        with torch.random.fork_rng(devices=[]):
+            seed_everything(seed)
+            for remedy, one in plan:
+                if receipts:
+                    case = _seen_again(patient, batch, seed)
+                    patient.anatomy = case.anatomy
+                receipts.append(_apply(remedy, one, case, patient))
+        _try_out(patient, seed)
+    except BaseException:
+        patient.surgery.undo()
+        raise
+    return Treated(
+        model=patient.model,
+        optimizer=patient.optimizer,
+        loss=patient.loss,
+        autocast=patient.autocast,
+        clip_grad_norm=patient.clip_grad_norm,
+        receipts=tuple(receipts),
+        undo=patient.surgery.undo,
+    )
+
+
+def _name(one: Prescription | str) -> str:
+    return one if isinstance(one, str) else one.remedy
+
+
+def _seen_again(patient: Patient, batch: Any, seed: int) -> Case:
+    """Look at what the remedies so far have made of the network."""
+    return case_of(patient.model, batch, patient.loss, optimizer=patient.optimizer, seed=seed)
+
+
+def _apply(remedy: Remedy, one: Prescription | str, case: Case, patient: Patient) -> Receipt:
+    surgery = patient.surgery
+    if remedy.name in given_to(patient.model):
+        raise CannotTreatError(
+            f"the network was given {remedy.name} before; once is enough",
+            help="treat the network as it was, or call undo() first",
+        )
+    if isinstance(one, str):
+        found = remedy.assess(case)
+        if isinstance(found, NotApplicable):
+            raise CannotTreatError(f"{remedy.name} does not fit this network: {found.reason}")
+        one = found
+    done = len(surgery.edits)
+    patient.notes.clear()
+    remedy.apply(patient, one)
+    edits = tuple(surgery.edits[done:])
+    if not edits:
+        raise NoEffectError(
+            f"{remedy.name} changed nothing: the network is as it would leave it",
+            help="unvanish check shows what is wrong with it",
+        )
+    surgery.mark(remedy.name)
+    return Receipt(remedy=remedy.name, edits=edits, notes=tuple(patient.notes))
+
+
+def _try_out(patient: Patient, seed: int) -> None:
+    """Run the treated network once, and find calls that were to be changed and never came."""
+    model = patient.model
+    with untouched(model, seed=seed), torch.no_grad():
+        try:
+            call_model(model, patient.batch.inputs)
+        except UnvanishError:
+            raise
+        except Exception as error:
+            raise CannotTreatError(
+                f"the treated network does not run: {type(error).__name__}: {error}",
+                help="the network is as it was; try another remedy",
+            ) from error
+    unused = patient.surgery.unused()
+    if unused:
+        raise CannotTreatError(
+            f"the network never calls {', '.join(unused[:3])}",
+            help="the network is as it was; a remedy cannot act on a call that is not made",
+        )
