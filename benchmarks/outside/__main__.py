@@ -40,6 +40,7 @@ CORPORA = {
     "second": ("second",),
     "third": ("third",),
     "fourth": ("fourth",),
+    "fifth": ("fifth",),
 }
 RESULTS = Path("results")
 LIMIT_SECONDS = 300

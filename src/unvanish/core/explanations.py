@@ -71,6 +71,9 @@ class Factor(StrEnum):
     PRECISION = "rounding"
     """What the run's types of 16 bits take from the gradient, against float64."""
 
+    HOOK = "gradient hook"
+    """A hook of the user's that changes the gradient on its way back."""
+
     LOSS = "loss"
     """Between the network's outputs and the loss."""
 
@@ -350,6 +353,7 @@ class ParameterTerms:
             agree; at most 0 for a matrix, a kernel, an embedding and a bias.
         log10_parametrisation: What the parameter's own way into the matrix adds: a weight
             normalisation, a product of two matrices; 0 where it is the matrix itself.
+        log10_hook: What hooks on the parameter's gradient make of it; 0 where there are none.
     """
 
     name: str
@@ -358,6 +362,7 @@ class ParameterTerms:
     log10_forward: float
     log10_coherence: float
     log10_parametrisation: float = 0.0
+    log10_hook: float = 0.0
 
 
 def _document(term: Term, *, full: bool) -> dict[str, Any]:

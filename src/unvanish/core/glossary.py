@@ -40,6 +40,7 @@ class Quantity(StrEnum):
     LOG10_LEDGER_GRAD_NORM = "log10_ledger_grad_norm"
     LOG10_ROUNDED_GRAD_RATIO = "log10_rounded_grad_ratio"
     LOG10_LEDGER_ROUNDING = "log10_ledger_rounding"
+    LOG10_HOOK_GAIN = "log10_hook_gain"
     LOG10_NORM_AFFINE = "log10_norm_affine"
     LOG10_NORM_PROJECTION = "log10_norm_projection"
     LOG10_WEIGHT_SIGNAL_NORM = "log10_weight_signal_norm"
@@ -262,6 +263,12 @@ GLOSSARY: Final[dict[Quantity, Entry]] = {
         "the same, where the gains of the edges are those of the run's own types",
         "what rounding has taken from the ledger's own gradient, or added to it",
         "low",
+    ),
+    Quantity.LOG10_HOOK_GAIN: Entry(
+        "decades",
+        "log10 |dL/dh| behind a hook on the gradient / |dL/dh| before it",
+        "what a hook on the gradient makes of what arrives; no step of the network has a share",
+        "either",
     ),
     Quantity.LOG10_NORM_AFFINE: Entry(
         "decades",

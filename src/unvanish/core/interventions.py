@@ -37,6 +37,9 @@ class Swap(StrEnum):
     SOFTMAX = "softmax"
     """Each softmax gets the Jacobian of an even row."""
 
+    HOOKS = "hooks"
+    """Hooks that change the gradient at the sites are taken out."""
+
     COTANGENT = "cotangent"
     """Random signs enter at the outputs, as of a mean over their entries, not the loss's own."""
 

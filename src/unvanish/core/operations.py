@@ -67,6 +67,9 @@ LOSS_FUNCTIONS: Final = frozenset(
     "multi_margin_loss multilabel_margin_loss soft_margin_loss multilabel_soft_margin_loss".split()
 )
 
+HOOK_STEP: Final = "backward_hook_function"
+"""The step that PyTorch puts beside a module with hooks on its gradient."""
+
 _DUNDERS: Final = {
     "getitem": "getitem",
     "rsub": "sub",

@@ -154,7 +154,8 @@ class Option:
     """One thing that could be done, with what came of it on a copy, before any training.
 
     Attributes:
-        prescriptions: Applied in this order; more than one is a combination.
+        remedies: Their names, in the order in which they are applied.
+        prescriptions: What each is to do; empty where treating a copy failed.
         receipts: What each changed.
         outlook: The treated network; None where treating it failed.
         cures: Codes of the findings that are gone.
@@ -163,7 +164,8 @@ class Option:
         failed: Why it could not be applied or measured; empty where it was.
     """
 
-    prescriptions: tuple[Prescription, ...]
+    remedies: tuple[str, ...]
+    prescriptions: tuple[Prescription, ...] = ()
     receipts: tuple[Receipt, ...] = ()
     outlook: Outlook | None = None
     cures: tuple[str, ...] = ()
@@ -174,12 +176,7 @@ class Option:
     @property
     def name(self) -> str:
         """Names of the remedies, joined: ``"he + relu"``."""
-        return " + ".join(one.remedy for one in self.prescriptions)
-
-    @property
-    def change(self) -> Change:
-        """The largest change among the remedies."""
-        return max((one.change for one in self.prescriptions), key=lambda change: change.rank)
+        return " + ".join(self.remedies)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

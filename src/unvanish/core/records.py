@@ -171,6 +171,7 @@ class Parameter:
         non_finite_fraction: Share of gradient entries that are NaN or infinite.
         underflow_fraction: For ``float32``, ``bfloat16`` and ``float16``, the share of
             non-zero gradient entries too small for that type.
+        log10_hook_gain: Decades by which hooks on its gradient change that; 0 without any.
         uses: Contribution of every use, in forward order.
         update_ratio: |w after one optimiser step - w| / |w|, measured on a copy; ``nan``
             where it was not measured.
@@ -208,6 +209,7 @@ class Parameter:
     zero_fraction: float = math.nan
     non_finite_fraction: float = 0.0
     underflow_fraction: Mapping[str, float] = field(default_factory=dict)
+    log10_hook_gain: float = 0.0
     uses: tuple[Use, ...] = ()
     update_ratio: float = math.nan
     turn_ratio: float = math.nan

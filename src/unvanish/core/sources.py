@@ -275,6 +275,70 @@ _WORKS = (
         "Small-scale proxies for large-scale transformer training instabilities",
         "ICLR",
     ),
+    Source(
+        "gers2000",
+        "Gers, Schmidhuber and Cummins",
+        2000,
+        "Learning to forget: continual prediction with LSTM",
+        "Neural Computation 12",
+    ),
+    Source(
+        "jozefowicz2015",
+        "Jozefowicz, Zaremba and Sutskever",
+        2015,
+        "An empirical exploration of recurrent network architectures",
+        "ICML",
+    ),
+    Source(
+        "le2015",
+        "Le, Jaitly and Hinton",
+        2015,
+        "A simple way to initialize recurrent networks of rectified linear units",
+        "arXiv 1504.00941",
+    ),
+    Source(
+        "cho2014",
+        "Cho and others",
+        2014,
+        "Learning phrase representations using RNN encoder-decoder for statistical machine "
+        "translation",
+        "EMNLP",
+    ),
+    Source(
+        "radford2019",
+        "Radford, Wu, Child, Luan, Amodei and Sutskever",
+        2019,
+        "Language models are unsupervised multitask learners",
+        "OpenAI",
+    ),
+    Source(
+        "huang2020",
+        "Huang, Perez, Ba and Volkovs",
+        2020,
+        "Improving transformer optimization through better initialization",
+        "ICML",
+    ),
+    Source(
+        "henry2020",
+        "Henry, Dachapally, Pawar and Chen",
+        2020,
+        "Query-key normalization for transformers",
+        "Findings of EMNLP",
+    ),
+    Source(
+        "dehghani2023",
+        "Dehghani and others",
+        2023,
+        "Scaling vision transformers to 22 billion parameters",
+        "ICML",
+    ),
+    Source(
+        "vaswani2017",
+        "Vaswani and others",
+        2017,
+        "Attention is all you need",
+        "NeurIPS",
+    ),
 )
 
 SOURCES: Final = {work.key: work for work in _WORKS}

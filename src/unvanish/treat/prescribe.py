@@ -15,6 +15,7 @@ from torch import nn
 from unvanish.core.errors import UnvanishError
 from unvanish.core.findings import Diagnosis, Severity
 from unvanish.core.glossary import Quantity
+from unvanish.core.places import SourceLine
 from unvanish.core.prescriptions import Advice, Change, Option, Outlook, Prescription
 from unvanish.core.records import Recording
 from unvanish.core.verdicts import NotApplicable, NotMeasured
@@ -46,9 +47,11 @@ def prescribe(
     optimizer: OptimizerLike = None,
     recording: Recording | None = None,
     names: Sequence[str] | None = None,
+    together: bool = False,
     keep_architecture: str = "",
     probe_steps: int = 1,
     seed: int = 0,
+    built: Mapping[nn.Module, SourceLine] | None = None,
 ) -> Advice:
     """Try every remedy that fits on a copy of a network, and rank what came of it.
 
@@ -64,10 +67,12 @@ def prescribe(
         optimizer: The network's optimiser or a factory.
         recording: The look that the diagnosis rests on; None to look here.
         names: Remedies to try; None for every one that treats a finding.
+        together: Whether the named remedies are tried as one combination, not one by one.
         keep_architecture: Non-empty to leave out remedies that change activations,
             normalisation or paths; the text is given as the reason.
         probe_steps: Optimiser steps on each copy, for the updates its parameters would make.
         seed: Seed of every look.
+        built: Module to the line that built it, where known.
 
     Returns:
         What could be done, best first, and what does not fit and why.
@@ -76,7 +81,7 @@ def prescribe(
         UnvanishError: If the network cannot be looked at or operated on.
     """
     own = optimizer if isinstance(optimizer, torch.optim.Optimizer) else None
-    look = _Look(batch, loss, optimizer, model, probe_steps, seed)
+    look = _Look(batch, loss, optimizer, model, probe_steps, seed, built)
     # One and the same kind of look before and after: fewer batches than a check takes.
     before_recording = look.at(model, loss)
     before_diagnosis = diagnose(before_recording)
@@ -92,14 +97,17 @@ def prescribe(
     chosen = [remedy_of(name) for name in names] if names is not None else list(remedies())
     if names is None and not _ails(case.diagnosis):
         return Advice(before=before, nothing="nothing is wrong that a remedy could cure")
+    if names is not None and together:
+        asked = tuple(remedy.name for remedy in chosen)
+        return Advice(before=before, options=(look.option(asked, before),))
     singles, refused = _fitting(chosen, case, wanted=names is not None, keep=keep_architecture)
-    options = [look.option((one,), (one,), before) for one in singles]
+    options = [look.option((one,), before) for one in singles]
     if names is None:
         promising = sorted((o for o in options if not o.failed), key=_order)[:_PAIRED]
         for pair in itertools.combinations(promising, 2):
             both = (*pair[0].prescriptions, *pair[1].prescriptions)
             if _combine(*(remedy_of(one.remedy) for one in both)) and not _enough(pair):
-                options.append(look.option(tuple(one.remedy for one in both), both, before))
+                options.append(look.option(tuple(one.remedy for one in both), before))
     options.sort(key=_order)
     return Advice(before=before, options=tuple(options), refused=refused)
 
@@ -143,9 +151,11 @@ class _Look:
         model: nn.Module,
         probe_steps: int,
         seed: int,
+        built: Mapping[nn.Module, SourceLine] | None,
     ) -> None:
         self._batch, self._loss, self._optimizer = batch, loss, optimizer
         self._model, self._probe_steps, self._seed = model, probe_steps, seed
+        self._built = built
 
     def at(self, model: nn.Module, loss: Any, treated: Treated | None = None) -> Recording:
         """Trace a network."""
@@ -181,10 +191,10 @@ class _Look:
     def option(
         self,
         asked: tuple[Prescription | str, ...],
-        shown: tuple[Prescription, ...],
         before: Outlook,
     ) -> Option:
         """Treat a copy and look at it."""
+        names = tuple(one if isinstance(one, str) else one.remedy for one in asked)
         try:
             treated = treat(
                 self._model,
@@ -193,18 +203,20 @@ class _Look:
                 self._loss,
                 optimizer=self._optimizer,
                 seed=self._seed,
+                built=self._built,
             )
             recording = self.at(treated.model, treated.loss, treated)
             after = outlook_of(recording, diagnose(recording), self.time(treated.model))
         except UnvanishError as error:
-            return Option(prescriptions=shown, failed=error.what)
+            return Option(remedies=names, failed=error.what)
         except Exception as error:  # one remedy that fails must not hide the others
-            _log.debug("%s failed", [one.remedy for one in shown], exc_info=True)
-            return Option(prescriptions=shown, failed=f"{type(error).__name__}: {error}")
+            _log.debug("%s failed", names, exc_info=True)
+            return Option(remedies=names, failed=f"{type(error).__name__}: {error}")
         gone = tuple(sorted(_worrying(before) - _worrying(after)))
         come = tuple(sorted(_worrying(after) - _worrying(before)))
         return Option(
-            prescriptions=shown,
+            remedies=tuple(one.remedy for one in treated.prescriptions),
+            prescriptions=treated.prescriptions,
             receipts=treated.receipts,
             outlook=after,
             cures=gone,
@@ -263,7 +275,7 @@ def _order(option: Option) -> tuple[float, ...]:
     """Sort the best first: least burden, then least change, then least cost."""
     slower = option.outlook.milliseconds if option.outlook else math.inf
     changes = sum(one.change.rank for one in option.prescriptions)
-    return (round(-option.score, 1), len(option.prescriptions), changes, slower)
+    return (round(-option.score, 1), len(option.remedies), changes, slower)
 
 
 def _flow(recording: Recording) -> float:

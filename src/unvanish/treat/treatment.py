@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from torch import nn
 
 from unvanish.core.errors import UnvanishError
 from unvanish.core.findings import Diagnosis
+from unvanish.core.places import SourceLine
 from unvanish.core.prescriptions import Prescription, Receipt
 from unvanish.core.records import Recording
 from unvanish.core.verdicts import NotApplicable
@@ -42,6 +43,8 @@ class Treated:
         autocast: ``"bfloat16"``, ``"float16"`` or ``""``.
         clip_grad_norm: Largest gradient norm in training; None for no clipping.
         receipts: What each remedy changed, in the order in which they were applied.
+        prescriptions: What each remedy was asked to do.
+        looks: What each remedy saw: the network as those before it had left it.
         undo: Puts the network that was treated back as it was, to the last bit, and its
             optimiser. It is the caller's own network where it was treated in place.
     """
@@ -52,6 +55,8 @@ class Treated:
     autocast: str
     clip_grad_norm: float | None
     receipts: tuple[Receipt, ...]
+    prescriptions: tuple[Prescription, ...]
+    looks: tuple[Recording, ...]
     undo: Callable[[], None]
 
 
@@ -63,6 +68,7 @@ def case_of(
     optimizer: torch.optim.Optimizer | None = None,
     recording: Recording | None = None,
     diagnosis: Diagnosis | None = None,
+    built: Mapping[nn.Module, SourceLine] | None = None,
     seed: int = 0,
 ) -> Case:
     """Return what remedies are asked about.
@@ -74,12 +80,20 @@ def case_of(
         optimizer: An optimiser over the network's parameters.
         recording: One look at this network; made here where it is missing.
         diagnosis: What the rules said; empty where it is missing.
+        built: Module to the line that built it.
         seed: Seed of that look.
     """
     refuse_untreatable(model)
     if recording is None:
         recording = trace(
-            model, batch, loss, optimizer=optimizer, batches=1, probe_steps=0, seed=seed
+            model,
+            batch,
+            loss,
+            optimizer=optimizer,
+            batches=1,
+            probe_steps=0,
+            seed=seed,
+            built=built,
         )
     return Case(
         model=model,
@@ -100,6 +114,7 @@ def treat(
     *,
     optimizer: OptimizerLike = None,
     recording: Recording | None = None,
+    built: Mapping[nn.Module, SourceLine] | None = None,
     in_place: bool = False,
     seed: int = 0,
 ) -> Treated:
@@ -115,6 +130,7 @@ def treat(
         optimizer: The network's optimiser, or a factory ``optimizer(model)``; its groups and
             state are kept in step. None for none.
         recording: One look at the network, where there is one.
+        built: Module to the line that built it, where known; the patch of the source needs it.
         in_place: Whether the network itself is changed rather than a copy.
         seed: Seed of everything random in the remedies.
 
@@ -136,7 +152,7 @@ def treat(
     refuse_untreatable(model)
     asked = [prescription] if isinstance(prescription, Prescription | str) else list(prescription)
     if recording is None:
-        recording = trace(model, batch, loss, batches=1, probe_steps=0, seed=seed)
+        recording = trace(model, batch, loss, batches=1, probe_steps=0, seed=seed, built=built)
     if in_place:
         twin = model
         steps = optimizer if isinstance(optimizer, torch.optim.Optimizer) else None
@@ -146,6 +162,11 @@ def treat(
         twin, steps = copied(model, hooks=True), None
     if steps is None and optimizer is not None:
         steps = build_optimizer(optimizer, twin)
+    lines = dict(built or {})
+    if twin is not model:
+        for old, new in zip(model.modules(), twin.modules(), strict=True):
+            if old in lines:
+                lines[new] = lines[old]
     case = case_of(twin, batch, loss, optimizer=steps, recording=recording)
     plan = ordered([(remedy_of(_name(one)), one) for one in asked], key=lambda pair: pair[0])
     used = recording.context.optimizer
@@ -158,14 +179,25 @@ def treat(
         clip_grad_norm=used.clip_grad_norm if used else None,
     )
     receipts: list[Receipt] = []
+    done: list[Prescription] = []
+    looks: list[Recording] = []
     try:
         with torch.random.fork_rng(devices=[]):
             seed_everything(seed)
             for remedy, one in plan:
                 if receipts:
-                    case = _seen_again(patient, batch, seed)
+                    case = case_of(
+                        patient.model,
+                        batch,
+                        patient.loss,
+                        optimizer=patient.optimizer,
+                        built=lines,
+                        seed=seed,
+                    )
                     patient.anatomy = case.anatomy
-                receipts.append(_apply(remedy, one, case, patient))
+                looks.append(case.recording)
+                done.append(_settled(remedy, one, case))
+                receipts.append(_apply(remedy, done[-1], patient))
         _try_out(patient, seed)
     except BaseException:
         patient.surgery.undo()
@@ -177,6 +209,8 @@ def treat(
         autocast=patient.autocast,
         clip_grad_norm=patient.clip_grad_norm,
         receipts=tuple(receipts),
+        prescriptions=tuple(done),
+        looks=tuple(looks),
         undo=patient.surgery.undo,
     )
 
@@ -185,26 +219,30 @@ def _name(one: Prescription | str) -> str:
     return one if isinstance(one, str) else one.remedy
 
 
-def _seen_again(patient: Patient, batch: Any, seed: int) -> Case:
-    """Look at what the remedies so far have made of the network."""
-    return case_of(patient.model, batch, patient.loss, optimizer=patient.optimizer, seed=seed)
+def _settled(remedy: Remedy, one: Prescription | str, case: Case) -> Prescription:
+    """Return what a remedy is to do; one that is only named is asked now.
 
-
-def _apply(remedy: Remedy, one: Prescription | str, case: Case, patient: Patient) -> Receipt:
-    surgery = patient.surgery
-    if remedy.name in given_to(patient.model):
+    Raises:
+        CannotTreatError: If the network was given it before, or it does not fit.
+    """
+    if remedy.name in given_to(case.model):
         raise CannotTreatError(
             f"the network was given {remedy.name} before; once is enough",
             help="treat the network as it was, or call undo() first",
         )
-    if isinstance(one, str):
-        found = remedy.assess(case)
-        if isinstance(found, NotApplicable):
-            raise CannotTreatError(f"{remedy.name} does not fit this network: {found.reason}")
-        one = found
+    if isinstance(one, Prescription):
+        return one
+    found = remedy.assess(case)
+    if isinstance(found, NotApplicable):
+        raise CannotTreatError(f"{remedy.name} does not fit this network: {found.reason}")
+    return found
+
+
+def _apply(remedy: Remedy, prescription: Prescription, patient: Patient) -> Receipt:
+    surgery = patient.surgery
     done = len(surgery.edits)
     patient.notes.clear()
-    remedy.apply(patient, one)
+    remedy.apply(patient, prescription)
     edits = tuple(surgery.edits[done:])
     if not edits:
         raise NoEffectError(

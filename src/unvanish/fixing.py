@@ -1,0 +1,209 @@
+"""From a target to an edit of its source: check, prescribe, treat, write, check again."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from unvanish.core.errors import UnvanishError
+from unvanish.core.findings import Diagnosis
+from unvanish.core.patches import Patch
+from unvanish.core.prescriptions import Advice, Option, Receipt
+from unvanish.core.records import Recording
+from unvanish.diagnose import diagnose
+from unvanish.observe import trace
+from unvanish.recipe import Recipe, load
+from unvanish.treat.patch import patch as patch_of
+from unvanish.treat.prescribe import prescribe
+from unvanish.treat.treatment import treat
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fix:
+    """What `fix` found, chose and wrote.
+
+    Attributes:
+        target: What was looked at, as it was named.
+        recording: The network as it was.
+        diagnosis: What the rules said about it.
+        advice: Everything that was tried on a copy.
+        chosen: What is to be done; None where nothing is.
+        receipts: What the chosen remedies changed in a copy.
+        patch: The edit of the source; None where nothing is to be done.
+        written: Files that were written.
+        backups: Copies of the files as they were.
+        after: What the rules say about the written files' network; None where none was written.
+        warnings: What the user should know.
+    """
+
+    target: str
+    recording: Recording
+    diagnosis: Diagnosis
+    advice: Advice
+    chosen: Option | None = None
+    receipts: tuple[Receipt, ...] = ()
+    patch: Patch | None = None
+    written: tuple[str, ...] = ()
+    backups: tuple[str, ...] = ()
+    after: Diagnosis | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def fix(
+    target: str,
+    *,
+    remedy: Sequence[str] | str = (),
+    write: bool = False,
+    keep_architecture: bool = False,
+    seed: int = 0,
+    input_shape: Sequence[int] | None = None,
+    classes: int | None = None,
+    device: str | None = None,
+) -> Fix:
+    """Find what ails the network TARGET, choose a remedy, and edit its source.
+
+    Args:
+        target: ``file.py[:name]``, ``package.module[:name]`` or ``zoo:NAME``.
+        remedy: Remedies to use, whether or not others promise more; empty to choose the least
+            change that cures.
+        write: Whether the files are written; a copy of each is kept beside it.
+        keep_architecture: Whether remedies that change activations, normalisation or paths are
+            left out.
+        seed: Seed of everything random.
+        input_shape: Shape of one sample, for a target without a batch.
+        classes: Number of classes, for a target without a batch.
+        device: Where to build the network.
+
+    Returns:
+        What was found, chosen and written.
+
+    Raises:
+        UnvanishError: If the target cannot be loaded, there is no such remedy, it does not fit,
+            or a file cannot be written.
+    """
+
+    def reload() -> Recipe:
+        return load(target, seed=seed, input_shape=input_shape, classes=classes, device=device)
+
+    recipe = reload()
+    names = (remedy,) if isinstance(remedy, str) else tuple(remedy)
+    with recipe.running():
+        recording = _look(recipe)
+        diagnosis = diagnose(recording)
+        advice = prescribe(
+            recipe.model,
+            diagnosis,
+            recipe.batch,
+            recipe.loss,
+            optimizer=recipe.optimizer,
+            recording=recording,
+            names=names or None,
+            together=bool(names),
+            keep_architecture="the architecture is to be kept" if keep_architecture else "",
+            seed=seed,
+            built=recipe.built,
+        )
+        chosen = advice.best if not names else next(iter(advice.options), None)
+        known = Fix(target=target, recording=recording, diagnosis=diagnosis, advice=advice)
+        if chosen is None or chosen.failed:
+            if names:
+                raise UnvanishError(*_why_not(names, advice))
+            return known
+        treated = treat(
+            recipe.model,
+            [one.remedy for one in chosen.prescriptions],
+            recipe.batch,
+            recipe.loss,
+            optimizer=recipe.optimizer,
+            recording=recording,
+            built=recipe.built,
+            seed=seed,
+        )
+        edit = patch_of(treated, reload)
+    known = replace(known, chosen=chosen, receipts=treated.receipts, patch=edit)
+    return _write(known, reload) if write and edit.files else known
+
+
+def _look(recipe: Recipe) -> Recording:
+    return trace(
+        recipe.model,
+        recipe.batch,
+        recipe.loss,
+        optimizer=recipe.optimizer,
+        data=recipe.data,
+        seed=recipe.seed,
+        autocast=recipe.autocast,
+        clip_grad_norm=recipe.clip_grad_norm,
+        built=recipe.built,
+    )
+
+
+def _why_not(names: Sequence[str], advice: Advice) -> tuple[str]:
+    """Say why remedies that were asked for are not used."""
+    reasons = [f"{name} does not fit this network: {why}" for name, why in advice.refused.items()]
+    reasons += [f"{option.name}: {option.failed}" for option in advice.options if option.failed]
+    return ("; ".join(reasons) or f"{', '.join(names)} cannot be used",)
+
+
+def _write(found: Fix, reload: Callable[[], Recipe]) -> Fix:
+    """Write the files, keep their old text beside them, and check the network again."""
+    assert found.patch is not None
+    warnings = [
+        f"{edit.path} has changes that are not committed; the backup holds them"
+        for edit in found.patch.files
+        if _is_dirty(Path(edit.path))
+    ]
+    backups: list[str] = []
+    for edit in found.patch.files:
+        path = Path(edit.path)
+        backup = _free(path.with_suffix(path.suffix + ".orig"))
+        try:
+            shutil.copy2(path, backup)
+            path.write_bytes(edit.after.encode("utf-8"))
+        except OSError as error:
+            for written, old in zip(found.patch.files, backups, strict=False):
+                shutil.copy2(old, written.path)
+            raise UnvanishError(
+                f"the file cannot be written: {error.strerror}",
+                where=str(path),
+                help="nothing was changed; unvanish fix without --write shows what to write",
+            ) from error
+        backups.append(str(backup))
+    fresh = reload()
+    with fresh.running():
+        after = diagnose(_look(fresh))
+    return replace(
+        found,
+        written=tuple(edit.path for edit in found.patch.files),
+        backups=tuple(backups),
+        after=after,
+        warnings=(*found.warnings, *warnings),
+    )
+
+
+def _free(path: Path) -> Path:
+    """Return a path that nothing stands at."""
+    number, free = 1, path
+    while free.exists():
+        number += 1
+        free = path.with_suffix(f"{path.suffix}{number}")
+    return free
+
+
+def _is_dirty(path: Path) -> bool:
+    """Tell whether git knows of changes in a file that are not committed."""
+    try:
+        done = subprocess.run(
+            ["git", "status", "--porcelain", "--", path.name],
+            cwd=path.parent,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return done.returncode == 0 and bool(done.stdout.strip())

@@ -1,0 +1,166 @@
+"""Write another activation function where one is called or made."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from typing import Final
+
+from unvanish.core.records import Site
+from unvanish.treat.anatomy import activation_name
+from unvanish.treat.patch.source import NoSafeEditError, Source
+from unvanish.treat.patch.work import Work
+
+
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """How an activation is written.
+
+    Attributes:
+        module: Its class in torch.nn.
+        function: The function, dotted; empty where only a module can hold its parameter.
+        method: Its name as a method of tensors; empty where there is none.
+        arguments: Arguments after the tensor, or of the class.
+    """
+
+    module: str
+    function: str = ""
+    method: str = ""
+    arguments: str = ""
+
+
+_NEW: Final = {
+    "relu": Spelling("ReLU", "torch.relu", "relu"),
+    "leaky-relu": Spelling("LeakyReLU", "torch.nn.functional.leaky_relu"),
+    "prelu": Spelling("PReLU"),
+    "elu": Spelling("ELU", "torch.nn.functional.elu"),
+    "selu": Spelling("SELU", "torch.selu"),
+    "gelu": Spelling("GELU", "torch.nn.functional.gelu"),
+    "silu": Spelling("SiLU", "torch.nn.functional.silu"),
+}
+REMEDIES: Final = frozenset(_NEW)
+
+_CLASSES: Final = {
+    "sigmoid": "Sigmoid",
+    "tanh": "Tanh",
+    "softsign": "Softsign",
+    "hardtanh": "Hardtanh",
+    "hardsigmoid": "Hardsigmoid",
+    "relu": "ReLU",
+    "relu6": "ReLU6",
+    "leaky_relu": "LeakyReLU",
+    "elu": "ELU",
+    "selu": "SELU",
+    "gelu": "GELU",
+    "silu": "SiLU",
+    "mish": "Mish",
+    "softplus": "Softplus",
+    "hardswish": "Hardswish",
+    "tanhshrink": "Tanhshrink",
+}
+
+
+def rewrite(work: Work) -> None:
+    """Write the new function at every place of the receipt.
+
+    Raises:
+        NoSafeEditError: If a place is not found in the source, or the same code makes
+            functions that stay.
+    """
+    new = _NEW[work.prescription.remedy]
+    if "negative_slope" in work.prescription.settings:
+        new = Spelling(
+            new.module, new.function, "", f"{work.prescription.settings['negative_slope']:.6g}"
+        )
+    exchanged = {(edit.place, edit.before) for edit in work.receipt.edits}
+    done: set[int] = set()
+    for site in work.recording.signal_sites():
+        name = activation_name(site)
+        if not name or not _is_exchanged(site, name, exchanged):
+            continue
+        _refuse_mixed(work, site, name, exchanged)
+        if _is_module(site, name):
+            _write_module(work.source(site.built or site.source), site, name, new)
+        else:
+            _write_call(work.source(site.source), site, name, new)
+        done.add(site.index)
+    if not done:
+        raise NoSafeEditError("none of the exchanged functions was found in the source")
+
+
+def _is_exchanged(site: Site, name: str, exchanged: set[tuple[str, str]]) -> bool:
+    known = {name, _CLASSES.get(name, name)}
+    return any(place == site.path and before in known for place, before in exchanged)
+
+
+def _is_module(site: Site, name: str) -> bool:
+    return site.module == _CLASSES.get(name)
+
+
+def _refuse_mixed(work: Work, site: Site, name: str, exchanged: set[tuple[str, str]]) -> None:
+    """Refuse code that makes both functions that are exchanged and functions that stay."""
+    is_module = _is_module(site, name)
+    line = (site.built or site.source) if is_module else site.source
+    for other in work.recording.signal_sites():
+        if activation_name(other) != name or _is_module(other, name) is not is_module:
+            continue
+        where = (other.built or other.source) if is_module else other.source
+        if where == line and not _is_exchanged(other, name, exchanged):
+            raise NoSafeEditError(f"{line} also makes the {name} of {other.name}, which stays")
+
+
+def _write_module(source: Source, site: Site, name: str, new: Spelling) -> None:
+    line = site.built or site.source
+    assert line is not None
+    wanted = f"torch.nn.{_CLASSES[name]}"
+    calls = [c for c in source.nodes(ast.Call, line.line) if source.meaning(c.func) == wanted]
+    if calls:
+        source.replace(calls[0], f"{source.spell(f'torch.nn.{new.module}')}({new.arguments})")
+        return
+    named = _references(source, {wanted})
+    if new.arguments or len(named) != 1:
+        raise NoSafeEditError(f"{line} makes the {name} in a way that cannot be followed")
+    source.replace(named[0], source.spell(f"torch.nn.{new.module}"))
+
+
+def _write_call(source: Source, site: Site, name: str, new: Spelling) -> None:
+    line = site.source
+    assert line is not None
+    if not new.function:
+        raise NoSafeEditError(
+            f"{line} calls {name} as a function, and {new.module} has a parameter to be kept"
+        )
+    functions = {f"torch.{name}", f"torch.{name}_", f"torch.nn.functional.{name}"}
+    functions |= {f"torch.nn.functional.{name}_", f"torch.special.{name}"}
+    for call in source.nodes(ast.Call, line.line):
+        if source.meaning(call.func) in functions and call.args:
+            source.replace(call, _called(source, new, source.segment(call.args[0])))
+            return
+        if isinstance(call.func, ast.Attribute) and call.func.attr.rstrip("_") == name:
+            given = source.segment(call.func.value)
+            if new.method:
+                source.replace(call, f"{given}.{new.method}()")
+            else:
+                source.replace(call, _called(source, new, given))
+            return
+    named = _references(source, functions)
+    if new.arguments or len(named) != 1:
+        raise NoSafeEditError(f"{line} calls {name} in a way that cannot be followed")
+    source.replace(named[0], source.spell(new.function))
+
+
+def _called(source: Source, new: Spelling, given: str) -> str:
+    arguments = f"{given}, {new.arguments}" if new.arguments else given
+    return f"{source.spell(new.function)}({arguments})"
+
+
+def _references(source: Source, wanted: set[str]) -> list[ast.expr]:
+    """Return where one of some names is mentioned and not called."""
+    found: list[ast.expr] = []
+    for node in (*source.nodes(ast.Attribute), *source.nodes(ast.Name)):
+        parent = source.parent(node)
+        called = isinstance(parent, ast.Call) and parent.func is node
+        inner = isinstance(parent, ast.Attribute)
+        if source.meaning(node) in wanted and not called and not inner:
+            found.append(node)
+    return found

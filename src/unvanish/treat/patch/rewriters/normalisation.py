@@ -1,0 +1,123 @@
+"""Write a normalisation behind the layers that it follows."""
+
+from __future__ import annotations
+
+import ast
+from typing import Final
+
+from torch import nn
+
+from unvanish.treat.anatomy import Layer
+from unvanish.treat.patch.source import NoSafeEditError, Source
+from unvanish.treat.patch.work import Work
+
+REMEDIES: Final = frozenset({"batch-norm", "layer-norm", "rms-norm", "group-norm"})
+
+_LAYERS: Final = {
+    f"torch.nn.{cls.__name__}": keyword
+    for classes, keyword in (
+        ((nn.Linear,), "out_features"),
+        (
+            (
+                nn.Conv1d,
+                nn.Conv2d,
+                nn.Conv3d,
+                nn.ConvTranspose1d,
+                nn.ConvTranspose2d,
+                nn.ConvTranspose3d,
+            ),
+            "out_channels",
+        ),
+    )
+    for cls in classes
+}
+_NORMS: Final = (
+    nn.BatchNorm1d,
+    nn.BatchNorm2d,
+    nn.BatchNorm3d,
+    nn.LayerNorm,
+    nn.RMSNorm,
+    nn.GroupNorm,
+)
+
+
+def rewrite(work: Work) -> None:
+    """Write the normalisation behind every layer of the receipt.
+
+    Raises:
+        NoSafeEditError: If a layer is not made by a call of its class, or the same code makes
+            layers that stay as they are.
+    """
+    places = {edit.place for edit in work.receipt.edits}
+    treated = list(work.layers(places))
+    if {layer.path for layer in treated} != places:
+        raise NoSafeEditError("a normalisation stands where no layer of its own does")
+    lines = {layer.site.built for layer in treated}
+    for layer in work.anatomy.layers:
+        if layer.path not in places and layer.site.built in lines:
+            raise NoSafeEditError(f"{layer.site.built} also makes {layer.path}, which stays")
+    for layer in treated:
+        _write(work.source(layer.site.built), layer, _norm_of(work.model, layer))
+
+
+def _norm_of(model: nn.Module, layer: Layer) -> nn.Module:
+    """Return the normalisation that a treated layer was given."""
+    for child in model.get_submodule(layer.path).children():
+        if isinstance(child, _NORMS):
+            return child
+    raise NoSafeEditError(f"{layer.path} holds no normalisation of PyTorch's")
+
+
+def _write(source: Source, layer: Layer, norm: nn.Module) -> None:
+    assert layer.site.built is not None
+    call = next(
+        (
+            each
+            for each in source.nodes(ast.Call, layer.site.built.line)
+            if source.meaning(each.func) in _LAYERS
+        ),
+        None,
+    )
+    if call is None:
+        raise NoSafeEditError(
+            f"{layer.site.built} makes {layer.path} by no call of a torch.nn class"
+        )
+    made = _made(source, norm, _outputs(source, call))
+    if _is_listed(source, call):
+        source.insert_after(call, f", {made}")
+    else:
+        source.replace(
+            call, f"{source.spell('torch.nn.Sequential')}({source.segment(call)}, {made})"
+        )
+
+
+def _outputs(source: Source, call: ast.Call) -> str:
+    """Return the text that says how many outputs a layer has."""
+    keyword = _LAYERS[source.meaning(call.func)]
+    for given in call.keywords:
+        if given.arg == keyword:
+            return source.segment(given.value)
+    if len(call.args) > 1 and not any(isinstance(a, ast.Starred) for a in call.args):
+        return source.segment(call.args[1])
+    raise NoSafeEditError(f"line {call.lineno} does not say how many outputs its layer has")
+
+
+def _made(source: Source, norm: nn.Module, outputs: str) -> str:
+    name = source.spell(f"torch.nn.{type(norm).__name__}")
+    if isinstance(norm, nn.GroupNorm):
+        return f"{name}({norm.num_groups}, {outputs})"
+    return f"{name}({outputs})"
+
+
+def _is_listed(source: Source, call: ast.Call) -> bool:
+    """Tell whether a layer stands in a list of modules that run one after the other."""
+    parent = source.parent(call)
+    if isinstance(parent, ast.Call):
+        return source.meaning(parent.func) == "torch.nn.Sequential"
+    if not isinstance(parent, ast.List | ast.Tuple):
+        return False
+    holder = source.parent(parent)
+    if isinstance(holder, ast.Call) and source.meaning(holder.func) == "torch.nn.ModuleList":
+        return False
+    others = [e for e in parent.elts if isinstance(e, ast.Call) and e is not call]
+    return any(source.meaning(e.func) not in _LAYERS for e in others)

@@ -1,0 +1,77 @@
+"""Write another option of an optimiser where the optimiser is made."""
+
+from __future__ import annotations
+
+import ast
+from typing import Final
+
+from unvanish.treat.patch.source import NoSafeEditError, Source
+from unvanish.treat.patch.work import Work
+
+_OPTIONS: Final = {
+    "lower-epsilon": ("eps", "epsilon"),
+    "curvature-learning-rate": ("lr", "learning_rate"),
+    "learning-rate-range": ("lr", "learning_rate"),
+    "weight-decay-off": ("weight_decay", "weight_decay"),
+}
+REMEDIES: Final = frozenset(_OPTIONS)
+
+
+def rewrite(work: Work) -> None:
+    """Write the option into the call that makes the optimiser.
+
+    Raises:
+        NoSafeEditError: If that call is not in the file of the network, or stands there twice.
+    """
+    keyword, setting = _OPTIONS[work.prescription.remedy]
+    settings = work.prescription.settings
+    value = settings.get(keyword, settings.get(setting, 0.0 if keyword == "weight_decay" else None))
+    if not isinstance(value, int | float):
+        raise NoSafeEditError(f"the prescription says no {keyword}")
+    optimizer = work.recording.context.optimizer
+    name = optimizer.name if optimizer is not None else ""
+    found = [
+        (source, call)
+        for source in _files(work)
+        for call in source.nodes(ast.Call)
+        if source.meaning(call.func) in {f"torch.optim.{name}", f"pytorch_optimizer.{name}"}
+    ]
+    if len(found) != 1:
+        many = "is made more than once" if found else "is not made in the network's own files"
+        raise NoSafeEditError(f"the optimiser {name} {many}".replace("  ", " "))
+    _write(*found[0], keyword, value)
+
+
+def _files(work: Work) -> list[Source]:
+    """Return the user's files that the network was seen in."""
+    files: dict[str, None] = {}
+    for site in work.recording.sites:
+        for line in (site.source, site.built):
+            if line is not None:
+                files.setdefault(line.file)
+    sources = []
+    for file in files:
+        try:
+            sources.append(work.sources.setdefault(file, Source.of(file)))
+        except NoSafeEditError:
+            continue
+    return sources
+
+
+def _write(source: Source, call: ast.Call, keyword: str, value: float) -> None:
+    text = f"{value:.3g}"
+    for given in call.keywords:
+        if given.arg == keyword:
+            source.replace(given.value, text)
+            return
+    if keyword == "lr" and len(call.args) > 1:
+        source.replace(call.args[1], text)
+        return
+    if any(given.arg is None for given in call.keywords):
+        raise NoSafeEditError(f"line {call.lineno} takes its options from elsewhere")
+    last = (call.keywords[-1].value if call.keywords else None) or (
+        call.args[-1] if call.args else None
+    )
+    if last is None:
+        raise NoSafeEditError(f"line {call.lineno} has no arguments")
+    source.insert_after(last, f", {keyword}={text}")

@@ -1,0 +1,252 @@
+"""One file of the user's: calls by line, names by what they mean, edits by splicing.
+
+Python's own syntax tree tells where an expression begins and ends. New text is spliced in there
+and every other character stays as it was, comments and formatting included.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Final, TypeVar
+
+from unvanish.core.patches import FileEdit
+from unvanish.core.stack import Owner, display_path, owner_of
+
+_HOMES: Final = {
+    "torch.nn.functional": "import torch.nn.functional as F",
+    "torch.nn": "from torch import nn",
+    "torch": "import torch",
+}
+
+Node = TypeVar("Node", bound=ast.AST)
+
+
+class NoSafeEditError(Exception):
+    """This source cannot be edited safely; the message says why."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Splice:
+    start: int
+    end: int
+    text: str
+
+
+@dataclass
+class Source:
+    """A file that is being edited.
+
+    Attributes:
+        path: Where it is.
+        text: What it holds.
+    """
+
+    path: Path
+    text: str
+    _splices: set[_Splice] = field(default_factory=set)
+    _imports: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        try:
+            self.tree = ast.parse(self.text)
+        except SyntaxError as error:
+            raise NoSafeEditError(f"{display_path(str(self.path))} cannot be parsed") from error
+        self._lines = [0]
+        for line in self.text.splitlines(keepends=True):
+            self._lines.append(self._lines[-1] + len(line))
+        self._bytes = self.text.splitlines(keepends=True)
+        self._parents = {
+            child: parent
+            for parent in ast.walk(self.tree)
+            for child in ast.iter_child_nodes(parent)
+        }
+        self._aliases = dict(self._imported())
+
+    @classmethod
+    def of(cls, file: str) -> Source:
+        """Open a file that is the user's to edit.
+
+        Raises:
+            NoSafeEditError: If it is a library's, ours, or not there.
+        """
+        owner = owner_of(file)
+        if owner is not Owner.USER:
+            raise NoSafeEditError(f"{display_path(file)} belongs to an installed library")
+        path = Path(file)
+        try:
+            return cls(path, path.read_bytes().decode("utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise NoSafeEditError(f"{display_path(file)} cannot be read") from error
+
+    # ------------------------------------------------------------------ finding
+
+    def nodes(self, kind: type[Node], line: int | None = None) -> list[Node]:
+        """Return the nodes of a kind, those that begin on a line first, then those around it.
+
+        Args:
+            kind: Such as `ast.Call`.
+            line: Line that they touch; None for all of the file, in its order.
+        """
+        found = [node for node in ast.walk(self.tree) if isinstance(node, kind)]
+        if line is None:
+            return sorted(found, key=lambda n: (n.lineno, n.col_offset))  # type: ignore[attr-defined]
+        touched = [n for n in found if n.lineno <= line <= (n.end_lineno or n.lineno)]  # type: ignore[attr-defined]
+        return sorted(
+            touched,
+            key=lambda n: (n.lineno != line, (n.end_lineno or 0) - n.lineno, n.col_offset),  # type: ignore[attr-defined]
+        )
+
+    def meaning(self, node: ast.AST) -> str:
+        """Return the dotted name an expression stands for, imports resolved; else ``""``."""
+        parts: list[str] = []
+        while isinstance(node, ast.Attribute):
+            parts.append(node.attr)
+            node = node.value
+        if not isinstance(node, ast.Name):
+            return ""
+        parts.append(self._aliases.get(node.id, node.id))
+        return ".".join(reversed(parts))
+
+    def parent(self, node: ast.AST) -> ast.AST | None:
+        """Return the node that holds a node."""
+        return self._parents.get(node)
+
+    def around(self, node: ast.AST, kind: type[Node]) -> Node | None:
+        """Return the nearest node of a kind that holds a node."""
+        above = self._parents.get(node)
+        while above is not None and not isinstance(above, kind):
+            above = self._parents.get(above)
+        return above
+
+    def segment(self, node: ast.AST) -> str:
+        """Return the text of a node."""
+        start, end = self._span(node)
+        return self.text[start:end]
+
+    def indent(self, node: ast.AST) -> str:
+        """Return the white space in front of a statement."""
+        line = self.text[self._lines[node.lineno - 1] :]  # type: ignore[attr-defined]
+        return line[: len(line) - len(line.lstrip(" \t"))]
+
+    def spell(self, dotted: str) -> str:
+        """Write a dotted name of torch's in the file's own style; import it where it must be.
+
+        Args:
+            dotted: Such as ``"torch.nn.BatchNorm1d"``.
+        """
+        home = max(
+            (
+                (len(meant), alias)
+                for alias, meant in self._aliases.items()
+                if dotted.startswith(f"{meant}.") or dotted == meant
+            ),
+            default=None,
+        )
+        if home is not None:
+            alias = home[1]
+            return alias + dotted[len(self._aliases[alias]) :]
+        for module, line in _HOMES.items():
+            if dotted.startswith(f"{module}."):
+                self.need(line)
+                alias = line.split()[-1]
+                self._aliases[alias] = module
+                return alias + dotted[len(module) :]
+        module = dotted.rpartition(".")[0]
+        self.need(f"import {module}")
+        self._aliases[module.split(".")[0]] = module.split(".")[0]
+        return dotted
+
+    # ------------------------------------------------------------------ editing
+
+    def replace(self, node: ast.AST, text: str) -> None:
+        """Put other text in the place of an expression or a statement."""
+        start, end = self._span(node)
+        self._add(_Splice(start, end, text))
+
+    def insert_after(self, node: ast.AST, text: str) -> None:
+        """Put text directly behind an expression."""
+        _, end = self._span(node)
+        self._add(_Splice(end, end, text))
+
+    def add_lines(self, after: ast.stmt, lines: Sequence[str]) -> None:
+        """Put statements behind a statement, with its indentation."""
+        end = self._lines[after.end_lineno or after.lineno]
+        gap = "" if self.text[:end].endswith("\n") else "\n"
+        indent = self.indent(after)
+        body = "".join(f"{indent}{line}\n" if line else "\n" for line in lines)
+        self._add(_Splice(end, end, gap + body))
+
+    def need(self, line: str) -> None:
+        """Add an import, once."""
+        if line not in self._imports:
+            self._imports.append(line)
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether anything was edited."""
+        return bool(self._splices)
+
+    def edit(self) -> FileEdit:
+        """Return the file before and after.
+
+        Raises:
+            NoSafeEditError: If two edits overlap, or the result is no Python.
+        """
+        splices = sorted(self._splices)
+        for one, other in pairwise(splices):
+            if other.start < one.end:
+                raise NoSafeEditError("two edits fall on the same expression")
+        pieces, position = [], 0
+        for splice in [*self._import_splices(), *splices]:
+            pieces += [self.text[position : splice.start], splice.text]
+            position = splice.end
+        after = "".join([*pieces, self.text[position:]])
+        try:
+            ast.parse(after)
+        except SyntaxError as error:
+            raise NoSafeEditError("the edited file would be no Python") from error
+        return FileEdit(path=display_path(str(self.path)), before=self.text, after=after)
+
+    def _import_splices(self) -> list[_Splice]:
+        if not self._imports:
+            return []
+        last: ast.stmt | None = None
+        for statement in self.tree.body:
+            is_docstring = isinstance(statement, ast.Expr) and statement is self.tree.body[0]
+            if isinstance(statement, ast.Import | ast.ImportFrom):
+                last = statement
+            elif not is_docstring:
+                break
+        at = self._lines[last.end_lineno or last.lineno] if last is not None else 0
+        return [_Splice(at, at, "".join(f"{line}\n" for line in self._imports))]
+
+    def _add(self, splice: _Splice) -> None:
+        self._splices.add(splice)
+
+    def _span(self, node: ast.AST) -> tuple[int, int]:
+        return (
+            self._offset(node.lineno, node.col_offset),  # type: ignore[attr-defined]
+            self._offset(node.end_lineno, node.end_col_offset),  # type: ignore[attr-defined]
+        )
+
+    def _offset(self, line: int, column: int) -> int:
+        """Turn a line and a column in bytes of UTF-8 into a position in the text."""
+        text = self._bytes[line - 1]
+        return self._lines[line - 1] + len(text.encode("utf-8")[:column].decode("utf-8"))
+
+    def _imported(self) -> Iterator[tuple[str, str]]:
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Import):
+                for name in node.names:
+                    if name.asname:
+                        yield name.asname, name.name
+                    else:
+                        root = name.name.split(".")[0]
+                        yield root, root
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                for name in node.names:
+                    yield name.asname or name.name, f"{node.module}.{name.name}"

@@ -1,0 +1,61 @@
+"""What a rewriter works on: the network as it was, the treated one, and the files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from torch import nn
+
+from unvanish.core.places import SourceLine
+from unvanish.core.prescriptions import Prescription, Receipt
+from unvanish.core.records import Recording, Site
+from unvanish.treat.anatomy import Anatomy, Layer, activation_name
+from unvanish.treat.patch.source import NoSafeEditError, Source
+
+
+@dataclass(kw_only=True)
+class Work:
+    """One remedy to write into the source.
+
+    Attributes:
+        prescription: What was prescribed.
+        receipt: What it changed.
+        recording: The network before this remedy.
+        anatomy: Its layers.
+        model: The network after all remedies.
+        sources: File to what is edited there; shared by the remedies of one patch.
+    """
+
+    prescription: Prescription
+    receipt: Receipt
+    recording: Recording
+    anatomy: Anatomy
+    model: nn.Module
+    sources: dict[str, Source] = field(default_factory=dict)
+
+    def source(self, line: SourceLine | None) -> Source:
+        """Open the file of a line.
+
+        Raises:
+            NoSafeEditError: If the line is not known, or the file is not the user's.
+        """
+        if line is None:
+            raise NoSafeEditError("the line that made it was not seen")
+        file = line.file
+        if file not in self.sources:
+            self.sources[file] = Source.of(file)
+        return self.sources[file]
+
+    def sites(self, path: str, name: str) -> tuple[Site, ...]:
+        """Return the calls of an activation function at a path."""
+        return tuple(
+            site
+            for site in self.recording.signal_sites()
+            if site.path == path and activation_name(site) == name
+        )
+
+    def layers(self, paths: Iterable[str]) -> Iterator[Layer]:
+        """Yield the layers at some paths, in the order of the network."""
+        wanted = set(paths)
+        return (layer for layer in self.anatomy.layers if layer.path in wanted)
