@@ -1,4 +1,4 @@
-"""Find where a neural network's gradient dies, and why.
+"""Find where a neural network's gradient dies, why, and what repairs it.
 
 >>> import unvanish
 >>> report = unvanish.checkup(model, batch)  # doctest: +SKIP
@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from unvanish.core.glossary import Quantity
     from unvanish.core.records import Recording
     from unvanish.diagnose import diagnose
+    from unvanish.fixing import fix
     from unvanish.observe import trace
     from unvanish.observe.jacobian import jacobian
+    from unvanish.treat import prescribe, treat
 
 __all__ = [
     "Cause",
@@ -43,8 +45,11 @@ __all__ = [
     "checkup",
     "diagnose",
     "explain",
+    "fix",
     "jacobian",
+    "prescribe",
     "trace",
+    "treat",
 ]
 
 _HOMES = {
@@ -60,8 +65,11 @@ _HOMES = {
     "checkup": "unvanish.api",
     "diagnose": "unvanish.diagnose",
     "explain": "unvanish.api",
+    "fix": "unvanish.fixing",
     "jacobian": "unvanish.observe.jacobian",
+    "prescribe": "unvanish.treat",
     "trace": "unvanish.observe",
+    "treat": "unvanish.treat",
 }
 
 

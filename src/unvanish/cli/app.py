@@ -1,4 +1,4 @@
-"""The commands: check, demo, explain, jacobian, show, theory, zoo."""
+"""The commands: check, demo, explain, fix, jacobian, show, theory, zoo."""
 
 from __future__ import annotations
 
@@ -376,3 +376,60 @@ def jacobian(ctx: click.Context, /, format_: str, color: str, **options: Any) ->
     settings_of(ctx).as_json = format_ == "json"
     screen = Screen.of(sys.stdout, color)
     run_jacobian(JacobianOptions(**options), screen, as_json=format_ == "json")
+
+
+_FIX_HELP = """Choose a remedy for the network TARGET, and show the edit of its source.
+
+Every remedy that fits is tried on a copy, before any training. The least change that cures is
+chosen, unless --remedy names one, or several, to be combined.
+
+Nothing is written without --write. A copy of every written file is kept beside it, and the
+written network is checked again. TARGET is as for `unvanish check`.
+"""
+
+
+@app.command(help=_FIX_HELP, short_help="Repair a network in its source.", epilog=_EPILOG)
+@click.argument("target")
+@click.option(
+    "--remedy",
+    multiple=True,
+    metavar="NAME",
+    help="Use this remedy; may be repeated. `unvanish explain remedies` lists them.",
+)
+@click.option("--write", is_flag=True, help="Write the edit.")
+@click.option(
+    "--keep-architecture",
+    is_flag=True,
+    help="Leave out remedies that change activations, normalisation or paths.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    default=0,
+    show_default=True,
+    help="Seed of the weights, the batch and everything random.",
+)
+@click.option("--device", metavar="D", help="Where to run: cpu, cuda, cuda:1, mps.")
+@click.option(
+    "--input-shape",
+    callback=shape_of,
+    metavar="3,224,224",
+    help="Shape of one sample, for a target without a batch.",
+)
+@click.option(
+    "--classes",
+    type=click.IntRange(min=1),
+    metavar="10",
+    help="Number of classes, for a target without a batch.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Tell everything that was tried and changed.")
+@_FORMAT
+@_COLOR
+@click.pass_context
+def fix(ctx: click.Context, /, format_: str, color: str, **options: Any) -> None:
+    """Choose a remedy for the network TARGET, and show the edit of its source."""
+    from unvanish.cli.fix import FixOptions, run_fix
+
+    settings_of(ctx).as_json = format_ == "json"
+    screen = Screen.of(sys.stdout, color)
+    ctx.exit(run_fix(FixOptions(**options), screen, as_json=format_ == "json"))

@@ -55,7 +55,9 @@ MATMUL_OPS: Final = frozenset(
 )
 """Operations that combine features: those with a weight count as one layer of depth."""
 
-LAYER_FUNCTIONS: Final = MATMUL_OPS - {"matmul", "mm", "bmm", "baddbmm", "einsum", "tensordot"}
+LAYER_FUNCTIONS: Final = MATMUL_OPS - set(
+    "matmul mm bmm baddbmm mv einsum tensordot chain_matmul".split()
+)
 """Functions that only make sense on a signal, even where no input can be traced back."""
 
 RECURRENT_FUNCTIONS: Final = frozenset({"lstm", "gru", "rnn_tanh", "rnn_relu"})

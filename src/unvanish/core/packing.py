@@ -206,3 +206,23 @@ def _same(value: Any, default: Any) -> bool:
     if isinstance(value, float) and isinstance(default, float):
         return value.hex() == default.hex()
     return bool(value == default)
+
+
+def plain(value: Any) -> Any:
+    """Turn records, mappings and collections into JSON values, one way.
+
+    Args:
+        value: Dataclasses, mappings with text as keys, tuples, lists, sets, enumerations,
+            numbers and text, nested in any way. Sets come out sorted.
+    """
+    if isinstance(value, Enum):
+        return value.value
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, frozenset | set):
+        return sorted(plain(inner) for inner in value)
+    if isinstance(value, tuple | list):
+        return [plain(inner) for inner in value]
+    return number_out(value) if isinstance(value, float) else value

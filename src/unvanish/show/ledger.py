@@ -16,6 +16,7 @@ from unvanish.core.counterfactuals import verdict
 from unvanish.core.explanations import Explanation, Factor, Level, Prediction, Term
 from unvanish.core.findings import Finding
 from unvanish.core.records import Recording
+from unvanish.explain import ABOUT_DECADES
 from unvanish.explain.weights import flat_weights
 from unvanish.show.sheet import Lines, Sheet, styled
 from unvanish.show.words import plural, power
@@ -88,6 +89,8 @@ def _head(explanation: Explanation, whole: float, finding: Finding | None) -> st
         f"{whole:+.2f} decades"
     )
     if finding is None or not math.isfinite(finding.measured):
+        return said
+    if finding.code not in ABOUT_DECADES:
         return said
     if abs(abs(whole) - finding.measured) <= max(_ANOTHER_WAY, 0.1 * finding.measured):
         return said

@@ -9,7 +9,7 @@ from typing import Final
 
 from rich.text import Text
 
-from unvanish.core.explanations import Explanation, Factor, Level, Term
+from unvanish.core.explanations import Explanation, Factor, Level, ParameterTerms, Term
 from unvanish.core.records import Recording
 from unvanish.show.axes import axes_lines
 from unvanish.show.ledger import bar, place_words, repeats, theory_lines
@@ -95,15 +95,35 @@ def tree_lines(
     for terms in explanation.parameters:
         if math.isnan(terms.log10_coherence):
             continue
-        words = sheet.text(
-            f"the gradient of {terms.name}, {power(terms.log10_grad_norm)}, is the gradient that "
-            f"arrives, {power(terms.log10_backward)}, times the signal that enters, "
-            f"{power(terms.log10_forward)}, times the agreement of the samples, "
-            f"{power(terms.log10_coherence)}"
-        )
+        words = sheet.text(weight_words(terms))
         lines += sheet.paragraph(styled(" weight: ", "strong"), [words])
     lines += axes_lines(explanation.axes, sheet)
     return lines
+
+
+def weight_words(terms: ParameterTerms) -> str:
+    """Say which factors the gradient of a parameter is the product of."""
+    said = f"the gradient of {terms.name}, {power(terms.log10_grad_norm)}, is"
+    if terms.log10_grad_norm == -math.inf:
+        for decades, what in (
+            (terms.log10_backward, "no gradient arrives"),
+            (terms.log10_forward, "no signal enters"),
+            (terms.log10_hook, "a hook on it makes it zero"),
+        ):
+            if decades == -math.inf:
+                return f"the gradient of {terms.name} is zero: {what}"
+        return f"the gradient of {terms.name} is zero: what the samples ask for cancels"
+    factors = [
+        f"the gradient that arrives, {power(terms.log10_backward)}",
+        f"the signal that enters, {power(terms.log10_forward)}",
+        f"the agreement of the samples, {power(terms.log10_coherence)}",
+    ]
+    if terms.log10_parametrisation:
+        made = f"the way from it into the matrix, {power(terms.log10_parametrisation)}"
+        factors.append(made)
+    if terms.log10_hook:
+        factors.append(f"a hook on it, {power(terms.log10_hook)}")
+    return f"{said} {', times '.join(factors)}"
 
 
 def _totals(explanation: Explanation, sheet: Sheet) -> Lines:
@@ -177,6 +197,8 @@ def _representative(group: Term) -> tuple[Sequence[Term], str]:
 
 def _title(term: Term, recording: Recording) -> str:
     if term.level is Level.OPERATION and term.sites:
+        if term.name.startswith("hook on "):
+            return f"hook on {place_words(term.name.removeprefix('hook on '))}"
         site = recording.sites[term.sites[0]]
         return place_words(f"{site.path} {site.op}".lstrip())
     return place_words(term.name)

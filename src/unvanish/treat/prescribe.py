@@ -25,6 +25,7 @@ from unvanish.observe.batch import as_batch, call_model, main_output
 from unvanish.observe.guard import seed_everything, untouched
 from unvanish.observe.optimizer import OptimizerLike, follow
 from unvanish.observe.tracing import trace
+from unvanish.treat.patch.rewriters import REWRITERS
 from unvanish.treat.protocol import Case, Remedy
 from unvanish.treat.registry import remedies, remedy_of
 from unvanish.treat.treatment import Treated, case_of, treat
@@ -272,10 +273,10 @@ def _burden(outlook: Outlook) -> float:
 
 
 def _order(option: Option) -> tuple[float, ...]:
-    """Sort the best first: least burden, then least change, then least cost."""
-    slower = option.outlook.milliseconds if option.outlook else math.inf
+    """Sort the best first: least burden, then least change, then what source code can say."""
     changes = sum(one.change.rank for one in option.prescriptions)
-    return (round(-option.score, 1), len(option.remedies), changes, slower)
+    unwritable = sum(name not in REWRITERS for name in option.remedies)
+    return (round(-option.score, 1), len(option.remedies), changes, unwritable)
 
 
 def _flow(recording: Recording) -> float:

@@ -1,0 +1,226 @@
+"""The ranking of what could be done, and the edit of the source, as text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+from rich.text import Text
+
+from unvanish.core.patches import Patch, Safety
+from unvanish.core.prescriptions import Advice, Option, Outlook, Receipt
+from unvanish.show.sheet import Lines, Sheet, join, styled
+from unvanish.show.words import plural, power
+
+_MOST: Final = 6
+_MOST_USELESS: Final = 4
+_MOST_EDITS: Final = 4
+_NAME: Final = 26
+_NUMBER: Final = 9
+
+
+def advice_lines(advice: Advice, sheet: Sheet, *, target: str = "", verbose: bool = False) -> Lines:
+    """Lay out what was tried on a copy, best first.
+
+    Args:
+        advice: What was tried.
+        sheet: Where to lay it out.
+        target: The network as the user named it, for the command to run; empty for none.
+        verbose: Whether everything that was tried and refused is told.
+
+    Returns:
+        Lines; empty where nothing is to be done.
+    """
+    if advice.nothing:
+        return sheet.paragraph(styled("   help: ", "help"), [sheet.prose(advice.nothing)])
+    options = [option for option in advice.options if not option.failed]
+    useful = [option for option in options if _helps(option)]
+    useless = [option for option in options if option not in useful]
+    lines = sheet.paragraph(
+        styled("   help: ", "help"),
+        [
+            styled(
+                f"{plural(len(advice.options), 'remedy').replace('remedys', 'remedies')} tried on "
+                "a copy, before any training; the least change that cures stands first",
+                "",
+            )
+        ],
+    )
+    lines.append(_heading(sheet))
+    lines.append(_row(sheet, sheet.glyphs.none, "as it is", advice.before, _left(advice.before)))
+    shown = useful if verbose else useful[:_MOST]
+    for number, option in enumerate(shown, start=1):
+        assert option.outlook is not None
+        lines.append(_row(sheet, str(number), option.name, option.outlook, _left(option.outlook)))
+    if len(useful) > len(shown):
+        lines.append(styled(f"      and {len(useful) - len(shown)} more; -v lists them", "quiet"))
+    for option in useless if verbose else useless[:_MOST_USELESS]:
+        assert option.outlook is not None
+        said = _left(option.outlook)
+        lines.append(_row(sheet, sheet.glyphs.no, option.name, option.outlook, said, style="quiet"))
+    if not useful:
+        lines += sheet.paragraph(
+            Text(" " * 9), [sheet.prose("nothing that was tried cures what was found")]
+        )
+    if verbose:
+        lines += _refusals(advice, sheet)
+    if target and useful:
+        lines += sheet.paragraph(
+            Text(" " * 9), [sheet.prose(f"`unvanish fix {target}` shows the edit of the source")]
+        )
+    return lines
+
+
+def fix_lines(
+    advice: Advice,
+    chosen: Option | None,
+    receipts: Sequence[Receipt],
+    patch: Patch | None,
+    sheet: Sheet,
+    *,
+    verbose: bool = False,
+) -> Lines:
+    """Lay out what was chosen, what it changed, and the edit of the source.
+
+    Args:
+        advice: What was tried.
+        chosen: What is to be done; None for nothing.
+        receipts: What it changed in a copy.
+        patch: The edit of the source.
+        sheet: Where to lay it out.
+        verbose: Whether every single change is told.
+
+    Returns:
+        Lines.
+    """
+    if chosen is None:
+        return []
+    lines: Lines = [Text()]
+    lines += sheet.paragraph(
+        join([styled("fix", "clear"), ": "]), [sheet.prose(chosen.name, "strong")], hang=2
+    )
+    for one in chosen.prescriptions:
+        lines += sheet.paragraph(styled("    why: ", "strong"), [sheet.prose(one.why)])
+        if one.cost:
+            lines += sheet.paragraph(styled("   cost: ", "strong"), [sheet.prose(one.cost)])
+    lines += _outcome(advice.before, chosen, sheet)
+    for receipt in receipts:
+        lines += _changes(receipt, sheet, verbose=verbose)
+    return lines if patch is None else lines + _patch(patch, sheet)
+
+
+def _patch(patch: Patch, sheet: Sheet) -> Lines:
+    lines: Lines = [Text()]
+    if not patch.files:
+        lines += sheet.paragraph(
+            styled("   note: ", "note"),
+            [sheet.prose(f"the source is not edited: {patch.unsafe}")],
+        )
+        lines += sheet.paragraph(styled("   help: ", "help"), [styled("paste instead", "")])
+        lines += [sheet.text(f"         {line}") for line in patch.snippet.splitlines()]
+        return lines
+    for edit in patch.files:
+        for line in edit.diff():
+            style = {"+": "fine", "-": "starved", "@": "place"}.get(line[:1], "")
+            lines.append(sheet.text(line, style))
+    lines.append(Text())
+    said = {
+        Safety.SAFE: "safe: a trained network computes the same, and its checkpoints load",
+        Safety.CHANGES_FUNCTION: "changes the function: checkpoints load, training has to go on",
+        Safety.RETRAIN: "needs retraining: what was learnt is lost, or checkpoints do not load",
+    }[patch.safety]
+    lines += sheet.paragraph(styled("  label: ", "strong"), [styled(said, "")])
+    if patch.agrees:
+        said = "the edited source was run and gives the network that was tested"
+        lines += sheet.paragraph(styled(" tested: ", "strong"), [styled(said, "")])
+    return lines
+
+
+def _outcome(before: Outlook, option: Option, sheet: Sheet) -> Lines:
+    after = option.outlook
+    if after is None:
+        return []
+    cures = ", ".join(option.cures) or "nothing"
+    words = f"cures {cures}"
+    if option.brings:
+        words += f", but brings {', '.join(option.brings)}"
+    rows = [words]
+    if not math.isnan(after.flow_decades):
+        flows = [power(one.flow_decades) for one in (before, after)]
+        rows.append(f"gradient, first layer over output: {flows[0]} before, {flows[1]} after")
+    if not math.isnan(after.sample_cosine):
+        rows.append(
+            f"likeness of the outputs of two samples: {before.sample_cosine:.3f} before, "
+            f"{after.sample_cosine:.3f} after (1 is the same for all)"
+        )
+    if not math.isnan(after.smallest_update):
+        rows.append(
+            f"smallest relative step of a parameter: {before.smallest_update:.1e} before, "
+            f"{after.smallest_update:.1e} after"
+        )
+    lines: Lines = []
+    for number, row in enumerate(rows):
+        lead = styled(" effect: ", "strong") if not number else Text(" " * 9)
+        lines += sheet.paragraph(lead, [sheet.prose(row)])
+    return lines
+
+
+def _changes(receipt: Receipt, sheet: Sheet, *, verbose: bool) -> Lines:
+    shown = receipt.edits if verbose else receipt.edits[:_MOST_EDITS]
+    lines: Lines = []
+    for number, edit in enumerate(shown):
+        lead = styled("changes: ", "strong") if not number else Text(" " * 9)
+        place = f"{edit.place}: " if edit.place else ""
+        arrow = "->" if sheet.ascii else "→"
+        lines += sheet.paragraph(lead, [sheet.prose(f"{place}{edit.before} {arrow} {edit.after}")])
+    if len(receipt.edits) > len(shown):
+        more = len(receipt.edits) - len(shown)
+        lines.append(styled(f"         and {more} more; -v lists them", "quiet"))
+    for note in receipt.notes:
+        lines += sheet.paragraph(styled("   note: ", "note"), [sheet.prose(note)])
+    return lines
+
+
+def _refusals(advice: Advice, sheet: Sheet) -> Lines:
+    lines: Lines = []
+    for name, reason in advice.refused.items():
+        lines += sheet.paragraph(
+            Text(" " * 6), [sheet.prose(f"{name} does not fit: {reason}", "quiet")], hang=9
+        )
+    for option in advice.options:
+        if option.failed:
+            lines += sheet.paragraph(
+                Text(" " * 6), [sheet.prose(f"{option.name}: {option.failed}", "quiet")], hang=9
+            )
+    return lines
+
+
+def _heading(sheet: Sheet) -> Text:
+    titles = ("gradient", "alike", "step")
+    words = "".join(f"{title:>{_NUMBER}}" for title in titles)
+    return styled(f"      {'':{_NAME}}{words}  {sheet.elide('left', 10)}", "quiet")
+
+
+def _row(
+    sheet: Sheet, mark: str, name: str, outlook: Outlook, left: str, *, style: str = ""
+) -> Text:
+    numbers = (
+        "" if math.isnan(outlook.flow_decades) else power(outlook.flow_decades),
+        "" if math.isnan(outlook.sample_cosine) else f"{outlook.sample_cosine:.3f}",
+        "" if math.isnan(outlook.smallest_update) else f"{outlook.smallest_update:.0e}",
+    )
+    words = "".join(f"{number:>{_NUMBER}}" for number in numbers)
+    head = f"  {mark:>2}  {sheet.elide(name, _NAME - 1):{_NAME}}{words}  "
+    line = f"{head}{sheet.elide(left, max(8, sheet.width - len(head)))}"
+    return sheet.text(line.rstrip(), style)
+
+
+def _left(outlook: Outlook) -> str:
+    codes = [code for code, severity in sorted(outlook.findings.items()) if severity != "note"]
+    return " ".join(codes) or "nothing"
+
+
+def _helps(option: Option) -> bool:
+    """Tell whether an option leaves less to worry about than there was."""
+    return bool(option.cures) and not option.brings
