@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from unvanish.core.errors import UnvanishError
 from unvanish.core.findings import Diagnosis
@@ -17,8 +18,10 @@ from unvanish.diagnose import diagnose
 from unvanish.observe import trace
 from unvanish.recipe import Recipe, load
 from unvanish.treat.patch import patch as patch_of
-from unvanish.treat.prescribe import prescribe
-from unvanish.treat.treatment import treat
+from unvanish.treat.prescribing import CURED, prescribe
+from unvanish.treat.treatment import Treated, treat
+
+_MOST_TRIED: Final = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,25 +109,43 @@ def fix(
             seed=seed,
             built=recipe.built,
         )
-        chosen = advice.best if not names else next(iter(advice.options), None)
         known = Fix(target=target, recording=recording, diagnosis=diagnosis, advice=advice)
-        if chosen is None or chosen.failed:
+        candidates = _candidates(advice, forced=bool(names))
+        if not candidates:
             if names:
                 raise UnvanishError(*_why_not(names, advice))
             return known
-        treated = treat(
-            recipe.model,
-            [one.remedy for one in chosen.prescriptions],
-            recipe.batch,
-            recipe.loss,
-            optimizer=recipe.optimizer,
-            recording=recording,
-            built=recipe.built,
-            seed=seed,
-        )
-        edit = patch_of(treated, reload)
+        tried: list[tuple[Option, Treated, Patch]] = []
+        for option in candidates:
+            treated = treat(
+                recipe.model,
+                list(option.remedies),
+                recipe.batch,
+                recipe.loss,
+                optimizer=recipe.optimizer,
+                recording=recording,
+                built=recipe.built,
+                seed=seed,
+            )
+            tried.append((option, treated, patch_of(treated, reload)))
+            if tried[-1][2].files:
+                break
+        chosen, treated, edit = next((each for each in tried if each[2].files), tried[0])
     known = replace(known, chosen=chosen, receipts=treated.receipts, patch=edit)
     return _write(known, reload) if write and edit.files else known
+
+
+def _candidates(advice: Advice, *, forced: bool) -> list[Option]:
+    """Return what may be chosen: those that leave nothing to do, the least change first.
+
+    What source code can say goes before what cannot be said, as a user can read and keep it.
+    """
+    options = [option for option in advice.options if not option.failed]
+    if forced or advice.best is None:
+        return options if forced else []
+    least = min(advice.best.score, -CURED)
+    good = [o for o in options if o.cures and not o.brings and o.score >= least]
+    return sorted(good, key=lambda o: not o.can_be_written)[:_MOST_TRIED]
 
 
 def _look(recipe: Recipe) -> Recording:

@@ -11,6 +11,12 @@ A rule is tested on numbers, without a network and without torch:
         not_measured=recording_of("linear", "tanh", "linear"),
     )
 
+A remedy is held to its contract on a network, for which torch is loaded:
+
+    from unvanish.testing import check_remedy
+
+    check_remedy(MyRemedy(), lambda: nn.Sequential(...), (inputs, target))
+
 Everything here raises plain `AssertionError` and works without pytest.
 """
 
@@ -20,7 +26,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from unvanish.core.codec import encode_diagnosis, encode_recording, to_text
 from unvanish.core.conditions import RunContext
@@ -34,7 +40,10 @@ from unvanish.core.registry import lacking
 from unvanish.core.verdicts import Clear, Found, NotMeasured, Verdict
 from unvanish.diagnose.run import judge
 
-__all__ = ["check_rule", "recording_of"]
+if TYPE_CHECKING:
+    from unvanish.treat.contract import check_remedy
+
+__all__ = ["check_remedy", "check_rule", "recording_of"]
 
 _WIDTH: Final = 64
 _CODE: Final = re.compile(r"[A-Z]{2,}[0-9]{3}")
@@ -271,3 +280,12 @@ def _parameters(sites: Sequence[Site], steps: Sequence[str | Site]) -> list[Para
             )
             parameters += [weight, bias]
     return parameters
+
+
+def __getattr__(name: str) -> object:
+    """Load the kit for remedies when it is asked for, as it needs torch."""
+    if name == "check_remedy":
+        from unvanish.treat.contract import check_remedy
+
+        return check_remedy
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -160,7 +160,8 @@ class Option:
         outlook: The treated network; None where treating it failed.
         cures: Codes of the findings that are gone.
         brings: Codes of findings that were not there before.
-        score: The larger the better; see `unvanish.treat.prescribe`.
+        can_be_written: Whether source code can say it without a call of `unvanish`.
+        score: The larger the better; see `unvanish.treat.prescribing`.
         failed: Why it could not be applied or measured; empty where it was.
     """
 
@@ -171,6 +172,7 @@ class Option:
     cures: tuple[str, ...] = ()
     brings: tuple[str, ...] = ()
     score: float = -math.inf
+    can_be_written: bool = False
     failed: str = ""
 
     @property

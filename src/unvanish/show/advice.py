@@ -16,8 +16,9 @@ from unvanish.show.words import plural, power
 _MOST: Final = 6
 _MOST_USELESS: Final = 4
 _MOST_EDITS: Final = 4
-_NAME: Final = 26
+_NAME: Final = 31
 _NUMBER: Final = 9
+_NOTHING: Final = "nothing"
 
 
 def advice_lines(advice: Advice, sheet: Sheet, *, target: str = "", verbose: bool = False) -> Lines:
@@ -52,7 +53,9 @@ def advice_lines(advice: Advice, sheet: Sheet, *, target: str = "", verbose: boo
     shown = useful if verbose else useful[:_MOST]
     for number, option in enumerate(shown, start=1):
         assert option.outlook is not None
-        lines.append(_row(sheet, str(number), option.name, option.outlook, _left(option.outlook)))
+        left = _left(option.outlook)
+        mark = str(number) if left == _NOTHING else sheet.glyphs.weak
+        lines.append(_row(sheet, mark, option.name, option.outlook, left))
     if len(useful) > len(shown):
         lines.append(styled(f"      and {len(useful) - len(shown)} more; -v lists them", "quiet"))
     for option in useless if verbose else useless[:_MOST_USELESS]:
@@ -218,7 +221,7 @@ def _row(
 
 def _left(outlook: Outlook) -> str:
     codes = [code for code, severity in sorted(outlook.findings.items()) if severity != "note"]
-    return " ".join(codes) or "nothing"
+    return " ".join(codes) or _NOTHING
 
 
 def _helps(option: Option) -> bool:

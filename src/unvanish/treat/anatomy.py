@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+import torch
 from torch import nn
 
-from unvanish.core.operations import MATMUL_OPS, RECURRENT_FUNCTIONS, VIEW_OPS
-from unvanish.core.records import Recording, Role, Site
+from unvanish.core.operations import RECURRENT_FUNCTIONS
+from unvanish.core.records import Recording, Site
 from unvanish.core.wiring import Wiring
-from unvanish.observe.statistics.slope import ACTIVATIONS
-from unvanish.theory.activations import Activation, activation, leaky_relu
+from unvanish.theory.activations import Activation, activation, from_function, leaky_relu
+from unvanish.theory.quadrature import Array
+from unvanish.treat.ways import NORMS, Ahead, Behind, activation_name, weight_of
 
-NORMS: Final = frozenset({"batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm"})
-"""Operations that standardise."""
-
-_PASSED: Final = VIEW_OPS | frozenset(
-    "dropout alpha_dropout feature_dropout max_pool1d max_pool2d max_pool3d avg_pool1d avg_pool2d "
-    "avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_max_pool2d mean pad "
-    "constant_pad_nd upsample_nearest2d interpolate".split()
-)
-_JOINS: Final = frozenset({"add", "sub", "rsub", "cat", "stack", "concat"})
+__all__ = ["NORMS", "Anatomy", "Layer", "activation_name", "anatomy_of", "theory_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +32,8 @@ class Layer:
         bias: Name of its bias; empty without one.
         activation: The function that follows, such as ``"sigmoid"``; empty where another layer,
             a sum with other signal or the output follows first.
-        activation_site: Its first call; None without one.
+        activation_site: Its first call; None without one. Where it is written down by hand, as
+            ``x * sigmoid(x)`` is ``"silu"``, the step in which it ends.
         norm_site: The normalisation between the layer and what follows; None without one.
         fed_by: The last activation on its input; empty where the data, or another layer without
             a function between, feeds it.
@@ -47,6 +42,7 @@ class Layer:
         joins: Whether its output is added to, or laid beside, other signal before the next
             function: it ends a residual branch.
         is_output: Whether it makes the network's output.
+        gates: Whether a sigmoid of it is multiplied with other signal: it opens and shuts.
     """
 
     site: Site
@@ -62,6 +58,7 @@ class Layer:
     reads_normalised: bool = False
     joins: bool = False
     is_output: bool = False
+    gates: bool = False
 
     @property
     def is_recurrent(self) -> bool:
@@ -119,45 +116,36 @@ def anatomy_of(recording: Recording) -> Anatomy:
         recording: One look, with or without numbers.
     """
     wiring = Wiring(recording)
-    biases = {p.name for p in recording.parameters if len(p.shape) == 1}
     shapes = {p.name: p.shape for p in recording.parameters}
     calls: dict[str, list[Site]] = {}
     for site in recording.signal_sites():
-        weight = _weight_of(site, shapes)
+        weight = weight_of(site, shapes)
         if weight:
             calls.setdefault(weight, []).append(site)
     layers = []
     for weight, sites in calls.items():
         first = sites[0]
-        after = _Ahead(wiring, first)
-        before = _Behind(wiring, first)
-        bias = next((name for name in first.weights if name in biases and name != weight), "")
+        after = Ahead(wiring, first, shapes)
+        before = Behind(wiring, first, shapes)
         layers.append(
             Layer(
                 site=first,
                 calls=len(sites),
                 path=first.path,
                 weight=weight,
-                bias=bias,
-                activation=activation_name(after.activation) if after.activation else "",
+                bias=_bias_of(first, weight, shapes) or after.offset,
+                activation=after.name,
                 activation_site=after.activation,
                 norm_site=after.norm,
-                fed_by=activation_name(before.activation) if before.activation else "",
+                fed_by=before.name,
                 reads_data=before.data,
                 reads_normalised=before.norm,
                 joins=after.joins,
                 is_output=first.is_output,
+                gates=after.gates,
             )
         )
     return Anatomy(recording, tuple(layers))
-
-
-def activation_name(site: Site) -> str:
-    """Return the name of the activation function a site is (or ends), or ``""``."""
-    for name in (site.op, site.function):
-        if name in ACTIVATIONS and ACTIVATIONS[name].cap > 0:
-            return name
-    return ""
 
 
 def theory_of(layer: Layer, model: nn.Module) -> Activation | None:
@@ -173,13 +161,56 @@ def theory_of(layer: Layer, model: nn.Module) -> Activation | None:
     name = layer.activation
     if not name:
         return activation("identity")
+    path = layer.activation_site.path if layer.activation_site else ""
+    module = dict(model.named_modules()).get(path)
     if name in ("leaky_relu", "prelu", "rrelu"):
-        path = layer.activation_site.path if layer.activation_site else ""
-        return leaky_relu(_negative_slope(dict(model.named_modules()).get(path), name))
+        return leaky_relu(_negative_slope(module, name))
+    if name in _WITH_OPTIONS and isinstance(module, _WITH_OPTIONS[name]):
+        return _as_built(module, name)
     try:
         return activation({"relu6": "relu"}.get(name, name))
     except ValueError:
         return None
+
+
+_WITH_OPTIONS: Final[Mapping[str, type[nn.Module]]] = {
+    "elu": nn.ELU,
+    "celu": nn.CELU,
+    "softplus": nn.Softplus,
+    "hardtanh": nn.Hardtanh,
+    "hardswish": nn.Hardswish,
+    "softshrink": nn.Softshrink,
+    "tanhshrink": nn.Tanhshrink,
+}
+
+
+def _as_built(module: nn.Module, name: str) -> Activation:
+    """Return the function that a module computes with the options it was built with."""
+    kinks: tuple[float, ...] = ()
+    usual = False
+    match module:
+        case nn.ELU():
+            usual, kinks = module.alpha == 1.0, (0.0,)
+        case nn.CELU():
+            kinks = (0.0,)
+        case nn.Softplus():
+            usual = module.beta == 1.0
+        case nn.Hardtanh():
+            kinks = (float(module.min_val), float(module.max_val))
+            usual = kinks == (-1.0, 1.0)
+        case nn.Hardswish():
+            kinks = (-3.0, 3.0)
+        case nn.Softshrink():
+            kinks = (-float(module.lambd), float(module.lambd))
+    if usual:
+        return activation(name)
+
+    def value(z: Array) -> Array:
+        with torch.no_grad():
+            computed: Array = module(torch.from_numpy(z.copy())).numpy()
+        return computed
+
+    return from_function(value, name=name, kinks=kinks)
 
 
 def _negative_slope(module: nn.Module | None, name: str) -> float:
@@ -192,78 +223,14 @@ def _negative_slope(module: nn.Module | None, name: str) -> float:
     return {"prelu": 0.25, "rrelu": 11 / 48}.get(name, 0.01)
 
 
-def _weight_of(site: Site, shapes: dict[str, tuple[int, ...]]) -> str:
-    """Return the parameter with the most axes that a site multiplies the signal with."""
-    if site.role is not Role.SIGNAL or site.op in NORMS:
-        return ""
-    if site.op not in MATMUL_OPS and site.function not in MATMUL_OPS:
-        return ""
-    wide = [name for name in site.weights if len(shapes.get(name, ())) >= 2]
-    return wide[0] if wide else ""
-
-
-class _Ahead:
-    """What stands between a layer and the next one."""
-
-    def __init__(self, wiring: Wiring, start: Site) -> None:
-        self.activation: Site | None = None
-        self.norm: Site | None = None
-        self.joins = False
-        for site in _forwards(wiring, start):
-            if activation_name(site):
-                self.activation = site
-                return
-            if site.op in NORMS:
-                self.norm = self.norm or site
-            elif site.op in _JOINS and len(wiring.producers(site)) > 1:
-                self.joins = True
-                return
-
-
-class _Behind:
-    """What feeds a layer."""
-
-    def __init__(self, wiring: Wiring, start: Site) -> None:
-        self.activation: Site | None = None
-        self.norm = False
-        self.data = not any(site.weights for site in wiring.behind(start))
-        site = start
-        while True:
-            before = wiring.producers(site)
-            if len(before) != 1:
-                return
-            site = before[0]
-            if activation_name(site):
-                self.activation = site
-                return
-            if site.op in NORMS and self.activation is None:
-                self.norm = True
-            elif site.weights:
-                return
-
-
-def _forwards(wiring: Wiring, start: Site) -> Iterator[Site]:
-    """Yield the steps after a layer, up to where the way splits or the next layer begins.
-
-    A composite function (softsign is three steps) counts as the step in which it ends.
-    """
-    site = start
-    while True:
-        after = wiring.consumers(site)
-        if len({one.function for one in after}) == 1 and activation_name(after[0]):
-            yield after[-1]
-            return
-        if len(after) > 1:
-            # A skip leaves here too: the function, where there is one, is what follows.
-            named = [one for one in after if activation_name(one)]
-            if named:
-                yield named[0]
-            return
-        if not after:
-            return
-        site = after[0]
-        if site.weights and site.op not in NORMS:
-            return
-        yield site
-        if not (site.op in _PASSED or site.op in NORMS or len(wiring.producers(site)) == 1):
-            return
+def _bias_of(site: Site, weight: str, shapes: Mapping[str, tuple[int, ...]]) -> str:
+    """Return the bias that belongs to a layer's weight by the step or by its name."""
+    own = [name for name in site.weights if len(shapes.get(name, ())) == 1]
+    stem, _, leaf = weight.replace("parametrizations.", "").rpartition(".")
+    if "parametrizations." in weight:
+        stem, _, leaf = stem.rpartition(".")
+    twin = f"{stem}.{leaf}".lstrip(".").replace("weight", "bias")
+    if "weight" in leaf and len(shapes.get(twin, ())) == 1 and twin not in own:
+        own.insert(0, twin)
+    ends_alike = [name for name in own if name.rpartition(".")[2] == twin.rpartition(".")[2]]
+    return next(iter(ends_alike or own), "")

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
+import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import (
     register_module_forward_hook,
@@ -19,29 +20,16 @@ from torch.nn.modules.module import (
 )
 from torch.overrides import TorchFunctionMode
 
+from unvanish.core.errors import UnvanishError
 from unvanish.core.operations import clean
+from unvanish.treat.relay import Relay
+from unvanish.treat.turns import CheckpointGuard, Turns
 
 MARK: Final = "forward"
 """Name of the instance attribute. A module has one where its dict has it."""
 
 
-@dataclass(slots=True)
-class Relay:
-    """Carries a tensor from where a connection begins to where it ends.
-
-    Attributes:
-        held: What was put in and not yet taken out, the innermost call last.
-    """
-
-    held: list[Tensor] = field(default_factory=list)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Relay:
-        twin = Relay()
-        memo[id(self)] = twin
-        return twin
-
-
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Insertion:
     """One thing to do around a call.
 
@@ -54,8 +42,16 @@ class Insertion:
         where: ``"before"`` changes the first argument, ``"after"`` the output; ``"instead"``
             computes the output from the first argument; ``"remember"`` puts the first argument
             into the relay, ``"recall"`` combines the output with what is in it: the submodule
-            is called with (output, remembered).
-        relay: For the last two.
+            is called with (output, remembered). A recall without a submodule uses that of the
+            remember; ``"scope"`` bounds the life of what is carried by the module's call.
+            ``"begin"`` lets `turns` begin anew.
+        relay: For the last three.
+        argument: Which argument of the function ``"before"`` changes, from 0: 1 is the weight of a
+            linear layer or a convolution.
+        turns: Which calls in a forward pass of the whole network are meant; None for every one.
+        shared: Whether the end of a connection is also passed without one: a function that
+            several places call.
+        passes: Ends that what is remembered passes before it is recalled.
     """
 
     name: str
@@ -63,6 +59,10 @@ class Insertion:
     function: str = ""
     call: int | None = None
     relay: Relay | None = None
+    shared: bool = False
+    passes: int = 0
+    argument: int = 0
+    turns: Turns | None = None
     fired: int = 0
     """How often the call was met, so that an insertion nobody passes is noticed."""
 
@@ -81,13 +81,33 @@ class ShadowForward:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the module's own forward between what was inserted."""
-        around = [one for one in self.insertions if not one.function]
+        for one in self.insertions:
+            if one.where == "begin" and one.turns is not None:
+                one.fired += 1
+                one.turns.begin()
+        around = [one for one in self.insertions if not one.function and _is_due(one)]
         within = [one for one in self.insertions if one.function]
+        relays = [one.relay for one in around if one.where == "scope" and one.relay is not None]
         for one in around:
             one.fired += 1
+        for relay in relays:
+            relay.enter()
+        try:
+            return self._run(around, within, args, kwargs)
+        finally:
+            for relay in relays:
+                relay.leave()
+
+    def _run(
+        self,
+        around: list[Insertion],
+        within: list[Insertion],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
         for one in around:
             if one.where == "remember":
-                _put(one, _first(args, kwargs))
+                self._put(one, _first(args, kwargs))
         for one in around:
             if one.where == "before":
                 args, kwargs = _with_first(args, kwargs, self._part(one))
@@ -103,11 +123,15 @@ class ShadowForward:
             if one.where == "after":
                 output = on_main(output, self._part(one))
             elif one.where == "recall":
-                output = on_main(output, _Recall(one, self._part(one)))
+                output = on_main(output, _Recall(one, self))
         return output
 
     def _part(self, one: Insertion) -> nn.Module:
         return self.module.get_submodule(one.name)
+
+    def _put(self, one: Insertion, value: Any) -> None:
+        if one.relay is not None and isinstance(value, Tensor):
+            one.relay.put(value, self._part(one) if one.name else None, one.passes)
 
 
 class _Watch(TorchFunctionMode):
@@ -116,12 +140,14 @@ class _Watch(TorchFunctionMode):
     def __init__(self, shadow: ShadowForward, insertions: list[Insertion]) -> None:
         super().__init__()
         self._shadow = shadow
-        self._by_function: dict[str, list[Insertion]] = {}
+        self._by_function: dict[str, dict[int | None, list[Insertion]]] = {}
         for one in insertions:
-            self._by_function.setdefault(one.function, []).append(one)
+            self._by_function.setdefault(one.function, {}).setdefault(one.call, []).append(one)
         self._seen: dict[str, int] = {}
         self._below = 0
         self._hooks: list[Any] = []
+        self._children = {id(part) for part in shadow.module.modules()}
+        self._guard = CheckpointGuard()
 
     def __enter__(self) -> _Watch:
         self._hooks = [
@@ -137,11 +163,12 @@ class _Watch(TorchFunctionMode):
             hook.remove()
 
     def _go_down(self, module: nn.Module, args: Any) -> None:  # noqa: ARG002
-        self._below += 1
+        # One that is held in a list or made on the spot is no module of the network's: what it
+        # calls, the module around it calls.
+        self._below += id(module) in self._children
 
     def _come_up(self, module: nn.Module, args: Any, output: Any) -> None:  # noqa: ARG002
-        if module is not self._shadow.module:
-            self._below -= 1
+        self._below -= id(module) in self._children
 
     def __torch_function__(
         self,
@@ -152,49 +179,87 @@ class _Watch(TorchFunctionMode):
     ) -> Any:
         options: Mapping[str, Any] = kwargs or {}
         raw = getattr(func, "__name__", "")
-        wanted = self._by_function.get(clean(raw)) if self._below == 0 and args else None
-        if not wanted:
+        wanted = self._by_function.get(clean(raw)) if self._below == 0 else None
+        if wanted and not args and "input" in options:
+            options = dict(options)
+            args = (options.pop("input"),)
+        if not wanted or not args:
             return func(*args, **options)
         position = self._seen.get(clean(raw), 0)
         self._seen[clean(raw)] = position + 1
-        due = [one for one in wanted if one.call in (None, position)]
+        due = [one for one in (*wanted.get(None, ()), *wanted.get(position, ())) if _is_due(one)]
         if not due:
             return func(*args, **options)
+        self._guard.refuse(type(self._shadow.module).__name__)
         for one in due:
             one.fired += 1
             if one.where == "remember":
-                _put(one, args[0])
+                self._shadow._put(one, args[0])
             elif one.where == "before":
-                args = (self._shadow._part(one)(args[0]), *args[1:])
+                args, options = _with_nth(args, options, one.argument, self._shadow._part(one))
         replaced = next((one for one in due if one.where == "instead"), None)
-        in_place = _is_in_place(raw, args, options)
+        changed = any(one.where in ("instead", "after", "recall") for one in due)
+        in_place = changed and _is_in_place(raw, args, options)
+        target = args[0]
+        if in_place:
+            args = (target.clone(), *args[1:])
         if replaced is not None:
-            given = args[0].clone() if in_place else args[0]
-            output = self._shadow._part(replaced)(given)
-            if in_place:
-                output = args[0].copy_(output)
+            output = self._shadow._part(replaced)(args[0])
         else:
             output = func(*args, **options)
         for one in due:
             if one.where == "after":
                 output = on_main(output, self._shadow._part(one))
             elif one.where == "recall":
-                output = on_main(output, _Recall(one, self._shadow._part(one)))
-        return output
+                output = on_main(output, _Recall(one, self._shadow))
+        return target.copy_(output) if in_place else output
 
 
 class _Recall:
-    """Combines an output with what a relay holds."""
+    """Combines an output with what a relay carries."""
 
-    def __init__(self, one: Insertion, part: nn.Module) -> None:
-        self._one, self._part = one, part
+    def __init__(self, one: Insertion, shadow: ShadowForward) -> None:
+        self._one, self._shadow = one, shadow
 
     def __call__(self, output: Tensor) -> Tensor:
         relay = self._one.relay
-        if relay is None or not relay.held:
+        carried = relay.take() if relay is not None else None
+        if relay is None or carried is None:
+            if relay is not None and not relay.is_open and not self._one.shared:
+                _refuse_half_recomputed(self._shadow.module)
             return output
-        combined: Tensor = self._part(output, relay.held.pop())
+        part = self._shadow._part(self._one) if self._one.name else carried.part
+        if part is None:
+            return output
+        combined: Tensor = part(output, carried.value)
         return combined
+
+
+def _is_due(one: Insertion) -> bool:
+    return one.where != "begin" and (one.turns is None or one.turns.is_meant())
+
+
+def _with_nth(
+    args: tuple[Any, ...], options: Mapping[str, Any], number: int, change: Callable[[Any], Any]
+) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+    """Change one argument of a function; a weight may be given by its name."""
+    if number < len(args):
+        return (*args[:number], change(args[number]), *args[number + 1 :]), options
+    return args, {**options, "weight": change(options["weight"])}
+
+
+def _refuse_half_recomputed(module: nn.Module) -> None:
+    """Refuse to recompute the end of a connection without its beginning: gradients would be wrong.
+
+    Raises:
+        UnvanishError: If a backward pass is running.
+    """
+    if torch._C._current_graph_task_id() != -1:
+        raise UnvanishError(
+            "a connection ends in a checkpointed part of the network and begins outside of it",
+            where=type(module).__name__,
+            help="draw the checkpoint around the whole block, or leave it out",
+        )
 
 
 def on_main(output: Any, change: Callable[[Tensor], Any]) -> Any:
@@ -209,11 +274,6 @@ def on_main(output: Any, change: Callable[[Tensor], Any]) -> Any:
     return output
 
 
-def _put(one: Insertion, value: Any) -> None:
-    if one.relay is not None:
-        one.relay.held[:] = [value] if isinstance(value, Tensor) else []
-
-
 def _first(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     return args[0] if args else next(iter(kwargs.values()))
 
@@ -221,10 +281,13 @@ def _first(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
 def _with_first(
     args: tuple[Any, ...], kwargs: dict[str, Any], change: Callable[[Any], Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    if args:
-        return (change(args[0]), *args[1:]), kwargs
-    name = next(iter(kwargs))
-    return args, {**kwargs, name: change(kwargs[name])}
+    """Change the first argument, and every other that is the same tensor: attention(x, x, x)."""
+    old = _first(args, kwargs)
+    new = change(old)
+    return (
+        tuple(new if one is old else one for one in args),
+        {name: new if one is old else one for name, one in kwargs.items()},
+    )
 
 
 def _is_in_place(raw: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:

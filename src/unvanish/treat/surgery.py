@@ -6,7 +6,8 @@ refused with a reason before anything is touched.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import torch
@@ -18,12 +19,13 @@ from unvanish.core.prescriptions import Edit
 from unvanish.observe.guard import is_lazy
 from unvanish.treat.interception import (
     Insertion,
-    Relay,
     free_name,
     is_shadowed,
     shadow,
     unshadow,
 )
+from unvanish.treat.relay import Relay
+from unvanish.treat.turns import Turns
 
 _WRAPPERS: Final = {
     "DistributedDataParallel": "treat the network first, then wrap it",
@@ -33,6 +35,14 @@ _WRAPPERS: Final = {
 }
 _REMEDIES: Final = "_unvanish_remedies"
 """Attribute of a treated network: the names of the remedies it was given, in order."""
+
+
+_FAST_PATHS: Final = (
+    (nn.TransformerEncoder, "use_nested_tensor"),
+    (nn.TransformerEncoderLayer, "activation_relu_or_gelu"),
+)
+"""What a transformer of PyTorch's reads to know whether it may compute a layer in one kernel."""
+_TABLES: Final = frozenset({"_modules", "_parameters", "_buffers"})
 
 
 class CannotTreatError(UnvanishError):
@@ -145,28 +155,33 @@ class Surgery:
         path, _, rest = name.rpartition("parametrizations.")
         leaf = rest.split(".")[0]
         module = self.model.get_submodule(path.rstrip("."))
-        before = getattr(module, leaf).detach().clone()
-        kept = [
-            (p, p.detach().clone())
-            for p in module.parametrizations[leaf].parameters()  # type: ignore[index,union-attr]
-        ]
-        try:
-            with torch.no_grad():
-                setattr(module, leaf, values.to(before))
-        except Exception as error:
-            raise CannotTreatError(
-                f"the weight is computed by {_parametrisations(module, leaf)}, "
-                "which cannot be turned round",
-                where=name,
-            ) from error
+        parts: nn.Module = module.parametrizations[leaf]  # type: ignore[index,assignment]
+        kept = [(t, t.detach().clone()) for t in (*parts.parameters(), *parts.buffers())]
+        tables = [(part, dict(part._buffers)) for part in parts.modules()]
 
         def undo() -> None:
+            for part, buffers in tables:
+                part._buffers.update(buffers)
             with torch.no_grad():
-                for parameter, old in kept:
-                    parameter.copy_(old)
+                for tensor, old in kept:
+                    tensor.copy_(old)
 
+        reason = f"the weight is computed by {_parametrisations(module, leaf)}"
+        with torch.no_grad():
+            before = getattr(module, leaf).detach().clone()
+            try:
+                setattr(module, leaf, values.to(before))
+            except Exception as error:
+                undo()
+                raise CannotTreatError(
+                    f"{reason}, which cannot be turned round", where=name
+                ) from error
+            now = getattr(module, leaf)
+            if not torch.allclose(now, values.to(now), rtol=0.02, atol=0.02 * float(now.std())):
+                undo()
+                raise CannotTreatError(f"{reason}, which gives other values", where=name)
         self._undo.append(undo)
-        self._note(name, f"rms {_rms(before)}", f"rms {_rms(getattr(module, leaf))}", None)
+        self._note(name, f"rms {_rms(before)}", f"rms {_rms(now)}", None)
 
     def weight_of(self, name: str) -> Tensor:
         """Return the values of a parameter, or of the weight that a parametrisation computes."""
@@ -206,7 +221,13 @@ class Surgery:
     # ------------------------------------------------------------------ modules
 
     def replace(
-        self, path: str, new: nn.Module, *, what: str = "", source: SourceLine | None = None
+        self,
+        path: str,
+        new: nn.Module,
+        *,
+        what: str = "",
+        like: Sequence[str] = (),
+        source: SourceLine | None = None,
     ) -> None:
         """Put another module in the place of one, wherever the network holds it.
 
@@ -217,6 +238,8 @@ class Surgery:
             path: Path of the old module; not the root.
             new: What stands there from now on.
             what: What it is called in the books; its class name by default.
+            like: Names of the parameters whose group of the optimiser new ones join; those of the
+                old module by default.
             source: The user's line that made the old module.
 
         Raises:
@@ -237,20 +260,21 @@ class Surgery:
         ]
         for parent, name in places:
             parent._modules[name] = new
-        shadowed = [
-            value for value in _modules_in_dicts(self.model) if value[0].__dict__[value[1]] is old
-        ]
-        for parent, name in shadowed:
-            parent.__dict__[name] = new
+        hidden = list(_hidden_holders(self.model, old))
+        for holder, key in hidden:
+            holder[key] = new
 
         def undo() -> None:
             for parent, name in places:
                 parent._modules[name] = old
-            for parent, name in shadowed:
-                parent.__dict__[name] = old
+            for holder, key in hidden:
+                holder[key] = old
 
         self._undo.append(undo)
-        self._exchange_in_optimizer(list(old.parameters()), list(new.parameters()))
+        self._leave_fast_path(path)
+        self._exchange_in_optimizer(
+            list(old.parameters()), list(new.parameters()), like=self._named(like)
+        )
         self._note(path, type(old).__name__, what or type(new).__name__, source)
 
     def set_attribute(
@@ -274,6 +298,11 @@ class Surgery:
         function: str = "",
         call: int | None = None,
         relay: Relay | None = None,
+        shared: bool = False,
+        passes: int = 0,
+        argument: int = 0,
+        turns: Turns | None = None,
+        like: Sequence[str] = (),
         stem: str = "",
         before: str = "",
         after: str = "",
@@ -285,11 +314,17 @@ class Surgery:
             path: Path of the module that is called, or in whose forward the function is called.
             part: What computes; registered as a child of that module under a free name. None to
                 remember only.
-            where: ``"before"``, ``"after"``, ``"instead"``, ``"remember"`` or ``"recall"``; see
-                `unvanish.treat.interception.Insertion`.
+            where: ``"before"``, ``"after"``, ``"instead"``, ``"remember"``, ``"recall"`` or
+                ``"scope"``; see `unvanish.treat.interception.Insertion`.
             function: The function in that module's own forward; empty for the module's call.
             call: Which call of it, from 0; None for every one.
             relay: What a connection is carried by.
+            shared: Whether a recall is also passed where nothing is carried.
+            passes: Ends that what is remembered passes before it is recalled.
+            argument: Which argument of the function is changed before it, from 0.
+            turns: Which calls in a forward pass of the whole network are meant.
+            like: Names of the parameters whose group of the optimiser new ones join; those of the
+                module by default.
             stem: Name of the child; the class name in lower case by default.
             before: What stood there, for the books; nothing is written where both are empty.
             after: What stands there now.
@@ -305,15 +340,31 @@ class Surgery:
             self._fit(part, module)
             part.train(module.training)
             module.add_module(name, part)
-            self._join_optimizer(list(part.parameters()), like=list(module.parameters()))
+            new = list(part.parameters())
+            beside = self._named(like) or (list(module.parameters()) if new else [])
+            self._join_optimizer(new, like=beside)
         was = is_shadowed(module)
-        one = Insertion(name=name, where=where, function=function, call=call, relay=relay)
+        one = Insertion(
+            name=name,
+            where=where,
+            function=function,
+            call=call,
+            relay=relay,
+            shared=shared,
+            passes=passes,
+            argument=argument,
+            turns=turns,
+        )
         shade = shadow(module)
         shade.insertions.append(one)
         self._insertions.append((path, one))
+        self._leave_fast_path(path)
 
         def undo() -> None:
-            shade.insertions.remove(one)
+            place = len(shade.insertions) - 1
+            while shade.insertions[place] is not one:
+                place -= 1
+            del shade.insertions[place]
             if name:
                 del module._modules[name]
             if not was:
@@ -331,6 +382,9 @@ class Surgery:
         combine: nn.Module,
         *,
         after: str,
+        stem: str = "",
+        relay: Relay | None = None,
+        passes: int = 0,
         source: SourceLine | None = None,
     ) -> None:
         """Lead the first argument of one call to the output of a later one.
@@ -338,22 +392,50 @@ class Surgery:
         Args:
             start: Path, function (empty for the module's call) and call of where it begins.
             end: The same of where it ends.
-            combine: Called with (output, remembered); registered where the connection ends.
+            combine: Called with (output, remembered); registered where the connection ends, or
+                where it begins if the end is shared.
             after: What the connection is, for the books.
+            stem: Name of the child; the class name in lower case by default.
+            relay: What connections with one shared end are all carried by; None where nothing
+                else ends there. The end is then passed without a connection, too.
+            passes: Calls of the end that come before the one that is meant.
             source: The user's line.
         """
-        relay = Relay()
-        self.insert(start[0], None, "remember", function=start[1], call=start[2], relay=relay)
+        shared = relay is not None
+        relay = relay or Relay()
+        around = _common_path(start[0], end[0])
+        while isinstance(self.model.get_submodule(around), nn.ModuleList | nn.ModuleDict):
+            around = around.rpartition(".")[0]  # it is never called itself
+        if not (shared and self._has(around, "", None, relay, "scope")):
+            self.insert(around, None, "scope", relay=relay)
         self.insert(
-            end[0],
-            combine,
-            "recall",
-            function=end[1],
-            call=end[2],
+            start[0],
+            combine if shared else None,
+            "remember",
+            function=start[1],
+            call=start[2],
             relay=relay,
-            before="no connection",
-            after=after,
-            source=source,
+            passes=passes,
+            stem=stem,
+        )
+        if not (shared and self._has(*end, relay, "recall")):
+            self.insert(
+                end[0],
+                None if shared else combine,
+                "recall",
+                function=end[1],
+                call=end[2],
+                relay=relay,
+                stem=stem,
+                shared=shared,
+            )
+        self._note(start[0], "no connection", after, source)
+
+    def _has(self, path: str, function: str, call: int | None, relay: Relay, where: str) -> bool:
+        return any(
+            one.relay is relay
+            and (place, one.function, one.call, one.where) == (path, function, call, where)
+            for place, one in self._insertions
         )
 
     # ------------------------------------------------------------------ optimiser
@@ -443,7 +525,13 @@ class Surgery:
             raise CannotTreatError("there is no such parameter", where=name) from error
 
     def _fit(self, new: nn.Module, old: nn.Module) -> None:
-        """Bring a new module to the device and type of the one whose place it takes."""
+        """Bring a new module to the device and type of the one whose place it takes.
+
+        One that shares parameters with the network stays as it is, since they do.
+        """
+        own = {id(p) for p in self.model.parameters()}
+        if any(id(p) in own for p in new.parameters()):
+            return
         like = next(
             (t for t in (*old.parameters(), *old.buffers()) if t.is_floating_point()),
             next((t for t in self.model.parameters() if t.is_floating_point()), None),
@@ -451,9 +539,26 @@ class Surgery:
         if like is not None:
             new.to(device=like.device, dtype=like.dtype)
 
+    def _leave_fast_path(self, path: str) -> None:
+        """Keep PyTorch's transformer layers from computing in one kernel what was changed.
+
+        In evaluation they read the weights of their parts and call none of them.
+        """
+        steps = path.split(".") if path else []
+        for depth in range(len(steps) + 1):
+            module = self.model.get_submodule(".".join(steps[:depth]))
+            for kind, name in _FAST_PATHS:
+                if isinstance(module, kind) and getattr(module, name, None):
+                    self._undo.append(partial(setattr, module, name, getattr(module, name)))
+                    setattr(module, name, 0)
+
     def _join_optimizer(self, new: list[nn.Parameter], *, like: list[Any]) -> None:
         """Put new parameters into the group of those they stand beside."""
-        if self.optimizer is None or not new:
+        if self.optimizer is None:
+            return
+        known = {id(p) for each in self.optimizer.param_groups for p in each["params"]}
+        new = [p for p in new if id(p) not in known]
+        if not new:
             return
         group = _group_of(self.optimizer, like) or self.optimizer.param_groups[0]
         held = list(group["params"])
@@ -467,7 +572,12 @@ class Surgery:
 
         self._undo.append(undo)
 
-    def _exchange_in_optimizer(self, old: list[nn.Parameter], new: list[nn.Parameter]) -> None:
+    def _named(self, names: Sequence[str]) -> list[nn.Parameter]:
+        return [p for name, p in self.model.named_parameters() if name in names]
+
+    def _exchange_in_optimizer(
+        self, old: list[nn.Parameter], new: list[nn.Parameter], *, like: list[nn.Parameter]
+    ) -> None:
         """Let new parameters take the place of old ones, whose state goes."""
         optimizer = self.optimizer
         if optimizer is None or not (old or new):
@@ -475,7 +585,7 @@ class Surgery:
         still = {id(p) for p in self.model.parameters()}
         gone = {id(p) for p in old if id(p) not in still}
         fresh = [p for p in new if not any(p is q for q in old)]
-        group = _group_of(optimizer, old) or optimizer.param_groups[0]
+        group = _group_of(optimizer, like or old) or optimizer.param_groups[0]
         lists = [(each, list(each["params"])) for each in optimizer.param_groups]
         state = {p: optimizer.state[p] for p in old if id(p) in gone and p in optimizer.state}
         for each in optimizer.param_groups:
@@ -495,6 +605,16 @@ class Surgery:
         self._undo.append(undo)
 
 
+def _common_path(one: str, other: str) -> str:
+    """Return the path of the innermost module around two."""
+    shared = []
+    for a, b in zip(one.split("."), other.split("."), strict=False):
+        if a != b:
+            break
+        shared.append(a)
+    return ".".join(shared)
+
+
 def given_to(model: nn.Module) -> tuple[str, ...]:
     """Return the names of the remedies that a network was given, in order."""
     found: tuple[str, ...] = model.__dict__.get(_REMEDIES, ())
@@ -509,14 +629,19 @@ def _group_of(optimizer: torch.optim.Optimizer, like: list[Any]) -> dict[str, An
     return None
 
 
-def _modules_in_dicts(model: nn.Module) -> list[tuple[nn.Module, str]]:
-    """Return plain attributes that hold a module and hide it from ``named_modules``."""
-    return [
-        (module, name)
-        for module in model.modules()
-        for name, value in module.__dict__.items()
-        if isinstance(value, nn.Module)
-    ]
+def _hidden_holders(model: nn.Module, held: nn.Module) -> Iterator[tuple[Any, Any]]:
+    """Yield the plain attributes, lists and dicts that hold a module too, with its key in each."""
+    for module in model.modules():
+        yield from _holders_in(module.__dict__, held, 3)
+
+
+def _holders_in(holder: Any, held: nn.Module, depth: int) -> Iterator[tuple[Any, Any]]:
+    entries = holder.items() if isinstance(holder, dict) else enumerate(holder)
+    for key, value in list(entries):
+        if value is held:
+            yield holder, key
+        elif type(value) in (list, dict) and depth and key not in _TABLES:
+            yield from _holders_in(value, held, depth - 1)
 
 
 def _parametrisations(module: nn.Module, leaf: str) -> str:

@@ -6,6 +6,118 @@ Other packages offer theirs as entry points in the group ``unvanish.remedies``.
 from typing import Final
 
 from unvanish.treat.protocol import Remedy
+from unvanish.treat.remedies.batch_norm import BatchNorm
+from unvanish.treat.remedies.break_symmetry import BreakSymmetry
+from unvanish.treat.remedies.centralise_gradient import CentraliseGradient
+from unvanish.treat.remedies.chrono import Chrono
+from unvanish.treat.remedies.clip_layer import ClipByLayer
+from unvanish.treat.remedies.clip_norm import ClipByNorm
+from unvanish.treat.remedies.clip_percentile import ClipByPercentile
+from unvanish.treat.remedies.clip_units import ClipByUnits
+from unvanish.treat.remedies.clip_value import ClipByValue
+from unvanish.treat.remedies.critical import Critical
+from unvanish.treat.remedies.curvature_learning_rate import CurvatureLearningRate
+from unvanish.treat.remedies.delta_orthogonal import DeltaOrthogonal
+from unvanish.treat.remedies.depth_scaled_init import DepthScaledInit
+from unvanish.treat.remedies.elu import Elu
+from unvanish.treat.remedies.folded_kernel_shape import FoldedKernelShape
+from unvanish.treat.remedies.forget_bias import ForgetBias
+from unvanish.treat.remedies.gated_cell import GatedCell
+from unvanish.treat.remedies.gelu import Gelu
+from unvanish.treat.remedies.group_norm import GroupNorm
 from unvanish.treat.remedies.he import He
+from unvanish.treat.remedies.highway import Highway
+from unvanish.treat.remedies.jacobian_tuning import JacobianTuning
+from unvanish.treat.remedies.layer_norm import LayerNorm
+from unvanish.treat.remedies.layer_normalised_gradient import LayerNormalisedGradient
+from unvanish.treat.remedies.layer_scale import LayerScale
+from unvanish.treat.remedies.layer_wise_rates import LayerWiseRates
+from unvanish.treat.remedies.leaky_relu import LeakyRelu
+from unvanish.treat.remedies.learning_rate_range import LearningRateRange
+from unvanish.treat.remedies.lecun import LeCun
+from unvanish.treat.remedies.looks_linear import LooksLinear
+from unvanish.treat.remedies.lower_epsilon import LowerEpsilon
+from unvanish.treat.remedies.lsuv import LSUV
+from unvanish.treat.remedies.muon import MuonRemedy
+from unvanish.treat.remedies.orthogonal import Orthogonal
+from unvanish.treat.remedies.orthogonal_recurrence import OrthogonalRecurrence
+from unvanish.treat.remedies.output_scale import OutputScale
+from unvanish.treat.remedies.pre_norm import PreNorm
+from unvanish.treat.remedies.prelu import Prelu
+from unvanish.treat.remedies.relu import Relu
+from unvanish.treat.remedies.residual import Residual
+from unvanish.treat.remedies.rezero import ReZero
+from unvanish.treat.remedies.rms_norm import RmsNorm
+from unvanish.treat.remedies.scaled_residual import ScaledResidual
+from unvanish.treat.remedies.selu import Selu
+from unvanish.treat.remedies.shampoo import ShampooRemedy
+from unvanish.treat.remedies.shaped_activation import ShapedActivation
+from unvanish.treat.remedies.silu import Silu
+from unvanish.treat.remedies.siren import Siren
+from unvanish.treat.remedies.soap import Soap
+from unvanish.treat.remedies.tailored_activation import TailoredActivation
+from unvanish.treat.remedies.trust_ratio import TrustRatio
+from unvanish.treat.remedies.unit_variance import CentreAndUnitVariance
+from unvanish.treat.remedies.warm_up import WarmUpRemedy
+from unvanish.treat.remedies.weight_decay_off import WeightDecayOff
+from unvanish.treat.remedies.weight_standardisation import WeightStandardisation
+from unvanish.treat.remedies.xavier import Xavier
 
-BUILTIN_REMEDIES: Final[tuple[Remedy, ...]] = (He(),)
+BUILTIN_REMEDIES: Final[tuple[Remedy, ...]] = (
+    He(),
+    Xavier(),
+    LeCun(),
+    Orthogonal(),
+    DeltaOrthogonal(),
+    Critical(),
+    LooksLinear(),
+    Siren(),
+    BreakSymmetry(),
+    OutputScale(),
+    LSUV(),
+    CentreAndUnitVariance(),
+    JacobianTuning(),
+    FoldedKernelShape(),
+    ForgetBias(),
+    Chrono(),
+    OrthogonalRecurrence(),
+    GatedCell(),
+    Relu(),
+    LeakyRelu(),
+    Prelu(),
+    Elu(),
+    Selu(),
+    Gelu(),
+    Silu(),
+    TailoredActivation(),
+    ShapedActivation(),
+    PreNorm(),
+    DepthScaledInit(),
+    BatchNorm(),
+    LayerNorm(),
+    RmsNorm(),
+    GroupNorm(),
+    WeightStandardisation(),
+    ClipByNorm(),
+    ClipByValue(),
+    ClipByLayer(),
+    ClipByUnits(),
+    ClipByPercentile(),
+    TrustRatio(),
+    LayerNormalisedGradient(),
+    CentraliseGradient(),
+    LowerEpsilon(),
+    Soap(),
+    ShampooRemedy(),
+    MuonRemedy(),
+    CurvatureLearningRate(),
+    LayerWiseRates(),
+    LearningRateRange(),
+    WarmUpRemedy(),
+    WeightDecayOff(),
+    Residual(),
+    ScaledResidual(),
+    ReZero(),
+    LayerScale(),
+    Highway(),
+)

@@ -6,12 +6,15 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, final
 
+from torch import Tensor
+
 from unvanish.core.prescriptions import Change, Keeps, Prescription
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import NotApplicable
 from unvanish.theory.mean_field import second_moment
 from unvanish.treat.anatomy import Layer, theory_of
-from unvanish.treat.drawing import drawable, each, normal, zero_bias
+from unvanish.treat.drawing import Layout, free, normal, redraw
+from unvanish.treat.gains import EXCHANGES, STARTS
 from unvanish.treat.protocol import Case, Patient
 
 _PIECEWISE = frozenset({"relu", "relu6", "leaky_relu", "prelu", "rrelu"})
@@ -59,15 +62,15 @@ class He:
     change: ClassVar[Change] = Change.INITIALISATION
     keeps: ClassVar[frozenset[Keeps]] = frozenset({Keeps.ARCHITECTURE, Keeps.STATE_NAMES})
     sources: ClassVar[tuple[Source, ...]] = (SOURCES["he2015"],)
-    after: ClassVar[frozenset[str]] = frozenset({"relu", "leaky-relu", "prelu"})
-    excludes: ClassVar[frozenset[str]] = frozenset()
+    after: ClassVar[frozenset[str]] = EXCHANGES
+    excludes: ClassVar[frozenset[str]] = STARTS - {"he"}
 
     def assess(self, case: Case) -> Prescription | NotApplicable:
         """Fit any network with a ReLU behind one of its layers."""
-        layers = [layer for layer in drawable(case) if _fits(layer)]
+        layers = [layer for layer in free(case) if _fits(layer)]
         rectified = [layer for layer in layers if layer.activation]
         if not rectified:
-            others = sorted({layer.activation for layer in drawable(case) if layer.activation})
+            others = sorted({layer.activation for layer in free(case) if layer.activation})
             said = f"its functions are {', '.join(others)}" if others else "it has no activation"
             return NotApplicable(f"no ReLU stands behind a layer: {said}")
         return Prescription(
@@ -81,14 +84,15 @@ class He:
 
     def apply(self, patient: Patient, prescription: Prescription) -> None:
         """Draw each weight for the function behind it."""
-        for layer, weight, layout in each(patient, prescription.places):
+
+        def draw(layer: Layer, weight: Tensor, layout: Layout) -> Tensor | None:
             phi = theory_of(layer, patient.model)
             if phi is None:
-                continue
-            deviation = 1.0 / math.sqrt(layout.fan_in * second_moment(phi, 1.0))
-            patient.surgery.set_values(layer.weight, normal(weight, deviation))
-            zero_bias(patient, layer)
+                return None
+            return normal(weight, 1.0 / math.sqrt(layout.fan_in * second_moment(phi, 1.0)))
+
+        redraw(patient, prescription.places, draw)
 
 
 def _fits(layer: Layer) -> bool:
-    return not layer.is_recurrent and (layer.activation in _PIECEWISE or not layer.activation)
+    return layer.activation in _PIECEWISE or not layer.activation

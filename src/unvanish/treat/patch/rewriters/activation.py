@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from unvanish.core.records import Site
@@ -18,25 +18,26 @@ class Spelling:
 
     Attributes:
         module: Its class in torch.nn.
-        function: The function, dotted; empty where only a module can hold its parameter.
-        method: Its name as a method of tensors; empty where there is none.
+        function: The function's name in torch.nn.functional; empty where only a module can hold
+            its parameter.
+        is_torch: Whether it stands in torch too.
         arguments: Arguments after the tensor, or of the class.
     """
 
     module: str
     function: str = ""
-    method: str = ""
+    is_torch: bool = False
     arguments: str = ""
 
 
 _NEW: Final = {
-    "relu": Spelling("ReLU", "torch.relu", "relu"),
-    "leaky-relu": Spelling("LeakyReLU", "torch.nn.functional.leaky_relu"),
+    "relu": Spelling("ReLU", "relu", is_torch=True),
+    "leaky-relu": Spelling("LeakyReLU", "leaky_relu"),
     "prelu": Spelling("PReLU"),
-    "elu": Spelling("ELU", "torch.nn.functional.elu"),
-    "selu": Spelling("SELU", "torch.selu"),
-    "gelu": Spelling("GELU", "torch.nn.functional.gelu"),
-    "silu": Spelling("SiLU", "torch.nn.functional.silu"),
+    "elu": Spelling("ELU", "elu"),
+    "selu": Spelling("SELU", "selu", is_torch=True),
+    "gelu": Spelling("GELU", "gelu"),
+    "silu": Spelling("SiLU", "silu"),
 }
 REMEDIES: Final = frozenset(_NEW)
 
@@ -69,9 +70,8 @@ def rewrite(work: Work) -> None:
     """
     new = _NEW[work.prescription.remedy]
     if "negative_slope" in work.prescription.settings:
-        new = Spelling(
-            new.module, new.function, "", f"{work.prescription.settings['negative_slope']:.6g}"
-        )
+        slope = work.prescription.settings["negative_slope"]
+        new = replace(new, arguments=f"{slope:.6g}")
     exchanged = {(edit.place, edit.before) for edit in work.receipt.edits}
     done: set[int] = set()
     for site in work.recording.signal_sites():
@@ -133,25 +133,33 @@ def _write_call(source: Source, site: Site, name: str, new: Spelling) -> None:
     functions = {f"torch.{name}", f"torch.{name}_", f"torch.nn.functional.{name}"}
     functions |= {f"torch.nn.functional.{name}_", f"torch.special.{name}"}
     for call in source.nodes(ast.Call, line.line):
-        if source.meaning(call.func) in functions and call.args:
-            source.replace(call, _called(source, new, source.segment(call.args[0])))
+        old = source.meaning(call.func)
+        if old in functions and call.args:
+            source.replace(call, _called(source, new, source.segment(call.args[0]), old))
             return
         if isinstance(call.func, ast.Attribute) and call.func.attr.rstrip("_") == name:
             given = source.segment(call.func.value)
-            if new.method:
-                source.replace(call, f"{given}.{new.method}()")
+            if new.is_torch and new.function == "relu":
+                source.replace(call, f"{given}.relu()")
             else:
-                source.replace(call, _called(source, new, given))
+                source.replace(call, _called(source, new, given, ""))
             return
     named = _references(source, functions)
     if new.arguments or len(named) != 1:
         raise NoSafeEditError(f"{line} calls {name} in a way that cannot be followed")
-    source.replace(named[0], source.spell(new.function))
+    source.replace(named[0], source.spell(_home(new, source.meaning(named[0]))))
 
 
-def _called(source: Source, new: Spelling, given: str) -> str:
+def _home(new: Spelling, old: str) -> str:
+    """Return the dotted name, in the namespace that the old function was taken from."""
+    if new.is_torch and not old.startswith("torch.nn"):
+        return f"torch.{new.function}"
+    return f"torch.nn.functional.{new.function}"
+
+
+def _called(source: Source, new: Spelling, given: str, old: str) -> str:
     arguments = f"{given}, {new.arguments}" if new.arguments else given
-    return f"{source.spell(new.function)}({arguments})"
+    return f"{source.spell(_home(new, old))}({arguments})"
 
 
 def _references(source: Source, wanted: set[str]) -> list[ast.expr]:

@@ -30,11 +30,17 @@ from unvanish.treat.protocol import Case, Remedy
 from unvanish.treat.registry import remedies, remedy_of
 from unvanish.treat.treatment import Treated, case_of, treat
 
+_SOUND_DIFFERENCE: Final = 2.0
+"""Decades below one by which the cosine of two samples' outputs may fall short of one."""
 _log = logging.getLogger(__name__)
 
 _WEIGHT: Final = {Severity.ERROR.value: 4.0, Severity.WARNING.value: 2.0, Severity.NOTE.value: 0.0}
 _PAIRED: Final = 6
 """How many of the best single remedies are combined with each other."""
+CURED: Final = 0.5
+"""Burden below which nothing is left to do."""
+_MOST_PAIRS: Final = 12
+"""How many combinations that belong together are tried at most."""
 _SOUND_FLOW: Final = 1.0
 """Decades within which the gradient of a sound network may change on its way."""
 
@@ -104,11 +110,10 @@ def prescribe(
     singles, refused = _fitting(chosen, case, wanted=names is not None, keep=keep_architecture)
     options = [look.option((one,), before) for one in singles]
     if names is None:
-        promising = sorted((o for o in options if not o.failed), key=_order)[:_PAIRED]
-        for pair in itertools.combinations(promising, 2):
-            both = (*pair[0].prescriptions, *pair[1].prescriptions)
-            if _combine(*(remedy_of(one.remedy) for one in both)) and not _enough(pair):
-                options.append(look.option(tuple(one.remedy for one in both), before))
+        for pair in _pairs(options, case):
+            both = look.option(pair, before)
+            if not both.failed:
+                options.append(both)
     options.sort(key=_order)
     return Advice(before=before, options=tuple(options), refused=refused)
 
@@ -223,6 +228,7 @@ class _Look:
             cures=gone,
             brings=come,
             score=-_burden(after),
+            can_be_written=all(name in REWRITERS for name in names),
         )
 
 
@@ -250,15 +256,39 @@ def _ails(diagnosis: Diagnosis) -> bool:
     return any(f.severity is not Severity.NOTE for f in diagnosis.findings)
 
 
-def _combine(a: Remedy, b: Remedy) -> bool:
+def _pairs(options: Sequence[Option], case: Case) -> list[tuple[str, str]]:
+    """Return the combinations worth a try, given what single remedies do.
+
+    Two that belong together (a function of the ReLU family and He's start) are tried unless one
+    remedy that source code can say leaves nothing to cure; two of the best, unless any does.
+    """
+    done = [o for o in options if o.outlook is not None]
+    cured = [o for o in done if -o.score < CURED]
+    pairs: list[tuple[str, str]] = []
+    if not any(o.can_be_written for o in cured):
+        known = {remedy.name: remedy for remedy in remedies()}
+        fitting = [o.remedies[0] for o in done if o.remedies[0] in known]
+        natural = [
+            (first, second.name)
+            for second in known.values()
+            for first in fitting
+            if first in second.after and second.treats & case.codes
+            if _go_together(known[first], second)
+        ]
+        pairs += natural[:_MOST_PAIRS]
+    if not cured:
+        best = [o.remedies[0] for o in sorted(done, key=_order)[:_PAIRED]]
+        pairs += [
+            pair
+            for pair in itertools.combinations(best, 2)
+            if _go_together(*map(remedy_of, pair)) and {*pair} not in map(set, pairs)
+        ]
+    return pairs
+
+
+def _go_together(a: Remedy, b: Remedy) -> bool:
     """Tell whether two remedies make sense together: they act on different things."""
-    clash = b.name in a.excludes or a.name in b.excludes
-    return a.change is not b.change and not clash
-
-
-def _enough(pair: Sequence[Option]) -> bool:
-    """Tell whether one of two leaves nothing to cure, so that both are more than is needed."""
-    return any(o.outlook is not None and not _worrying(o.outlook) for o in pair)
+    return a.change is not b.change and b.name not in a.excludes and a.name not in b.excludes
 
 
 def _worrying(outlook: Outlook) -> set[str]:
@@ -266,17 +296,23 @@ def _worrying(outlook: Outlook) -> set[str]:
 
 
 def _burden(outlook: Outlook) -> float:
-    """Return what is still wrong: findings by weight, and decades of gradient beyond one."""
+    """Return what is still wrong, in the weight of a finding.
+
+    To the findings come the decades of gradient beyond one, and the likeness of the outputs:
+    two samples that differ by less than a hundredth are hard to tell apart.
+    """
     findings = sum(_WEIGHT[severity] for severity in outlook.findings.values())
     decades = abs(outlook.flow_decades)
-    return findings + (0.0 if math.isnan(decades) else min(4.0, max(0.0, decades - _SOUND_FLOW)))
+    flow = 0.0 if math.isnan(decades) else min(4.0, max(0.0, decades - _SOUND_FLOW))
+    cosine = outlook.sample_cosine
+    alike = -math.log10(max(1e-16, 1.0 - cosine)) if math.isfinite(cosine) else 0.0
+    return findings + flow + min(2.0, max(0.0, alike - _SOUND_DIFFERENCE))
 
 
 def _order(option: Option) -> tuple[float, ...]:
     """Sort the best first: least burden, then least change, then what source code can say."""
     changes = sum(one.change.rank for one in option.prescriptions)
-    unwritable = sum(name not in REWRITERS for name in option.remedies)
-    return (round(-option.score, 1), len(option.remedies), changes, unwritable)
+    return (round(-option.score, 1), len(option.remedies), changes, not option.can_be_written)
 
 
 def _flow(recording: Recording) -> float:

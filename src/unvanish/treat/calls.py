@@ -1,0 +1,249 @@
+"""The calls of one forward pass as an interception meets them: where, which, on what.
+
+A recording tells what was computed. To lead a signal round a few steps one must also know by
+which call of which module's forward each was made, and with which argument first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import (
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+)
+from torch.overrides import TorchFunctionMode
+
+from unvanish.core.operations import clean
+from unvanish.observe.batch import call_model, main_output, tensors_in
+from unvanish.observe.guard import untouched
+
+Place = tuple[str, str, int | None]
+"""Path of a module, function (empty for the module's own call), number of its call."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One call on the way of the signal.
+
+    Attributes:
+        index: Position among the calls, in forward order.
+        function: What was called: ``"linear"``, ``"sigmoid"``, ``"add"``.
+        path: Path of the innermost module.
+        number: Which call of this function in that module's forward it was.
+        place: What an insertion calls it by.
+        first: Shape of its first argument; empty where that is no signal.
+        shape: Shape of what it returns.
+        before: Calls that made its signal, one entry an argument; -1 for data.
+        weights: Names of the parameters it computes with.
+    """
+
+    index: int
+    function: str
+    path: str
+    number: int
+    place: Place
+    first: tuple[int, ...]
+    shape: tuple[int, ...]
+    before: tuple[int, ...]
+    weights: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Calls:
+    """All of them.
+
+    Attributes:
+        calls: In forward order.
+        after: Call to those that use what it made.
+    """
+
+    calls: tuple[Call, ...]
+    after: Mapping[int, tuple[int, ...]]
+
+    def __getitem__(self, index: int) -> Call:
+        return self.calls[index]
+
+    def __len__(self) -> int:
+        return len(self.calls)
+
+    def __iter__(self) -> Iterator[Call]:
+        return iter(self.calls)
+
+    def users(self, index: int) -> list[Call]:
+        """Return the calls that use what a call made."""
+        return [self.calls[i] for i in self.after.get(index, ())]
+
+
+def calls_of(model: nn.Module, inputs: Any, *, seed: int = 0) -> Calls:
+    """Run a network once, leave it as it was, and return the calls of its forward.
+
+    Args:
+        model: The network.
+        inputs: As `unvanish.observe.batch.as_batch` reads them.
+        seed: Seed of that pass.
+    """
+    with untouched(model, seed=seed), torch.enable_grad():
+        tape = _Tape(model)
+        with tape:
+            call_model(model, inputs)
+    after: dict[int, list[int]] = {}
+    for call in tape.calls:
+        for index in dict.fromkeys(call.before):
+            if index >= 0:
+                after.setdefault(index, []).append(call.index)
+    return Calls(tuple(tape.calls), {index: tuple(users) for index, users in after.items()})
+
+
+@dataclass(slots=True)
+class _Running:
+    """A module whose forward runs."""
+
+    module: nn.Module
+    first: Any
+    seen: dict[str, int] = field(default_factory=dict)
+
+
+class _Tape(TorchFunctionMode):
+    """Writes the calls down; holds every tensor until the end, so that no two share an id."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.calls: list[Call] = []
+        self._paths = {id(module): path for path, module in model.named_modules()}
+        self._names: dict[int, tuple[str, ...]] = {}
+        for name, parameter in model.named_parameters():
+            self._names.setdefault(id(parameter), (name,))
+        for buffer in model.buffers():
+            self._names.setdefault(id(buffer), ())
+        self._made: dict[int, int] = {}
+        self._nodes: dict[Any, int] = {}
+        self._held: list[Any] = []
+        self._running: list[_Running] = []
+        self._hooks: list[Any] = []
+
+    def __enter__(self) -> _Tape:
+        self._hooks = [
+            register_module_forward_pre_hook(self._begin),
+            register_module_forward_hook(self._end, always_call=True),
+        ]
+        super().__enter__()  # type: ignore[no-untyped-call]
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        super().__exit__(*exception)  # type: ignore[no-untyped-call]
+        for hook in self._hooks:
+            hook.remove()
+        self._held.clear()
+
+    def _begin(self, module: nn.Module, args: Any) -> None:
+        self._running.append(_Running(module, args[0] if args else None))
+
+    def _end(self, module: nn.Module, args: Any, output: Any) -> None:  # noqa: ARG002
+        while self._running and self._running[-1].module is not module:
+            self._running.pop()
+        if not self._running:
+            return
+        self._running.pop()
+        path = self._paths.get(id(module))
+        main = main_output(output)
+        # What torch's own modules call inside may differ from pass to pass; their call does not.
+        if path and main is not None and type(module).__module__.startswith("torch.nn"):
+            index = self._made.get(id(main), -1)
+            if index >= 0 and self.calls[index].path == path:
+                self.calls[index] = replace(self.calls[index], place=(path, "", None))
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        options: Mapping[str, Any] = kwargs or {}
+        raw = getattr(func, "__name__", "")
+        if not args:
+            return func(*args, **options)
+        name = clean(raw)
+        number = 0
+        if self._running:
+            seen = self._running[-1].seen
+            number = seen.get(name, 0)
+            seen[name] = number + 1
+        with torch._C.DisableTorchFunction():
+            given = list(tensors_in((*args, *options.values())))
+            behind = [(t, self._maker(t)) for t in given]
+        output = func(*args, **options)
+        with torch._C.DisableTorchFunction():
+            self._note(name, number, args, behind, output)
+        return output
+
+    def _note(
+        self,
+        name: str,
+        number: int,
+        args: tuple[Any, ...],
+        behind: list[tuple[Tensor, int | None]],
+        output: Any,
+    ) -> None:
+        made = list(tensors_in(output))
+        if name == "setitem" and isinstance(args[0], Tensor):
+            made = [args[0]]
+        if not made or not behind:
+            return
+        weights = tuple(dict.fromkeys(n for t, _ in behind for n in self._names.get(id(t), ())))
+        signal = [index for t, index in behind if id(t) not in self._names and index is not None]
+        if not signal:
+            for tensor in made:
+                self._names[id(tensor)] = weights
+                self._held.append(tensor)
+            return
+        path = self._path()
+        first = args[0]
+        is_signal = isinstance(first, Tensor) and id(first) not in self._names
+        index = len(self.calls)
+        self.calls.append(
+            Call(
+                index=index,
+                function=name,
+                path=path,
+                number=number,
+                place=(path, name, number),
+                first=tuple(first.shape) if is_signal else (),
+                shape=tuple(made[0].shape),
+                before=tuple(signal),
+                weights=weights,
+            )
+        )
+        for tensor in made:
+            self._made[id(tensor)] = index
+            self._held.append(tensor)
+            if tensor.grad_fn is not None:
+                self._nodes[tensor.grad_fn] = index
+
+    def _maker(self, tensor: Tensor) -> int | None:
+        """Return the call that made a tensor, -1 for data."""
+        self._held.append(tensor)
+        found = self._made.get(id(tensor))
+        if found is not None or id(tensor) in self._names or tensor.grad_fn is None:
+            return -1 if found is None else found
+        waiting, seen = [tensor.grad_fn], set()
+        while waiting:  # a custom autograd function is no torch call
+            node = waiting.pop()
+            if node in self._nodes:
+                return self._nodes[node]
+            if node not in seen:
+                seen.add(node)
+                waiting.extend(n for n, _ in node.next_functions if n is not None)
+        return -1
+
+    def _path(self) -> str:
+        for running in reversed(self._running):
+            path = self._paths.get(id(running.module))
+            if path is not None:
+                return path
+        return ""

@@ -1,0 +1,422 @@
+"""Where a connection fits: blocks of layers that nothing leads round, and joins there are.
+
+A block begins with the input of a layer and ends behind the function that follows it, with one
+way between the two. What leads round it already, such as the skip of a residual network or of a
+U-Net, or a gradient that another step of a recurrence takes, leaves it alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from torch import nn
+
+from unvanish.observe.statistics.slope import ACTIVATIONS
+from unvanish.treat.anatomy import NORMS
+from unvanish.treat.calls import Call, Calls, Place, calls_of
+from unvanish.treat.protocol import Case, Patient
+
+CONVOLUTIONS: Final = frozenset(
+    f"{kind}{axes}d" for kind in ("conv", "conv_transpose") for axes in (1, 2, 3)
+)
+_LAYERS: Final = CONVOLUTIONS | {"linear", "matmul", "mm"}
+_DROPOUT: Final = frozenset(
+    "dropout dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout".split()
+)
+_BETWEEN: Final = NORMS | _DROPOUT
+_MOST_CALLS: Final = 100_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """One or more layers with their functions, and nothing that leads round them.
+
+    Attributes:
+        start: Call whose first argument is the block's input.
+        end: Call whose result is its output.
+        weights: Name of the weight of each layer, in forward order.
+        last: Call of the last layer; what stands behind it is its function.
+        entering: Shape of the input.
+        leaving: Shape of the output.
+        axes: Axes behind the channels: 0 for a linear layer, 2 for images.
+        activation: The function that it ends in.
+        shared: Whether other places call the end as well.
+        passes: Calls of the end between start and end that are not meant.
+        calls: How often the block runs in one pass.
+    """
+
+    start: Place
+    end: Place
+    weights: tuple[str, ...]
+    last: Place
+    entering: tuple[int, ...]
+    leaving: tuple[int, ...]
+    axes: int
+    activation: str
+    shared: bool = False
+    passes: int = 0
+    calls: int = 1
+
+    @property
+    def channels(self) -> tuple[int, int]:
+        """Number of channels of the input and of the output."""
+        axis = -1 - self.axes
+        return self.entering[axis], self.leaving[axis]
+
+    @property
+    def keeps_shape(self) -> bool:
+        """Whether the input can be added to the output as it is."""
+        return self.entering == self.leaving
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Branch:
+    """One side of a sum that computes something, while the other only passes on.
+
+    Attributes:
+        end: Call whose result is added.
+        join: The sum.
+        weights: Names of the weights of its layers, in forward order.
+        norms: Paths of the modules in it that standardise.
+        shape: Shape of what is added.
+        axes: Axes behind the channels.
+        skip: Which argument of the sum is the other side.
+        projected: Whether the other side holds a layer.
+        normalised: Whether the sum is standardised before anything else uses it.
+        calls: How often the sum is made in one pass.
+    """
+
+    end: Place
+    join: Place
+    weights: tuple[str, ...]
+    norms: tuple[str, ...]
+    shape: tuple[int, ...]
+    axes: int
+    skip: int
+    projected: bool
+    normalised: bool
+    calls: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paths:
+    """What leads through a network.
+
+    Attributes:
+        blocks: Where a connection fits, in forward order.
+        branches: Sums with a residual branch, in forward order.
+        left: Reason to the number of layers that get no connection for it.
+    """
+
+    blocks: tuple[Block, ...]
+    branches: tuple[Branch, ...]
+    left: dict[str, int]
+
+    @property
+    def said(self) -> str:
+        """What gets no connection and why, in words."""
+        return "; ".join(
+            f"{count} {'layer' if count == 1 else 'layers'} {reason}"
+            for reason, count in self.left.items()
+        )
+
+
+def paths_of(case: Case | Patient, *, layers: int = 1) -> Paths:
+    """Find the blocks and the residual branches of a network.
+
+    Args:
+        case: The network and a batch.
+        layers: Layers that a block holds, 1 or 2.
+    """
+    calls = calls_of(case.model, case.batch.inputs)
+    chains, left = _chains(calls)
+    branches = tuple(_branches(calls, case.model))
+    blocks = _blocks(calls, _pairs(calls, chains) if layers > 1 else chains, case.model)
+    fitting = []
+    for block in blocks:
+        reason = _unfit(block, calls, case.model, has_skips=bool(branches))
+        if reason:
+            left[reason] = left.get(reason, 0) + len(block.weights)
+        else:
+            fitting.append(block)
+    return Paths(blocks=tuple(fitting), branches=branches, left=left)
+
+
+@dataclass(frozen=True, slots=True)
+class _Chain:
+    """Layers with the calls between the first one's input and the last one's output."""
+
+    layers: tuple[Call, ...]
+    end: Call
+    activation: str
+
+
+def _chains(calls: Calls) -> tuple[list[_Chain], dict[str, int]]:
+    left: dict[str, int] = {}
+    found = []
+    computed = _computed(calls)
+    hidden = _hidden(calls)
+    for call in calls:
+        if not _is_layer(call):
+            continue
+        if call.before[0] < 0 or call.before[0] not in computed:
+            _count(left, "that read the data")
+            continue
+        end = _end_of(calls, call)
+        if end is None:
+            if call.index in hidden:
+                _count(left, "with no function of their own behind them")
+        elif end[0].index not in hidden:
+            continue
+        else:
+            found.append(_Chain((call,), *end))
+    open_ = _not_bypassed(calls, found)
+    if len(open_) < len(found):
+        left["that signal leads round already"] = len(found) - len(open_)
+    return open_, left
+
+
+def _count(left: dict[str, int], reason: str) -> None:
+    left[reason] = left.get(reason, 0) + 1
+
+
+def _is_layer(call: Call) -> bool:
+    return call.function in _LAYERS and bool(call.weights) and bool(call.first)
+
+
+def _computed(calls: Calls) -> set[int]:
+    """Return the calls with a weight at them or before them."""
+    found: set[int] = set()
+    for call in calls:
+        if call.weights or any(index in found for index in call.before):
+            found.add(call.index)
+    return found
+
+
+def _hidden(calls: Calls) -> set[int]:
+    """Return the calls that a layer follows."""
+    found: set[int] = set()
+    for call in reversed(calls.calls):
+        if any(user.index in found or user.weights for user in calls.users(call.index)):
+            found.add(call.index)
+    return found
+
+
+def _end_of(calls: Calls, layer: Call) -> tuple[Call, str] | None:
+    """Return the function that stands behind a layer, or the dropout behind it, and its name."""
+    here, activation = layer, ""
+    while True:
+        users = calls.users(here.index)
+        if len(users) != 1 or len(users[0].before) != 1:
+            break
+        after = users[0]
+        known = ACTIVATIONS.get(after.function)
+        if not activation and known is not None and known.cap > 0:
+            activation = after.function
+        elif after.function not in (_DROPOUT if activation else _BETWEEN):
+            break
+        here = after
+    return (here, activation) if activation else None
+
+
+def _pairs(calls: Calls, chains: Sequence[_Chain]) -> list[_Chain]:
+    """Join every two chains of which one feeds the other alone."""
+    starts = {chain.layers[0].index: chain for chain in chains}
+    taken: set[int] = set()
+    found = []
+    for first in chains:
+        users = calls.users(first.end.index)
+        second = starts.get(users[0].index) if len(users) == 1 else None
+        if first.layers[0].index in taken or second is None:
+            continue
+        taken.update((first.layers[0].index, second.layers[0].index))
+        found.append(_Chain(first.layers + second.layers, second.end, second.activation))
+    return found
+
+
+def _not_bypassed(calls: Calls, chains: Sequence[_Chain]) -> list[_Chain]:
+    """Leave out the chains that signal of their own leads round and meets behind them."""
+    edges = sorted((p, c.index) for c in calls for p in set(c.before) if p >= 0 and p + 1 < c.index)
+    active: list[tuple[int, int]] = []
+    above: list[int] | None = None
+    found, position = [], 0
+    for chain in sorted(chains, key=lambda one: one.end.index):
+        end = chain.end.index
+        while position < len(edges) and edges[position][0] < end:
+            active.append(edges[position])
+            position += 1
+        active = [edge for edge in active if edge[1] > end]
+        if active and len(calls) > _MOST_CALLS:
+            continue
+        if active and above is None:
+            above = _ancestors(calls)
+        if not active or above is None or not _meets(calls, above, chain, active):
+            found.append(chain)
+    return sorted(found, key=lambda one: one.layers[0].index)
+
+
+def _ancestors(calls: Calls) -> list[int]:
+    """Return what each call is computed from, itself included, as bits of a number."""
+    above: list[int] = []
+    for call in calls:
+        bits = 1 << call.index
+        for index in set(call.before):
+            if index >= 0:
+                bits |= above[index]
+        above.append(bits)
+    return above
+
+
+def _meets(
+    calls: Calls, above: list[int], chain: _Chain, active: Sequence[tuple[int, int]]
+) -> bool:
+    start, end = chain.layers[0], chain.end.index
+    for producer, consumer in active:
+        inside = above[end] >> producer & 1 and not above[start.index] >> producer & 1
+        if inside or not above[start.index] >> producer & 1:
+            continue
+        if any(
+            above[index] >> end & 1 and above[index] >> consumer & 1
+            for index in range(consumer, len(calls))
+        ):
+            return True
+    return False
+
+
+def _blocks(calls: Calls, chains: Sequence[_Chain], model: nn.Module) -> list[Block]:
+    """Tell the places of chains apart; several runs of one are one block."""
+    by_place: dict[tuple[Place, Place], list[_Chain]] = {}
+    for chain in chains:
+        key = (_start_of(chain.layers[0], model), chain.end.place)
+        by_place.setdefault(key, []).append(chain)
+    ends: dict[Place, int] = {}
+    for call in calls:
+        ends[call.place] = ends.get(call.place, 0) + 1
+    found = []
+    for (start, end), runs in by_place.items():
+        one = runs[0]
+        layer = one.layers[0]
+        between = calls.calls[layer.index : one.end.index]
+        found.append(
+            Block(
+                start=start,
+                end=end,
+                weights=tuple(_weight(call) for call in one.layers),
+                last=one.layers[-1].place,
+                entering=layer.first,
+                leaving=one.end.shape,
+                axes=_axes(layer),
+                activation=one.activation,
+                shared=ends[end] > len(runs),
+                passes=sum(call.place == end for call in between),
+                calls=len(runs),
+            )
+        )
+    return found
+
+
+def _start_of(layer: Call, model: nn.Module) -> Place:
+    if layer.path and isinstance(
+        model.get_submodule(layer.path), nn.Linear | nn.modules.conv._ConvNd
+    ):
+        return layer.path, "", None
+    return layer.path, layer.function, layer.number
+
+
+def _weight(call: Call) -> str:
+    return call.weights[0]
+
+
+def _axes(call: Call) -> int:
+    return int(call.function[-2]) if call.function in CONVOLUTIONS else 0
+
+
+def _unfit(block: Block, calls: Calls, model: nn.Module, *, has_skips: bool) -> str:
+    """Return why a block gets no connection; empty where it does."""
+    for call in calls:
+        # What is shared must be followed by the same wherever it runs, or the ends get mixed up.
+        if not _is_layer(call) or _start_of(call, model) != block.start:
+            continue
+        end = _end_of(calls, call)
+        if end is None or (end[0].place != block.end and len(block.weights) == 1):
+            return "that run in several places with different functions behind them"
+    runs = sum(_is_layer(call) and _start_of(call, model) == block.start for call in calls)
+    if runs > block.calls and len(block.weights) > 1:
+        return "that run several times within one block"
+    if block.keeps_shape:
+        return ""
+    if len(block.entering) != len(block.leaving):
+        return "whose output is of another kind than their input"
+    outer = len(block.entering) - 1 - block.axes
+    if block.entering[:outer] != block.leaving[:outer]:
+        return "whose output is of another kind than their input"
+    if block.calls > 1:
+        return "that run several times and change the width"
+    if has_skips:
+        return "that change the width between the blocks there are"
+    return ""
+
+
+def _branches(calls: Calls, model: nn.Module) -> list[Branch]:
+    """Return the sums of a signal and of what is computed from it."""
+    wide = {name for name, parameter in model.named_parameters() if parameter.dim() > 1}
+    found: dict[tuple[Place, Place], Branch] = {}
+    runs: dict[tuple[Place, Place], int] = {}
+    for join in calls:
+        ways = list(dict.fromkeys(join.before))
+        if join.function not in ("add", "sub") or len(ways) != 2 or join.weights or -1 in ways:
+            continue
+        sides = _sides(calls, *ways)
+        if sides is None:
+            continue
+        layers = [[c for c in side if _has_matrix(c)] for side in sides]
+        branch = 0 if len(layers[0]) > len(layers[1]) else 1
+        other = layers[1 - branch]
+        if len(layers[branch]) <= len(other) or len(other) > 1:
+            continue
+        if any(c.function in ACTIVATIONS for c in sides[1 - branch]):
+            continue
+        end = calls[ways[branch]]
+        place = (join.path, join.function, join.number)
+        key = (end.place, place)
+        runs[key] = runs.get(key, 0) + 1
+        found[key] = Branch(
+            end=end.place,
+            join=place,
+            weights=tuple(dict.fromkeys(n for c in layers[branch] for n in c.weights if n in wide)),
+            norms=tuple(dict.fromkeys(c.path for c in sides[branch] if c.function in NORMS)),
+            shape=end.shape,
+            axes=max((_axes(c) for c in layers[branch]), default=0),
+            skip=1 - branch,
+            projected=bool(other),
+            normalised=[c.function in NORMS for c in calls.users(join.index)] == [True],
+            calls=runs[key],
+        )
+    return list(found.values())
+
+
+def _has_matrix(call: Call) -> bool:
+    return bool(call.weights) and call.function not in NORMS and call.function != "prelu"
+
+
+def _sides(calls: Calls, one: int, other: int) -> tuple[list[Call], list[Call]] | None:
+    """Return the calls of two ways that end in one sum, back to where they part."""
+    marks = {one: 1, other: 2}
+    sides: tuple[list[Call], list[Call]] = ([], [])
+    while marks:
+        index = max(marks)
+        mark = marks.pop(index)
+        if mark == 3:
+            if not marks:
+                return sides[0][::-1], sides[1][::-1]
+            above = calls[index].before
+        else:
+            sides[mark - 1].append(calls[index])
+            above = calls[index].before
+        for before in above:
+            if before < 0:
+                continue
+            marks[before] = marks.get(before, 0) | mark
+    return None

@@ -1,0 +1,83 @@
+"""What passes a place of a network on one batch: numbers that a remedy is set by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from unvanish.observe.batch import Batch, call_model
+from unvanish.observe.guard import untouched
+from unvanish.treat.surgery import Surgery
+from unvanish.treat.turns import Turns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spot:
+    """A call in a network.
+
+    Attributes:
+        path: Path of the module that is called, or in whose forward the function is called.
+        where: ``"before"`` for its first argument, ``"after"`` for its output.
+        function: The function; empty for the module's call.
+        chosen: Which of its calls in a forward pass are meant; None for every one.
+        calls: How many there are.
+    """
+
+    path: str
+    where: str
+    function: str = ""
+    chosen: frozenset[int] | None = None
+    calls: int = 1
+
+    def turns(self) -> Turns | None:
+        """Return what tells its calls apart; None where every one is meant."""
+        return None if self.chosen is None else Turns(self.chosen, self.calls)
+
+
+class _Probe(nn.Module):
+    """Keeps what passes it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Tensor] = []
+
+    def forward(self, signal: Tensor) -> Tensor:
+        self.seen.append(signal.detach())
+        return signal
+
+
+def passing(model: nn.Module, batch: Batch, spots: Sequence[Spot]) -> list[list[Tensor]]:
+    """Run a network once without gradient and return what passes some places, a list a place.
+
+    Args:
+        model: The network; it stays as it is.
+        batch: What it is run on.
+        spots: The places.
+
+    Returns:
+        One tensor a call. The list is empty for a place whose calls come another number of times
+        than they were seen to.
+    """
+    probes = [_Probe() for _ in spots]
+    told_apart: list[Turns | None] = []
+    with untouched(model, seed=0), torch.no_grad():
+        surgery = Surgery(model)
+        try:
+            for spot, probe in zip(spots, probes, strict=True):
+                turns = spot.turns()
+                told_apart.append(turns)
+                options: dict[str, Any] = {"function": spot.function, "turns": turns}
+                if turns is not None:
+                    surgery.insert("", None, "begin", turns=turns)
+                surgery.insert(spot.path, probe, spot.where, **options)
+            call_model(model, batch.inputs)
+        finally:
+            surgery.undo()
+    return [
+        [] if turns is not None and turns.count != turns.expected else probe.seen
+        for turns, probe in zip(told_apart, probes, strict=True)
+    ]

@@ -1,0 +1,107 @@
+"""A learning-rate range test, and the rate that it recommends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Final, final
+
+from unvanish.core.errors import UnvanishError
+from unvanish.core.prescriptions import Change, Keeps, Prescription
+from unvanish.core.sources import SOURCES, Source
+from unvanish.core.verdicts import NotApplicable
+from unvanish.treat.optimising.exchange import (
+    EXCHANGES,
+    KEEPS_ALL,
+    RATES,
+    kind_of,
+    optimizer_of,
+    set_rate,
+)
+from unvanish.treat.optimising.sweep import range_test
+from unvanish.treat.protocol import Case, Patient
+
+_LOW: Final = 1e-6
+_HIGH: Final = 10.0
+_STEPS: Final = 60
+_SMALL_FALL: Final = 0.02
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class LearningRateRange:
+    """Find a learning rate by trying: a copy is trained while the rate grows.
+
+    ## When to use
+    Any optimiser whose rate is too large or too small (UV404), above all where no theory gives one,
+    as for Adam.
+
+    ## What it changes
+    The learning rate of every group; their ratios stay.
+
+    ## What it costs
+    Sixty steps on a copy, once.
+
+    ## Settings
+    low, high, steps: the rate grows from 1e-6 to 10 by a constant factor in 60 steps, on the batch
+    at hand. It ends where the loss is four times its lowest. lr: the rate at which the loss fell by
+    the largest factor within five steps, but at most a tenth of that at which it ended. fall: share
+    of the first loss that was taken off on the way.
+
+    ## Where we differ
+    Smith reads the range off a plot of accuracy over epochs of the whole data; here one batch is
+    used again and again, which makes a rate come out larger than noise allows. Hence the tenth.
+
+    ## Composes with
+    Every remedy of the network: apply those first. Warm-up.
+
+    ## Evidence
+    @range@ Where the loss does not fall by a fiftieth at any rate it does not fit, and says so:
+    then the rate is not what keeps the network from learning.
+
+    ## Source
+    Smith (2017), section 3.3.
+    """
+
+    name: ClassVar[str] = "learning-rate-range"
+    treats: ClassVar[frozenset[str]] = frozenset({"UV404"})
+    change: ClassVar[Change] = Change.OPTIMISER
+    keeps: ClassVar[frozenset[Keeps]] = KEEPS_ALL
+    sources: ClassVar[tuple[Source, ...]] = (SOURCES["smith2017"],)
+    after: ClassVar[frozenset[str]] = EXCHANGES
+    excludes: ClassVar[frozenset[str]] = RATES - {"learning-rate-range"}
+
+    def assess(self, case: Case) -> Prescription | NotApplicable:
+        """Fit an optimiser that steps without a closure, on a network that learns at some rate."""
+        optimizer = optimizer_of(case)
+        if kind_of(case) == "LBFGS":
+            return NotApplicable("L-BFGS searches along each step itself")
+        if float(optimizer.param_groups[0].get("lr") or 0.0) <= 0.0:
+            return NotApplicable("the optimiser has no learning rate above zero to start from")
+        try:
+            sweep = range_test(case, _LOW, _HIGH, _STEPS)
+        except UnvanishError as error:
+            return NotApplicable(error.what)
+        if not sweep.fall > _SMALL_FALL:
+            return NotApplicable(
+                f"at no learning rate from {_LOW:g} on does the loss fall by more than "
+                f"{max(0.0, sweep.fall):.1%}: it is not the rate that keeps it from learning"
+            )
+        rate = min(sweep.steepest, sweep.rates[-1] / 10.0 if sweep.diverged else _HIGH)
+        return Prescription(
+            remedy=self.name,
+            why=f"the loss falls fastest at {sweep.steepest:.2g}"
+            + (f" and blows up at {sweep.rates[-1]:.2g}" if sweep.diverged else ""),
+            change=self.change,
+            keeps=self.keeps,
+            settings={
+                "low": _LOW,
+                "high": _HIGH,
+                "steps": _STEPS,
+                "fall": sweep.fall,
+                "lr": rate,
+            },
+        )
+
+    def apply(self, patient: Patient, prescription: Prescription) -> None:
+        """Set the rate."""
+        set_rate(patient, float(prescription.settings["lr"]))

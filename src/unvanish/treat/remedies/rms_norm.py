@@ -1,0 +1,106 @@
+"""RMSNorm behind hidden layers: each sample is divided by its root mean square."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+from torch import nn
+
+from unvanish.core.prescriptions import Change, Keeps, Prescription
+from unvanish.core.sources import SOURCES, Source
+from unvanish.core.verdicts import NotApplicable
+from unvanish.treat.exchanging import EXCHANGES
+from unvanish.treat.normalising import (
+    NORMALISATIONS,
+    Fitting,
+    epsilon,
+    fitting,
+    insert_behind,
+    useless,
+    why_none,
+)
+from unvanish.treat.protocol import Case, Patient
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class RmsNorm:
+    r"""Divide every sample, or token, by the root mean square of its units (RMSNorm).
+
+    ## When to use
+    As layer-norm, where it should cost less: no mean is taken, no shift is learnt. The
+    normalisation of most language models.
+
+    ## What it changes
+    It is put behind every hidden linear layer and convolution and before the function that follows,
+    as a child of the layer: every old name of the state dict stays. Layers that have a
+    normalisation, the output, gates, recurrent layers and loops over time, projections of attention
+    and embeddings stay as they are. Convolutions stay as they are: layer-norm and group-norm are
+    for them.
+
+    ## What it costs
+    One parameter a unit. The network's function changes.
+
+    ## Settings
+    ``eps``, 1e-5, or less where the weights are so small that it would count.
+
+    ## Where we differ
+    It is refused where theory says that it cannot help. It changes the gradient by sqrt(E phi'^2 /
+    E phi^2) a layer, whatever the weights are: 1 for ReLU, 1.085 for tanh, but 0.391 for sigmoid,
+    whose mean 1/2 all units have in common. Three decades (`max_changed_decades`) are lost in eight
+    layers of sigmoids.
+
+    ## Composes with
+    An exchange of the activation, made first; residual connections; every initialisation.
+
+    ## Evidence
+    EVID
+
+    ## Source
+    Zhang and Sennrich (2019).
+    """
+
+    name: ClassVar[str] = "rms-norm"
+    treats: ClassVar[frozenset[str]] = frozenset(
+        {"UV101", "UV102", "UV103", "UV105", "UV106", "UV201", "UV401"}
+    )
+    change: ClassVar[Change] = Change.NORMALISATION
+    keeps: ClassVar[frozenset[Keeps]] = frozenset({Keeps.WEIGHTS, Keeps.STATE_NAMES})
+    sources: ClassVar[tuple[Source, ...]] = (SOURCES["zhangsennrich2019"],)
+    after: ClassVar[frozenset[str]] = EXCHANGES
+    excludes: ClassVar[frozenset[str]] = NORMALISATIONS - {"rms-norm"}
+
+    max_changed_decades: float = 3.0
+
+    def assess(self, case: Case) -> Prescription | NotApplicable:
+        """Fit networks whose functions leave little in common to all units."""
+        found = fitting(case)
+        if not found:
+            return why_none(case)
+        fits = [one for one in found if one.units > 1 and not one.is_convolution]
+        if not fits:
+            return NotApplicable(
+                "its hidden layers are convolutions: take layer-norm or group-norm there"
+            )
+        hopeless = useless(case, fits, self.max_changed_decades, "RMSNorm")
+        if hopeless:
+            return NotApplicable(hopeless)
+        return Prescription(
+            remedy=self.name,
+            why=f"{len(fits)} hidden layers pass their signal on unnormalised",
+            change=self.change,
+            keeps=self.keeps,
+            settings={"eps": epsilon(case, fits)},
+            places=tuple(one.layer.weight for one in fits),
+            cost="one parameter a unit",
+        )
+
+    def apply(self, patient: Patient, prescription: Prescription) -> None:
+        """Put one behind each layer."""
+        eps = float(prescription.settings["eps"])
+
+        def make(one: Fitting) -> nn.Module:
+            return nn.RMSNorm(one.units, eps=eps)
+
+        insert_behind(patient, prescription.places, make)

@@ -1,0 +1,204 @@
+"""Every built-in remedy keeps the contract on every network of a small ward that it fits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from unvanish.core.verdicts import NotApplicable
+from unvanish.testing import check_remedy
+from unvanish.treat.protocol import Case
+from unvanish.treat.registry import remedies
+from unvanish.treat.remedies import BUILTIN_REMEDIES
+from unvanish.treat.treatment import case_of
+
+
+class Bed(NamedTuple):
+    model: Callable[[], nn.Module]
+    batch: Any
+    loss: Any = None
+    optimizer: Any = None
+
+
+def adam(model: nn.Module) -> torch.optim.Optimizer:
+    return torch.optim.Adam(model.parameters(), lr=1e-3)
+
+
+def numbers(*shape: int) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(0))
+
+
+def classes(count: int, among: int) -> torch.Tensor:
+    return torch.randint(0, among, (count,), generator=torch.Generator().manual_seed(1))
+
+
+class Plain(nn.Module):
+    def __init__(self, function: Callable[..., torch.Tensor], depth: int = 6) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(12, 12) for _ in range(depth))
+        self.head = nn.Linear(12, 5)
+        self.function = function
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for layer in self.layers:
+            x = self.function(layer(x))
+        return self.head(x)
+
+
+class Recurrent(nn.Module):
+    def __init__(self, cell: type[nn.Module]) -> None:
+        super().__init__()
+        self.cell = cell(6, 8, batch_first=True)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out, _ = self.cell(x)
+        return self.head(out[:, -1])
+
+
+class Residual(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(
+            nn.Sequential(nn.Linear(12, 12), nn.ReLU(), nn.Linear(12, 12)) for _ in range(4)
+        )
+        self.head = nn.Linear(12, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for block in self.blocks:
+            x = x + block(x)
+        return self.head(x)
+
+
+class Encoder(nn.Module):
+    def __init__(self, *, norm_first: bool = False) -> None:
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(16, 2, 32, 0.0, batch_first=True, norm_first=norm_first)
+        self.encoder = nn.TransformerEncoder(layer, 3, enable_nested_tensor=False)
+        self.head = nn.Linear(16, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.encoder(x)[:, 0])
+
+
+class Siren(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(2, 32), nn.Linear(32, 32), nn.Linear(32, 32)])
+        self.head = nn.Linear(32, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for layer in self.layers:
+            x = torch.sin(30.0 * layer(x))
+        return self.head(x)
+
+
+def zeros() -> nn.Module:
+    model = Plain(F.relu, depth=2)
+    for layer in model.layers:
+        nn.init.zeros_(layer.weight)
+    return model
+
+
+def dead() -> nn.Module:
+    model = nn.Sequential(nn.Linear(12, 16), nn.ReLU(), nn.Linear(16, 16), nn.ReLU())
+    model.append(nn.Linear(16, 5))
+    nn.init.constant_(model[2].bias, -30.0)
+    return model
+
+
+def sequential(activation: type[nn.Module], depth: int = 5) -> nn.Module:
+    layers: list[nn.Module] = []
+    for _ in range(depth):
+        layers += [nn.Linear(12, 12), activation()]
+    return nn.Sequential(*layers, nn.Linear(12, 5))
+
+
+def convolutional() -> nn.Module:
+    layers: list[nn.Module] = [nn.Conv2d(2, 8, 3, padding=1), nn.ReLU()]
+    for _ in range(4):
+        layers += [nn.Conv2d(8, 8, 3, padding=1), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(8 * 36, 4))
+
+
+ROWS = (numbers(32, 12), classes(32, 5))
+SERIES = (numbers(16, 20, 6), classes(16, 3))
+TOKENS = (numbers(8, 10, 16), classes(8, 3))
+WARD = {
+    "relu": Bed(lambda: Plain(F.relu), ROWS, None, adam),
+    "sigmoid": Bed(lambda: Plain(torch.sigmoid), ROWS, None, adam),
+    "tanh modules": Bed(lambda: sequential(nn.Tanh), ROWS, None, adam),
+    "relu modules": Bed(lambda: sequential(nn.ReLU), ROWS, None, adam),
+    "gelu": Bed(lambda: Plain(F.gelu), ROWS, None, adam),
+    "convolutions": Bed(convolutional, (numbers(16, 2, 6, 6), classes(16, 4)), None, adam),
+    "lstm": Bed(lambda: Recurrent(nn.LSTM), SERIES, None, adam),
+    "rnn": Bed(lambda: Recurrent(nn.RNN), SERIES, None, adam),
+    "residual": Bed(Residual, ROWS, None, adam),
+    "post-norm": Bed(Encoder, TOKENS, None, adam),
+    "pre-norm": Bed(lambda: Encoder(norm_first=True), TOKENS, None, adam),
+    "siren": Bed(Siren, (numbers(64, 2), numbers(64, 1)), None, adam),
+    "zeros": Bed(zeros, ROWS, None, adam),
+    "dead": Bed(dead, ROWS, None, adam),
+    "selu": Bed(lambda: sequential(nn.SELU), ROWS, None, adam),
+    "with sgd": Bed(
+        lambda: Plain(F.relu),
+        ROWS,
+        None,
+        lambda model: torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9),
+    ),
+}
+
+
+@lru_cache(maxsize=64)
+def case_at(name: str) -> Case:
+    bed = WARD[name]
+    torch.manual_seed(0)
+    model = bed.model()
+    optimizer = bed.optimizer(model) if bed.optimizer else None
+    return case_of(model, bed.batch, bed.loss, optimizer=optimizer)
+
+
+def fitting(remedy: Any) -> list[str]:
+    return [n for n in WARD if not isinstance(remedy.assess(case_at(n)), NotApplicable)]
+
+
+@pytest.mark.parametrize("remedy", BUILTIN_REMEDIES, ids=lambda remedy: remedy.name)
+def test_a_remedy_keeps_the_contract(remedy: Any) -> None:
+    names = fitting(remedy)
+    assert names, f"no bed of the ward fits {remedy.name}; add one"
+    for name in names[:3]:
+        bed = WARD[name]
+        check_remedy(remedy, bed.model, bed.batch, bed.loss, optimizer=bed.optimizer)
+
+
+@pytest.mark.parametrize("remedy", BUILTIN_REMEDIES, ids=lambda remedy: remedy.name)
+def test_a_remedy_refuses_what_it_does_not_fit_with_a_reason(remedy: Any) -> None:
+    for name in WARD:
+        said = remedy.assess(case_at(name))
+        if isinstance(said, NotApplicable):
+            assert len(said.reason) > 10
+            assert not said.reason.endswith(".")
+
+
+def test_the_names_that_remedies_speak_of_exist() -> None:
+    names = {remedy.name for remedy in remedies()}
+    for remedy in remedies():
+        assert remedy.after <= names, f"{remedy.name} comes after {remedy.after - names}"
+        assert remedy.excludes <= names, f"{remedy.name} excludes {remedy.excludes - names}"
+        assert remedy.name not in remedy.excludes
+
+
+def test_a_broken_promise_is_noticed() -> None:
+    class Liar(type(BUILTIN_REMEDIES[0])):  # type: ignore[misc]
+        """Says that it keeps the weights, and does not."""
+
+        keeps = frozenset()
+
+    with pytest.raises(AssertionError, match="headings"):
+        check_remedy(Liar(), WARD["relu"].model, ROWS)
