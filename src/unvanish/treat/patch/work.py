@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from torch import nn
 
@@ -42,10 +43,18 @@ class Work:
         """
         if line is None:
             raise NoSafeEditError("the line that made it was not seen")
-        file = line.file
-        if file not in self.sources:
-            self.sources[file] = Source.of(file)
-        return self.sources[file]
+        return self.open(line.file)
+
+    def open(self, file: str) -> Source:
+        """Open a file, once whatever it is called.
+
+        Raises:
+            NoSafeEditError: If the file is not the user's.
+        """
+        known = str(Path(file).resolve())
+        if known not in self.sources:
+            self.sources[known] = Source.of(file)
+        return self.sources[known]
 
     def sites(self, path: str, name: str) -> tuple[Site, ...]:
         """Return the calls of an activation function at a path."""

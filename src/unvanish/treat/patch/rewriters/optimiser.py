@@ -52,7 +52,7 @@ def _files(work: Work) -> list[Source]:
     sources = []
     for file in files:
         try:
-            sources.append(work.sources.setdefault(file, Source.of(file)))
+            sources.append(work.open(file))
         except NoSafeEditError:
             continue
     return sources

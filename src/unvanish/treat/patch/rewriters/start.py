@@ -78,7 +78,7 @@ def _builder(work: Work) -> tuple[Source, ast.stmt, str]:
     file = getattr(module, "__file__", None)
     if cls.__module__.startswith("torch.nn") or not isinstance(file, str):
         return _function(work)
-    source = _open(work, file)
+    source = work.open(file)
     for node in source.nodes(ast.ClassDef):
         if node.name == cls.__name__:
             for inner in node.body:
@@ -99,12 +99,6 @@ def _function(work: Work) -> tuple[Source, ast.stmt, str]:
             value = ends[-1].value
             return source, ends[-1], value.id if isinstance(value, ast.Name) else "network"
     raise NoSafeEditError("the network is built outside of a function or class of its own")
-
-
-def _open(work: Work, file: str) -> Source:
-    if file not in work.sources:
-        work.sources[file] = Source.of(file)
-    return work.sources[file]
 
 
 def _rewrite_return(source: Source, statement: ast.Return, lines: list[str], name: str) -> None:
