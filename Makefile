@@ -52,7 +52,7 @@ lint: $(STAMP)
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
-	@$(BIN)/python docs/_rules.py --check
+	@$(BIN)/python docs/_pages.py --check
 	@$(COG) --check --diff --check-fail-msg='run: make docs' $(PAGES)
 
 format: $(STAMP)
@@ -60,7 +60,7 @@ format: $(STAMP)
 	@$(BIN)/ruff check --fix .
 
 docs: $(STAMP)
-	@$(BIN)/python docs/_rules.py
+	@$(BIN)/python docs/_pages.py
 	@$(BIN)/python docs/_picture.py
 	@$(COG) -r $(PAGES)
 

@@ -1,7 +1,7 @@
-"""Writes docs/rules/UVxxx.md from the docstring of every rule.
+"""Writes the page of every rule and the card of every remedy from their docstrings.
 
-python docs/_rules.py            write the pages
-python docs/_rules.py --check    fail where a page would change
+python docs/_pages.py            write docs/rules and docs/remedies
+python docs/_pages.py --check    fail where a page would change
 """
 
 from __future__ import annotations
@@ -9,16 +9,18 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-FOLDER = Path(__file__).parent / "rules"
+HERE = Path(__file__).parent
+FOLDERS = ("rules", "remedies")
 
 
 def pages() -> dict[str, str]:
-    """Return the text of every page of docs/rules by file name."""
+    """Return the text of every page, by file name below docs."""
     from unvanish.core.pages import page_of, title_of
     from unvanish.diagnose.rules import BUILTIN_RULES
+    from unvanish.treat.remedies import BUILTIN_REMEDIES
 
     files = {
-        f"{rule.code}.md": f"# {rule.code} {rule.name}\n\n{page_of(rule).strip()}\n"
+        f"rules/{rule.code}.md": f"# {rule.code} {rule.name}\n\n{page_of(rule).strip()}\n"
         for rule in BUILTIN_RULES
     }
     rows = [
@@ -26,13 +28,40 @@ def pages() -> dict[str, str]:
         for rule in BUILTIN_RULES
     ]
     head = ["# Rules", "", "| code | name | what it finds |", "|---|---|---|"]
-    files["README.md"] = "\n".join([*head, *rows]) + "\n"
+    files["rules/README.md"] = "\n".join([*head, *rows]) + "\n"
+    for remedy in BUILTIN_REMEDIES:
+        kept = ", ".join(sorted(keeps.value for keeps in remedy.keeps)) or "nothing"
+        facts = (
+            f"Touches: {remedy.change.value}. Keeps: {kept}. "
+            f"Offered for: {', '.join(sorted(remedy.treats)) or 'nothing by itself'}."
+        )
+        card = page_of(remedy).strip()
+        title, _, rest = card.partition("\n")
+        files[f"remedies/{remedy.name}.md"] = (
+            f"# {remedy.name}\n\n{title}\n\n{facts}\n{rest.rstrip()}\n"
+        )
+    rows = [
+        f"| [{remedy.name}]({remedy.name}.md) | {remedy.change.value} "
+        f"| {title_of(page_of(remedy))} | {', '.join(sorted(remedy.treats))} |"
+        for remedy in BUILTIN_REMEDIES
+    ]
+    head = [
+        "# Remedies",
+        "",
+        "| name | touches | what it does | offered for |",
+        "|---|---|---|---|",
+    ]
+    files["remedies/README.md"] = "\n".join([*head, *rows]) + "\n"
     return files
 
 
-def differences(wanted: dict[str, str], folder: Path = FOLDER) -> list[str]:
+def differences(wanted: dict[str, str], folder: Path = HERE) -> list[str]:
     """Return the names of the pages that are missing, stale or left over."""
-    there = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.md")}
+    there = {
+        f"{name}/{path.name}": path.read_text(encoding="utf-8")
+        for name in FOLDERS
+        for path in (folder / name).glob("*.md")
+    }
     return sorted(
         name for name in wanted.keys() | there.keys() if wanted.get(name) != there.get(name)
     )
@@ -44,14 +73,14 @@ def main(arguments: list[str]) -> int:
     different = differences(wanted)
     if arguments == ["--check"]:
         for name in different:
-            print(f"docs/rules/{name} differs from the rule's docstring; run: make docs")
+            print(f"docs/{name} differs from the docstring; run: make docs")
         return 1 if different else 0
-    FOLDER.mkdir(exist_ok=True)
     for name in different:
         if name in wanted:
-            (FOLDER / name).write_text(wanted[name], encoding="utf-8")
+            (HERE / name).parent.mkdir(exist_ok=True)
+            (HERE / name).write_text(wanted[name], encoding="utf-8")
         else:
-            (FOLDER / name).unlink()
+            (HERE / name).unlink()
     return 0
 
 

@@ -14,13 +14,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from unvanish.core import codec
 from unvanish.core.counterfactuals import Counterfactual, Proposal, answered
 from unvanish.core.errors import UnvanishError
 from unvanish.core.explanations import Explanation
 from unvanish.core.findings import Diagnosis, Finding, Severity
+from unvanish.core.packing import plain
+from unvanish.core.prescriptions import Advice, Outlook
 from unvanish.core.records import Recording
 from unvanish.core.verdicts import NotMeasured
 from unvanish.diagnose import diagnose
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
     from unvanish.recipe import Recipe
+
+_BRIEF: Final = 2
+"""How many remedies of each kind a brief advice tries."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -105,11 +110,14 @@ class Report:
         target: What was checked, as it was named.
         recording: What was measured.
         diagnosis: What the rules said about it.
+        advice: What could be done, tried on a copy; None where that was not asked for, or
+            nothing is wrong.
     """
 
     target: str
     recording: Recording
     diagnosis: Diagnosis
+    advice: Advice | None = None
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -160,7 +168,10 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as the documented JSON object."""
-        return to_json(self.recording, self.diagnosis, target=self.target)
+        document = to_json(self.recording, self.diagnosis, target=self.target)
+        if self.advice is not None:
+            document["advice"] = plain(self.advice)
+        return document
 
     def save(self, path: str | Path) -> None:
         """Write the recording and its target to a file that `unvanish show` opens.
@@ -222,6 +233,7 @@ class Report:
             exit_code=exit_code,
             explanation=self.explanation(explain),
             whole_ledger=explain == "full",
+            advice=self.advice,
         )
 
     def __repr__(self) -> str:
@@ -245,6 +257,7 @@ def checkup(
     clip_grad_norm: float | None = None,
     device: str | None = None,
     select: Sequence[str] | None = None,
+    advise: str = "none",
 ) -> Report:
     """Look at one batch of a network and say where its gradient is lost, and why.
 
@@ -264,6 +277,8 @@ def checkup(
         clip_grad_norm: Largest gradient norm that training allows.
         device: Where to build a TARGET.
         select: Codes, names or beginnings of codes of the rules to run; None for all.
+        advise: ``"brief"`` to try a few remedies of every kind on a copy where something is
+            wrong, ``"full"`` to try all that fit, ``"none"`` for none.
 
     Returns:
         The report.
@@ -304,6 +319,7 @@ def checkup(
             with _undisturbed():
                 diagnosis = diagnose(recording, select=select)
                 tested = _put_to_the_test(recording, diagnosis, recipe, loss)
+                advice = _advised(recording, diagnosis, recipe, loss, optimizer, seed, advise)
         except UnvanishError:
             raise
         except Exception as error:
@@ -313,7 +329,37 @@ def checkup(
     inferred = (*recipe.inferred, *recording.context.inferred)
     context = replace(recording.context, inferred=inferred)
     recording = replace(recording, context=context, counterfactuals=tested)
-    return Report(recipe.target, recording, diagnosis)
+    return Report(recipe.target, recording, diagnosis, advice)
+
+
+def _advised(
+    recording: Recording,
+    diagnosis: Diagnosis,
+    recipe: Recipe,
+    loss: Callable[..., Any] | str | None,
+    optimizer: Optimizer | Callable[..., Any] | None,
+    seed: int,
+    advise: str,
+) -> Advice | None:
+    """Try remedies on a copy, where something is wrong and it was asked for."""
+    if advise == "none" or all(f.severity is Severity.NOTE for f in diagnosis.findings):
+        return None
+    from unvanish.treat import prescribe
+
+    try:
+        return prescribe(
+            recipe.model,
+            diagnosis,
+            recipe.batch,
+            loss if loss is not None else recipe.loss,
+            optimizer=optimizer if optimizer is not None else recipe.optimizer,
+            recording=recording,
+            breadth=_BRIEF if advise == "brief" else None,
+            seed=seed,
+            built=recipe.built,
+        )
+    except UnvanishError as error:
+        return Advice(before=Outlook(), nothing=f"no remedy could be tried: {error.what}")
 
 
 @contextmanager

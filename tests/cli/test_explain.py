@@ -5,6 +5,7 @@ from click.testing import CliRunner
 
 from unvanish.cli import app
 from unvanish.diagnose.rules import BUILTIN_RULES
+from unvanish.treat.remedies import BUILTIN_REMEDIES
 
 
 def run(*args):
@@ -30,9 +31,23 @@ def test_without_a_code_all_rules_are_listed():
 def test_unknown_code_names_the_nearest():
     result = run("explain", "dead-unit")
     assert result.exit_code == 2
-    assert "error: there is no rule 'dead-unit'" in result.stderr
+    assert "error: there is no rule or remedy 'dead-unit'" in result.stderr
     assert "help: unvanish explain UV202" in result.stderr
 
 
 def test_nothing_near():
     assert "lists all rules" in run("explain", "qqqq").stderr
+
+
+@pytest.mark.parametrize("remedy", BUILTIN_REMEDIES, ids=lambda remedy: remedy.name)
+def test_every_remedy_has_a_card(remedy):
+    result = run("explain", remedy.name.replace("-", "_").upper())
+    assert result.exit_code == 0
+    assert "When to use" in result.stdout
+
+
+def test_all_remedies_are_listed():
+    result = run("explain", "remedies")
+    assert result.exit_code == 0
+    for remedy in BUILTIN_REMEDIES:
+        assert f"{remedy.name}  " in result.stdout

@@ -167,7 +167,7 @@ def rules() -> tuple[Rule, ...]:
 
 def test_rule_pages_are_the_docstrings() -> None:
     done = subprocess.run(
-        [sys.executable, "docs/_rules.py", "--check"],
+        [sys.executable, "docs/_pages.py", "--check"],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -144,6 +144,13 @@ What is missing is inferred, and the report says so.
     help="Save what was measured; `unvanish show FILE` opens it.",
 )
 @_EXPLAIN
+@click.option(
+    "--remedies",
+    type=click.Choice(["none", "brief", "full"]),
+    default="brief",
+    show_default=True,
+    help="Try remedies on a copy where something is wrong: a few of every kind, or all that fit.",
+)
 @_VERBOSE
 @_COLOR
 @click.pass_context
@@ -173,12 +180,15 @@ def demo(ctx: click.Context, format_: str, fail_on: str, color: str) -> None:
     ctx.exit(run_check(options, screen, as_json=format_ == "json"))
 
 
-@app.command(short_help="Explain a rule; without CODE, list all rules.")
-@click.argument("code", required=False)
+@app.command(short_help="Explain a rule or a remedy; without NAME, list all rules.")
+@click.argument("name", required=False)
 @_COLOR
-def explain(code: str | None, color: str) -> None:
-    """Explain the rule CODE, such as UV101 or vanishing-gradient; list all without CODE."""
-    emit(explanation(code, Screen.of(sys.stdout, color)))
+def explain(name: str | None, color: str) -> None:
+    """Explain the rule or remedy NAME, such as UV101, vanishing-gradient or he.
+
+    Without NAME, list all rules; `unvanish explain remedies` lists all remedies.
+    """
+    emit(explanation(name, Screen.of(sys.stdout, color)))
 
 
 @app.command(short_help="Show a saved report.", epilog=_EPILOG)

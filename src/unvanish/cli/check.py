@@ -45,6 +45,7 @@ class CheckOptions:
     autocast: str | None = None
     output: Path | None = None
     explain: str = "brief"
+    remedies: str = "brief"
     verbose: bool = False
 
 
@@ -156,6 +157,7 @@ def _checked(options: CheckOptions) -> Report:
             probe_steps=options.probe_steps,
             autocast=options.autocast or "",
             select=select,
+            advise=options.remedies,
         )
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
-from unvanish.core.counterfactuals import Counterfactual, verdict
+from unvanish.core.counterfactuals import Counterfactual, Outcome, decisive, verdict
 
 
 class Level(StrEnum):
@@ -302,7 +302,49 @@ class Explanation:
     @property
     def verdict(self) -> str:
         """Which factor restores the flow and which rivals are ruled out; empty if not measured."""
-        return verdict(self.counterfactuals)
+        return self.verdict_of(self.counterfactuals)
+
+    def verdict_of(self, counterfactuals: Sequence[Counterfactual]) -> str:
+        """Return the verdict of some of the counterfactuals.
+
+        Where none of them restores the flow although one factor of one kind of step holds most
+        of it, that is named as well: nothing was put in its place.
+
+        Args:
+            counterfactuals: What was measured.
+        """
+        said = verdict(counterfactuals)
+        tried = [one for one in decisive(counterfactuals) if not one.bypass]
+        restored = [one for one in tried if one.outcome in (Outcome.RESTORES, Outcome.MOSTLY)]
+        if not said or restored:
+            return said
+        named = self._dominating()
+        if named is None:
+            return said
+        op, factor, decades = named
+        if any(one.mechanism in _SWAPPED_BY.get(factor, ()) for one in tried):
+            return said
+        return (
+            f"{said}; the ledger names the {factor} of {op}, {decades:+.1f} decades, which nothing "
+            "was put in place of"
+        )
+
+    def _dominating(self) -> tuple[str, Factor, float] | None:
+        """Return the kind of step and its factor that holds most of the decades, with these."""
+        terms = [term for term in self.ledger.children if term.level is not Level.LOSS]
+        whole = math.fsum(term.log10_gain for term in terms)
+        groups: dict[tuple[str, Factor], list[float]] = {}
+        for term in terms:
+            for op, leaf in _by_step(term):
+                if leaf.factor is not None and leaf.factor not in _NOBODYS:
+                    groups.setdefault((op, leaf.factor), []).append(leaf.log10_gain)
+        if not groups or not math.isfinite(whole):
+            return None
+        best = max(groups, key=lambda one: math.fsum(groups[one]) * math.copysign(1.0, whole))
+        decades = math.fsum(groups[best])
+        if decades * math.copysign(1.0, whole) < _MOSTLY * abs(whole):
+            return None
+        return *best, decades
 
     def to_json(self, *, full: bool = True) -> dict[str, Any]:
         """Return the tree as a JSON object; a number that is not finite becomes text.
@@ -363,6 +405,38 @@ class ParameterTerms:
     log10_coherence: float
     log10_parametrisation: float = 0.0
     log10_hook: float = 0.0
+
+
+_SWAPPED_BY: Final = {
+    Factor.SLOPE_CAP: ("slope-cap", "other-steps"),
+    Factor.OPERATING_POINT: ("slope-cap", "saturation", "dead-units", "other-steps"),
+    Factor.NORM_SCALE: ("normalisation", "post-norm"),
+    Factor.NORM_AFFINE: ("normalisation", "post-norm"),
+    Factor.NORM_PROJECTION: ("normalisation", "post-norm"),
+    Factor.SOFTMAX: ("softmax-saturation", "other-steps"),
+    Factor.PRODUCT: ("closed-gates", "scaling-steps"),
+    Factor.BRANCH_ENERGY: ("unscaled-branches",),
+    Factor.DROPOUT: ("dropout",),
+    Factor.PRECISION: ("precision",),
+    Factor.HOOK: ("gradient-hooks",),
+    Factor.OTHER: ("other-steps",),
+}
+"""Which mechanisms put something in place of a factor."""
+
+_NOBODYS: Final = (Factor.WEIGHT_SCALE, Factor.ALIGNMENT, Factor.INTERFERENCE)
+"""Factors with a mechanism at every layer, and those that depend on the gradient alone."""
+
+_MOSTLY: Final = 0.5
+"""Share of what was lost or gained that makes a factor the one to name."""
+
+
+def _by_step(term: Term) -> Iterator[tuple[str, Term]]:
+    """Yield every factor of an operation with the operation's name."""
+    for child in term.children:
+        if term.level is Level.OPERATION:
+            yield term.name.partition(" #")[0].split()[-1], child
+        else:
+            yield from _by_step(child)
 
 
 def _document(term: Term, *, full: bool) -> dict[str, Any]:

@@ -130,7 +130,7 @@ class Outlook:
             negative where it vanishes, positive where it explodes; ``-inf`` where it ends.
         sample_cosine: How alike the outputs are for different samples, 0 to 1; ``nan`` where it
             was not measured.
-        smallest_update: Smallest relative change of a parameter in one step of the optimiser;
+        smallest_update: Smallest relative change of a weight in one step of the optimiser;
             ``nan`` where no step was taken.
         findings: Code to severity, as ``"error"``, of everything a check says.
         unjudged: Codes of the rules that could not be judged.
@@ -189,12 +189,14 @@ class Advice:
         before: The network as it is.
         options: Everything that was tried on a copy, best first.
         refused: Name of a remedy to the reason why it does not fit this network.
+        untried: Names of remedies that fit and were not tried, to save time.
         nothing: Why doing nothing is the answer; empty where something should be done.
     """
 
     before: Outlook
     options: tuple[Option, ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
+    untried: tuple[str, ...] = ()
     nothing: str = ""
 
     @property

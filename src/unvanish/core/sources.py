@@ -540,13 +540,6 @@ _WORKS = (
         "kellerjordan.github.io",
     ),
     Source(
-        "liu2025",
-        "Liu and others",
-        2025,
-        "Muon is scalable for LLM training",
-        "arXiv 2502.16982",
-    ),
-    Source(
         "martens2015",
         "Martens and Grosse",
         2015,

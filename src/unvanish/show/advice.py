@@ -68,10 +68,10 @@ def advice_lines(advice: Advice, sheet: Sheet, *, target: str = "", verbose: boo
         )
     if verbose:
         lines += _refusals(advice, sheet)
-    if target and useful:
-        lines += sheet.paragraph(
-            Text(" " * 9), [sheet.prose(f"`unvanish fix {target}` shows the edit of the source")]
-        )
+    if target:
+        more = f"; it tries {len(advice.untried)} remedies more" if advice.untried else ""
+        words = f"`unvanish fix {target}` shows the edit of the source{more}"
+        lines += sheet.paragraph(Text(" " * 9), [sheet.prose(words)])
     return lines
 
 
@@ -215,8 +215,20 @@ def _row(
     )
     words = "".join(f"{number:>{_NUMBER}}" for number in numbers)
     head = f"  {mark:>2}  {sheet.elide(name, _NAME - 1):{_NAME}}{words}  "
-    line = f"{head}{sheet.elide(left, max(8, sheet.width - len(head)))}"
+    line = f"{head}{_fitted(left, max(8, sheet.width - len(head)))}"
     return sheet.text(line.rstrip(), style)
+
+
+def _fitted(codes: str, width: int) -> str:
+    """Return as many codes as there is room for, and how many there are besides."""
+    if len(codes) <= width:
+        return codes
+    names = codes.split()
+    for kept in range(len(names) - 1, 0, -1):
+        words = f"{' '.join(names[:kept])} +{len(names) - kept}"
+        if len(words) <= width:
+            return words
+    return f"{names[0]} +{len(names) - 1}"
 
 
 def _left(outlook: Outlook) -> str:

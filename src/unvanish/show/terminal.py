@@ -18,8 +18,10 @@ from rich.text import Text
 from unvanish.core.conditions import RunContext
 from unvanish.core.explanations import Explanation
 from unvanish.core.findings import Diagnosis, Finding, Severity
+from unvanish.core.prescriptions import Advice
 from unvanish.core.records import Recording
 from unvanish.core.verdicts import NotMeasured
+from unvanish.show.advice import advice_lines
 from unvanish.show.findings import all_findings
 from unvanish.show.ledger import ledger_lines
 from unvanish.show.sheet import Lines, Sheet, join, paint, styled
@@ -44,6 +46,7 @@ def render(
     exit_code: int | None = None,
     explanation: Explanation | None = None,
     whole_ledger: bool = False,
+    advice: Advice | None = None,
 ) -> str:
     """Return the whole terminal text.
 
@@ -59,6 +62,7 @@ def render(
         exit_code: Exit code of the command, told in the last line; None to leave it out.
         explanation: The ledger that stands under the finding it explains; None to leave it out.
         whole_ledger: Whether the whole tree of the ledger follows the findings.
+        advice: What could be done, tried on a copy; None to leave it out.
 
     Returns:
         Lines no wider than the width, without trailing spaces, each ended by a newline.
@@ -74,6 +78,7 @@ def render(
             exit_code=exit_code,
             explanation=explanation,
             whole_ledger=whole_ledger,
+            advice=advice,
         ),
         color=color,
     )
@@ -89,6 +94,7 @@ def compose(
     exit_code: int | None = None,
     explanation: Explanation | None = None,
     whole_ledger: bool = False,
+    advice: Advice | None = None,
 ) -> Lines:
     """Lay out the whole text; the arguments are those of `render`."""
     context = recording.context
@@ -107,6 +113,7 @@ def compose(
         head_lines(context, sheet, target=target),
         headline(diagnosis, sheet),
         *all_findings(diagnosis.findings, sheet, ledgers),
+        advice_lines(advice, sheet, target=target, verbose=verbose) if advice is not None else [],
         tree,
         _inferred(context, sheet),
         [*gap_lines(recording.gaps, sheet), *verdict_lines(diagnosis, sheet, verbose=verbose)],

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-import torch
 from torch import nn
 
 from unvanish.core.errors import UnvanishError
@@ -23,7 +22,7 @@ from unvanish.diagnose import diagnose
 from unvanish.diagnose.propagation import propagation_flow
 from unvanish.observe.batch import as_batch, call_model, main_output
 from unvanish.observe.guard import seed_everything, untouched
-from unvanish.observe.optimizer import OptimizerLike, follow
+from unvanish.observe.optimizer import OptimizerLike, build_optimizer, follow
 from unvanish.observe.tracing import trace
 from unvanish.treat.patch.rewriters import REWRITERS
 from unvanish.treat.protocol import Case, Remedy
@@ -56,6 +55,7 @@ def prescribe(
     names: Sequence[str] | None = None,
     together: bool = False,
     keep_architecture: str = "",
+    breadth: int | None = None,
     probe_steps: int = 1,
     seed: int = 0,
     built: Mapping[nn.Module, SourceLine] | None = None,
@@ -77,6 +77,8 @@ def prescribe(
         together: Whether the named remedies are tried as one combination, not one by one.
         keep_architecture: Non-empty to leave out remedies that change activations,
             normalisation or paths; the text is given as the reason.
+        breadth: How many remedies of each kind of change are tried, those that source code can
+            say first; None for all.
         probe_steps: Optimiser steps on each copy, for the updates its parameters would make.
         seed: Seed of every look.
         built: Module to the line that built it, where known.
@@ -87,7 +89,7 @@ def prescribe(
     Raises:
         UnvanishError: If the network cannot be looked at or operated on.
     """
-    own = optimizer if isinstance(optimizer, torch.optim.Optimizer) else None
+    own = build_optimizer(optimizer, model) if optimizer is not None else None
     look = _Look(batch, loss, optimizer, model, probe_steps, seed, built)
     # One and the same kind of look before and after: fewer batches than a check takes.
     before_recording = look.at(model, loss)
@@ -108,14 +110,16 @@ def prescribe(
         asked = tuple(remedy.name for remedy in chosen)
         return Advice(before=before, options=(look.option(asked, before),))
     singles, refused = _fitting(chosen, case, wanted=names is not None, keep=keep_architecture)
-    options = [look.option((one,), before) for one in singles]
+    tried = _broad(singles, breadth)
+    options = [look.option((one,), before) for one in tried]
     if names is None:
-        for pair in _pairs(options, case):
+        for pair in _pairs(options, case)[: None if breadth is None else 2 * breadth]:
             both = look.option(pair, before)
             if not both.failed:
                 options.append(both)
     options.sort(key=_order)
-    return Advice(before=before, options=tuple(options), refused=refused)
+    untried = tuple(one.remedy for one in singles if one not in tried)
+    return Advice(before=before, options=tuple(options), refused=refused, untried=untried)
 
 
 def outlook_of(recording: Recording, diagnosis: Diagnosis, milliseconds: float) -> Outlook:
@@ -126,10 +130,11 @@ def outlook_of(recording: Recording, diagnosis: Diagnosis, milliseconds: float) 
         diagnosis: What the rules said about it.
         milliseconds: Time of one forward and backward pass.
     """
+    # Of weights: a bias before a normalisation has no gradient by design.
     updates = [
         p.update_ratio
         for p in recording.parameters
-        if p.requires_grad and math.isfinite(p.update_ratio)
+        if p.requires_grad and len(p.shape) > 1 and math.isfinite(p.update_ratio)
     ]
     findings: dict[str, str] = {}
     for finding in reversed(diagnosis.findings):
@@ -250,6 +255,17 @@ def _fitting(
         else:
             fitting.append(found)
     return fitting, refused
+
+
+def _broad(fitting: Sequence[Prescription], breadth: int | None) -> list[Prescription]:
+    """Return some remedies of each kind, those that source code can say first."""
+    if breadth is None:
+        return list(fitting)
+    ranked = sorted(fitting, key=lambda one: one.remedy not in REWRITERS)
+    taken: list[Prescription] = []
+    for change in Change:
+        taken += [one for one in ranked if one.change is change][:breadth]
+    return taken
 
 
 def _ails(diagnosis: Diagnosis) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 import sys
 from collections.abc import Callable
 from typing import Final
@@ -13,8 +14,6 @@ from torch import nn
 from unvanish.treat.anatomy import Layer, theory_of
 from unvanish.treat.patch.source import NoSafeEditError, Source
 from unvanish.treat.patch.work import Work
-
-_GAINS: Final = {"relu": "relu", "relu6": "relu", "tanh": "tanh", "selu": "selu", "": "linear"}
 
 _PLAIN: Final = (
     nn.Linear,
@@ -27,18 +26,49 @@ _PLAIN: Final = (
 )
 
 
-def _he(layer: Layer, model: nn.Module) -> str:
+Call = tuple[str, str]
+"""What draws the weight, with ``{weight}`` in it, and what sets the bias, with ``{bias}``."""
+
+_ZERO: Final = "zeros_({bias})"
+
+
+def _he(layer: Layer, work: Work) -> Call:
     if layer.activation in ("leaky_relu", "prelu", "rrelu"):
-        phi = theory_of(layer, model)
+        phi = theory_of(layer, work.model)
         assert phi is not None
         slope = -float(phi.value(-np.ones(1))[0])
-        return f'kaiming_normal_({{weight}}, a={slope:.6g}, nonlinearity="leaky_relu")'
-    if layer.activation not in ("relu", "relu6", ""):
-        raise NoSafeEditError(f"{layer.path} is followed by {layer.activation}")
-    return f'kaiming_normal_({{weight}}, nonlinearity="{_GAINS[layer.activation]}")'
+        return f'kaiming_normal_({{weight}}, a={slope:.6g}, nonlinearity="leaky_relu")', _ZERO
+    followed = "relu" if layer.activation else "linear"
+    return f'kaiming_normal_({{weight}}, nonlinearity="{followed}")', _ZERO
 
 
-_CALLS: Final[dict[str, Callable[[Layer, nn.Module], str]]] = {"he": _he}
+def _xavier(layer: Layer, work: Work) -> Call:
+    gain = work.prescription.settings.get(f"{layer.activation} gain", 1.0)
+    told = "" if math.isclose(float(gain), 1.0, rel_tol=1e-6) else f", gain={float(gain):.6g}"
+    return f"xavier_uniform_({{weight}}{told})", _ZERO
+
+
+def _lecun(layer: Layer, work: Work) -> Call:  # noqa: ARG001
+    return 'kaiming_normal_({weight}, nonlinearity="linear")', _ZERO
+
+
+def _critical(layer: Layer, work: Work) -> Call:
+    deviations = [
+        float(work.prescription.settings.get(f"{layer.activation} {name}", otherwise))
+        for name, otherwise in (("sigma_w", 1.0), ("sigma_b", 0.0))
+    ]
+    if layer.reads_data and f"{layer.activation} length" in work.prescription.settings:
+        raise NoSafeEditError(f"{layer.path} is drawn for the scale of the data")
+    drawn = f"normal_({{weight}}, std={deviations[0]:.6g} / {{weight}}[0].numel() ** 0.5)"
+    return drawn, f"normal_({{bias}}, std={deviations[1]:.6g})" if deviations[1] else _ZERO
+
+
+_CALLS: Final[dict[str, Callable[[Layer, Work], Call]]] = {
+    "he": _he,
+    "xavier": _xavier,
+    "lecun": _lecun,
+    "critical": _critical,
+}
 REMEDIES: Final = frozenset(_CALLS)
 
 
@@ -58,7 +88,7 @@ def rewrite(work: Work) -> None:
             raise NoSafeEditError(f"{layer.weight} belongs to no plain layer of torch.nn")
         if isinstance(module, _PLAIN[4:]):
             raise NoSafeEditError(f"torch.nn.init miscounts the inputs of {layer.path}")
-    calls = {layer.path: write(layer, work.model) for layer in layers}
+    calls = {layer.path: write(layer, work) for layer in layers}
     source, root, name = _builder(work)
     lines = _statements(source, work.model, layers, calls, name)
     if isinstance(root, ast.Return):
@@ -111,7 +141,7 @@ def _rewrite_return(source: Source, statement: ast.Return, lines: list[str], nam
 
 
 def _statements(
-    source: Source, model: nn.Module, layers: list[Layer], calls: dict[str, str], name: str
+    source: Source, model: nn.Module, layers: list[Layer], calls: dict[str, Call], name: str
 ) -> list[str]:
     """Write one loop over the modules, and the exceptions from it by name."""
     kinds = sorted({type(model.get_submodule(layer.path)) for layer in layers}, key=str)
@@ -122,20 +152,23 @@ def _statements(
     classes = ", ".join(source.spell(f"torch.nn.{kind.__name__}") for kind in kinds)
     tested = f"({classes})" if len(kinds) > 1 else classes
     init = source.spell("torch.nn.init")
-    any_bias = any(layer.bias for layer in layers)
     lines = [
         f"for module in {name}.modules():",
         f"    if isinstance(module, {tested}):",
-        f"        {init}.{common.format(weight='module.weight')}",
+        f"        {init}.{common[0].format(weight='module.weight')}",
     ]
-    if any_bias:
+    if any(layer.bias for layer in layers):
         every = all(layer.bias for layer in layers)
         test = [] if every else ["        if module.bias is not None:"]
-        lines += [*test, f"        {'' if every else '    '}{init}.zeros_(module.bias)"]
+        indent = "        " if every else "            "
+        lines += [*test, f"{indent}{init}.{common[1].format(bias='module.bias')}"]
     for layer in layers:
-        if calls[layer.path] != common:
-            module = _indexed(name, layer.path)
-            lines.append(f"{init}.{calls[layer.path].format(weight=f'{module}.weight')}")
+        weight, bias = calls[layer.path]
+        module = _indexed(name, layer.path)
+        if weight != common[0]:
+            lines.append(f"{init}.{weight.format(weight=f'{module}.weight')}")
+        if layer.bias and bias != common[1]:
+            lines.append(f"{init}.{bias.format(bias=f'{module}.bias')}")
     return lines
 
 
