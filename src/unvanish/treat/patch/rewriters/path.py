@@ -1,4 +1,4 @@
-"""Write residual connections: around calls in a forward, or around modules in a list."""
+"""Write residual connections where a forward says ``x = f(x)``."""
 
 from __future__ import annotations
 
@@ -11,53 +11,48 @@ from unvanish.treat.patch.work import Work
 
 REMEDIES: Final = frozenset({"residual"})
 
-_CLASS: Final = '''
-
-class Residual(nn.Module):
-    """Adds what goes in to what comes out."""
-
-    def __init__(self, *layers):
-        super().__init__()
-        self.layers = nn.Sequential(*layers)
-
-    def forward(self, x):
-        return x + self.layers(x)
-'''
-
 
 def rewrite(work: Work) -> None:
     """Write ``x = x + f(x)`` where a forward says ``x = f(x)``.
 
     Raises:
-        NoSafeEditError: If a connection's block is no such statement.
+        NoSafeEditError: If a connection does more than add, or its block is no such statement.
     """
-    ends = {edit.place for edit in work.receipt.edits}
-    sites = [s for s in work.recording.signal_sites() if s.path in ends and s.source is not None]
-    statements: dict[tuple[str, int], tuple[Source, ast.Assign]] = {}
     for edit in work.receipt.edits:
-        if "identity" not in edit.after and "plain" not in edit.after:
-            raise NoSafeEditError(
-                f"the connection to {edit.place} is more than a sum: {edit.after}"
-            )
-    for site in sites:
-        source = work.source(site.source)
-        statement = _assignment(source, site)
-        if statement is not None:
-            statements[(str(source.path), statement.lineno)] = (source, statement)
-    if not statements:
-        raise NoSafeEditError("no statement of the form x = f(x) makes the blocks")
-    for source, statement in statements.values():
-        target = statement.targets[0]
-        assert isinstance(target, ast.Name)
-        source.replace(statement.value, f"{target.id} + {source.segment(statement.value)}")
+        if edit.after != "x + F(x)":
+            raise NoSafeEditError(f"the connection at {edit.place} is {edit.after}")
+    centres = {
+        float(centre)
+        for module in work.model.modules()
+        if isinstance(centre := getattr(module, "centre", None), int | float)
+    }
+    if len(centres) > 1:
+        raise NoSafeEditError("the connections subtract different numbers")
+    centre = centres.pop() if centres else 0.0
+    starts = {
+        (layer.site.path, layer.activation_site)
+        for layer in work.anatomy.layers
+        if layer.weight in work.prescription.places and layer.activation_site is not None
+    }
+    if not starts:
+        raise NoSafeEditError("the blocks were not seen")
+    statements: dict[tuple[str, int], tuple[Source, ast.Assign, ast.Name]] = {}
+    for path, end in starts:
+        assert end is not None
+        source, statement, target = _assignment(work, path, end)
+        statements[str(source.path), statement.lineno] = source, statement, target
+    less = f" - {centre:.6g}" if centre else ""
+    for source, statement, target in statements.values():
+        source.replace(statement.value, f"{target.id} + {source.segment(statement.value)}{less}")
 
 
-def _assignment(source: Source, site: Site) -> ast.Assign | None:
-    """Return the statement ``x = f(x)`` that runs a site, where it is one."""
-    assert site.source is not None
-    for statement in source.nodes(ast.Assign, site.source.line):
+def _assignment(work: Work, path: str, end: Site) -> tuple[Source, ast.Assign, ast.Name]:
+    """Return the statement ``x = f(x)`` that runs a block, and its ``x``."""
+    source = work.source(end.source)
+    assert end.source is not None
+    for statement in source.nodes(ast.Assign, end.source.line):
         target = statement.targets[0]
         names = {n.id for n in ast.walk(statement.value) if isinstance(n, ast.Name)}
         if len(statement.targets) == 1 and isinstance(target, ast.Name) and target.id in names:
-            return statement
-    return None
+            return source, statement, target
+    raise NoSafeEditError(f"no statement of the form x = f(x) runs {path}")
