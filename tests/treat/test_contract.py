@@ -87,6 +87,26 @@ class Encoder(nn.Module):
         return self.head(self.encoder(x)[:, 0])
 
 
+class Bare(nn.Module):
+    """A transformer without normalisation that does not divide its scores."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(
+            nn.ModuleList(nn.Linear(16, 16) for _ in range(5)) for _ in range(3)
+        )
+        for block in self.blocks:
+            for part in (block[0], block[1]):  # type: ignore[index]
+                nn.init.normal_(part.weight)
+        self.head = nn.Linear(16, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for q, k, v, o, f in self.blocks:  # type: ignore[misc]
+            x = x + o(torch.softmax(q(x) @ k(x).transpose(1, 2), -1) @ v(x))
+            x = x + f(x)
+        return self.head(x[:, 0])
+
+
 class Siren(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -110,6 +130,12 @@ def dead() -> nn.Module:
     model = nn.Sequential(nn.Linear(12, 16), nn.ReLU(), nn.Linear(16, 16), nn.ReLU())
     model.append(nn.Linear(16, 5))
     nn.init.constant_(model[2].bias, -30.0)
+    return model
+
+
+def loud() -> nn.Module:
+    model = nn.Sequential(nn.Linear(12, 16), nn.ReLU(), nn.Linear(16, 5))
+    nn.init.normal_(model[2].weight, std=20.0)
     return model
 
 
@@ -142,15 +168,23 @@ WARD = {
     "residual": Bed(Residual, ROWS, None, adam),
     "post-norm": Bed(Encoder, TOKENS, None, adam),
     "pre-norm": Bed(lambda: Encoder(norm_first=True), TOKENS, None, adam),
+    "bare transformer": Bed(Bare, TOKENS, None, adam),
     "siren": Bed(Siren, (numbers(64, 2), numbers(64, 1)), None, adam),
     "zeros": Bed(zeros, ROWS, None, adam),
     "dead": Bed(dead, ROWS, None, adam),
+    "loud": Bed(loud, ROWS, None, adam),
     "selu": Bed(lambda: sequential(nn.SELU), ROWS, None, adam),
     "with sgd": Bed(
         lambda: Plain(F.relu),
         ROWS,
         None,
         lambda model: torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9),
+    ),
+    "with decay": Bed(
+        lambda: Plain(torch.tanh, depth=1),
+        ROWS,
+        None,
+        lambda model: torch.optim.SGD(model.parameters(), lr=0.1, weight_decay=0.01),
     ),
 }
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from unvanish.core.conditions import DataRole, DataTensor
 from unvanish.core.glossary import Quantity
 from unvanish.core.records import Parameter, Recording, Site
 from unvanish.core.wiring import Wiring
+from unvanish.diagnose.sample_trail import ROUNDING
 
 _NORMS: Final = frozenset({"layer_norm", "group_norm"})
 """Normalisations whose groups do not depend on how many samples the batch holds."""
@@ -18,6 +21,9 @@ _ALL_ONES: Final = 1.0 - 1e-6
 _LOST: Final = 3.0
 """Decades that the projection of a normalisation has to take: of two numbers and fewer it
 leaves nothing, of three and more it takes a thousandth from no gradient but a made-up one."""
+
+_SEEN: Final = 1e-3
+"""Difference, as a share of the whole, that is more than rounding."""
 
 
 @dataclass(frozen=True)
@@ -89,17 +95,99 @@ def constant_norms(recording: Recording) -> dict[Site, float]:
     return found
 
 
-def stands_alone(wiring: Wiring, site: Site) -> bool:
-    """Tell whether every way from the first layers to the output leads through a site.
+def stands_alone(wiring: Wiring, *sites: Site) -> bool:
+    """Tell whether every way of the samples to the output leads through one of some sites.
+
+    Another way leaves what these sites are computed from, or begins where other data come in.
+    What begins elsewhere and is the same for every sample, as learned queries are, is none.
 
     Args:
         wiring: The op graph.
-        site: The site.
+        sites: The sites.
     """
-    before = {site.index, *(one.index for one in wiring.behind(site))}
-    outputs = (one for one in wiring.recording.signal_sites() if one.is_output)
-    ends = [one for one in outputs if one.index not in before]
-    return not any(one.index in before for end in ends for one in wiring.behind(end, past=site))
+    recording = wiring.recording
+    before = {one.index for site in sites for one in (site, *wiring.behind(site))}
+    outputs = [one for one in recording.signal_sites() if one.is_output]
+    past = _computed_from([one for one in outputs if one.index not in before], wiring, sites)
+    if not outputs or not before.isdisjoint(past):
+        return False
+    entries = {data.site for data in recording.data if _tells_apart(data)}
+    # Dropout makes equal samples differ.
+    blurred = (one for one in recording.signal_sites() if "dropout" in one.op)
+    unsure = _computed_with(wiring, [*sites, *blurred])
+    return not any(
+        one.index in entries
+        or _joins_data(wiring, one)
+        or (one.index not in unsure and _differs(wiring, one))
+        for one in past.values()
+    )
+
+
+def _computed_from(
+    ends: Sequence[Site], wiring: Wiring, without: Sequence[Site]
+) -> dict[int, Site]:
+    """Return some sites and all that they use, by ways that do not lead through others."""
+    shut = {one.index for one in without}
+    found: dict[int, Site] = {}
+    level = list(ends)
+    while level:
+        found.update({one.index: one for one in level})
+        above = {one.index: one for site in level for one in wiring.producers(site)}
+        level = [one for index, one in above.items() if index not in found.keys() | shut]
+    return found
+
+
+def _computed_with(wiring: Wiring, sites: Sequence[Site]) -> set[int]:
+    """Return the indices of some sites and of everything that uses them."""
+    found = {one.index for one in sites}
+    for one in wiring.recording.signal_sites():
+        if not found.isdisjoint(above.index for above in wiring.producers(one)):
+            found.add(one.index)
+    return found
+
+
+def _differs(wiring: Wiring, site: Site) -> bool:
+    """Tell whether the samples differ where they enter or leave a site.
+
+    Where it was not measured, what stands at the beginning and has a sample dimension does, but
+    for a product of two matrices that are both learned.
+    """
+    recording = wiring.recording
+    spread = recording[Quantity.INPUT_SPREAD].get(site)
+    cosine = recording[Quantity.SAMPLE_COSINE].get(site)
+    if math.isnan(spread) and math.isnan(cosine):
+        axes = {name: len(p.shape) for p in recording.parameters for name in (p.name, *p.aliases)}
+        learned = sum(axes.get(name, 0) > 1 for name in site.weights) > 1
+        has_samples = recording.context.batch_size in site.shape[:2]
+        return has_samples and not learned and not wiring.producers(site)
+    size = recording[Quantity.ACTIVATION_RMS].get(site, 1.0)
+    return spread > ROUNDING or (size > 0.0 and 1.0 - cosine > ROUNDING)
+
+
+def _tells_apart(data: DataTensor) -> bool:
+    """Tell whether a tensor of the batch is a measurement, and not a constant or a mask."""
+    return data.role is DataRole.INPUT and "float" in data.dtype and data.low < data.high
+
+
+def _joins_data(wiring: Wiring, site: Site) -> bool:
+    """Tell whether a site joins its signal with numbers that no gradient goes to, such as data.
+
+    What is put side by side is then larger than its parts. Where it is added, the samples differ
+    behind it and did not before, or what came before it is no more than rounding.
+    """
+    recording = wiring.recording
+    if site.op == "cat":
+        sizes = {name: p.size for p in recording.parameters for name in (p.name, *p.aliases)}
+        own = sum(sizes.get(name, 0) for name in site.weights)
+        edges = (edge for edge in recording.edges if edge.consumer == site.index)
+        return own + sum(recording.sites[edge.producer].size for edge in edges) < site.size
+    if site.op != "add" or site.weights or len(wiring.producers(site)) != 1:
+        return False
+    size, cosines = recording[Quantity.ACTIVATION_RMS], recording[Quantity.SAMPLE_COSINE]
+    last = next((one for one in wiring.behind(site) if one in cosines), None)
+    if last is None or not 1.0 - cosines.get(site) > _SEEN:
+        return False
+    return 1.0 - cosines[last] <= _SEEN or size.get(site) > size.get(last) / _SEEN
 
 
 def _decades_taken(recording: Recording, norm: Site) -> float:

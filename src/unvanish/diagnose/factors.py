@@ -20,6 +20,7 @@ from unvanish.core.glossary import Quantity
 from unvanish.core.records import Profile, Recording, Role, Site
 from unvanish.diagnose.neighbours import VIEWS
 from unvanish.diagnose.propagation import structure
+from unvanish.explain.composites import collapsed
 from unvanish.explain.ledger import operations_of
 
 _HELP: Final = {
@@ -63,6 +64,9 @@ _HELP: Final = {
 
 
 _WEIGHTS: Final = "the weights"
+_NO_SHARE: Final = 0.1
+"""Share of the decades below which the weights are no cause."""
+_HOOK: Final = "a hook on the gradient"
 
 _SILENT: Final = "a silent step"
 _HELP_SILENT: Final = (
@@ -103,7 +107,7 @@ class _Bill:
         others: Operation to decades, for steps that are no activation, weight or norm.
         saturated: Part that flat ends explain, on top of the cap.
         gated: Part that activations without flat ends lost, such as the half of a ReLU.
-        norm: Part lost in normalisations.
+        norm: Part lost in normalisations behind the sum of skip and branch.
     """
 
     by_op: dict[str, float] = field(default_factory=lambda: defaultdict(float))
@@ -174,9 +178,11 @@ def loss_factors(recording: Recording, flow: Flow, worst: Level) -> LossFactors:
 def _bill(recording: Recording, bottom: Site, top: Site) -> _Bill:
     """Sort the operations of the ledger between two sites."""
     bill = _Bill()
+    recording = collapsed(recording)
+    behind = _behind_sums(recording)
     for term in _operations(_judged(recording), bottom, top):
         if math.isfinite(term.log10_gain):
-            _enter(bill, recording.sites[term.sites[0]], term)
+            _enter(bill, recording.sites[term.sites[0]], term, behind)
     return bill
 
 
@@ -204,11 +210,24 @@ def _judged(recording: Recording) -> Recording:
     return replace(recording, profiles={**recording.profiles, ledger.quantity: ledger})
 
 
-def _enter(bill: _Bill, site: Site, term: Term) -> None:
+def _behind_sums(recording: Recording) -> set[int]:
+    """Return the steps that work on the sum of two signals, as a norm behind a skip does."""
+    signals: Counter[int] = Counter()
+    for edge in recording.edges:
+        if recording.sites[edge.producer].role is Role.SIGNAL:
+            signals[edge.consumer] += 1
+    sums = {i for i, n in signals.items() if n > 1 and recording.sites[i].op in ("add", "iadd")}
+    return {edge.consumer for edge in recording.edges if edge.producer in sums}
+
+
+def _enter(bill: _Bill, site: Site, term: Term, behind_sums: set[int]) -> None:
     """Enter one operation under its kind."""
     lost = -term.log10_gain
     caps = [leaf.log10_gain for leaf in term.children if leaf.factor is Factor.SLOPE_CAP]
-    if caps:
+    if any(leaf.factor is Factor.HOOK for leaf in term.children):
+        op = _HOOK
+        bill.others[op] += lost
+    elif caps:
         cap = max(0.0, -caps[0])
         bill.caps[site.op] += cap
         bill.activations[site.op] += lost
@@ -221,7 +240,7 @@ def _enter(bill: _Bill, site: Site, term: Term) -> None:
         op = _WEIGHTS
     else:
         op = site.op
-        if "norm" in op:
+        if "norm" in op and site.index in behind_sums:
             bill.norm += lost
         else:
             bill.others[op] += lost
@@ -253,9 +272,12 @@ def _notes(recording: Recording, bill: _Bill, total: float) -> Iterator[str]:
         )
     if bill.other > 0.5 * total and bill.others:
         op = max(bill.others, key=lambda op: bill.others[op])
-        place = next((str(s.source) for s in recording.sites if s.op == op and s.source), "")
+        sites = collapsed(recording).sites
+        place = next((str(s.source) for s in sites if s.op == op and s.source), "")
         where = f" at {place}" if place else ""
-        yield f"{op}{where} scales the gradient down each time; weights are not the cause"
+        innocent = bill.by_op[_WEIGHTS] < _NO_SHARE * total
+        also = "; weights are not the cause" if innocent else ", and the weights do as well"
+        yield f"{op}{where} scales the gradient down each time{also}"
 
 
 def _why_zero(recording: Recording, worst: Level) -> tuple[Cause, str, str]:

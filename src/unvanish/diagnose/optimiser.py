@@ -15,6 +15,12 @@ FLOAT32_ROUNDING: Final = 2.0**-24
 FLOAT16_ROUNDING: Final = 2.0**-25
 """Half the smallest float16: what is no larger becomes zero."""
 
+_PLAIN: Final = frozenset({"SGD", "ASGD"})
+"""Optimisers whose step is the learning rate times the gradient."""
+
+_DECAYS_APART: Final = frozenset({"AdamW", "Lion"})
+"""Optimisers that rescale the gradient, or take its signs, and not the decay."""
+
 _RESCALING: Final = frozenset({"rmsprop", "adagrad", "nadam", "radam", "adamax", "sparseadam"})
 
 
@@ -50,6 +56,41 @@ def is_floor_lost(recording: Recording) -> bool:
     """Tell whether eps rounds to zero in weights of float16, whose state has their format."""
     eps = floor_of(recording.context.optimizer)
     return eps is not None and recording.context.dtype == "float16" and eps <= FLOAT16_ROUNDING
+
+
+def is_plain(optimizer: Optimizer | None) -> bool:
+    """Tell whether a step is the learning rate times the gradient, as one of SGD is."""
+    return optimizer is not None and optimizer.name in _PLAIN
+
+
+def is_pulled(
+    recording: Recording, before: Parameter, after: Parameter | None, *, least: float
+) -> bool:
+    """Tell whether the gradient moves a parameter, and not weight decay alone.
+
+    Decay multiplies all entries by the same number: it leaves no trace of what the loss asks.
+
+    Args:
+        recording: What was measured.
+        before: The parameter at the start.
+        after: The same after the probe steps.
+        least: Relative change from which it counts as moved.
+
+    Returns:
+        False where the gradient is known and is zero, or is lost beside the decay.
+    """
+    looks = (before.log10_grad_rms, after.log10_grad_rms if after is not None else math.nan)
+    known = [value for value in looks if not math.isnan(value)]
+    optimizer = recording.context.optimizer
+    if not known or max(known) == -math.inf:
+        return not known
+    gradient: float = 10.0 ** min(max(known), 300.0)
+    if optimizer is None or not optimizer.weight_decay or not before.rms > 0.0:
+        return True
+    if is_plain(optimizer):
+        return not before.learning_rate * gradient <= least * before.rms
+    beside = 0.0 if optimizer.name in _DECAYS_APART else optimizer.weight_decay * before.rms
+    return gradient > max(beside, floor_of(optimizer) or 0.0)
 
 
 def depths(recording: Recording) -> dict[str, int]:

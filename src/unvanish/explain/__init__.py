@@ -11,11 +11,13 @@ from unvanish.core.explanations import Explanation
 from unvanish.core.findings import Diagnosis, Finding
 from unvanish.core.glossary import Quantity
 from unvanish.core.records import Recording
+from unvanish.explain.composites import collapsed
 from unvanish.explain.ledger import explain_site
 from unvanish.explain.parameters import parameter_terms
 from unvanish.explain.rivals import all_mechanisms, propose, question_of
 
 __all__ = [
+    "ABOUT_DECADES",
     "all_mechanisms",
     "explain",
     "explain_site",
@@ -25,7 +27,7 @@ __all__ = [
     "question_of",
 ]
 
-_ABOUT_DECADES: Final = ("UV101", "UV102", "UV301")
+ABOUT_DECADES: Final = ("UV101", "UV102", "UV301")
 """Findings that say how many decades were lost or gained: the ledger says where."""
 
 
@@ -39,7 +41,7 @@ def explained_finding(diagnosis: Diagnosis) -> Finding | None:
         The finding, a root or one that follows; None where the gradient neither vanishes nor
         explodes.
     """
-    return next((f for f in diagnosis.findings if f.code in _ABOUT_DECADES), None)
+    return next((f for f in diagnosis.findings if f.code in ABOUT_DECADES), None)
 
 
 def explain(recording: Recording, diagnosis: Diagnosis | None = None) -> Explanation:
@@ -64,10 +66,11 @@ def explain(recording: Recording, diagnosis: Diagnosis | None = None) -> Explana
         >>> report = unvanish.checkup("zoo:deep_sigmoid")  # doctest: +SKIP
         >>> report.explain().ledger.by_factor()  # doctest: +SKIP
     """
+    recording = collapsed(recording)
     norms = recording[Quantity.LOG10_LEDGER_GRAD_NORM]
     measured = {i for i in norms.values if not math.isnan(norms[i])}
     findings = diagnosis.findings if diagnosis is not None else ()
-    for finding in sorted(findings, key=lambda f: f.code not in _ABOUT_DECADES):
+    for finding in sorted(findings, key=lambda f: f.code not in ABOUT_DECADES):
         target = _named(finding, measured)
         if target is not None:
             return _with_rivals(explain_site(recording, target, code=finding.code), recording)
@@ -87,6 +90,6 @@ def _with_rivals(explanation: Explanation, recording: Recording) -> Explanation:
 
 
 def _named(finding: Finding, measured: set[int]) -> int | None:
-    if not finding.code.startswith("UV1") and finding.code not in _ABOUT_DECADES:
+    if not finding.code.startswith("UV1") and finding.code not in ABOUT_DECADES:
         return None
     return next((site.index for site in finding.sites if site.index in measured), None)

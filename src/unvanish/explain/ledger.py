@@ -15,7 +15,8 @@ with r^2 = sum over the others of |c_i|^2 / |c_1|^2. Places that all paths run t
 end the blocks, so that what a block did depends on no choice of path. Where the path runs through
 three or more calls of a repeated part, every call is a block: a recurrence reads step by step.
 Parts of one output, as the gates of a cell or the steps of a sequence, have entries of their own:
-that the others come back where they were taken out is layout, not branches.
+that the others come back where they were taken out is layout, not branches. Where a hook of the
+user's changes what arrives, its ratio stands between the merge and the operation below.
 
 Source: the telescoping identity is elementary; blocks by immediate dominators after Cooper,
 Harvey and Kennedy (2001).
@@ -32,6 +33,7 @@ from unvanish.core.explanations import Explanation, Factor, Level, Term, total
 from unvanish.core.glossary import Quantity
 from unvanish.core.records import Edge, Recording, Role, Site
 from unvanish.explain.axes import axes
+from unvanish.explain.composites import collapsed
 from unvanish.explain.dominators import dominators
 from unvanish.explain.factors import Book, operation, projects, rounded_apart, rounding
 from unvanish.explain.factors.pooling import PARTS
@@ -52,6 +54,7 @@ def explain_site(recording: Recording, target: int, *, code: str = "") -> Explan
     Raises:
         ValueError: If no gradient was measured at the site.
     """
+    recording = collapsed(recording)
     ledger = ledger_of(recording, target)
     site = recording.sites[target]
     return Explanation(
@@ -83,6 +86,7 @@ def ledger_of(recording: Recording, target: int) -> Term:
         raise ValueError(
             f"no gradient was measured at site {target}, so that there is nothing to explain"
         )
+    recording = collapsed(recording)
     tracks = _Tracks(recording)
     steps = tracks.steps(target)
     return Term(
@@ -104,6 +108,7 @@ def operations_of(recording: Recording, target: int) -> list[Term]:
     Returns:
         From the output towards the target, as they stand in the ledger.
     """
+    recording = collapsed(recording)
     steps = dropwhile(
         lambda step: recording.sites[step.top].role is Role.LOSS, _Tracks(recording).steps(target)
     )
@@ -138,6 +143,7 @@ class _Tracks:
         self.recording = recording
         self.book = Book(recording)
         self.norms = recording[Quantity.LOG10_LEDGER_GRAD_NORM]
+        self.hooks = recording[Quantity.LOG10_HOOK_GAIN]
         self._below = math.nan
         self.uses: dict[int, list[Edge]] = {}
         for edge in recording.edges:
@@ -180,8 +186,11 @@ class _Tracks:
         while here != top:
             edges = self.uses[here]
             strongest = self._followed(edges)
-            if len(edges) > 1 or abs(self.sent(strongest) - self.norms[here]) > 1e-12:
-                merge = self._merge(here, edges, strongest)
+            hook = self.hooks.get(here, 0.0)
+            if hook:
+                terms.append(_hook(self.recording.sites[here], hook))
+            if len(edges) > 1 or abs(self.sent(strongest) + hook - self.norms[here]) > 1e-12:
+                merge = self._merge(here, edges, strongest, hook)
                 parallel |= len(edges) > 1
                 if merge is not None:
                     terms.append(merge)
@@ -216,10 +225,10 @@ class _Tracks:
         sites = self.recording.sites
         return sites[here].op in PARTS or all(sites[e.consumer].op in PARTS for e in edges)
 
-    def _merge(self, here: int, edges: Sequence[Edge], strongest: Edge) -> Term | None:
-        """Return what coming together does to the strongest contribution."""
+    def _merge(self, here: int, edges: Sequence[Edge], strongest: Edge, hook: float) -> Term | None:
+        """Return what coming together does to the strongest contribution, before any hook."""
         site, first = self.recording.sites[here], self.sent(strongest)
-        whole = self.norms[here] - first
+        whole = self.norms[here] - hook - first
         if not math.isfinite(whole):
             return None  # exactly zero, or nothing finite: the operation below says so
         others = [10 ** (2 * (self.sent(e) - first)) for e in edges if e is not strongest]
@@ -243,6 +252,17 @@ class _Tracks:
             shares=tuple(names) if len(edges) > 1 else (),
             children=tuple(_factor(factor, gain, here) for factor, gain in leaves),
         )
+
+
+def _hook(site: Site, gain: float) -> Term:
+    """Return what a hook makes of the gradient that arrives at a step."""
+    return Term(
+        level=Level.OPERATION,
+        name=f"hook on {site.name}",
+        log10_gain=gain,
+        sites=(site.index,),
+        children=(_factor(Factor.HOOK, gain, site.index),),
+    )
 
 
 def _factor(factor: Factor, gain: float, site: int) -> Term:

@@ -9,7 +9,7 @@ and H what enters, one row an entry of the batch, a position, or a use. So
 by Cauchy and Schwarz. For a kernel, H holds the patch under every output. A bias is the matrix of
 an input that is always 1, an embedding that of one 1 in every row, and the weight of a
 normalisation meets an input of size 1 by construction. Where the matrix is itself computed from
-the parameter, what that adds is a fourth term.
+the parameter, what that adds is a fourth term; what hooks on the gradient make of it, a fifth.
 
 Source: the chain rule; the ratio of |dW| of two layers is why gradients of weights may be flat
 where both factors vanish, Glorot and Bengio (2010).
@@ -45,14 +45,17 @@ def parameter_terms(recording: Recording, name: str) -> ParameterTerms:
     backward = _joint(norms[s] for s in users)
     forward = _joint(_log10_input_norm(recording, s, parameter) for s in users)
     made = _computed(recording, users, parameter)
-    at_matrix = whole if math.isnan(made) else made
+    hook = parameter.log10_hook_gain
+    before = _rest(whole, hook) if hook else whole
+    at_matrix = before if math.isnan(made) else made
     return ParameterTerms(
         name=name,
         log10_grad_norm=whole,
         log10_backward=backward,
         log10_forward=forward,
         log10_coherence=_rest(at_matrix, backward, forward),
-        log10_parametrisation=0.0 if at_matrix == whole else _rest(whole, at_matrix),
+        log10_parametrisation=0.0 if at_matrix == before else _rest(before, at_matrix),
+        log10_hook=hook,
     )
 
 

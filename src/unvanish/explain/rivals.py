@@ -17,6 +17,7 @@ from unvanish.core.protocols import Mechanism
 from unvanish.core.records import Recording, Role
 from unvanish.core.registry import Collected, collect
 from unvanish.core.verdicts import NotApplicable
+from unvanish.explain.composites import collapsed
 from unvanish.explain.ledger import explain_site
 from unvanish.explain.mechanisms import BUILTIN_MECHANISMS
 
@@ -83,6 +84,7 @@ def propose(
     Returns:
         At least one proposal a mechanism. One that has nothing to swap says why.
     """
+    recording = collapsed(recording)
     pool = all_mechanisms() if mechanisms is None else Collected(tuple(mechanisms))
     for error in pool.broken.values():
         _log.warning("%s", error)

@@ -65,6 +65,8 @@ class Gradients:
         unmeasured: Node index to what our own code raised there.
         scales: (consumer, position) to the gain of a gradient without preferred direction.
         local: Other factors of single steps, where they were asked for.
+        before_hooks: Node index to log10 of the norm that arrived before a hook of the user's.
+        parameter_hooks: Name to the decades by which the hooks on its gradient change that.
     """
 
     log10_norms: dict[int, float] = field(default_factory=dict)
@@ -77,6 +79,8 @@ class Gradients:
     unmeasured: dict[int, Exception] = field(default_factory=dict)
     scales: dict[tuple[int, int], float] = field(default_factory=dict)
     local: dict[Quantity, dict[int, float]] = field(default_factory=dict)
+    before_hooks: dict[int, float] = field(default_factory=dict)
+    parameter_hooks: dict[str, float] = field(default_factory=dict)
 
     def edges(self, graph: Graph) -> tuple[Edge, ...]:
         """Return the measured edges between sites, in forward order of the consumer."""
@@ -102,12 +106,21 @@ class GradientSink:
         rank_of: Samples in the batch, where the directions of the samples' gradients are to
             be counted at the layers; 0 where not.
         local: Collects the factors of single steps; None where they are not asked for.
+        hooked: Names of the parameters with hooks on their gradient, where hooks run.
     """
 
     def __init__(
-        self, graph: Graph, *, rank_of: int = 0, local: LocalFactors | None = None
+        self,
+        graph: Graph,
+        *,
+        rank_of: int = 0,
+        local: LocalFactors | None = None,
+        hooked: frozenset[str] = frozenset(),
     ) -> None:
         self.graph = graph
+        self._hooked = hooked
+        self._before: dict[tuple[int, int], Tensor] = {}
+        self._raw: dict[str, Tensor] = {}
         self._local = local
         self._rank_of = rank_of
         self._ranks: dict[int, tuple[Tensor, int]] = {}
@@ -116,6 +129,7 @@ class GradientSink:
         self._bytes = 0
         self._open: dict[tuple[int, int], list[tuple[Link, Tensor, int]]] = {}
         self._joint: dict[int, list[float]] = {}
+        self._joint_before: dict[int, list[float]] = {}
         self._sent_alone: list[tuple[tuple[int, int], int]] = []
 
     def visit(
@@ -141,6 +155,9 @@ class GradientSink:
                 continue
             values = dense_values(tensor)
             self._add(("arrived", node), values, exponent)
+            before = self._before.pop((node, slot), None)
+            if before is not None:
+                self._add(("before", node), before, exponent)
             if self._rank_of > 1 and slot == 0:
                 self._count_directions(node, values, exponent)
             for link, contribution, its_exponent in self._open.pop((node, slot), ()):
@@ -150,7 +167,12 @@ class GradientSink:
             if tensor is None:
                 continue
             key = (link.consumer, link.position)
-            if link.producer is not None and self.graph.uses.get(link.producer, 0) == 1:
+            if link.producer is not None and self.graph.notes[link.producer].hooked:
+                self.enter(link.producer, link.slot, tensor)
+                tensor = tensor.clone()  # the hook may work in place
+            elif link.parameter is not None and link.parameter in self._hooked:
+                self._keep(link.parameter, dense_values(tensor))
+            elif link.producer is not None and self.graph.uses.get(link.producer, 0) == 1:
                 self._sent_alone.append((key, link.producer))  # equals what arrives there
                 continue
             values = dense_values(tensor)
@@ -158,6 +180,21 @@ class GradientSink:
             if link.producer is not None:
                 waiting = self._open.setdefault((link.producer, link.slot), [])
                 waiting.append((link, values, exponent))
+
+    def enter(self, node: int, slot: int, tensor: Tensor) -> None:
+        """Add up what is on its way to a node with hooks, before they run."""
+        with torch.no_grad():
+            values, waiting = dense_values(tensor), self._before.get((node, slot))
+            self._before[node, slot] = values.clone() if waiting is None else waiting + values
+
+    def _keep(self, name: str, values: Tensor) -> None:
+        with torch.no_grad():
+            waiting = self._raw.get(name)
+            self._raw[name] = values.clone() if waiting is None else waiting + values
+
+    def raw(self, name: str) -> float:
+        """Return log10 of the norm of a parameter's gradient before its hooks; ``nan`` if none."""
+        return log10_norm(self._raw[name]) if name in self._raw else math.nan
 
     def finish(self) -> Gradients:
         """Return everything that was collected."""
@@ -168,6 +205,8 @@ class GradientSink:
             result.scales, result.local = self._local.scales, self._local.profiles
         for node, parts in self._joint.items():
             result.log10_norms[node] = _joint_norm(parts)
+        for node, parts in self._joint_before.items():
+            result.before_hooks[node] = _joint_norm(parts)
         for key, producer in self._sent_alone:
             if producer in result.log10_norms:
                 result.contributions[key] = result.log10_norms[producer]
@@ -211,6 +250,8 @@ class GradientSink:
                     self.result.non_finite[where] = bad / values.numel()
                 if kind == "arrived":
                     self._joint.setdefault(where, []).append(log10)
+                elif kind == "before":
+                    self._joint_before.setdefault(where, []).append(log10)
                 else:
                     self.result.contributions[where] = log10
         self._waiting.clear()
@@ -275,7 +316,13 @@ def run_backward(
     Returns:
         The gradients; parameters without a path from the roots are absent.
     """
-    sink = GradientSink(graph, rank_of=rank_of, local=local)
+    hooked = frozenset(name for name, one in parameters.items() if one._backward_hooks)
+    sink = GradientSink(graph, rank_of=rank_of, local=local, hooked=hooked)
+    for position, root in enumerate(roots):
+        index = graph.index[root.grad_fn]
+        if graph.notes[index].hooked:
+            entering = torch.ones_like(root) if cotangents is None else cotangents[position]
+            sink.enter(index, root.output_nr, entering)
 
     def hook_for(index: int) -> Any:
         def hook(sent: Sequence[Tensor | None], arrived: Sequence[Tensor | None]) -> None:
@@ -310,4 +357,7 @@ def run_backward(
         found = added if given[name] is None and added is not before else given[name]
         if keep and found is not None:
             result.parameters[name] = ParameterGradient(found.detach())
+            if name in hooked and math.isfinite(raw := sink.raw(name)):
+                after = log10_norm(dense_values(found.detach()))
+                result.parameter_hooks[name] = 0.0 if after == raw else after - raw
     return result

@@ -45,6 +45,10 @@ class Surgery(Protocol):
         """Return what a node sends back, in place of what its own formula gives."""
         ...
 
+    def entering(self, node: int) -> float:
+        """Return what is multiplied with what arrives at a node before its formula runs."""
+        ...
+
     def passes(self, consumer: int, producer: int) -> bool:
         """Tell whether what one node sends to another arrives there."""
         ...
@@ -172,6 +176,9 @@ def _visit(
     slots: list[Scaled | None] = [
         arriving.pop((index, slot), None) for slot in range(len(metadata))
     ]
+    hook = surgery.entering(index) if surgery is not None else 1.0
+    if hook != 1.0:
+        slots = [value and (hook * value[0], value[1]) for value in slots]
     present = [normalise(value) for value in slots if value is not None]
     if not present:
         return

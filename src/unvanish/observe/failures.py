@@ -115,7 +115,7 @@ def own_fault(error: Exception) -> OwnFaultError:
 
 def _not_supported(error: BaseException) -> CouldNotMeasureError | None:
     """Say which kind of tensor our own code cannot read; None for other faults of it."""
-    if not re.search(r"Nested ?Tensor|nested tensor", str(error)):
+    if not re.search(r"Nested ?(?:Tensor|Int)|nested tensor", str(error)):
         return None
     return CouldNotMeasureError(
         "the network works on nested tensors, which unvanish cannot measure",

@@ -105,6 +105,8 @@ class ForwardTape(TorchFunctionMode):
         """What our own code raised. The user's code never sees it, and goes on unobserved."""
         self.unmeasured: list[tuple[Node, Exception]] = []
         self.backwards: dict[Node, SourceLine | None] = {}
+        self.hooked: set[Node] = set()
+        """Nodes whose gradient a hook of the user's sees first."""
         self._batch_size = batch_size
         self._built = built or {}
         self._measuring = measuring
@@ -187,6 +189,8 @@ class ForwardTape(TorchFunctionMode):
             self.backwards[args[0].grad_fn] = user_line(sys._getframe(1))
         if raw_name == "_set_grad_enabled":
             self.lineage.switch(sys._getframe(2), on=bool(args[0]))
+        if raw_name == "register_hook" and args[0].grad_fn is not None:
+            self.hooked.add(args[0].grad_fn)
         if raw_name in _QUERIES:
             return None
         if raw_name == "__get__":
@@ -288,7 +292,8 @@ class ForwardTape(TorchFunctionMode):
             note.module = type(module).__name__ if module is not None else ""
             note.function = name
             note.from_weights = note.from_weights or from_weights
-        if sum(note.op not in VIEW_OPS and not note.from_weights for note in fresh) <= 1:
+        steps = sum(note.op not in VIEW_OPS and not note.from_weights for note in fresh)
+        if steps <= 1 or name in ACTIVATIONS:
             main.op = name or main.op
         main.data = tuple(pieces)
         if not from_weights and outputs[0].grad_fn is not None:

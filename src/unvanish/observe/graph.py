@@ -72,6 +72,8 @@ def build_graph(
     for tensor in (*outputs, loss):
         if tensor.grad_fn is not None:
             tape.discover(tensor.grad_fn)
+    for node in tape.hooked & tape.notes.keys():
+        tape.notes[node].hooked = True
     notes = list(tape.notes.values())
     index = {note.node: i for i, note in enumerate(notes)}
     links = [_links_of(i, note, index, parameter_names) for i, note in enumerate(notes)]

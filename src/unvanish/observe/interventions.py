@@ -16,6 +16,8 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
+from unvanish.core.glossary import Quantity
+from unvanish.core.hooks import hook_gains
 from unvanish.core.interventions import LEAST_DECADES, Intervention, Measured, Question, Swap
 from unvanish.core.records import Recording, Site
 from unvanish.observe.backward import run_backward
@@ -46,6 +48,14 @@ its numbers to return to would cost more memory than copying anew costs time."""
 _MOST_PASSES: Final = 20
 """Backward passes' worth of work that one question may cost, the network as it is left aside. It
 bounds the cost where many mechanisms are installed; the built-in ones rarely come near it."""
+
+_ANOTHER: Final = 1.0
+_ANOTHER_SHARE: Final = 0.2
+"""Decades, and share of what the network loses or gains, by which a copy may differ from it: the
+copy runs on one batch, in float64."""
+
+_Places = dict[tuple[object, ...], int]
+"""What identifies a site, and where it stands in a copy; empty where all stand as recorded."""
 
 _RUN_AGAIN: Final = 2
 """Passes of a swap that runs the network again: forwards and back."""
@@ -113,6 +123,7 @@ class _Bench:
         before = self._flow(seen)
         if math.isnan(before):
             raise CannotSwapError("no gradient from the outputs was measured at the target")
+        self._refuse_another(before, seen)
         results: dict[int, Measured] = {}
         if abs(before) < LEAST_DECADES:
             said = f"there is nothing to restore: the flow changes by {before:+.1f} decades"
@@ -144,7 +155,7 @@ class _Bench:
             elif one.swap is Swap.COTANGENT:
                 return Measured(self._from_loss(seen), before + _log10_mean(seen))
             else:
-                after = self._flow(seen, Surgeon(seen.graph, one))
+                after = self._flow(seen, one)
             if math.isnan(after):
                 return Measured(before, reason="no finite gradient arrives at the target")
             return Measured(before, after)
@@ -193,28 +204,50 @@ class _Bench:
                 own.data = original.detach().clone()
         return self._twin
 
-    def _flow(self, seen: Look, surgery: Surgery | None = None, *, moved: bool = False) -> float:
+    def _refuse_another(self, before: float, seen: Look) -> None:
+        """Refuse to judge a copy whose flow is not that of the network.
+
+        Raises:
+            CannotSwapError: If they differ by more than batches and rounding do.
+        """
+        grads = self._recording[Quantity.LOG10_PROBE_GRAD_RMS]
+        if self._question.origin is not None or self._question.target not in grads:
+            return
+        size = self._recording.sites[self._question.target].size
+        outputs = sum(t.numel() for t in _reached(seen))
+        found = grads[self._question.target] + 0.5 * math.log10(max(1, size) / max(1, outputs))
+        if not math.isfinite(found - before):
+            return
+        if abs(found - before) > max(_ANOTHER, _ANOTHER_SHARE * abs(found)):
+            raise CannotSwapError(
+                f"the flow of a copy changes by {before:+.1f} decades and that of the network by "
+                f"{found:+.1f}: something that is not in the copy acts on it"
+            )
+
+    def _surgeon(self, graph: Graph, one: Intervention | None, place: _Places) -> Surgeon:
+        """Return who carries out a swap, with the hooks of the network in place."""
+        hooks = {
+            self._place(i, place): 10.0**gain for i, gain in hook_gains(self._recording).items()
+        }
+        return Surgeon(graph, one, hooks)
+
+    def _flow(self, seen: Look, one: Intervention | None = None, *, moved: bool = False) -> float:
         """Return the decades from origin to target.
 
         Args:
             seen: A look whose forward pass was made.
-            surgery: What to swap on the way back.
+            one: What to swap on the way back.
             moved: Whether the sites may stand elsewhere than in the recording.
         """
         graph, question = seen.graph, self._question
-        place = {_key(s): s.index for s in graph.sites} if moved else {}
+        place: _Places = {_key(s): s.index for s in graph.sites} if moved else {}
         target = self._place(question.target, place)
         seed_everything(self._conditions.seed)
         if question.origin is not None:
             node = graph.notes[self._place(question.origin, place)].node
             entering = [((self._place(question.origin, place), 0), node._input_metadata[0])]
         else:
-            reached = _behind(graph, graph.index[seen.loss.grad_fn])
-            entering = [
-                ((graph.index[t.grad_fn], t.output_nr), t)
-                for t in seen.outputs
-                if graph.index[t.grad_fn] in reached
-            ]
+            entering = [((graph.index[t.grad_fn], t.output_nr), t) for t in _reached(seen)]
         arriving: dict[Place, Scaled] = {}
         size = 0
         for where, like in entering:
@@ -223,12 +256,14 @@ class _Bench:
             size += signs.numel()
         if not size:
             return math.nan
-        return _arrives(graph, arriving, target, surgery) - 0.5 * math.log10(size)
+        surgeon = self._surgeon(graph, one, place)
+        return _arrives(graph, arriving, target, surgeon) - 0.5 * math.log10(size)
 
     def _from_loss(self, seen: Look) -> float:
         start = (seen.graph.index[seen.loss.grad_fn], seen.loss.output_nr)
         one = torch.ones_like(seen.loss)
-        return _arrives(seen.graph, {start: (one, 0)}, self._question.target, None)
+        surgeon = self._surgeon(seen.graph, None, {})
+        return _arrives(seen.graph, {start: (one, 0)}, self._question.target, surgeon)
 
     def _plain_flow(self) -> float:
         """Return the decades that PyTorch's own backward pass finds, in the network's types."""
@@ -236,15 +271,14 @@ class _Bench:
             raise CannotSwapError("between two steps of a loop only the exact pass is made")
         twin = self._fresh(wide=False)
         seen = look_forward(twin, self._batch, self._conditions, measuring=False)
-        reached = _behind(seen.graph, seen.graph.index[seen.loss.grad_fn])
-        outputs = [t for t in seen.outputs if seen.graph.index[t.grad_fn] in reached]
+        outputs = _reached(seen)
         seed_everything(self._conditions.seed)
         signs = [_signs(t) for t in outputs]
         found = run_backward(seen.graph, outputs, signs, trainable(twin), keep=False)
         size = sum(t.numel() for t in outputs)
         return found.log10_norms[self._question.target] - 0.5 * math.log10(max(1, size))
 
-    def _place(self, index: int, place: dict[tuple[object, ...], int]) -> int:
+    def _place(self, index: int, place: _Places) -> int:
         if not place:
             return index
         key = _key(self._recording.sites[index])
@@ -276,9 +310,7 @@ class _Target:
             ]
 
 
-def _arrives(
-    graph: Graph, arriving: dict[Place, Scaled], target: int, surgery: Surgery | None
-) -> float:
+def _arrives(graph: Graph, arriving: dict[Place, Scaled], target: int, surgery: Surgery) -> float:
     """Return log10 of the norm of the gradient that arrives at a node; ``nan`` for none."""
     reader = _Target(target)
     with in_the_open():
@@ -312,6 +344,12 @@ def _behind(graph: Graph, node: int) -> set[int]:
                 seen.add(link.producer)
                 stack.append(link.producer)
     return seen
+
+
+def _reached(seen: Look) -> list[Tensor]:
+    """Return the outputs that the loss depends on."""
+    reached = _behind(seen.graph, seen.graph.index[seen.loss.grad_fn])
+    return [t for t in seen.outputs if seen.graph.index[t.grad_fn] in reached]
 
 
 def _key(site: Site) -> tuple[object, ...]:

@@ -31,6 +31,9 @@ SMALLEST: Final = {"float16": -25, "bfloat16": -134, "float32": -150}
 
 _NO_UPDATE: Final = Update(math.nan, math.nan)
 
+_NO_HOOK: Final = 1e-6
+"""Decades; a hook that changes less reads the gradient and leaves it as it is."""
+
 SiteKey = tuple[str, str, int, tuple[str, ...]]
 
 
@@ -184,6 +187,8 @@ def ledger_profiles(walked: Look, first: Look, deep: Look | None) -> dict[Quanti
         Quantity.LOG10_LEDGER_GRAD_NORM: dict(walked.gradients.log10_norms),
         **walked.gradients.local,
     }
+    if hooks := _hook_gains(walked.gradients):
+        rows[Quantity.LOG10_HOOK_GAIN] = hooks
     if deep is not None and deep.graph is not first.graph and _is_rounded(first):
         plain, wide = first.gradients.log10_norms, deep.gradients.log10_norms
         where = Quantity.LOG10_LEDGER_ROUNDING
@@ -195,6 +200,16 @@ def ledger_profiles(walked: Look, first: Look, deep: Look | None) -> dict[Quanti
             if math.isfinite(plain.get(own, math.nan)) and math.isfinite(wide.get(its, math.nan))
         }
     return {quantity: Profile(quantity, row) for quantity, row in rows.items() if row}
+
+
+def _hook_gains(gradients: Gradients) -> dict[int, float]:
+    """Return what hooks made of what arrived, where they made something else of it."""
+    found = {
+        i: gradients.log10_norms.get(i, math.nan) - before
+        for i, before in gradients.before_hooks.items()
+        if math.isfinite(before)
+    }
+    return {i: gain for i, gain in found.items() if abs(gain) > _NO_HOOK}
 
 
 def _is_rounded(look: Look) -> bool:
@@ -251,6 +266,7 @@ def parameter_records(
                 has_grad=grad is not None,
                 rms=10**rms if math.isfinite(rms) else (0.0 if rms == -math.inf else math.nan),
                 log10_grad_rms=stats[0],
+                log10_hook_gain=look.gradients.parameter_hooks.get(name, 0.0),
                 zero_fraction=stats[1],
                 non_finite_fraction=stats[2],
                 underflow_fraction=stats[3],

@@ -90,7 +90,7 @@ def describe(
 
     betas = group.get("betas")
     return Optimizer(
-        name=type(optimizer).__name__,
+        name=type(stepping(optimizer)).__name__,
         lr=number("lr"),
         eps=number("eps"),
         betas=(float(betas[0]), float(betas[1])) if betas and len(betas) >= 2 else None,
@@ -100,6 +100,12 @@ def describe(
         initial_lr=number("initial_lr"),
         foreign=_foreign(optimizer, model),
     )
+
+
+def stepping(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
+    """Return the optimiser that takes the steps: what a wrapper around it holds as ``inner``."""
+    inner = getattr(optimizer, "inner", None)
+    return stepping(inner) if isinstance(inner, torch.optim.Optimizer) else optimizer
 
 
 def _foreign(optimizer: torch.optim.Optimizer, model: nn.Module) -> tuple[tuple[int, ...], ...]:

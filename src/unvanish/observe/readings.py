@@ -69,6 +69,8 @@ class NodeNote:
     directions_before: Tensor | float | None = None
     cosine_in: Tensor | None = None
     low_precision: bool = False
+    hooked: bool = False
+    """Whether a hook of the user's sees the gradient that arrives, and may change it."""
     data: tuple[int, ...] = ()
     """Which pieces of data without a gradient the call read, by the call that made them."""
 

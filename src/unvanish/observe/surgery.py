@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -25,17 +25,23 @@ class Surgeon:
 
     Args:
         graph: The computation.
-        intervention: What to swap; its sites are those of the graph.
+        intervention: What to swap; its sites are those of the graph. None for nothing.
+        hooks: Node to what the user's hooks multiply with what arrives there.
 
     Raises:
         CannotSwapError: If it does not fit the graph.
     """
 
-    def __init__(self, graph: Graph, intervention: Intervention) -> None:
+    def __init__(
+        self, graph: Graph, intervention: Intervention | None, hooks: Mapping[int, float]
+    ) -> None:
         self._graph = graph
         self._changes: dict[int, _Change] = {}
         self._beside: dict[int, list[tuple[Place, float]]] = {}
         self._blocked: set[tuple[int, int]] = set()
+        self._hooks = dict(hooks)
+        if intervention is None:
+            return
         prepare = {
             Swap.JACOBIAN: self._replace,
             Swap.SKIP: self._add,
@@ -43,6 +49,7 @@ class Surgeon:
             Swap.GATE: self._open,
             Swap.DEAD_SLOPE: self._revive,
             Swap.SOFTMAX: self._even_out,
+            Swap.HOOKS: self._take_out,
         }[intervention.swap]
         values = intervention.values or (1.0,) * len(intervention.sites)
         sources = intervention.sources or (-1,) * len(intervention.sites)
@@ -55,6 +62,10 @@ class Surgeon:
         """Return what a node sends back, in place of what its own formula gives."""
         change = self._changes.get(node)
         return sent if change is None else change(arrived, list(sent))
+
+    def entering(self, node: int) -> float:
+        """Return what the hooks of the user's multiply with what arrives at a node."""
+        return self._hooks.get(node, 1.0)
 
     def passes(self, consumer: int, producer: int) -> bool:
         """Tell whether what one node sends to another arrives there."""
@@ -104,6 +115,9 @@ class Surgeon:
     def _shape(self, node: int, slot: int) -> tuple[int, ...]:
         metadata = self._graph.notes[node].node._input_metadata[slot]
         return tuple(int(extent) for extent in metadata.shape)
+
+    def _take_out(self, site: int, _: int, __: float) -> None:
+        self._hooks.pop(site, None)
 
     def _multiply(self, site: int, _: int, value: float) -> None:
         positions = {

@@ -12,11 +12,11 @@ from typing import Final
 
 from rich.text import Text
 
-from unvanish.core.counterfactuals import verdict
 from unvanish.core.explanations import Explanation, Factor, Level, Prediction, Term
 from unvanish.core.findings import Finding
 from unvanish.core.records import Recording
 from unvanish.explain import ABOUT_DECADES
+from unvanish.explain.composites import collapsed
 from unvanish.explain.weights import flat_weights
 from unvanish.show.sheet import Lines, Sheet, styled
 from unvanish.show.words import plural, power
@@ -62,6 +62,7 @@ def ledger_lines(
         bar, the blocks, and what theory predicts; empty where the gradient becomes exactly
         zero, which the finding says.
     """
+    recording = collapsed(recording)
     terms = [term for term in explanation.ledger.children if term.level is not Level.LOSS]
     whole = math.fsum(term.log10_gain for term in terms)
     if not terms or not math.isfinite(whole):
@@ -78,7 +79,7 @@ def ledger_lines(
     lines += theory_lines(explanation.prediction, sheet)
     lines += _hidden(explanation, recording, sheet)
     rivals = [one for one in explanation.counterfactuals if whole_tree or not one.bypass]
-    if said := verdict(rivals):
+    if said := explanation.verdict_of(rivals):
         lines += sheet.paragraph(styled("verdict: ", "strong"), [sheet.prose(said)])
     return lines
 
@@ -254,14 +255,19 @@ def theory_lines(prediction: Prediction, sheet: Sheet) -> Lines:
     if not prediction.layers:
         return []
     first = prediction.layers[0]
-    measured = "as measured" if prediction.is_within else f"but measured {first.measured:+.1f}"
+    measured = f"but measured {first.measured:+.1f}"
+    if prediction.is_within:
+        measured = "as measured"
+    elif first.measured == -math.inf:
+        measured = "but no gradient arrives at all"
     said = (
         f"{first.predicted:+.1f} ± {max(first.band, 0.05):.1f} decades with random weights of this "
         f"size, {measured}"
     )
     if prediction.trainable_depth < prediction.depth:
+        way = "losing" if first.predicted < 0.0 else "gaining"
         said += (
-            f"; losing so much a layer, such a network trains up to about "
+            f"; {way} so much a layer, such a network trains up to about "
             f"{prediction.trainable_depth:.2g} layers deep"
         )
     return sheet.paragraph(styled(" theory: ", "strong"), [sheet.text(said)])

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from unvanish.core.explanations import Explanation, Factor, Level, ParameterTerms, Term
 from unvanish.core.records import Recording
+from unvanish.explain.composites import collapsed
 from unvanish.show.axes import axes_lines
 from unvanish.show.ledger import bar, place_words, repeats, theory_lines
 from unvanish.show.sheet import Lines, Sheet, paint, styled
@@ -71,6 +72,7 @@ def tree_lines(
         alone: Whether the factors' totals and theory are written too, rather than standing
             under a finding.
     """
+    recording = collapsed(recording)
     ledger = explanation.ledger
     lines = sheet.paragraph(
         styled("ledger  ", "strong"),
@@ -86,6 +88,9 @@ def tree_lines(
     lines.append(Text())
     for term in ledger.children if verbose else filter(_matters, ledger.children):
         lines += _branch(term, recording, sheet, indent=0, verbose=verbose)
+    if ledger.log10_gain == -math.inf:
+        said = "nothing arrives below: what lies behind has no place in this tree"
+        lines += sheet.paragraph(Text(" " * 11), [sheet.text(said, "quiet")])
     lines.append(Text())
     theory = theory_lines(explanation.prediction, sheet) if alone else []
     if explanation.prediction.reason:

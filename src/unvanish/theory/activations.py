@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from scipy import special
 
-from unvanish.theory.quadrature import Array, Function
+from unvanish.theory.quadrature import Array, Function, resolved
 
 _SELU_SCALE: Final = 1.0507009873554804934193349852946
 _SELU_ALPHA: Final = 1.6732632423543772848170429916717
@@ -25,7 +25,7 @@ class Activation:
         name: As PyTorch's functional module calls it.
         value: phi(z), elementwise.
         slope: phi'(z); at a kink either side's.
-        kinks: Where the value or the slope jumps.
+        kinks: Where the value or the slope jumps, or bends so fast that a panel must end.
         slope_cap: Largest |phi'|: no operating point lets more gradient through.
         slope_cap_at: A point where it is reached; ``inf`` where it is only approached.
         is_homogeneous: Whether phi(s z) = s phi(z) for every s > 0, as for ReLU and its kin.
@@ -226,10 +226,12 @@ def from_function(
         value: phi, taking and returning a float64 array.
         name: What to call it; the function's own name by default.
         kinks: Where it or its slope jumps. Between kinks it must be smooth.
-        slope: phi'; a central difference of fourth order by default, good to about 1e-9.
+        slope: phi'; a central difference of fourth order by default, good to about 1e-9 for a
+            function that changes over lengths of order one.
 
     Raises:
-        ValueError: If the function does not return one finite number for each it is given.
+        ValueError: If the function does not return one finite number for each it is given, or
+            changes too fast for its slope to be told from its values.
 
     Example:
         >>> cube = from_function(lambda z: z**3, name="cube")
@@ -237,28 +239,68 @@ def from_function(
         True
     """
     z = np.linspace(-10.0, 10.0, 4001)
-    with np.errstate(all="ignore"):
-        tried = np.asarray(value(z))
+    try:
+        with np.errstate(all="ignore"):
+            tried = np.asarray(value(z))
+    except Exception as error:
+        raise ValueError(
+            "value must map an array to an array, for instance lambda z: numpy.tanh(2 * z) and not "
+            f"math.tanh(2 * z); given an array it raised {type(error).__name__}: {error}"
+        ) from error
     if tried.shape != z.shape or not np.all(np.isfinite(tried)):
         raise ValueError(
             "value must map an array to a finite array of the same shape, "
             "for instance lambda z: numpy.tanh(2 * z)"
         )
 
-    def difference(z: Array) -> Array:
-        h = 1e-3
-        near = value(z + h) - value(z - h)
-        far = value(z + 2 * h) - value(z - 2 * h)
-        return (8.0 * near - far) / (12.0 * h)
-
-    used = slope or difference
+    used = slope or _difference(value, kinks, z)
+    ends = resolved([lambda z: value(z) ** 2, lambda z: used(z) ** 2], kinks)
     slopes = np.abs(used(z))
     peak = int(np.argmax(slopes))
     return Activation(
         name or getattr(value, "__name__", "function"),
         value,
         used,
-        kinks=tuple(sorted(kinks)),
+        kinks=ends,
         slope_cap=float(slopes[peak]),
         slope_cap_at=float(z[peak]),
+    )
+
+
+_STEPS: Final = (1e-3, 1e-4, 1e-5)
+_SLOPES_AGREE: Final = 1e-5
+"""Of the largest slope, by which differences over a step and over half of it may differ."""
+
+
+def _difference(value: Function, kinks: tuple[float, ...], z: Array) -> Function:
+    """Return a central difference with the widest step that resolves the function.
+
+    Raises:
+        ValueError: If none does.
+    """
+
+    def over(h: float) -> Function:
+        def slope(z: Array) -> Array:
+            for kink in kinks:  # differences stay on their side
+                right = z >= kink
+                z = np.where(np.abs(z - kink) < 2.0 * h, kink + np.where(right, 2, -2) * h, z)
+            near = value(z + h) - value(z - h)
+            far = value(z + 2 * h) - value(z - 2 * h)
+            return np.asarray((8.0 * near - far) / (12.0 * h))
+
+        return slope
+
+    worst = 0.0
+    for h in _STEPS:
+        smooth = z
+        for kink in kinks:
+            smooth = smooth[np.abs(smooth - kink) > 2.0 * h]
+        wide, narrow = over(h)(smooth), over(0.5 * h)(smooth)
+        off = np.abs(wide - narrow)
+        if np.max(off) <= _SLOPES_AGREE * max(float(np.max(np.abs(narrow))), 1e-12):
+            return over(h)
+        worst = float(smooth[int(np.argmax(off))])
+    raise ValueError(
+        f"the slope cannot be told from the values: near z = {worst:.3g} the function jumps or "
+        "bends within 1e-5; name that place in kinks, or give the slope"
     )

@@ -24,6 +24,7 @@ from scipy import optimize
 from unvanish.theory.activations import Activation
 from unvanish.theory.mean_field import chi_q, second_moment, slope_moment
 
+_TRIED: Final = (1e-4, 1.0, 1e4)
 _GRID: Final = tuple(float(q) for q in np.geomspace(1e-8, 1e4, 241))
 
 
@@ -58,7 +59,7 @@ def edge_of_chaos(phi: Activation, q: float) -> CriticalPoint:
         The point; its ``sigma_b2`` is negative where there is none at this length.
 
     Raises:
-        ValueError: If the length is not positive.
+        ValueError: If the length is not positive, or the slope is zero there.
 
     Example:
         >>> from unvanish.theory.activations import activation
@@ -68,7 +69,10 @@ def edge_of_chaos(phi: Activation, q: float) -> CriticalPoint:
     """
     if not 0.0 < q < math.inf:
         raise ValueError(f"q must be positive and finite, but is {q}")
-    sigma_w2 = 1.0 / slope_moment(phi, q)
+    slopes = slope_moment(phi, q)
+    if not slopes > 0.0:
+        raise ValueError(f"{phi} has slope zero at the length {q:.3g}: no weights make up for that")
+    sigma_w2 = 1.0 / slopes
     return CriticalPoint(sigma_w2, q - sigma_w2 * second_moment(phi, q), q)
 
 
@@ -99,10 +103,14 @@ def critical_point(phi: Activation, sigma_b2: float = 0.0) -> CriticalPoint | No
         return None if sigma_b2 else CriticalPoint(1.0 / slope_moment(phi, 1.0), 0.0, 1.0)
     origin = float(phi.value(np.zeros(1))[0])
     slopes = slope_moment(phi, 0.0)
+    if not any(slope_moment(phi, q) > 0.0 for q in _TRIED):
+        return None
     if sigma_b2 == 0.0 and abs(origin) < 1e-12 and slopes > 0 and _stands_at_zero(phi):
         return CriticalPoint(1.0 / slopes, 0.0, 0.0)
 
     def excess(q: float) -> float:
+        if not slope_moment(phi, q) > 0.0:
+            return math.nan
         return edge_of_chaos(phi, q).sigma_b2 - sigma_b2
 
     for low, high in pairwise(_GRID):
@@ -133,6 +141,8 @@ def half_stable_point(phi: Activation) -> CriticalPoint | None:
         return critical_point(phi)
 
     def excess(q: float) -> float:
+        if not slope_moment(phi, q) > 0.0:
+            return math.nan
         return chi_q(phi, q, 1.0 / slope_moment(phi, q)) - 1.0
 
     for low, high in pairwise(_GRID):

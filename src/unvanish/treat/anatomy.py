@@ -43,6 +43,8 @@ class Layer:
             function: it ends a residual branch.
         is_output: Whether it makes the network's output.
         gates: Whether a sigmoid of it is multiplied with other signal: it opens and shuts.
+        mixes: Whether its output goes into a matrix product with other signal before the next
+            layer: queries, keys and values of an attention.
     """
 
     site: Site
@@ -59,6 +61,7 @@ class Layer:
     joins: bool = False
     is_output: bool = False
     gates: bool = False
+    mixes: bool = False
 
     @property
     def is_recurrent(self) -> bool:
@@ -143,6 +146,7 @@ def anatomy_of(recording: Recording) -> Anatomy:
                 joins=after.joins,
                 is_output=first.is_output,
                 gates=after.gates,
+                mixes=after.mixes,
             )
         )
     return Anatomy(recording, tuple(layers))

@@ -243,7 +243,7 @@ class _Tape(TorchFunctionMode):
 
     def _path(self) -> str:
         for running in reversed(self._running):
-            path = self._paths.get(id(running.module))
+            path: str | None = self._paths.get(id(running.module))
             if path is not None:
                 return path
         return ""

@@ -17,10 +17,11 @@ from unvanish.core.records import Recording, Role, Site
 from unvanish.core.verdicts import NotApplicable
 from unvanish.core.wiring import Wiring
 from unvanish.treat.anatomy import Anatomy, Layer, activation_name
-from unvanish.treat.layerwise import LINEAR
+from unvanish.treat.drawing import why_not
 from unvanish.treat.layouts import layout_of
 from unvanish.treat.protocol import Case
 from unvanish.treat.surgery import Surgery
+from unvanish.treat.tapping import LINEAR
 
 _KEEPS_CONSTANTS: Final = (VIEW_OPS - {"masked_fill"}) | frozenset(
     "max_pool1d max_pool2d max_pool3d avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d "
@@ -43,6 +44,7 @@ class Link:
         fed_by: Function in front of it; empty where the data or another layer feeds it.
         reads_data: Whether the data feed it.
         level: How many functions stand in front of it, at most.
+        pooled: Whether positions are pooled in front of it, which changes the signal's size.
     """
 
     layer: Layer
@@ -50,6 +52,7 @@ class Link:
     fed_by: str
     reads_data: bool
     level: int
+    pooled: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,14 +94,15 @@ def chain_of(case: Case) -> Chain | NotApplicable:
     if not chain.depth:
         return NotApplicable("it has no activation function between two layers")
     surgery = Surgery(case.model)
-    trained = {p.name for p in case.anatomy.recording.parameters if p.requires_grad}
+    ranks = {p.name: len(p.shape) for p in case.anatomy.recording.parameters}
     for link in chain.links:
         layer = link.layer
         place = layer.path or layer.weight
-        if layer.weight not in trained:
-            return NotApplicable(f"{place} is frozen, and every layer has to be drawn anew")
-        if ".parametrizations." in f".{layer.weight}":
-            return NotApplicable(f"the weight of {place} is parametrised")
+        reason = why_not(layer, case)
+        if sum(ranks.get(name, 0) > 1 for name in layer.site.weights) > 1:
+            reason = "computed from several parameters"
+        if reason and not reason.startswith("zero"):
+            return NotApplicable(f"{place} is {reason}, and every layer has to be drawn anew")
         weight = surgery.weight_of(layer.weight)
         layout = layout_of(layer, weight, case.model)
         if layer.site.function.startswith("conv_transpose") and weight.shape[2:].numel() > 1:
@@ -144,6 +148,7 @@ def read_chain(anatomy: Anatomy, model: nn.Module) -> Chain | str:
                 fed_by=before.pop(),
                 reads_data=data.pop(),
                 level=walk.level[index],
+                pooled=index in walk.pooled,
             )
         )
     dropped = walk.dropout or next(
@@ -175,6 +180,7 @@ class _Walk:
         self.origins: dict[int, set[int]] = {}
         """Index of a site to the nodes, layers or functions, right before it."""
         self.level: dict[int, int] = {_DATA: 0}
+        self.pooled: set[int] = set()
         self.dropout = ""
 
     def take(self, site: Site) -> str:
@@ -184,6 +190,9 @@ class _Walk:
         for one in producers:
             origins |= {one.index} if one.index in self.nodes else self.origins[one.index]
         self.origins[site.index] = origins = origins or {_DATA}
+        pooled = any(p.index in self.pooled and p.index not in self.nodes for p in producers)
+        if pooled or "pool" in site.op or site.op in ("mean", "amax", "interpolate"):
+            self.pooled.add(site.index)
         self.level[site.index] = max(self.level.get(i, 0) for i in origins)
         layer = self._layers.get(site.index)
         if site.function in ("embedding", "embedding_bag") and origins == {_DATA}:

@@ -7,6 +7,7 @@ U-Net, or a gradient that another step of a recurrence takes, leaves it alone.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -26,6 +27,9 @@ _DROPOUT: Final = frozenset(
     "dropout dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout".split()
 )
 _BETWEEN: Final = NORMS | _DROPOUT
+_BYPASSED: Final = "that signal leads round already"
+_PAIRS: Final = 4
+"""How many pairs of calls with the same weights are looked at."""
 _MOST_CALLS: Final = 100_000
 
 
@@ -134,9 +138,14 @@ def paths_of(case: Case | Patient, *, layers: int = 1) -> Paths:
     chains, left = _chains(calls)
     branches = tuple(_branches(calls, case.model))
     blocks = _blocks(calls, _pairs(calls, chains) if layers > 1 else chains, case.model)
+    runs: dict[Place, list[Call]] = {}
+    for call in calls:
+        if _is_layer(call):
+            runs.setdefault(_start_of(call, case.model), []).append(call)
+    has_skips = bool(branches) or _BYPASSED in left
     fitting = []
     for block in blocks:
-        reason = _unfit(block, calls, case.model, has_skips=bool(branches))
+        reason = _unfit(calls, block, runs[block.start], has_skips=has_skips)
         if reason:
             left[reason] = left.get(reason, 0) + len(block.weights)
         else:
@@ -174,7 +183,7 @@ def _chains(calls: Calls) -> tuple[list[_Chain], dict[str, int]]:
             found.append(_Chain((call,), *end))
     open_ = _not_bypassed(calls, found)
     if len(open_) < len(found):
-        left["that signal leads round already"] = len(found) - len(open_)
+        left[_BYPASSED] = len(found) - len(open_)
     return open_, left
 
 
@@ -333,18 +342,25 @@ def _axes(call: Call) -> int:
     return int(call.function[-2]) if call.function in CONVOLUTIONS else 0
 
 
-def _unfit(block: Block, calls: Calls, model: nn.Module, *, has_skips: bool) -> str:
-    """Return why a block gets no connection; empty where it does."""
-    for call in calls:
+def _unfit(calls: Calls, block: Block, runs: Sequence[Call], *, has_skips: bool) -> str:
+    """Return why a block gets no connection; empty where it does.
+
+    Args:
+        calls: All calls.
+        block: The block.
+        runs: Every call of its first layer.
+        has_skips: Whether signal leads round layers of the network already.
+    """
+    single = len(block.weights) == 1
+    if block.shared and single:
         # What is shared must be followed by the same wherever it runs, or the ends get mixed up.
-        if not _is_layer(call) or _start_of(call, model) != block.start:
-            continue
-        end = _end_of(calls, call)
-        if end is None or (end[0].place != block.end and len(block.weights) == 1):
+        ends = [_end_of(calls, run) for run in runs]
+        if any(end is None or end[0].place != block.end for end in ends):
             return "that run in several places with different functions behind them"
-    runs = sum(_is_layer(call) and _start_of(call, model) == block.start for call in calls)
-    if runs > block.calls and len(block.weights) > 1:
+    if len(runs) > block.calls and not single:
         return "that run several times within one block"
+    if any(_is_next_step(calls, *pair) for pair in itertools.pairwise(runs[: _PAIRS + 1])):
+        return "that a loop over time runs"
     if block.keeps_shape:
         return ""
     if len(block.entering) != len(block.leaving):
@@ -352,11 +368,30 @@ def _unfit(block: Block, calls: Calls, model: nn.Module, *, has_skips: bool) -> 
     outer = len(block.entering) - 1 - block.axes
     if block.entering[:outer] != block.leaving[:outer]:
         return "whose output is of another kind than their input"
-    if block.calls > 1:
+    if len(runs) > 1:
         return "that run several times and change the width"
     if has_skips:
         return "that change the width between the blocks there are"
     return ""
+
+
+def _is_next_step(calls: Calls, first: Call, second: Call) -> bool:
+    """Tell whether a call works on another one's result and on signal that is new since."""
+    reached = {first.index}
+    for call in calls.calls[first.index + 1 : second.index + 1]:
+        if any(index in reached for index in call.before):
+            reached.add(call.index)
+    waiting = [second.index] if second.index in reached else []
+    seen: set[int] = set()
+    while waiting:
+        index = waiting.pop()
+        if index in seen or index == first.index:
+            continue
+        seen.add(index)
+        if any(before not in reached for before in calls[index].before):
+            return True
+        waiting.extend(calls[index].before)
+    return False
 
 
 def _branches(calls: Calls, model: nn.Module) -> list[Branch]:

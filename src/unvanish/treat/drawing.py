@@ -35,6 +35,8 @@ __all__ = [
     "zero_bias",
 ]
 
+_HOMOGENEOUS: Final = frozenset({"relu", "relu6", "leaky_relu", "prelu", "rrelu"})
+_TURNS: Final = VIEW_OPS | frozenset({"t", "T", "mT", "H", "mH", "numpy_T", "adjoint"})
 _NOT_DRAWN: Final = frozenset({"embedding", "embedding_bag"})
 
 
@@ -68,10 +70,14 @@ def why_not(layer: Layer, case: Case | Patient) -> str:
         return "a table of embeddings"
     if layer.is_recurrent:
         return "recurrent"
-    if layer.gates:
-        return "a gate"
     if _is_computed(layer, case):
         return "computed from other numbers"
+    if layer.gates:
+        return "a gate"
+    if layer.mixes:
+        return "queries, keys or values"
+    if _is_factor(layer):
+        return "multiplied with other signal"
     found = case.diagnosis.findings if isinstance(case, Case) else ()
     asked = {name for f in found if f.code == "UV104" for name in f.parameters}
     if parameter.rms == 0.0 and (layer.joins or layer.is_output) and layer.weight not in asked:
@@ -108,6 +114,15 @@ def redraw(
         patient.notes.append(f"left as they are: {alone}")
 
 
+def _is_factor(layer: Layer) -> bool:
+    """Tell whether a function of a layer is multiplied with other signal, as in SwiGLU.
+
+    A ReLU may be: its gain holds whatever it is multiplied with.
+    """
+    function = layer.activation_site
+    return function is not None and function.gates and layer.activation not in _HOMOGENEOUS
+
+
 def left_alone(case: Case | Patient) -> str:
     """Name the layers that an initialisation leaves alone, with the reasons; may be empty."""
     reasons: dict[str, list[str]] = {}
@@ -140,7 +155,7 @@ def _is_computed(layer: Layer, case: Case | Patient) -> bool:
         for edge in recording.edges:
             made = edge.consumer == here and edge.producer not in seen
             if made and sites[edge.producer].role is Role.WEIGHT:
-                if sites[edge.producer].op not in VIEW_OPS:
+                if sites[edge.producer].op not in _TURNS:
                     return True
                 seen.add(edge.producer)
                 waiting.append(edge.producer)

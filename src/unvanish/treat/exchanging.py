@@ -16,7 +16,6 @@ import torch
 from torch import nn
 
 from unvanish.core.operations import VIEW_OPS
-from unvanish.core.places import SourceLine
 from unvanish.core.prescriptions import Change, Keeps, Prescription
 from unvanish.core.records import Recording, Role, Site
 from unvanish.core.verdicts import NotApplicable
@@ -26,6 +25,7 @@ from unvanish.observe.guard import untouched
 from unvanish.treat.anatomy import Anatomy, activation_name
 from unvanish.treat.interception import MARK
 from unvanish.treat.loops import in_time_loops
+from unvanish.treat.probing import called, calls_of
 from unvanish.treat.protocol import Case, Patient
 from unvanish.treat.surgery import CannotTreatError
 from unvanish.treat.turns import Turns
@@ -63,8 +63,7 @@ class Place:
     Attributes:
         path: Path of the module.
         name: The function, such as ``"sigmoid"``.
-        function: What PyTorch calls it.
-        source: The user's line.
+        site: Its first call that is meant.
         turns: Which of its calls in a forward pass are meant; None for all of them.
         calls: How many there are.
         beside: Names of the weights and biases that feed it.
@@ -72,8 +71,7 @@ class Place:
 
     path: str
     name: str
-    function: str
-    source: SourceLine | None
+    site: Site
     turns: frozenset[int] | None
     calls: int
     beside: tuple[str, ...]
@@ -89,7 +87,7 @@ def places_of(anatomy: Anatomy, functions: Iterable[str]) -> tuple[Place, ...]:
     wanted = frozenset(functions)
     hidden = _Hidden(anatomy.recording)
     places = []
-    for sites in _calls(anatomy.recording, wanted).values():
+    for sites in _calls(anatomy.recording, wanted):
         meant = frozenset(n for n, site in enumerate(sites) if hidden.holds(site))
         if not meant:
             continue
@@ -98,8 +96,7 @@ def places_of(anatomy: Anatomy, functions: Iterable[str]) -> tuple[Place, ...]:
             Place(
                 path=first.path,
                 name=_name(first),
-                function=first.function,
-                source=first.source,
+                site=first,
                 turns=None if len(meant) == len(sites) else meant,
                 calls=len(sites),
                 beside=hidden.weights_behind(first),
@@ -174,12 +171,12 @@ def exchange(patient: Patient, prescription: Prescription, make: Callable[[], nn
             place.path,
             new,
             "instead",
-            function=place.function,
+            function=called(patient.model, place.site),
             turns=turns,
             like=place.beside,
             before=place.name,
             after=after,
-            source=place.source,
+            source=place.site.source,
         )
     _count(patient, told_apart)
 
@@ -193,7 +190,9 @@ def _replace(patient: Patient, place: Place, new: nn.Module, after: str) -> bool
         if not hasattr(new, "inplace"):
             return False
         new.__dict__["inplace"] = True
-    patient.surgery.replace(place.path, new, what=after, like=place.beside, source=place.source)
+    patient.surgery.replace(
+        place.path, new, what=after, like=place.beside, source=place.site.source
+    )
     return True
 
 
@@ -219,18 +218,10 @@ def _name(site: Site) -> str:
     return name if site.function == name else ""
 
 
-def _calls(recording: Recording, wanted: frozenset[str]) -> dict[tuple[str, str], list[Site]]:
-    """Return the calls of each function in each module, in forward order.
-
-    A function made of several steps counts as its last.
-    """
-    steps: dict[tuple[str, str], list[Site]] = {}
-    for site in recording.sites:
-        if _name(site) in wanted:
-            steps.setdefault((site.path, site.function), []).append(site)
-    return {
-        key: [site for site in sites if site.op == sites[-1].op] for key, sites in steps.items()
-    }
+def _calls(recording: Recording, wanted: frozenset[str]) -> list[list[Site]]:
+    """Return the calls of each function in each module, in forward order."""
+    there = dict.fromkeys((s.path, s.function) for s in recording.sites if _name(s) in wanted)
+    return [calls_of(recording, path, function) for path, function in there]
 
 
 class _Hidden:

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from unvanish.core.glossary import Quantity
 from unvanish.core.prescriptions import Prescription
-
 from unvanish.theory.activations import Activation
 from unvanish.theory.criticality import CriticalPoint, critical_point, half_stable_point
 from unvanish.treat.anatomy import Layer, theory_of
@@ -25,9 +24,7 @@ STARTS: Final = frozenset(
     "he xavier lecun orthogonal delta-orthogonal critical looks-linear siren".split()
 )
 """Remedies that draw every weight anew; one of them is enough."""
-EXCHANGES: Final = frozenset(
-    "relu leaky-relu prelu elu selu gelu silu mish tanh softsign sin".split()
-)
+EXCHANGES: Final = frozenset("relu leaky-relu prelu elu selu gelu silu".split())
 """Remedies that exchange the activation, which a start has to know."""
 _FLAT: Final = 0.1
 """Share of the largest slope below which a unit counts as saturated, as in UV201."""

@@ -7,8 +7,8 @@ tensor and no module of its own: what it calls is registered in the network, so 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -27,6 +27,8 @@ from unvanish.treat.turns import CheckpointGuard, Turns
 
 MARK: Final = "forward"
 """Name of the instance attribute. A module has one where its dict has it."""
+
+_CHILDREN: Final = frozenset({"children", "named_children", "modules", "named_modules", "_modules"})
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -78,6 +80,7 @@ class ShadowForward:
         self.module = module
         self.own: Callable[..., Any] | None = module.__dict__.get(MARK)
         self.insertions: list[Insertion] = []
+        self._aside: dict[str, nn.Module] = {}
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the module's own forward between what was inserted."""
@@ -116,7 +119,7 @@ class ShadowForward:
             output = self._part(replaced)(_first(args, kwargs))
         else:
             inside: AbstractContextManager[Any] = _Watch(self, within) if within else nullcontext()
-            with inside:
+            with inside, self._apart():
                 run = self.own if self.own is not None else type(self.module).forward
                 output = run(*args, **kwargs) if self.own else run(self.module, *args, **kwargs)
         for one in around:
@@ -127,7 +130,25 @@ class ShadowForward:
         return output
 
     def _part(self, one: Insertion) -> nn.Module:
-        return self.module.get_submodule(one.name)
+        aside = self._aside.get(one.name)
+        return aside if aside is not None else self.module.get_submodule(one.name)
+
+    @contextmanager
+    def _apart(self) -> Iterator[None]:
+        """Keep what was inserted out of the way of a forward that runs all children in turn."""
+        if not _runs_its_children(self.module):
+            yield
+            return
+        children = self.module._modules
+        names = [one.name for one in self.insertions if one.name in children]
+        aside = {name: part for name in names if (part := children.pop(name)) is not None}
+        self._aside.update(aside)
+        try:
+            yield
+        finally:
+            for name, part in aside.items():
+                del self._aside[name]
+                children[name] = part
 
     def _put(self, one: Insertion, value: Any) -> None:
         if one.relay is not None and isinstance(value, Tensor):
@@ -233,6 +254,14 @@ class _Recall:
             return output
         combined: Tensor = part(output, carried.value)
         return combined
+
+
+def _runs_its_children(module: nn.Module) -> bool:
+    """Tell whether a module's forward goes through its children, as `nn.Sequential` does."""
+    if isinstance(module, nn.Sequential | nn.ModuleList | nn.ModuleDict):
+        return True
+    code = getattr(type(module).forward, "__code__", None)
+    return code is not None and not _CHILDREN.isdisjoint(code.co_names)
 
 
 def _is_due(one: Insertion) -> bool:

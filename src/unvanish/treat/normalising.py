@@ -14,13 +14,13 @@ from typing import Final
 
 from torch import Tensor, nn
 
-from unvanish.core.records import Recording, Site
+from unvanish.core.records import Recording, Role, Site
 from unvanish.core.verdicts import NotApplicable
 from unvanish.core.wiring import Wiring
 from unvanish.theory.activations import Activation
 from unvanish.theory.normalisation import chi_batch_norm, chi_layer_norm
 from unvanish.treat.anatomy import Layer, theory_of
-from unvanish.treat.drawing import layout_of
+from unvanish.treat.layouts import layout_of
 from unvanish.treat.loops import depends, in_time_loops
 from unvanish.treat.probing import Spot, passing
 from unvanish.treat.protocol import Case, Patient
@@ -257,7 +257,11 @@ def _least_change(
         if own:
             change, passed = change + steps[own][0], (*passed, own)
         best[site.index] = (change, passed)
-    ends = [best[site.index] for site in recording.signal_sites() if not wiring.consumers(site)]
+    ends = [
+        best[site.index]
+        for site in recording.signal_sites()
+        if all(one.role is not Role.SIGNAL for one in wiring.consumers(site))
+    ]
     return max(ends, key=lambda way: abs(way[0]), default=(0.0, ()))
 
 

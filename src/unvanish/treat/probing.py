@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from unvanish.core.records import Recording, Site
 from unvanish.observe.batch import Batch, call_model
 from unvanish.observe.guard import untouched
 from unvanish.treat.surgery import Surgery
@@ -38,6 +39,48 @@ class Spot:
         return None if self.chosen is None else Turns(self.chosen, self.calls)
 
 
+def calls_of(recording: Recording, path: str, function: str) -> list[Site]:
+    """Return the calls of a function in a module, in forward order; of several steps the last.
+
+    Args:
+        recording: One look at the network.
+        path: Path of the module.
+        function: The function, as `Site.function` names it.
+    """
+    steps = [s for s in recording.sites if s.path == path and s.function == function]
+    return [site for site in steps if site.op == steps[-1].op]
+
+
+def called(model: nn.Module, site: Site) -> str:
+    """Return what PyTorch calls a site's function: ``nn.ReLU6`` runs `F.hardtanh`.
+
+    Args:
+        model: The network.
+        site: One of its activation functions.
+    """
+    module = model.get_submodule(site.path) if site.path else model
+    return "hardtanh" if isinstance(module, nn.ReLU6) else site.function
+
+
+def before_function(recording: Recording, model: nn.Module, site: Site) -> Spot:
+    """Return the place where signal enters an activation function.
+
+    Args:
+        recording: One look at the network.
+        model: The network.
+        site: The function, or the step in which it ends.
+    """
+    calls = calls_of(recording, site.path, site.function)
+    own = frozenset(n for n, one in enumerate(calls) if one.index == site.index)
+    return Spot(
+        path=site.path,
+        where="before",
+        function=called(model, site),
+        chosen=own if len(calls) > 1 else None,
+        calls=len(calls),
+    )
+
+
 class _Probe(nn.Module):
     """Keeps what passes it."""
 
@@ -46,7 +89,8 @@ class _Probe(nn.Module):
         self.seen: list[Tensor] = []
 
     def forward(self, signal: Tensor) -> Tensor:
-        self.seen.append(signal.detach())
+        # What follows may write into it.
+        self.seen.append(signal.detach().clone())
         return signal
 
 

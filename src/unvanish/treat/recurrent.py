@@ -185,10 +185,12 @@ def _suffixes(module: nn.Module) -> tuple[str, ...]:
 
 
 def _name(names: set[str], path: str, leaf: str) -> str:
-    """Return the name of a parameter, or of the original of a parametrised one, or ``""``."""
+    """Return the name of a parameter, or of the first that a parametrised one is made of."""
     stem = f"{path}." if path else ""
-    candidates = (f"{stem}{leaf}", f"{stem}parametrizations.{leaf}.original")
-    return next((name for name in candidates if name in names), "")
+    if f"{stem}{leaf}" in names:
+        return f"{stem}{leaf}"
+    start = f"{stem}parametrizations.{leaf}."
+    return min((name for name in names if name.startswith(start)), default="")
 
 
 def _steps(recording: Recording) -> dict[str, int]:

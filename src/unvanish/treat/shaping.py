@@ -17,10 +17,11 @@ from unvanish.theory.shaping import Shape, deep_kernel_shape
 from unvanish.treat.anatomy import theory_of
 from unvanish.treat.chains import Chain, Link, inner_tap, read_chain
 from unvanish.treat.drawing import orthogonal
-from unvanish.treat.layerwise import Fit, Reached, Rehearsal, deviation, free_biases, rehearsal
+from unvanish.treat.layerwise import Rehearsal, deviation, free_biases, rehearsal
 from unvanish.treat.layouts import Layout, layout_of
 from unvanish.treat.protocol import Case, Patient
 from unvanish.treat.surgery import CannotTreatError
+from unvanish.treat.tapping import Fit, Reached
 
 PLAIN: Final = Shape(1.0, 0.0, 0.0, 1.0)
 """A function as it is."""
@@ -145,7 +146,8 @@ def draw(
             taken_over = reached.bias.detach() - ahead.input_shift
             output = output + reached.over_units(taken_over / ahead.input_scale)
         size = deviation(output, reached.layer)
-        if not 1.0 / _FARTHEST < size < _FARTHEST:
+        pooled = by_weight[reached.layer.weight].pooled
+        if not (pooled or 1.0 / _FARTHEST < size < _FARTHEST):
             raise CannotTreatError(
                 f"its signal would have the size {size:.3g} where 1 is meant: something before "
                 "it changes the signal in a way that the chain of layers does not show",

@@ -41,7 +41,10 @@ class Shortcut(nn.Module):
             x = _resized(x, axis, like.shape[axis])
         if self.pad:
             return F.pad(x, [0, 0] * self.axes + [0, self.pad])
-        return x if self.projection is None else self.projection(x)
+        if self.projection is None:
+            return x
+        projected: Tensor = self.projection(x)
+        return projected
 
     def extra_repr(self) -> str:
         """Say what it is where no projection shows it."""
@@ -68,7 +71,8 @@ class Residual(nn.Module):
         branch = output - self.centre if self.centre else output
         if self.scale != 1.0:
             branch = branch * self.scale
-        return self.shortcut(x, output) + branch
+        around: Tensor = self.shortcut(x, output)
+        return around + branch
 
     def extra_repr(self) -> str:
         """Say the factor."""
@@ -110,7 +114,8 @@ class ScaledResidual(nn.Module):
     def forward(self, output: Tensor, x: Tensor) -> Tensor:
         """Return the sum."""
         branch: Tensor = self.scale(output)
-        return self.shortcut(x, output) + branch
+        around: Tensor = self.shortcut(x, output)
+        return around + branch
 
 
 class Highway(nn.Module):
@@ -140,8 +145,9 @@ class Highway(nn.Module):
         near = x
         for axis in range(x.dim() - axes, x.dim()):
             near = _resized(near, axis, output.shape[axis])
-        transform = torch.sigmoid(self.gate(near))
-        return transform * output + (1.0 - transform) * self.shortcut(x, output)
+        transform: Tensor = torch.sigmoid(self.gate(near))
+        around: Tensor = self.shortcut(x, output)
+        return transform * output + (1.0 - transform) * around
 
 
 class Factor(nn.Module):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any, Final
 
 import torch
@@ -42,6 +43,9 @@ _FAST_PATHS: Final = (
     (nn.TransformerEncoderLayer, "activation_relu_or_gelu"),
 )
 """What a transformer of PyTorch's reads to know whether it may compute a layer in one kernel."""
+_HOOKS: Final = ("_forward_hooks", "_forward_pre_hooks", "_backward", "_is_full_backward_hook")
+"""Beginnings of the attributes in which a module keeps its hooks, and how it calls them."""
+
 _TABLES: Final = frozenset({"_modules", "_parameters", "_buffers"})
 
 
@@ -243,14 +247,17 @@ class Surgery:
             source: The user's line that made the old module.
 
         Raises:
-            CannotTreatError: If the path is the root.
+            CannotTreatError: If the path is the root, or the module was given insertions.
         """
         if not path:
             raise CannotTreatError("the whole network cannot be replaced by another")
         old = self.model.get_submodule(path)
         self._fit(new, old)
-        for table in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks"):
-            getattr(new, table).update(getattr(old, table))
+        if is_shadowed(old):
+            raise CannotTreatError(
+                "something was inserted into this module before, and would be lost", where=path
+            )
+        _share_hooks(old, new)
         new.train(old.training)
         places = [
             (parent, name)
@@ -341,8 +348,8 @@ class Surgery:
             part.train(module.training)
             module.add_module(name, part)
             new = list(part.parameters())
-            beside = self._named(like) or (list(module.parameters()) if new else [])
-            self._join_optimizer(new, like=beside)
+            if new and self.optimizer is not None:
+                self._join_optimizer(new, like=self._named(like) or list(module.parameters()))
         was = is_shadowed(module)
         one = Insertion(
             name=name,
@@ -529,14 +536,13 @@ class Surgery:
 
         One that shares parameters with the network stays as it is, since they do.
         """
-        own = {id(p) for p in self.model.parameters()}
-        if any(id(p) in own for p in new.parameters()):
+        beside = chain(old.parameters(), old.buffers(), self.model.parameters())
+        like = next((t for t in beside if t.is_floating_point()), None)
+        own = [*new.parameters(), *new.buffers()]
+        if like is None or all(t.device == like.device and t.dtype == like.dtype for t in own):
             return
-        like = next(
-            (t for t in (*old.parameters(), *old.buffers()) if t.is_floating_point()),
-            next((t for t in self.model.parameters() if t.is_floating_point()), None),
-        )
-        if like is not None:
+        fresh = {id(t) for t in own}
+        if not any(id(p) in fresh for p in self.model.parameters()):
             new.to(device=like.device, dtype=like.dtype)
 
     def _leave_fast_path(self, path: str) -> None:
@@ -573,7 +579,7 @@ class Surgery:
         self._undo.append(undo)
 
     def _named(self, names: Sequence[str]) -> list[nn.Parameter]:
-        return [p for name, p in self.model.named_parameters() if name in names]
+        return [p for n, p in self.model.named_parameters() if n in names] if names else []
 
     def _exchange_in_optimizer(
         self, old: list[nn.Parameter], new: list[nn.Parameter], *, like: list[nn.Parameter]
@@ -627,6 +633,13 @@ def _group_of(optimizer: torch.optim.Optimizer, like: list[Any]) -> dict[str, An
         if any(id(p) in ids for p in group["params"]):
             return group
     return None
+
+
+def _share_hooks(old: nn.Module, new: nn.Module) -> None:
+    """Let a module call the hooks of another one, and forget those that are removed from it."""
+    for name, table in old.__dict__.items():
+        if name.startswith(_HOOKS):
+            new.__dict__[name] = table
 
 
 def _hidden_holders(model: nn.Module, held: nn.Module) -> Iterator[tuple[Any, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import nn
@@ -30,6 +30,10 @@ from unvanish.treat.surgery import (
     given_to,
     refuse_untreatable,
 )
+
+
+_APART: Final = 0x5EED
+"""Distance of the seed of the remedies from that of the looks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +187,9 @@ def treat(
     looks: list[Recording] = []
     try:
         with torch.random.fork_rng(devices=[]):
-            seed_everything(seed)
+            # A stream of their own: data that were drawn from the same seed would come out again
+            # as weights.
+            seed_everything(seed + _APART)
             for remedy, one in plan:
                 if receipts:
                     case = case_of(

@@ -34,6 +34,8 @@ _POINTWISE: Final = frozenset(
     "clamp_min clamp_max maximum minimum".split()
 )
 _PARTING: Final = frozenset("split chunk unbind unsafe_split split_with_sizes".split())
+_FARTHEST: Final = 48
+"""Steps that queries may be from their product with keys."""
 _LONGEST: Final = 16
 """Steps that a function written down by hand may have."""
 
@@ -84,6 +86,7 @@ class Ahead:
         norm: The normalisation before it; None without one.
         joins: Whether other signal is added or laid beside before it.
         gates: Whether a sigmoid of it, or of a part of it, is multiplied with other signal.
+        mixes: Whether a matrix product with other signal comes first, as for queries and keys.
         offset: Name of a vector that is added to the layer's output; empty without one.
     """
 
@@ -93,6 +96,7 @@ class Ahead:
         self.norm: Site | None = None
         self.joins = False
         self.gates = False
+        self.mixes = _mixes(wiring, start, shapes)
         self.offset = ""
         for site, name in _forwards(wiring, start, shapes):
             if name:
@@ -176,6 +180,23 @@ def _forwards(
         yield site, name
         if name or not (site.op in _PASSED or site.op in NORMS or len(wiring.producers(site)) == 1):
             return
+
+
+def _mixes(wiring: Wiring, start: Site, shapes: Mapping[str, tuple[int, ...]]) -> bool:
+    """Tell whether what a layer gives is multiplied with other signal before the next layer."""
+    reached = {start.index}
+    waiting = {site.index: site for site in wiring.consumers(start)}
+    for _ in range(_FARTHEST):
+        if not waiting:
+            return False
+        site = waiting.pop(min(waiting))
+        if wiring.is_mixing(site) or "attention" in site.op:
+            return True
+        own = reached.issuperset(one.index for one in wiring.producers(site))
+        if own and not weight_of(site, shapes) and not activation_name(site):
+            reached.add(site.index)
+            waiting.update((one.index, one) for one in wiring.consumers(site))
+    return False
 
 
 def _through_views(wiring: Wiring, sites: list[Site]) -> Iterator[Site]:

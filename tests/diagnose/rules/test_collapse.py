@@ -418,3 +418,83 @@ def test_a_loss_that_asks_for_what_a_normalisation_takes_away_is_not_its_fault()
     batch = torch.randn(64, 8), torch.randn(64, 16)
     report = unvanish.checkup(model, batch, loss=lambda output, _: output.mean(), select=("UV103",))
     assert not report.findings
+
+
+class Pyramid(nn.Module):
+    """Maps of a backbone without gradient, normalised side by side, read as one sequence."""
+
+    def __init__(self, *pixels: int, queries: bool = False, dropout: float = 0.0) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.backbone = nn.Conv2d(3, 16, 3, padding=1).requires_grad_(False)
+        self.shrink = nn.ModuleList(nn.AdaptiveAvgPool2d(n) for n in pixels)
+        self.levels = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(16, 16, 1), nn.GroupNorm(16, 16)) for _ in pixels
+        )
+        self.queries = nn.Parameter(torch.randn(4, 16)) if queries else None
+        self.attention = nn.MultiheadAttention(16, 2, batch_first=True)
+        self.dropout, self.out = nn.Dropout(dropout), nn.Linear(16, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        maps = [shrink(self.backbone(x)) for shrink in self.shrink]
+        levels = zip(self.levels, maps, strict=True)
+        tokens = torch.cat([level(one).flatten(2).mT for level, one in levels], 1)
+        if self.queries is not None:
+            asked = self.dropout(self.queries.expand(len(x), -1, -1))
+            tokens = asked + self.attention(asked, tokens, tokens, need_weights=False)[0]
+        return self.out(tokens.mean(1))
+
+
+@pytest.mark.parametrize(
+    ("model", "severity"),
+    [
+        (Pyramid(4, 2, 1), Severity.NOTE),
+        (Pyramid(4, 1, queries=True, dropout=0.1), Severity.NOTE),
+        (Pyramid(1), Severity.ERROR),
+        (Pyramid(1, 1), Severity.ERROR),
+        (Pyramid(1, queries=True), Severity.ERROR),
+        (Pyramid(1, 1, queries=True, dropout=0.1), Severity.ERROR),
+    ],
+    ids=["three maps", "asked", "one map", "two of one pixel", "queries", "queries dropped out"],
+)
+def test_single_numbers_are_sick_where_the_samples_have_no_other_way(
+    model: nn.Module, severity: Severity
+) -> None:
+    batch = torch.randn(16, 3, 8, 8), torch.randint(4, (16,))
+    report = unvanish.checkup(model, batch, loss=F.cross_entropy, select=("UV103",))
+    assert [f.severity for f in report.findings] == [severity]
+
+
+class Beside(nn.Module):
+    """A normalised number beside other columns of a table, which have no gradient."""
+
+    def __init__(self, *, given: bool) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.first = nn.Sequential(nn.Linear(4, 1), nn.LayerNorm(1))
+        self.out, self.given = nn.Linear(4 if given else 1, 1), given
+
+    def forward(self, x: Tensor) -> Tensor:
+        first = self.first(x[:, :4])
+        return self.out(torch.cat([first, x[:, 4:7]], 1) if self.given else first)
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_columns_that_are_joined_as_they_are_lead_past_single_numbers(given: bool) -> None:
+    batch = torch.randn(64, 7), torch.randn(64, 1)
+    report = unvanish.checkup(Beside(given=given), batch, loss=F.mse_loss, select=("UV103",))
+    assert [f.severity for f in report.findings] == [Severity.NOTE if given else Severity.ERROR]
+
+
+def test_a_branch_of_single_numbers_does_not_hide_a_collapse() -> None:
+    class Both(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.deep, self.branch = network(12, nn.Sigmoid), nn.Linear(32, 1)
+            self.norm = nn.LayerNorm(1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.deep(x + self.norm(self.branch(x)))
+
+    report = unvanish.checkup(Both(), batch(), select=["UV103"])
+    assert [f.severity for f in report.findings] == [Severity.ERROR, Severity.NOTE]

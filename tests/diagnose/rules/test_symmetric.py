@@ -514,3 +514,91 @@ def test_rows_of_a_parameter_that_part() -> None:
         Positions(), batch, loss=nn.functional.cross_entropy, select=("UV104",)
     )
     assert not report.findings
+
+
+@pytest.mark.parametrize("name", ["SGD", "AdamW", "Adam"])
+@pytest.mark.parametrize("reached", [True, False])
+def test_what_decay_alone_moves_says_nothing(name: str, reached: bool) -> None:
+    """A softmax over one token is 1 whatever its scores: their scale gets no gradient."""
+
+    class Scores(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embed, self.out = nn.Linear(8, 16), nn.Linear(16, 4)
+            self.scale = nn.Parameter(torch.ones(4, 1, 4))
+
+        def forward(self, x: Tensor) -> Tensor:
+            h = self.embed(x).unflatten(2, (4, 4)).transpose(1, 2)
+            if reached:  # every head reads the same
+                h = h[:, :1].expand(-1, 4, -1, -1)
+                return self.out((h * self.scale).sum(1).repeat(1, 1, 4).mean(1))
+            weights = ((h * self.scale) @ h.mT).softmax(-1)
+            return self.out((weights @ h).transpose(1, 2).flatten(2).mean(1))
+
+    torch.manual_seed(0)
+    model = Scores()
+    batch = torch.randn(32, 3 if reached else 1, 8), torch.randint(4, (32,))
+    optimizer = getattr(torch.optim, name)(model.parameters(), lr=0.01, weight_decay=0.01)
+    report = unvanish.checkup(
+        model, batch, loss=nn.functional.cross_entropy, optimizer=optimizer, select=("UV104",)
+    )
+    assert [f.severity for f in report.findings] == [Severity.WARNING] * reached
+
+
+class Heads(nn.Module):
+    """Attention over cosines with a scale for each head."""
+
+    def __init__(self, heads: int) -> None:
+        super().__init__()
+        self.embed, self.out = nn.Linear(8, 48), nn.Linear(16, 4)
+        self.scale, self.heads = nn.Parameter(torch.full((heads, 1, 1), 2.3)), heads
+
+    def forward(self, x: Tensor) -> Tensor:
+        parts = self.embed(x).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        q, k = nn.functional.normalize(parts[:2], dim=-1)
+        weights = (q @ k.mT * self.scale.exp()).softmax(-1)
+        return self.out((weights @ parts[2]).transpose(1, 2).flatten(2).mean(1))
+
+
+@pytest.mark.parametrize("seed", [3, 7, 9, 11])
+def test_scales_of_heads_take_equal_steps_of_adam_by_chance(seed: int) -> None:
+    torch.manual_seed(seed)
+    model = Heads(4)
+    batch = torch.randn(64, 6, 8), torch.randint(4, (64,))
+    optimizer = torch.optim.Adam(model.parameters(), lr=5e-5)
+    report = unvanish.checkup(
+        model, batch, loss=nn.functional.cross_entropy, optimizer=optimizer, select=("UV104",)
+    )
+    assert not report.findings
+
+
+@pytest.mark.parametrize(
+    ("name", "parts", "sick"),
+    [
+        ("SGD", 3, True),
+        ("Adam", 8, True),
+        ("Adam", 3, False),
+    ],
+)
+def test_components_of_one_number_each(name: str, parts: int, sick: bool) -> None:
+    """Eight equal centres of one number cannot have moved alike by chance, and three can."""
+
+    class Centres(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.centres = nn.Parameter(torch.full((parts, 1), 0.5))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return -torch.logsumexp(-0.5 * (x[:, None] - self.centres).square().sum(-1), 1)
+
+    torch.manual_seed(0)
+    model = Centres()
+    optimizer = getattr(torch.optim, name)(model.parameters(), lr=0.02)
+    report = unvanish.checkup(
+        model,
+        (torch.randn(64, 1), torch.zeros(64)),
+        loss=lambda output, _: output.mean(),
+        optimizer=optimizer,
+        select=("UV104",),
+    )
+    assert len(report.findings) == sick

@@ -101,8 +101,12 @@ class ForwardCollapse:
     of the gradient and an output that is no larger than the bias. A small image classifier with
     one channel a group behind global pooling stayed at chance (accuracy 0.31 and 0.35 of
     three classes after 200 steps of Adam, two seeds); with two channels a group it reached 0.96
-    or more, and without the normalisation 1. It is an error where every way to the output leads
-    through it, and a note elsewhere.
+    or more, and without the normalisation 1. It is an error where every way of the samples to the
+    output leads through it, or through one of several. It is a note where another way leaves
+    before it, as a skip connection does, or begins where other data come in, as one of several
+    maps of a feature pyramid does: the smallest map of a small image may hold a single pixel,
+    and the larger ones still tell the samples apart. Learned queries, the same for every sample,
+    are no such way.
 
     ## Why it hurts
     What does not reach the output layer cannot be learned there, and the layers before it
@@ -165,8 +169,16 @@ class ForwardCollapse:
         if recording.context.loss and not math.isfinite(recording.context.loss_value):
             return NotMeasured("a finite loss: see UV403")
         constant = constant_norms(recording)
-        if constant:
-            return Found((_of_one(recording, constant),))
+        if not constant:
+            return self._follow(recording)
+        of_one = _of_one(recording, constant)
+        if of_one.severity is not Severity.NOTE:
+            return Found((of_one,))
+        rest = self._follow(recording)
+        others = rest.findings if isinstance(rest, Found) else ()
+        return Found((*(one for one in others if one.severity is not Severity.NOTE), of_one))
+
+    def _follow(self, recording: Recording) -> Verdict:
         trail = trail_of(recording)
         if trail is None and recording[Quantity.ACTIVATION_RMS]:
             return NotApplicable(
@@ -320,13 +332,15 @@ class ForwardCollapse:
 def _of_one(recording: Recording, norms: Mapping[Site, float]) -> Finding:
     """Report normalisations whose groups hold one number."""
     wiring = Wiring(recording)
-    whole = [site for site in norms if stands_alone(wiring, site)]
-    worst = next(iter(whole or norms))
+    alone = [site for site in norms if stands_alone(wiring, site)]
+    is_all = bool(alone) or (len(norms) > 1 and stands_alone(wiring, *norms))
+    worst = next(iter(alone or norms))
     others = f", and so is that of {len(norms) - 1} more" if len(norms) > 1 else ""
+    through = "it" if alone else "one of them"
     return Finding(
         code=ForwardCollapse.code,
         name=ForwardCollapse.name,
-        severity=Severity.ERROR if whole else Severity.NOTE,
+        severity=Severity.ERROR if is_all else Severity.NOTE,
         message=f"every sample looks the same behind {worst.name}: it normalises single numbers, "
         f"and its output is its bias{others}",
         sites=tuple(norms),
@@ -337,9 +351,9 @@ def _of_one(recording: Recording, norms: Mapping[Site, float]) -> Finding:
         causes=(Cause.NO_NORMALISATION,),
         notes=(
             "a number less its own mean is zero, whatever it was; nor does any gradient pass",
-            "every way to the output leads through it"
-            if whole
-            else "other ways to the output lead past it; this one carries nothing",
+            f"every way of the samples to the output leads through {through}"
+            if is_all
+            else "other ways lead the samples to the output past it; this one carries nothing",
         ),
         help=(
             f"take {worst.name} away, or let each group hold several numbers: "

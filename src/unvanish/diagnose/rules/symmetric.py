@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final, final
 
+from unvanish.core.conditions import DataRole
 from unvanish.core.findings import Cause, Finding, Severity
 from unvanish.core.glossary import Quantity
 from unvanish.core.records import Parameter, Recording, Site
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
+from unvanish.core.wiring import Wiring
+from unvanish.diagnose.optimiser import is_plain, is_pulled
 from unvanish.diagnose.words import percent
 from unvanish.diagnose.zero_factors import ShutFactor, shut_factors
 
@@ -19,6 +23,9 @@ _LAYERS: Final = frozenset({"linear", "matmul", "conv1d", "conv2d", "conv3d", "c
 _MOVED: Final = 2e-5
 """Relative change of a weight from which equal rows would be seen to part: ten times the
 slack within which rows count as equal."""
+
+_MIN_SIGNS: Final = 7
+"""Signs that have to agree before equal steps of one length are no chance: 2^-7 < 1 %."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +37,7 @@ class _Layer:
     later: Parameter | None
     bias: Parameter | None
     later_bias: Parameter | None
+    pulled: bool
 
     @property
     def axes(self) -> tuple[int, ...]:
@@ -54,8 +62,8 @@ class _Layer:
 
     @property
     def has_moved(self) -> bool:
-        """Whether the probe steps changed the weights by more than rounding."""
-        if self.later is None:
+        """Whether the gradient changed the weights by more than rounding."""
+        if self.later is None or not self.pulled:
             return False
         changed = abs(self.later.rms / self.weight.rms - 1.0)
         return max(changed, _or_zero(self.weight.update_ratio)) > _MOVED
@@ -85,10 +93,10 @@ class SymmetricOrZeroInit:
     of every earlier unit. Units with equal weights, equal biases and equal outgoing weights
     compute the same, receive the same gradient and take the same step. Whether they really
     stay equal is seen after the probe steps on a copy: rows that then still agree to 2e-6 of
-    the largest entry, though the steps moved them ten times as far or more, are equal for
-    good. It is a finding where fewer than half of the units differ (`min_distinct_fraction`),
-    the typical unit being a copy, and an error where this is so in half of the hidden layers
-    or more.
+    the largest entry, though the gradient moved them ten times as far or more, are equal for
+    good. What weight decay alone moves stays equal in any case, and is no evidence. It is a
+    finding where fewer than half of the units differ (`min_distinct_fraction`), the typical
+    unit being a copy, and an error where this is so in half of the hidden layers or more.
 
     Whole layers can be copies as well, such as experts or the members of an ensemble: three or
     more weights, side by side at one depth, that hold the same numbers, and still do (to 2e-6)
@@ -99,7 +107,11 @@ class SymmetricOrZeroInit:
     mixture, prototypes, slots. They are reported where all rows are equal, and still are after
     steps that moved them. A mixture of three Gaussians with equal centres, fitted to four
     standardised measurements of flowers, came down to a loss of 5.67 in 400 steps, which is what
-    a single Gaussian has; with random centres it reached 2.81.
+    a single Gaussian has; with random centres it reached 2.81. The first steps of Adam and its kin
+    have one length whatever the gradient and show its sign alone, so that rows may agree by
+    chance: k rows of d numbers once in 2^(d (k - 1)). There at least 7 signs have to agree, over
+    parameters of as many rows together. Rows of a single number count only where all of them
+    meet the same signal, as the centres of a mixture do and a scale for each head does not.
 
     Zeros that never open: a step that receives gradient and passes none on, because a
     parameter in it is zero throughout, while trainable parameters before it get exactly no
@@ -119,7 +131,8 @@ class SymmetricOrZeroInit:
     When equal units part within the probe steps (a zero-initialised head, depthwise kernels
     that start alike, dropout); when only one of two factors is zero (ReZero, LoRA with B = 0,
     a zero gamma at the end of a residual branch); on frozen weights, on embeddings, on the
-    output layer, on vectors such as the ones of a normalisation, and on rows that are zero.
+    output layer, on vectors such as the ones of a normalisation, and on rows that are zero; on
+    parts that no gradient reaches, as a scale of scores does not where a window holds one token.
 
     ## False alarms
     A branch that is kept shut by a frozen gate in a first stage of training is reported.
@@ -256,11 +269,12 @@ class SymmetricOrZeroInit:
         )
 
     def _parts(self, recording: Recording, trained: Sequence[Parameter]) -> Iterator[Finding]:
-        equal = [
+        alike = [
             (p, share)
             for p, share in _equal_parts(recording, trained)
             if share < self.min_distinct_fraction
         ]
+        equal = _beyond_chance(recording, alike)
         if not equal:
             return
         worst, share = max(equal, key=lambda one: one[0].shape[0])
@@ -364,12 +378,14 @@ def _hidden(recording: Recording) -> Iterator[_Layer]:
             continue
         seen.add(weight.name)
         bias = next((p for p in own if len(p.shape) == 1), None)
+        later = then.get(weight.name)
         yield _Layer(
             site,
             weight,
-            then.get(weight.name),
+            later,
             bias,
             then.get(bias.name) if bias is not None else None,
+            is_pulled(recording, weight, later, least=_MOVED),
         )
 
 
@@ -403,6 +419,8 @@ def _copies(recording: Recording, trained: Sequence[Parameter]) -> list[list[Par
     for one in trained:
         if not (one.update_ratio > 10 * _MOVED and one.name in then and one.name in depth):
             continue
+        if not is_pulled(recording, one, then[one.name], least=10 * _MOVED):
+            continue
         for group in groups:
             first = group[0]
             side_by_side = depth[one.name] == depth[first.name]
@@ -434,8 +452,41 @@ def _equal_parts(
         alike = one.rms == 0.0 or one.distinct_fraction <= 1.0 / one.shape[0]
         changed = abs(after.rms - one.rms) / max(after.rms, one.rms, 1e-300)
         moved = max(changed, _or_zero(one.update_ratio)) > _MOVED
+        moved = moved and is_pulled(recording, one, after, least=_MOVED)
         if alike and moved and after.distinct_fraction <= 1.0 / one.shape[0] + 1e-9:
             yield one, after.distinct_fraction
+
+
+def _beyond_chance(
+    recording: Recording, equal: Sequence[tuple[Parameter, float]]
+) -> list[tuple[Parameter, float]]:
+    """Keep the parameters whose rows cannot have stayed equal by chance.
+
+    The first steps of Adam and its kin are as long for every gradient and show its sign alone.
+    k rows of d numbers then take equal steps by chance once in 2^(d (k - 1)). Single numbers
+    that each scale a signal of their own often have one sign, and do not count.
+    """
+    optimizer = recording.context.optimizer
+    if optimizer is None or is_plain(optimizer):
+        return list(equal)
+    wiring = Wiring(recording)
+    signs: Counter[int] = Counter()
+    for one, _ in equal:
+        rows, numbers = one.shape[0], one.size // one.shape[0]
+        if numbers > 1 or _meet_one_signal(wiring, one):
+            signs[rows] += numbers * (rows - 1)
+    return [(one, share) for one, share in equal if signs[one.shape[0]] >= _MIN_SIGNS]
+
+
+def _meet_one_signal(wiring: Wiring, parameter: Parameter) -> bool:
+    """Tell whether all rows meet the same signal, so that what they make is as often as large."""
+    inputs = [math.prod(d.shape) for d in wiring.recording.data if d.role is DataRole.INPUT]
+    sites = wiring.recording.sites
+    for site in (sites[use.site] for use in parameter.uses if use.site < len(sites)):
+        met = [one.size for one in wiring.producers(site)] or inputs
+        if not met or site.size < max(met) * parameter.shape[0]:
+            return False
+    return True
 
 
 def _is_layer(site: Site) -> bool:

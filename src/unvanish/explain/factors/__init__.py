@@ -19,20 +19,32 @@ from unvanish.explain.factors import (
     attention,
     dropout,
     gate,
+    hook,
     loss,
     matrix,
     normalisation,
     pooling,
 )
 from unvanish.explain.factors.book import Book, Part, Step
-from unvanish.explain.factors.matrix import inside, sigma_w
-from unvanish.explain.factors.normalisation import projects
+from unvanish.explain.factors.matrix import inside, sigma_w, spread_of
+from unvanish.explain.factors.normalisation import is_constant, projects
 from unvanish.explain.factors.precision import rounded_apart, rounding
 
-__all__ = ["Book", "inside", "operation", "projects", "rounded_apart", "rounding", "sigma_w"]
+__all__ = [
+    "Book",
+    "inside",
+    "is_constant",
+    "operation",
+    "projects",
+    "rounded_apart",
+    "rounding",
+    "sigma_w",
+    "spread_of",
+]
 
 _KINDS: Final = (
     loss.parts,
+    hook.parts,
     normalisation.parts,
     activation.parts,
     dropout.parts,

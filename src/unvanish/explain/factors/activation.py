@@ -14,6 +14,7 @@ from typing import Final
 
 from unvanish.core.explanations import Factor
 from unvanish.core.glossary import Quantity
+from unvanish.explain.composites import COMPOSITE
 from unvanish.explain.factors.book import Part, Step
 from unvanish.theory.activations import ACTIVATIONS
 
@@ -37,6 +38,8 @@ def parts(step: Step) -> tuple[Part, ...] | None:
     largest = site.slope_cap
     if math.isnan(largest) and step.op in ACTIVATIONS:  # inside a recurrent layer
         largest = ACTIVATIONS[step.op].slope_cap
+    if site.function == COMPOSITE and not slope > 0.0:
+        slope = 10.0**gain  # several steps, each of which was measured, and not the whole
     if slope > 0.0 and largest > 0.0 and gain != -math.inf:
         cap, point = math.log10(largest), math.log10(slope / largest)
         return (
@@ -46,7 +49,8 @@ def parts(step: Step) -> tuple[Part, ...] | None:
         )
     if not math.isnan(largest):
         return (Part(Factor.OPERATING_POINT, gain),)
-    return step.scaled(Factor.OPERATING_POINT) if step.op in _CURVES else None
+    is_curve = step.op in _CURVES or site.function == COMPOSITE
+    return step.scaled(Factor.OPERATING_POINT) if is_curve else None
 
 
 def _split(step: Step, point: float) -> tuple[tuple[str, float], ...]:

@@ -103,6 +103,29 @@ def sigma_w(
     return own[0].rms * math.sqrt(inputs)
 
 
+def spread_of(
+    site: Site,
+    parameters: Mapping[str, Parameter],
+    entering: Sequence[int] = (),
+    log10_scale: float = math.nan,
+) -> float | None:
+    """Return sigma_w as it was measured; where it was not, what the parameters' sizes say.
+
+    Only the measured one holds for an einsum, whose axes the shape of its kernel does not name,
+    for a matrix that is computed from several parameters, and for a frozen one.
+
+    Args:
+        site: A step of the network.
+        parameters: Name to parameter.
+        entering: Shape of what enters.
+        log10_scale: Of the edge to what enters, what a gradient without direction gains.
+    """
+    is_matrix = site.op.startswith(MATRIX if site.weights else _FROZEN_TOO)
+    if is_matrix and math.isfinite(log10_scale):
+        return float(10.0**log10_scale)
+    return sigma_w(site, parameters, entering)
+
+
 def inside(kernel: int, after: int, before: int) -> float:
     """Return the share of a kernel's taps that meet the map and not its padding, on one axis.
 

@@ -19,11 +19,13 @@ from typing import Final
 
 from unvanish.core.explanations import Factor
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import Edge
+from unvanish.core.records import Edge, Recording, Site
 from unvanish.explain.factors.book import Book, Part, Step
 
 _SIZES: Final = frozenset("rsqrt sqrt std var linalg_vector_norm norm".split())
 """Operations that a size is taken with."""
+_NOTHING: Final = 1e-6
+"""Decades; what is projected out is more, unless the statistics are constants."""
 _FURTHEST: Final = 12
 """Operations between an input and its division by its own size."""
 
@@ -64,6 +66,18 @@ def projects(book: Book, edges: Sequence[Edge]) -> bool:
     return len(over) == 1 and all(
         edge is over[0] or _leads_to_size(book, edge.consumer, over[0].consumer) for edge in edges
     )
+
+
+def is_constant(recording: Recording, site: Site) -> bool:
+    """Tell whether a normalisation divides by numbers that do not depend on its input.
+
+    That is BatchNorm in evaluation mode, which projects nothing out.
+
+    Args:
+        recording: What was observed.
+        site: A normalisation.
+    """
+    return abs(recording[Quantity.LOG10_NORM_PROJECTION].get(site)) < _NOTHING
 
 
 def _is_over_size(book: Book, edge: Edge) -> bool:

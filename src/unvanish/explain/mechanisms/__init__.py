@@ -9,11 +9,14 @@ from unvanish.core.protocols import Mechanism
 from unvanish.explain.mechanisms.bias import Bias
 from unvanish.explain.mechanisms.closed_gates import ClosedGates
 from unvanish.explain.mechanisms.dead_units import DeadUnits
+from unvanish.explain.mechanisms.dropout import Dropout
+from unvanish.explain.mechanisms.gradient_hooks import GradientHooks
 from unvanish.explain.mechanisms.input_scale import InputScale
 from unvanish.explain.mechanisms.loss_saturation import LossSaturation
 from unvanish.explain.mechanisms.missing_normalisation import MissingNormalisation
 from unvanish.explain.mechanisms.missing_skips import MissingSkips
 from unvanish.explain.mechanisms.normalisation import Normalisation
+from unvanish.explain.mechanisms.other_steps import OtherSteps
 from unvanish.explain.mechanisms.post_norm import PostNorm
 from unvanish.explain.mechanisms.precision import Precision
 from unvanish.explain.mechanisms.recurrence import Recurrence
@@ -28,6 +31,7 @@ from unvanish.explain.mechanisms.zero_derivative import ZeroDerivative
 from unvanish.explain.mechanisms.zero_weights import ZeroWeights
 
 BUILTIN_MECHANISMS: Final[tuple[Mechanism, ...]] = (
+    GradientHooks(),
     SlopeCap(),
     Saturation(),
     DeadUnits(),
@@ -41,10 +45,12 @@ BUILTIN_MECHANISMS: Final[tuple[Mechanism, ...]] = (
     Normalisation(),
     SoftmaxSaturation(),
     ClosedGates(),
+    Dropout(),
     Bias(),
     InputScale(),
     LossSaturation(),
     Precision(),
+    OtherSteps(),
     Recurrence(),
     MissingSkips(),
     MissingNormalisation(),

@@ -10,19 +10,27 @@ from typing import Final
 
 import numpy as np
 
-from unvanish.core.explanations import Explanation, Level, Term
+from unvanish.core.explanations import Explanation, Factor, Level, Term
 from unvanish.core.glossary import Quantity
 from unvanish.core.interventions import Intervention, Question, Swap
 from unvanish.core.records import Recording, Role, Site
-from unvanish.explain.factors import sigma_w
+from unvanish.explain.factors import is_constant, spread_of
+from unvanish.explain.factors.pooling import LAYOUT
 from unvanish.theory.activations import activation
 from unvanish.theory.mean_field import slope_moment
+
+_STEEP: Final = 0.5
+"""Share of the largest slope that weights are asked to make up for at most."""
 
 _LENGTHS: Final = tuple(float(q) for q in np.geomspace(1e-6, 1e3, 37))
 
 
 BOUNDED: Final = frozenset({"sigmoid", "hardsigmoid", "softmax"})
 """Functions with values from 0 to 1: of two factors, the gate is the one that ends in them."""
+
+
+_MAGNITUDES: Final = (".original0", "weight_g")
+"""How the names of the sizes end that a weight normalisation keeps beside directions."""
 
 
 class Way:
@@ -38,11 +46,19 @@ class Way:
         self.question = question
         self.parameters = {p.name: p for p in recording.parameters}
         self._producers: dict[int, list[int]] = {}
+        self._scales: dict[int, float] = {}
+        self._computed: set[int] = set()
         consumers: dict[int, list[int]] = {}
         for edge in recording.edges:
             if recording.sites[edge.producer].role is Role.SIGNAL:
                 self._producers.setdefault(edge.consumer, []).append(edge.producer)
                 consumers.setdefault(edge.producer, []).append(edge.consumer)
+                self._scales[edge.consumer] = edge.log10_scale
+            elif recording.sites[edge.producer].role is Role.WEIGHT and (
+                edge.producer in self._computed
+                or recording.sites[edge.producer].op.rstrip("_") not in LAYOUT
+            ):
+                self._computed.add(edge.consumer)
         self.consumers = consumers
         inside = _reached(question.target, consumers) - {question.target}
         if question.origin is not None:
@@ -119,10 +135,24 @@ class Way:
         for site in self.sites:
             behind = self.producers(site)
             entering = self.recording.sites[behind[0]].shape if behind else ()
-            spread = sigma_w(site, self.parameters, entering)
+            scale = self._scales.get(site.index, math.nan) if len(behind) == 1 else math.nan
+            spread = spread_of(site, self.parameters, entering, scale)
             users = (self.recording.sites[c] for c in self.consumers.get(site.index, ()))
-            if spread is not None and not any(map(_is_norm, users)):
+            if spread is not None and not any(
+                _is_norm(user) and not is_constant(self.recording, user) for user in users
+            ):
                 yield site, spread
+
+    def scaled_by(self, layer: Site) -> tuple[str, ...]:
+        """Return the parameters that a layer's matrix is proportional to.
+
+        Of one that is computed, as by a weight normalisation, that is the magnitude; none where
+        there is no such parameter, as under a spectral normalisation.
+        """
+        named = [n for n in layer.weights if n in self.parameters]
+        if layer.index in self._computed:
+            return tuple(n for n in named if n.endswith(_MAGNITUDES))
+        return tuple(n for n in named if len(self.parameters[n].shape) > 1)
 
     def critical(self, layer: Site) -> float:
         """Return the sigma_w at which a layer makes up for the activation that feeds it.
@@ -147,6 +177,8 @@ class Way:
             return best_scale(here.op)
         except ValueError:
             slope = self.recording[Quantity.SLOPE_RMS].get(here)
+            # Where it is flat at the operating point, that is not the weights' matter.
+            slope = max(slope, _STEEP * here.slope_cap)
             return 1.0 / slope if slope > 0.0 and not here.can_saturate else 1.0
 
 
@@ -214,13 +246,18 @@ def operations(explanation: Explanation) -> dict[int, float]:
     gains: dict[int, float] = {}
 
     def collect(term: Term) -> None:
-        if term.level is Level.OPERATION:
+        if term.level is Level.OPERATION and not is_hook(term):
             gains[term.sites[0]] = term.log10_gain
         for child in term.children:
             collect(child)
 
     collect(explanation.ledger)
     return gains
+
+
+def is_hook(term: Term) -> bool:
+    """Tell whether a term of a ledger is a hook on what arrives at a step, not the step."""
+    return any(leaf.factor is Factor.HOOK for leaf in term.children)
 
 
 def replaced(explanation: Explanation, intervention: Intervention) -> float:
@@ -245,10 +282,10 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def noun(sites: list[Site]) -> str:
-    """Return what to call one of some activations: its operation, where all are the same."""
+def noun(sites: list[Site], otherwise: str = "activation") -> str:
+    """Return what to call one of some steps: its operation, where all are the same."""
     operations = {site.op for site in sites}
-    return operations.pop() if len(operations) == 1 else "activation"
+    return operations.pop() if len(operations) == 1 else otherwise
 
 
 def _is_norm(site: Site) -> bool:

@@ -35,21 +35,25 @@ def at_critical_scale(
             f"sigma_w is {typical:.3g} in the typical layer, and {aim:.3g} at the critical scale"
         )
     factors: dict[str, float] = {}
+    layers = set()
     for site, spread, critical in found:
-        for name in site.weights:
-            if len(way.parameters[name].shape) > 1:
-                factors.setdefault(name, critical / spread)
+        layers.add(site.weights or site.index)
+        for name in way.scaled_by(site):
+            factors.setdefault(name, critical / spread)
     what = (
-        f"the weights of {counted(len(factors), 'layer')} at the critical scale "
+        f"the weights of {counted(len(layers), 'layer')} at the critical scale "
         f"(sigma_w {typical:.3g} to {aim:.3g})"
     )
+    held = Intervention(
+        swap=Swap.GAIN,
+        what=f"{what}, the signal held",
+        sites=tuple(site.index for site, *_ in found),
+        values=tuple(critical / spread for _, spread, critical in found),
+    )
+    if not all(way.scaled_by(site) for site, *_ in found):
+        return (held,)  # no parameter holds the scale of a frozen or a normalised matrix
     return (
-        Intervention(
-            swap=Swap.GAIN,
-            what=f"{what}, the signal held",
-            sites=tuple(site.index for site, *_ in found),
-            values=tuple(critical / spread for _, spread, critical in found),
-        ),
+        held,
         Intervention(
             swap=Swap.PARAMETERS,
             what=what,

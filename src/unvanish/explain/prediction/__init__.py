@@ -35,6 +35,7 @@ from typing import Final
 
 from unvanish.core.explanations import PredictedLayer, Prediction
 from unvanish.core.glossary import Quantity
+from unvanish.core.hooks import hook_gains
 from unvanish.core.records import Recording, Site
 from unvanish.explain.dominators import dominators
 from unvanish.explain.prediction.backward import backward
@@ -64,6 +65,9 @@ def predict(recording: Recording, target: int) -> Prediction:
     layers = [i for i in between if steps.is_matrix(recording.sites[i])]
     if len(layers) < _TOO_FEW:
         return Prediction(reason="there are fewer than three layers")
+    if hooked := hook_gains(recording).keys() & set(between):
+        where = recording.sites[min(hooked)].path or "the model"
+        return Prediction(reason=f"a hook on the gradient changes what arrives in {where}")
     try:
         known = {i: steps.step(recording.sites[i]) for i in between if i != target}
         known = {target: Step(recording.sites[target], Kind.SAME), **known}

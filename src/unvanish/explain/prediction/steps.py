@@ -8,8 +8,9 @@ from enum import Enum, auto
 from typing import Final
 
 from unvanish.core.glossary import Quantity
+from unvanish.core.operations import HOOK_STEP
 from unvanish.core.records import Edge, Parameter, Recording, Role, Site
-from unvanish.explain.factors import sigma_w
+from unvanish.explain.factors import is_constant, spread_of
 from unvanish.theory.activations import ACTIVATIONS, Activation, leaky_relu
 
 _SAME: Final = frozenset(
@@ -112,7 +113,15 @@ class Steps:
 
     def is_matrix(self, site: Site) -> bool:
         """Tell whether a step multiplies with one random matrix or kernel."""
-        return sigma_w(site, self.parameters, self._entering(site)) is not None
+        return self._spread(site) is not None
+
+    def _spread(self, site: Site) -> float | None:
+        edges = self.below.get(site.index, ())
+        scale = edges[0].log10_scale if len(edges) == 1 else math.nan
+        found = spread_of(site, self.parameters, self._entering(site), scale)
+        if found is None or not math.isnan(scale):
+            return found
+        return found * math.sqrt(self._written_out(site))
 
     def step(self, site: Site) -> Step:
         """Return what a step is to theory.
@@ -122,10 +131,11 @@ class Steps:
         """
         op = site.op.rstrip("_")
         units, samples = _units(site)
-        spread = sigma_w(site, self.parameters, self._entering(site))
+        spread = self._spread(site)
         if spread is not None:
-            weight2 = spread**2 * self._written_out(site)
-            return Step(site, Kind.MATRIX, None, weight2, self._bias2(site), units, samples)
+            return Step(site, Kind.MATRIX, None, spread**2, self._bias2(site), units, samples)
+        if op == HOOK_STEP:
+            return Step(site, Kind.SAME, units=units)
         if "norm" in op or site.function == "rms_norm":
             return self._norm(site, op, units, samples)
         phi = self._activation(site, op)
@@ -198,10 +208,10 @@ class Steps:
         gamma2 = own[0].rms ** 2 if own else 1.0
         beta2 = own[1].rms ** 2 if len(own) > 1 else 0.0
         if op == "batch_norm":
-            if not self.recording.context.training:
+            if is_constant(self.recording, site) or not self.recording.context.training:
                 raise UnpredictableError(
-                    f"{site.path or 'the model'} divides by its running statistics: the model is "
-                    "in evaluation mode"
+                    f"{site.path or 'the model'} divides by its running statistics: it is in "
+                    "evaluation mode"
                 )
             if samples < _FEWEST_SAMPLES:
                 raise UnpredictableError(f"the batch is too small for the BatchNorm of {site.path}")

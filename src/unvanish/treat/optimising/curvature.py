@@ -17,6 +17,7 @@ from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 from torch import Tensor, nn
 
 from unvanish.core.errors import CouldNotMeasureError
+from unvanish.diagnose.propagation import propagation_flow
 from unvanish.observe.copies import copied
 from unvanish.observe.guard import untouched
 from unvanish.observe.opaque import in_the_open
@@ -144,3 +145,18 @@ class Curvature:
                 ) from error
             found = error.eigenvalues
         return max(0.0, float(found.max()))
+
+
+def lost_decades(case: Case) -> float:
+    """Return how much of the gradient is lost between the outputs and a layer; 0 for none."""
+    flow = propagation_flow(case.recording)
+    lost = [flow.lost(level) for level in flow.levels] if flow is not None else []
+    return max((one for one in lost if one > 0.0), default=0.0)
+
+
+def too_flat(decades: float) -> str:
+    """Say why the curvature at a start is no guide where the gradient vanishes."""
+    return (
+        f"the gradient loses {decades:.1f} decades on its way, and the curvature twice as many: it "
+        "grows as soon as the network moves, so cure the network first"
+    )

@@ -82,6 +82,7 @@ def exchange(
     *,
     rate: float,
     decays: bool = True,
+    words: str = "",
 ) -> None:
     """Train with another optimiser over the same groups; its state begins anew.
 
@@ -90,6 +91,7 @@ def exchange(
         build: Makes the new one from groups.
         rate: Learning rate of the first group; those of others keep their ratio to it.
         decays: Whether the weight decay of each group is carried over.
+        words: The new one for the books; its name and settings by default.
     """
     old = optimizer_of(patient)
     new = build(groups_of(old, rate=rate, decays=decays))
@@ -107,7 +109,7 @@ def exchange(
     patient.surgery.exchange_optimizer(
         new,
         before="no optimiser" if patient.optimizer is None else said(patient.model, old),
-        after=said(patient.model, new),
+        after=words or said(patient.model, new),
     )
 
 

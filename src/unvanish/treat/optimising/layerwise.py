@@ -10,7 +10,7 @@ from unvanish.core.errors import CouldNotMeasureError
 from unvanish.core.prescriptions import Edit
 from unvanish.observe.statistics.magnitude import norm64
 from unvanish.treat.optimising.curvature import Curvature
-from unvanish.treat.optimising.exchange import own_optimizer
+from unvanish.treat.optimising.exchange import optimizer_of, own_optimizer
 from unvanish.treat.protocol import Case, Patient
 from unvanish.treat.surgery import CannotTreatError
 
@@ -46,10 +46,11 @@ def layer_rates(case: Case, *, share: float, max_change: float) -> tuple[dict[st
         chosen = [i for path in curved for i in blocks[path]]
         scales = [1.0 / curved[path] for path in curved for _ in blocks[path]]
         joint = max(1.0, curvature.largest(scales=scales, block=chosen))
+    momentum = float(optimizer_of(case).param_groups[0].get("momentum") or 0.0)
+    kept = 1.0 - min(momentum, 0.99)
     rates = {
-        path: min(
-            limits[path], 2.0 * share / (joint * curved[path]) if path in curved else math.inf
-        )
+        path: kept
+        * min(limits[path], 2.0 * share / (joint * curved[path]) if path in curved else math.inf)
         for path in blocks
     }
     return rates, joint

@@ -6,7 +6,9 @@ Source: Smith (2017).
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 
@@ -16,7 +18,12 @@ from unvanish.observe.optimizer import copy_with_optimizer
 from unvanish.treat.optimising.evaluation import loss_of
 from unvanish.treat.protocol import Case
 
-_DIVERGED = 4.0
+_TRIAL: Final = 50
+"""Steps for which a rate has to hold."""
+_HALVINGS: Final = 12
+"""How often a rate is halved before it is given up."""
+
+_DIVERGED: Final = 4.0
 """Times the lowest loss so far at which a sweep ends."""
 
 
@@ -103,3 +110,50 @@ def range_test(case: Case, low: float, high: float, steps: int) -> Sweep:
             f"a copy could not be trained: {type(error).__name__}: {error}"
         ) from error
     return Sweep(tuple(rates), tuple(losses), diverged)
+
+
+def held_rates(case: Case, rates: Mapping[str, float]) -> tuple[dict[str, float], int] | None:
+    """Halve learning rates until they hold for some steps on a copy.
+
+    Args:
+        case: The network, its batch, loss and optimiser.
+        rates: Path of a module to the rate of its own parameters; ``""`` alone for all.
+
+    Returns:
+        The rates, and how often they were halved; None where no such rate holds.
+    """
+    for halvings in range(_HALVINGS + 1):
+        tried = {path: rate * 0.5**halvings for path, rate in rates.items()}
+        if _hold(case, tried):
+            return tried, halvings
+    return None
+
+
+def _hold(case: Case, rates: Mapping[str, float]) -> bool:
+    twin, optimizer = copy_with_optimizer(case.model, case.optimizer)
+    everywhere = set(rates) == {""}
+    first = float(optimizer.param_groups[0]["lr"])
+    place_of = {id(p): name.rpartition(".")[0] for name, p in twin.named_parameters()}
+    made = []
+    for group in optimizer.param_groups:
+        share = float(group["lr"]) / first if first > 0.0 else 1.0
+        for parameter in group["params"]:
+            rate = rates[""] * share if everywhere else rates.get(place_of.get(id(parameter), ""))
+            own = group["lr"] if rate is None else rate
+            made.append({**group, "params": [parameter], "lr": own})
+    optimizer.param_groups = made
+    seed = case.recording.context.seed
+    begun = math.inf
+    with untouched(twin, seed=seed), torch.enable_grad():
+        for number in range(_TRIAL + 1):
+            optimizer.zero_grad(set_to_none=True)
+            loss = loss_of(twin, case, seed=seed)
+            value = float(loss.detach())
+            begun = value if number == 0 else begun
+            if not math.isfinite(value) or value > begun + abs(begun):
+                return False
+            if number == _TRIAL:
+                return value < begun
+            loss.backward()
+            optimizer.step()
+    return False

@@ -57,12 +57,14 @@ class TrustGradient(Treatment):
 
 @dataclass(eq=False)
 class TrustUpdate(Treatment):
-    """LAMB: give each weight's step the length |w| times the learning rate.
+    """LAMB: give each weight's step the length coefficient times learning rate times |w|.
 
     Attributes:
+        coefficient: The relative change of a weight at a learning rate of 1.
         parameters: The weights to treat.
     """
 
+    coefficient: float
     parameters: tuple[Tensor, ...]
     _before: dict[int, Tensor] = field(default_factory=dict, repr=False)
 
@@ -83,12 +85,12 @@ class TrustUpdate(Treatment):
             change = parameter.detach() - old
             weight, moved = float(norm64(old)), float(norm64(change))
             if weight > 0.0 and moved > 0.0 and id(parameter) in rates:
-                scale_(change, rates[id(parameter)] * weight / moved)
+                scale_(change, self.coefficient * rates[id(parameter)] * weight / moved)
                 parameter.copy_(old + change)
         self._before = {}
 
     def __repr__(self) -> str:
-        return f"TrustUpdate(weights={len(self.parameters)})"
+        return f"TrustUpdate(coefficient={self.coefficient:g}, weights={len(self.parameters)})"
 
 
 @dataclass(eq=False)

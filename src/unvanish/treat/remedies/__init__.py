@@ -6,6 +6,7 @@ Other packages offer theirs as entry points in the group ``unvanish.remedies``.
 from typing import Final
 
 from unvanish.treat.protocol import Remedy
+from unvanish.treat.remedies.attention_scale import AttentionScale
 from unvanish.treat.remedies.batch_norm import BatchNorm
 from unvanish.treat.remedies.break_symmetry import BreakSymmetry
 from unvanish.treat.remedies.centralise_gradient import CentraliseGradient
@@ -44,8 +45,10 @@ from unvanish.treat.remedies.orthogonal_recurrence import OrthogonalRecurrence
 from unvanish.treat.remedies.output_scale import OutputScale
 from unvanish.treat.remedies.pre_norm import PreNorm
 from unvanish.treat.remedies.prelu import Prelu
+from unvanish.treat.remedies.query_key_norm import QueryKeyNorm
 from unvanish.treat.remedies.relu import Relu
 from unvanish.treat.remedies.residual import Residual
+from unvanish.treat.remedies.revive_dead_units import ReviveDeadUnits
 from unvanish.treat.remedies.rezero import ReZero
 from unvanish.treat.remedies.rms_norm import RmsNorm
 from unvanish.treat.remedies.scaled_residual import ScaledResidual
@@ -55,6 +58,7 @@ from unvanish.treat.remedies.shaped_activation import ShapedActivation
 from unvanish.treat.remedies.silu import Silu
 from unvanish.treat.remedies.siren import Siren
 from unvanish.treat.remedies.soap import Soap
+from unvanish.treat.remedies.t_fixup import TFixup
 from unvanish.treat.remedies.tailored_activation import TailoredActivation
 from unvanish.treat.remedies.trust_ratio import TrustRatio
 from unvanish.treat.remedies.unit_variance import CentreAndUnitVariance
@@ -82,6 +86,7 @@ BUILTIN_REMEDIES: Final[tuple[Remedy, ...]] = (
     Chrono(),
     OrthogonalRecurrence(),
     GatedCell(),
+    ReviveDeadUnits(),
     Relu(),
     LeakyRelu(),
     Prelu(),
@@ -120,4 +125,7 @@ BUILTIN_REMEDIES: Final[tuple[Remedy, ...]] = (
     ReZero(),
     LayerScale(),
     Highway(),
+    AttentionScale(),
+    QueryKeyNorm(),
+    TFixup(),
 )

@@ -49,22 +49,24 @@ class BatchNorm:
     ``eps``, 1e-5, or less where the weights are so small that it would count. ``momentum``, 0.1.
     ``min_batch``, 16 samples. A mean and a deviation that are estimated from B samples put noise of
     1/B + 1/(2B) into a signal of variance 1: 9 % at 16, from where on Wu and He (2018) see the
-    error rise. ``max_gained_decades``, 3: see below.
+    error rise. ``max_gained_decades``, 2: see below.
 
     ## Where we differ
     It is refused where theory says that it makes the gradient explode. A unit standardised over the
     batch changes the gradient by sqrt(E phi'^2 / Var phi) a layer: for ReLU sqrt(pi / (pi - 1)) =
-    1.211, whatever the weights are, which is three decades in 36 layers that no skip connection
-    leads around. The limit is that depth: a plain network of 34 layers trains (He and others,
-    2016), one of 100 does not (below). Per-token signal (N, T, C) is refused: tokens of one sample
-    are no samples.
+    1.211, whatever the weights are, which is two decades in 24 layers that no skip connection leads
+    around. The limit is that depth (see the evidence). Per-token signal (N, T, C) is refused:
+    tokens of one sample are no samples.
 
     ## Composes with
     An exchange of the activation, made first; residual connections, which take the limit on depth
     away. Initialisations have little left to do, biases before it nothing.
 
     ## Evidence
-    EVID
+    Scikit-learn's digits, width 64, PyTorch's start, Adam at 1e-3, 300 steps of 64 samples, one
+    seed, accuracy on data held out: 30 layers of sigmoids .944 (untreated .098; the gradient loses
+    25 decades before and changes by .6 after); ReLU .962 at 10 layers, .931 at 16, .907 at 20, .818
+    at 24, and .496 at 30, which is refused.
 
     ## Source
     Ioffe and Szegedy (2015); Yang, Pennington, Rao, Sohl-Dickstein and Schoenholz (2019) for the
@@ -86,7 +88,7 @@ class BatchNorm:
     excludes: ClassVar[frozenset[str]] = NORMALISATIONS - {"batch-norm"}
 
     min_batch: int = 16
-    max_gained_decades: float = 3.0
+    max_gained_decades: float = 2.0
     momentum: float = 0.1
 
     def assess(self, case: Case) -> Prescription | NotApplicable:

@@ -20,9 +20,9 @@ class CentraliseGradient:
     """Take from each unit's gradient its mean over the inputs (gradient centralisation).
 
     ## When to use
-    Under SGD, where activations with a mean far from zero (sigmoid, ReLU) make the loss curve so
-    sharply along one direction of each layer that the learning rate must be small (UV404), and
-    where that direction is what explodes (UV102).
+    Under SGD, behind activations with a mean far from zero (sigmoid, ReLU), which make the loss
+    curve more sharply along one direction of each layer than along all others. It is offered for no
+    finding: see the evidence. Ask for it by name.
 
     ## What it changes
     The optimiser is put into a wrapper that subtracts from the gradient of each unit's incoming
@@ -51,7 +51,7 @@ class CentraliseGradient:
     """
 
     name: ClassVar[str] = "centralise-gradient"
-    treats: ClassVar[frozenset[str]] = frozenset({"UV404", "UV102"})
+    treats: ClassVar[frozenset[str]] = frozenset()
     change: ClassVar[Change] = Change.OPTIMISER
     keeps: ClassVar[frozenset[Keeps]] = KEEPS_ALL
     sources: ClassVar[tuple[Source, ...]] = (SOURCES["yong2020"],)

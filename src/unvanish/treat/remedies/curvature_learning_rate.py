@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import ClassVar, Final, final
 
 from unvanish.core.errors import CouldNotMeasureError
 from unvanish.core.prescriptions import Change, Keeps, Prescription
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import NotApplicable
-from unvanish.treat.optimising.curvature import Curvature
+from unvanish.treat.optimising.curvature import Curvature, lost_decades, too_flat
 from unvanish.treat.optimising.exchange import (
     DESCENTS,
     EXCHANGES,
     KEEPS_ALL,
     RATES,
     kind_of,
+    optimizer_of,
     set_rate,
 )
+from unvanish.treat.optimising.sweep import held_rates
 from unvanish.treat.protocol import Case, Patient
+
+_SOUND: Final = 1.0
+"""Decades that the gradient may lose on its way."""
 
 
 @final
@@ -33,12 +38,16 @@ class CurvatureLearningRate:
     The learning rate of every group; their ratios stay.
 
     ## What it costs
-    Some dozens of passes through a copy of the network, once, with twice the memory of training.
+    Some dozens of passes through a copy of the network, once, with twice the memory of training,
+    and fifty steps of it.
 
     ## Settings
     largest_eigenvalue: of the Hessian of the first batch's loss, by Lanczos iteration. share: 0.5.
-    lr: share times 2 / largest_eigenvalue. On a quadratic, gradient descent diverges above 2 /
-    eigenvalue and is fastest along that direction at half of it; momentum only widens the range.
+    gathers: 1 / (1 - momentum), to which the steps of momentum add up. lr: share times 2 /
+    (largest_eigenvalue gathers). On a quadratic, gradient descent diverges above 2 / eigenvalue and
+    is fastest along that direction at half of it. halvings: the curvature may grow as soon as a
+    network moves, most of all where the start is flat. So fifty steps are taken on a copy, and
+    while the loss ends higher than it began, or doubles on the way, the rate is halved.
 
     ## Where we differ
     LeCun, Simard and Pearlmutter estimate the eigenvalue by power iteration while training.
@@ -48,8 +57,11 @@ class CurvatureLearningRate:
     often gets less curved in its first steps.
 
     ## Evidence
-    @curvature@ It is the rate for the start and for one batch. Where the gradient has vanished, the
-    curvature seen is that of the last layer, and the rate is of no help to the others.
+    @curvature@ It is the rate for the start and for one batch. Where the gradient loses more than a
+    decade on its way it does not fit: the curvature of a layer falls with the square of its
+    gradient, and what is seen is the last layers'. A tanh network of 10 layers and a ReLU one of 8
+    with PyTorch's weights, told so, are left alone; at the rate that their curvature allows they
+    blow up.
 
     ## Source
     LeCun, Simard and Pearlmutter (1993); Cohen and others (2021) for 2 / eigenvalue in networks.
@@ -74,6 +86,9 @@ class CurvatureLearningRate:
                 f"{kind} does not step by rate times gradient, so the Hessian alone says nothing "
                 "about its rate: learning-rate-range tries it out"
             )
+        lost = lost_decades(case)
+        if lost > _SOUND:
+            return NotApplicable(too_flat(lost))
         trained = [name for name, p in case.model.named_parameters() if p.requires_grad]
         try:
             largest = Curvature(case, trained).largest()
@@ -81,13 +96,24 @@ class CurvatureLearningRate:
             return NotApplicable(error.what)
         if largest <= 0.0:
             return NotApplicable("the loss does not curve upwards in any direction at the start")
+        gathers = 1.0 / (1.0 - min(0.99, float(optimizer_of(case).param_groups[0]["momentum"])))
+        found = held_rates(case, {"": 1.0 / (largest * gathers)})
+        if found is None:
+            return NotApplicable("at no rate near what the curvature allows does the loss fall")
+        rate, halvings = found[0][""], found[1]
         return Prescription(
             remedy=self.name,
             why=f"the loss curves by {largest:.3g} along its sharpest direction: above "
             f"{2.0 / largest:.2g} a step overshoots",
             change=self.change,
             keeps=self.keeps,
-            settings={"largest_eigenvalue": largest, "share": 0.5, "lr": 1.0 / largest},
+            settings={
+                "largest_eigenvalue": largest,
+                "share": 0.5,
+                "gathers": gathers,
+                "halvings": halvings,
+                "lr": rate,
+            },
         )
 
     def apply(self, patient: Patient, prescription: Prescription) -> None:

@@ -60,7 +60,8 @@ class GroupNorm:
     An exchange of the activation, made first; residual connections; every initialisation.
 
     ## Evidence
-    EVID
+    30 layers of width 256 at PyTorch's start, 16 groups: ReLU changes the gradient by .55 decades
+    (11.7 lost untreated; theory 0 for large groups), tanh by 1.36 (7.3 lost; theory 1.07).
 
     ## Source
     Wu and He (2018).

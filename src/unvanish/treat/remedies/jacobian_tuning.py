@@ -11,9 +11,10 @@ import torch
 from unvanish.core.prescriptions import Change, Keeps, Prescription
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import NotApplicable
-from unvanish.treat.layerwise import Fit, Reached, chosen, rehearsal, scalable
+from unvanish.treat.layerwise import chosen, rehearsal, scalable
 from unvanish.treat.protocol import Case, Patient
 from unvanish.treat.surgery import CannotTreatError
+from unvanish.treat.tapping import Fit, Reached
 
 _BOUNDED_ABOVE_ZERO = frozenset({"sigmoid", "hardsigmoid"})
 
@@ -33,8 +34,8 @@ class JacobianTuning:
     squared Frobenius norm of d z_l / d z_(l-1) over the number of outputs and samples, is
     `norm`. The directions of the weights, and biases, stay. Layers fed by several others, those
     that run several times in a pass, parts of recurrent and attention layers, gates, embeddings,
-    layers that start at zero and layers with a normalisation directly behind them are left as
-    they are.
+    layers that start at zero, those with a normalisation directly behind them, and those that end
+    a branch, whose output is added to other signal, are left as they are.
 
     ## What it costs
     What was learnt in the scales. One forward pass over one batch, and `probes` gradients a
@@ -122,7 +123,7 @@ class JacobianTuning:
         stage.perform()
         if mixed:
             patient.notes.append(
-                f"{', '.join(mixed[:3])}{', ...' if len(mixed) > 3 else ''}: left as drawn, for "
+                f"{', '.join(mixed[:3])}{', ...' if len(mixed) > 3 else ''}: left as it is, for "
                 "several layers feed it."
             )
         patient.notes.extend(filter(None, str(prescription.settings["left alone"]).split("; ")))

@@ -56,7 +56,10 @@ class LayerNorm:
     An exchange of the activation, made first; residual connections; every initialisation.
 
     ## Evidence
-    EVID
+    30 layers of width 256 at PyTorch's start: ReLU changes the gradient by .16 decades (11.7 lost
+    untreated; theory 0), tanh by .98 (7.3 lost; theory 1.07), sigmoid loses 12.5 (25.5; theory
+    12.2). Scikit-learn's digits, 30 layers of ReLU of width 64, Adam at 3e-4, 300 steps of 64
+    samples, one seed: .893 on data held out (he .902, untreated .078); at 1e-3 it does not train.
 
     ## Source
     Ba, Kiros and Hinton (2016).

@@ -11,6 +11,7 @@ from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import NotApplicable
 from unvanish.treat.optimising.exchange import DESCENTS, EXCHANGES, KEEPS_ALL, RATES, kind_of
 from unvanish.treat.optimising.layerwise import layer_rates, split_groups
+from unvanish.treat.optimising.sweep import held_rates
 from unvanish.treat.protocol import Case, Patient
 
 
@@ -21,7 +22,7 @@ class LayerWiseRates:
 
     ## When to use
     SGD on a network whose layers differ so much in curvature that the rate which the sharpest one
-    can stand leaves the others where they are (UV404, UV502, UV101).
+    can stand leaves the others where they are (UV404, UV502).
 
     ## What it changes
     The groups of the optimiser: one for each layer, with a learning rate of its own. State and all
@@ -32,11 +33,13 @@ class LayerWiseRates:
 
     ## Settings
     share: 0.5. joint: the largest eigenvalue of the Hessian after each layer has been divided by
-    its own, between 1 and the number of layers; it is what the layers together add up to. rate of a
-    layer: share times 2 / (joint times the largest eigenvalue of its block), which on a quadratic
-    does not diverge. max_change: 0.1. No rate is so large that a layer's first step changes it by
-    more than this share of its size: where the gradient has vanished the curvature has too, and
-    says nothing far away.
+    its own, between 1 and the number of layers; it is what the layers together add up to. Above
+    that number the start is a saddle, where blocks say nothing, and the remedy does not fit; a
+    vanished gradient looks like this. rate of a layer: share times 2 / (joint times the largest
+    eigenvalue of its block), which on a quadratic does not diverge. max_change: 0.1. No rate is so
+    large that a layer's first step changes it by more than this share of its size: where the
+    gradient has vanished the curvature has too, and says nothing far away. Momentum and halvings:
+    as in curvature-learning-rate, for all rates alike.
 
     ## Where we differ
     LeCun and others take the diagonal of an approximate Hessian, entry by entry; here a block is a
@@ -54,7 +57,7 @@ class LayerWiseRates:
     """
 
     name: ClassVar[str] = "layer-wise-rates"
-    treats: ClassVar[frozenset[str]] = frozenset({"UV404", "UV502", "UV101"})
+    treats: ClassVar[frozenset[str]] = frozenset({"UV404", "UV502"})
     change: ClassVar[Change] = Change.OPTIMISER
     keeps: ClassVar[frozenset[Keeps]] = KEEPS_ALL
     sources: ClassVar[tuple[Source, ...]] = (
@@ -73,6 +76,15 @@ class LayerWiseRates:
             rates, joint = layer_rates(case, share=0.5, max_change=0.1)
         except CouldNotMeasureError as error:
             return NotApplicable(error.what)
+        if joint > len(rates):
+            return NotApplicable(
+                f"the layers curve the loss together, {joint:.3g} times what each does by itself, "
+                f"where {len(rates)} layers of a bowl come to {len(rates)} at most: it is a saddle"
+            )
+        found = held_rates(case, rates)
+        if found is None:
+            return NotApplicable("at no rates near what the curvature allows does the loss fall")
+        rates, halvings = found
         if len(rates) < 2:
             return NotApplicable("there is one layer only: curvature-learning-rate sets its rate")
         low, high = min(rates.values()), max(rates.values())
@@ -85,6 +97,7 @@ class LayerWiseRates:
                 "share": 0.5,
                 "joint": joint,
                 "max_change": 0.1,
+                "halvings": halvings,
                 **{f"rate of {place or 'the network'}": rate for place, rate in rates.items()},
             },
             places=tuple(rates),

@@ -9,7 +9,9 @@ from unvanish.core.errors import UnvanishError
 from unvanish.core.prescriptions import Change, Keeps, Prescription
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import NotApplicable
+from unvanish.treat.optimising.curvature import lost_decades, too_flat
 from unvanish.treat.optimising.exchange import (
+    DESCENTS,
     EXCHANGES,
     KEEPS_ALL,
     RATES,
@@ -17,13 +19,15 @@ from unvanish.treat.optimising.exchange import (
     optimizer_of,
     set_rate,
 )
-from unvanish.treat.optimising.sweep import range_test
+from unvanish.treat.optimising.sweep import held_rates, range_test
 from unvanish.treat.protocol import Case, Patient
 
 _LOW: Final = 1e-6
 _HIGH: Final = 10.0
 _STEPS: Final = 60
 _SMALL_FALL: Final = 0.02
+_SOUND: Final = 1.0
+"""Decades that the gradient may lose on its way under gradient descent."""
 
 
 @final
@@ -39,13 +43,14 @@ class LearningRateRange:
     The learning rate of every group; their ratios stay.
 
     ## What it costs
-    Sixty steps on a copy, once.
+    A hundred steps on a copy, once, or a few more.
 
     ## Settings
     low, high, steps: the rate grows from 1e-6 to 10 by a constant factor in 60 steps, on the batch
     at hand. It ends where the loss is four times its lowest. lr: the rate at which the loss fell by
     the largest factor within five steps, but at most a tenth of that at which it ended. fall: share
-    of the first loss that was taken off on the way.
+    of the first loss that was taken off on the way. halvings: as in curvature-learning-rate, since
+    momentum brings divergence late.
 
     ## Where we differ
     Smith reads the range off a plot of accuracy over epochs of the whole data; here one batch is
@@ -55,8 +60,10 @@ class LearningRateRange:
     Every remedy of the network: apply those first. Warm-up.
 
     ## Evidence
-    @range@ Where the loss does not fall by a fiftieth at any rate it does not fit, and says so:
-    then the rate is not what keeps the network from learning.
+    @range@ Under SGD it does not fit where the gradient loses more than a decade on its way, for
+    the reason on the card of curvature-learning-rate. Where the loss does not fall by a fiftieth at
+    any rate it does not fit, and says so: then the rate is not what keeps the network from
+    learning.
 
     ## Source
     Smith (2017), section 3.3.
@@ -77,6 +84,9 @@ class LearningRateRange:
             return NotApplicable("L-BFGS searches along each step itself")
         if float(optimizer.param_groups[0].get("lr") or 0.0) <= 0.0:
             return NotApplicable("the optimiser has no learning rate above zero to start from")
+        lost = lost_decades(case)
+        if kind_of(case) in DESCENTS and lost > _SOUND:
+            return NotApplicable(too_flat(lost))
         try:
             sweep = range_test(case, _LOW, _HIGH, _STEPS)
         except UnvanishError as error:
@@ -86,7 +96,11 @@ class LearningRateRange:
                 f"at no learning rate from {_LOW:g} on does the loss fall by more than "
                 f"{max(0.0, sweep.fall):.1%}: it is not the rate that keeps it from learning"
             )
-        rate = min(sweep.steepest, sweep.rates[-1] / 10.0 if sweep.diverged else _HIGH)
+        found = held_rates(
+            case, {"": min(sweep.steepest, sweep.rates[-1] / 10.0 if sweep.diverged else _HIGH)}
+        )
+        if found is None:
+            return NotApplicable("at no rate near what the sweep shows does the loss keep falling")
         return Prescription(
             remedy=self.name,
             why=f"the loss falls fastest at {sweep.steepest:.2g}"
@@ -98,7 +112,8 @@ class LearningRateRange:
                 "high": _HIGH,
                 "steps": _STEPS,
                 "fall": sweep.fall,
-                "lr": rate,
+                "halvings": found[1],
+                "lr": found[0][""],
             },
         )
 

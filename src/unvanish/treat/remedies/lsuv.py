@@ -12,8 +12,6 @@ from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import NotApplicable
 from unvanish.treat.drawing import each, orthogonal
 from unvanish.treat.layerwise import (
-    Fit,
-    Reached,
     chosen,
     deviation,
     few_values,
@@ -22,6 +20,7 @@ from unvanish.treat.layerwise import (
     scalable,
 )
 from unvanish.treat.protocol import Case, Patient
+from unvanish.treat.tapping import Fit, Reached
 
 
 @final
@@ -39,8 +38,8 @@ class LSUV:
     Every weight of a linear or convolution layer is drawn orthogonal and multiplied so that the
     variance of the layer's output, over samples, positions and units, is `variance`. Biases of
     these layers become zero. Layers that run several times in a pass, parts of recurrent and
-    attention layers, gates, embeddings, layers with a normalisation directly behind them, and
-    those at the end of a branch that start at zero are left as they are.
+    attention layers, gates, embeddings, layers with a normalisation directly behind them,
+    and those that end a branch, whose output is added to other signal, are left as they are.
 
     ## What it costs
     What was learnt in these weights is lost. One forward pass over one batch.
@@ -76,8 +75,8 @@ class LSUV:
     def assess(self, case: Case) -> Prescription | NotApplicable:
         """Fit any network with a layer whose scale is its weight's."""
         layers, alone = scalable(case, drawn=True)
-        if not layers:
-            return NotApplicable(f"no layer can be scaled: {'; '.join(alone) or 'there is none'}")
+        if all(layer.is_output for layer in layers):
+            return NotApplicable(f"no hidden layer can be scaled: {'; '.join(alone) or 'none'}")
         few = few_values(layers, 2, pooled=True)
         if few:
             return NotApplicable(few)

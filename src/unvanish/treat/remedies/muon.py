@@ -49,10 +49,9 @@ class MuonRemedy:
     Five products of each matrix with itself in each step. Less memory than Adam.
 
     ## Settings
-    lr: the user's where the optimiser is of Adam's kind, else 1e-3. Muon's steps are scaled to the
-    size of AdamW's (`adjust_lr_fn="match_rms_adamw"`), so that one rate serves both. eps of Muon:
-    1e-7, or 1e-20 where the gradient of a matrix is shorter than 1e-5; eps of AdamW: 1e-8, or what
-    lower-epsilon chooses.
+    lr: 0.02, of Muon, its author's. adamw_lr: the user's where the optimiser is of Adam's kind,
+    else 1e-3. eps of Muon: 1e-7, or 1e-20 where the gradient of a matrix is shorter than 1e-5; eps
+    of AdamW: 1e-8, or what lower-epsilon chooses.
 
     ## Where we differ
     In nothing that is known.
@@ -64,17 +63,14 @@ class MuonRemedy:
     @muon@
 
     ## Source
-    Jordan and others (2024); Liu and others (2025), equation 4, for the size of the step.
+    Jordan and others (2024), and `torch.optim.Muon`.
     """
 
     name: ClassVar[str] = "muon"
     treats: ClassVar[frozenset[str]] = frozenset({"UV101", "UV401", "UV106"})
     change: ClassVar[Change] = Change.OPTIMISER
     keeps: ClassVar[frozenset[Keeps]] = KEEPS_ALL
-    sources: ClassVar[tuple[Source, ...]] = (
-        SOURCES["jordan2024"],
-        SOURCES["liu2025"],
-    )
+    sources: ClassVar[tuple[Source, ...]] = (SOURCES["jordan2024"],)
     after: ClassVar[frozenset[str]] = frozenset()
     excludes: ClassVar[frozenset[str]] = EXCHANGES - {"muon"}
 
@@ -96,7 +92,8 @@ class MuonRemedy:
             change=self.change,
             keeps=self.keeps,
             settings={
-                "lr": rate_like_adam(case, 1e-3),
+                "lr": 0.02,
+                "adamw_lr": rate_like_adam(case, 1e-3),
                 "eps": 1e-20 if shortest < 1e-5 else 1e-7,
                 "adamw_eps": 1e-8 if math.isnan(size) else min(1e-8, wanted),
             },
@@ -108,6 +105,7 @@ class MuonRemedy:
         """Build both optimisers over the same groups."""
         settings = prescription.settings
         rate = float(settings["lr"])
+        slow = float(settings["adamw_lr"])
         matrices = {id(p) for p in named(patient, prescription.places)}
 
         def build(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
@@ -117,16 +115,21 @@ class MuonRemedy:
                 inside = [p for p in group["params"] if id(p) in matrices]
                 outside = [p for p in group["params"] if id(p) not in matrices]
                 hidden += [{**group, "params": inside}] if inside else []
-                rest += [{**group, "params": outside}] if outside else []
-            muon = torch.optim.Muon(
-                hidden, lr=rate, eps=float(settings["eps"]), adjust_lr_fn="match_rms_adamw"
-            )
+                own = {**group, "lr": group["lr"] * slow / rate, "params": outside}
+                rest += [own] if outside else []
+            muon = torch.optim.Muon(hidden, lr=rate, eps=float(settings["eps"]))
             if not rest:
                 return muon
-            adamw = torch.optim.AdamW(rest, lr=rate, eps=float(settings["adamw_eps"]))
+            adamw = torch.optim.AdamW(rest, lr=slow, eps=float(settings["adamw_eps"]))
             return Together((muon, adamw))
 
-        exchange(patient, build, rate=rate, decays=kind_of(patient) not in DESCENTS)
+        exchange(
+            patient,
+            build,
+            rate=rate,
+            decays=kind_of(patient) not in DESCENTS,
+            words=f"Muon(lr {rate:g}) for {len(matrices)} weights, AdamW(lr {slow:g}) for the rest",
+        )
 
 
 def _is_hidden_matrix(layer: Layer, case: Case) -> bool:

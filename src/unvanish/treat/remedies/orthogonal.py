@@ -81,8 +81,8 @@ class Orthogonal:
         if reasons and not points:
             return NotApplicable("; ".join(reasons))
         layers = [x for x in free(case) if not x.activation or x.activation in points]
-        if not layers:
-            return NotApplicable("it has no weight that could be drawn anew")
+        if not any(layer.activation or not layer.is_output for layer in layers):
+            return NotApplicable("none of its hidden layers could be drawn anew")
         return Prescription(
             remedy=self.name,
             why=f"{len(layers)} matrices can keep every direction of the gradient",

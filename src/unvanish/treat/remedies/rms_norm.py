@@ -55,7 +55,9 @@ class RmsNorm:
     An exchange of the activation, made first; residual connections; every initialisation.
 
     ## Evidence
-    EVID
+    30 layers of width 256 at PyTorch's start: ReLU changes the gradient by .17 decades (11.7 lost
+    untreated; theory 0), tanh by 1.02 (7.3 lost; theory 1.07), sigmoid loses 12.5 (25.5; theory
+    12.2).
 
     ## Source
     Zhang and Sennrich (2019).

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import ClassVar, Final, final
 
 from unvanish.core.prescriptions import Change, Keeps, Prescription
 from unvanish.core.sources import SOURCES, Source
@@ -22,6 +22,9 @@ from unvanish.treat.optimising.rounding import liftable
 from unvanish.treat.optimising.updates import TrustGradient, TrustUpdate
 from unvanish.treat.protocol import Case, Patient
 
+_CHANGE: Final = 0.01
+"""Share of its size by which a weight is to move in a step."""
+
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -36,17 +39,18 @@ class TrustRatio:
     ## What it changes
     The optimiser is put into a wrapper and keeps its state. Under SGD the gradient of each weight
     is multiplied by coefficient |w| / (|g| + decay |w|), before momentum (LARS). Under Adam and its
-    kin the step itself gets the length learning rate times |w|, weight decay included (LAMB).
-    Biases, gains, embeddings, and weights that are all zero step as before.
+    kin the step itself gets the length coefficient times the learning rate times |w|, weight decay
+    included (LAMB). Biases, gains, embeddings, and weights that are all zero step as before.
 
     ## What it costs
     Under Adam a copy of the weights while a step runs, under SGD one of the gradients; reading two
     numbers a weight from the device.
 
     ## Settings
-    form: "lars" or "lamb". coefficient, of LARS: what makes a weight move by 0.01 of its size a
-    step once momentum has gathered, 0.01 (1 - momentum) / learning rate; 0.001 at SGD's usual 0.1
-    and 0.9. max_rounding: as in layer-normalised-gradient, so that rounding is not lifted.
+    form: "lars" or "lamb". coefficient: what makes a weight move by 0.01 of its size a step, under
+    SGD once momentum has gathered: 0.01 (1 - momentum) / learning rate. AdamW at 1e-3 moves a layer
+    of width 64 by that much in its first steps. max_rounding: as in layer-normalised-gradient, so
+    that rounding is not lifted.
 
     ## Where we differ
     The user's optimiser stays inside, with what it has gathered, where packages bring one of their
@@ -84,17 +88,16 @@ class TrustRatio:
         lifted = liftable(case, 0.5)
         if not lifted.names:
             return NotApplicable(lifted.why or "no weight has a gradient")
-        settings: dict[str, float | str | bool] = {"form": "lamb", "max_rounding": 0.5}
-        if kind in DESCENTS:
-            group = optimizer_of(case).param_groups[0]
-            rate, momentum = float(group["lr"]), float(group.get("momentum") or 0.0)
-            if rate <= 0.0:
-                return NotApplicable("the learning rate is zero")
-            settings = {
-                "form": "lars",
-                "coefficient": 0.01 * (1.0 - momentum) / rate,
-                "max_rounding": 0.5,
-            }
+        group = optimizer_of(case).param_groups[0]
+        rate = float(group["lr"])
+        if rate <= 0.0:
+            return NotApplicable("the learning rate is zero")
+        gathers = 1.0 - float(group.get("momentum") or 0.0) if kind in DESCENTS else 1.0
+        settings: dict[str, float | str | bool] = {
+            "form": "lars" if kind in DESCENTS else "lamb",
+            "coefficient": _CHANGE * gathers / rate,
+            "max_rounding": 0.5,
+        }
         return Prescription(
             remedy=self.name,
             why=f"the gradients of {len(lifted.names)} weights "
@@ -108,9 +111,10 @@ class TrustRatio:
     def apply(self, patient: Patient, prescription: Prescription) -> None:
         """Put the ratio around the optimiser."""
         weights = named(patient, prescription.places)
+        coefficient = float(prescription.settings["coefficient"])
         if prescription.settings["form"] == "lars":
-            coefficient = float(prescription.settings["coefficient"])
             words = f"each weight's gradient {coefficient:.3g} of its size"
             attach(patient, TrustGradient(coefficient, weights), words)
         else:
-            attach(patient, TrustUpdate(weights), "each weight's step its size times the rate")
+            words = f"each weight's step {coefficient:.3g} of its size times the learning rate"
+            attach(patient, TrustUpdate(coefficient, weights), words)

@@ -12,8 +12,6 @@ from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import NotApplicable
 from unvanish.treat.anatomy import Layer
 from unvanish.treat.layerwise import (
-    Fit,
-    Reached,
     chosen,
     deviation,
     few_values,
@@ -22,6 +20,7 @@ from unvanish.treat.layerwise import (
     scalable,
 )
 from unvanish.treat.protocol import Case, Patient
+from unvanish.treat.tapping import Fit, Reached
 
 _FEWEST = 8
 """Values of a unit that its mean is taken over, at the least."""
@@ -43,8 +42,9 @@ class CentreAndUnitVariance:
     positions and units: batch normalisation at the start, without the layer. Weights keep their
     directions. A linear or convolution module without a bias is given one, if `add_biases`; this
     is a change of the architecture. Layers that run several times in a pass, parts of recurrent
-    and attention layers, gates, embeddings, layers that start at zero and layers with a
-    normalisation directly behind them are left as they are.
+    and attention layers, gates, embeddings, layers that start at zero, those with a
+    normalisation directly behind them, and those that end a branch, whose output is added to
+    other signal, are left as they are.
 
     ## What it costs
     What was learnt in the scales. One forward pass over one batch. It is as good as the batch is
@@ -83,8 +83,8 @@ class CentreAndUnitVariance:
     def assess(self, case: Case) -> Prescription | NotApplicable:
         """Fit a network whose layers have a bias, or can be given one, on a batch of some size."""
         layers, alone = scalable(case)
-        if not layers:
-            return NotApplicable(f"no layer can be scaled: {'; '.join(alone) or 'there is none'}")
+        if all(layer.is_output for layer in layers):
+            return NotApplicable(f"no hidden layer can be scaled: {'; '.join(alone) or 'none'}")
         few = few_values(layers, _FEWEST, pooled=False)
         if few:
             return NotApplicable(few)

@@ -16,8 +16,8 @@ from unvanish.core.verdicts import NotApplicable
 from unvanish.theory.activations import activation
 from unvanish.theory.mean_field import mean, second_moment
 from unvanish.treat.anatomy import Layer
-from unvanish.treat.drawing import layout_of
 from unvanish.treat.exchanging import EXCHANGES
+from unvanish.treat.layouts import layout_of
 from unvanish.treat.normalising import (
     NORMALISATIONS,
     Fitting,
@@ -80,13 +80,13 @@ class WeightStandardisation:
     function changes. A unit no longer sees the mean of its inputs.
 
     ## Settings
-    ``max_gained_decades``, 3: as for batch-norm.
+    ``max_gained_decades``, 2: as for batch-norm.
 
     ## Where we differ
     Each unit's inputs lose their mean, as BatchNorm's do, so the gradient changes by the same
     sqrt(E phi'^2 / Var phi) a layer: 1.017 for sigmoid, 1.211 for ReLU, and it is refused where
-    ReLU would make that more than three decades without a skip connection. Layers with fewer than
-    16 inputs a unit are left alone: a mean taken out of few inputs is much of what they say. So are
+    ReLU would make that more than two decades without a skip connection. Layers with fewer than 16
+    inputs a unit are left alone: a mean taken out of few inputs is much of what they say. So are
     transposed convolutions, and the output.
 
     ## Composes with
@@ -94,7 +94,9 @@ class WeightStandardisation:
     that is standardised: their variance has no effect.
 
     ## Evidence
-    EVID
+    As for batch-norm, ReLU: .960 at 10 layers, .940 at 16, .907 at 20, .818 at 24. 30 layers of
+    sigmoids of width 256: the gradient at the sums grows 1.022 times a layer (theory 1.017), and at
+    Adam 3e-4 .931 is reached (untreated .093).
 
     ## Source
     Qiao, Wang, Liu, Shen and Yuille (2019); Brock, De and Smith (2021) for gamma.
@@ -110,7 +112,7 @@ class WeightStandardisation:
     after: ClassVar[frozenset[str]] = EXCHANGES
     excludes: ClassVar[frozenset[str]] = NORMALISATIONS - {"weight-standardisation"}
 
-    max_gained_decades: float = 3.0
+    max_gained_decades: float = 2.0
 
     def assess(self, case: Case) -> Prescription | NotApplicable:
         """Fit networks of layers with many inputs that it does not let explode."""

@@ -46,7 +46,7 @@ class Xavier:
     The paper derives its rule for functions with slope 1 at zero and uses it as it is for
     sigmoid, too, whose slope is 1/4; the factor 4 that makes up for it is common practice. We
     do not multiply tanh by 5/3 as `torch.nn.init.calculate_gain` does: that is in the chaotic
-    phase, 1.089 a layer. Stacked matrices (queries, keys and values) count one by one.
+    phase, 1.089 a layer. 
 
     ## Composes with
     Normalisation and residual connections; an exchange of the activation is made first.
