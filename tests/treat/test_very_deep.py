@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -37,7 +38,7 @@ class Convolutional(nn.Module):
         self.phi = phi
         widths = [1, *[channels] * depth]
         self.layers = nn.ModuleList(
-            nn.Conv2d(a, b, 3, padding=1) for a, b in zip(widths, widths[1:], strict=False)
+            nn.Conv2d(a, b, 3, padding=1) for a, b in itertools.pairwise(widths)
         )
         self.head = nn.Linear(channels * 64, 10)
 

@@ -104,16 +104,19 @@ def prescribe(
     )
     before = outlook_of(before_recording, before_diagnosis, look.time(model))
     chosen = [remedy_of(name) for name in names] if names is not None else list(remedies())
+    kept = [r for r in chosen if keep_architecture and r.change.rank >= Change.ACTIVATION.rank]
     if names is None and not _ails(case.diagnosis):
         return Advice(before=before, nothing="nothing is wrong that a remedy could cure")
     if names is not None and together:
         asked = tuple(remedy.name for remedy in chosen)
         return Advice(before=before, options=(look.option(asked, before),))
-    singles, refused = _fitting(chosen, case, wanted=names is not None, keep=keep_architecture)
+    chosen = [remedy for remedy in chosen if remedy not in kept]
+    singles, refused = _fitting(chosen, case, wanted=names is not None)
+    refused = {**{remedy.name: keep_architecture for remedy in kept}, **refused}
     tried = _broad(singles, breadth)
     options = [look.option((one,), before) for one in tried]
     if names is None:
-        for pair in _pairs(options, case)[: None if breadth is None else 2 * breadth]:
+        for pair in _pairs(options, case, chosen)[: None if breadth is None else 2 * breadth]:
             both = look.option(pair, before)
             if not both.failed:
                 options.append(both)
@@ -238,16 +241,13 @@ class _Look:
 
 
 def _fitting(
-    chosen: Iterable[Remedy], case: Case, *, wanted: bool, keep: str
+    chosen: Iterable[Remedy], case: Case, *, wanted: bool
 ) -> tuple[list[Prescription], Mapping[str, str]]:
     """Ask every remedy whether it fits; those that treat none of the findings are left out."""
     fitting: list[Prescription] = []
     refused: dict[str, str] = {}
     for remedy in chosen:
         if not (wanted or remedy.treats & case.codes):
-            continue
-        if keep and remedy.change.rank >= Change.ACTIVATION.rank:
-            refused[remedy.name] = keep
             continue
         found = remedy.assess(case)
         if isinstance(found, NotApplicable):
@@ -272,7 +272,9 @@ def _ails(diagnosis: Diagnosis) -> bool:
     return any(f.severity is not Severity.NOTE for f in diagnosis.findings)
 
 
-def _pairs(options: Sequence[Option], case: Case) -> list[tuple[str, str]]:
+def _pairs(
+    options: Sequence[Option], case: Case, chosen: Sequence[Remedy]
+) -> list[tuple[str, str]]:
     """Return the combinations worth a try, given what single remedies do.
 
     Two that belong together (a function of the ReLU family and He's start) are tried unless one
@@ -282,7 +284,7 @@ def _pairs(options: Sequence[Option], case: Case) -> list[tuple[str, str]]:
     cured = [o for o in done if -o.score < CURED]
     pairs: list[tuple[str, str]] = []
     if not any(o.can_be_written for o in cured):
-        known = {remedy.name: remedy for remedy in remedies()}
+        known = {remedy.name: remedy for remedy in chosen}
         fitting = [o.remedies[0] for o in done if o.remedies[0] in known]
         natural = [
             (first, second.name)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from unvanish.core.errors import UnvanishError
+from unvanish.core.prescriptions import Change
 from unvanish.core.registry import Collected, collect
 from unvanish.treat.protocol import Remedy
 from unvanish.treat.surgery import CannotTreatError
@@ -16,6 +17,19 @@ T = TypeVar("T")
 
 GROUP = "unvanish.remedies"
 """Entry-point group in which other packages offer theirs."""
+
+
+_ORDER: Final = (
+    Change.DATA,
+    Change.GRAPH,
+    Change.LOSS,
+    Change.ACTIVATION,
+    Change.NORMALISATION,
+    Change.INITIALISATION,
+    Change.PATH,
+    Change.PRECISION,
+    Change.OPTIMISER,
+)
 
 
 @lru_cache(maxsize=1)
@@ -55,6 +69,9 @@ def remedy_of(name: str) -> Remedy:
 def ordered(chosen: Sequence[T], *, key: Callable[[T], Remedy]) -> list[T]:
     """Sort remedies so that each comes after those it wants to come after.
 
+    Otherwise what a layer computes comes first, then the values it starts from, then what leads
+    round it, then how it is trained.
+
     Args:
         chosen: What to sort; equals keep their order.
         key: The remedy of each.
@@ -72,7 +89,7 @@ def ordered(chosen: Sequence[T], *, key: Callable[[T], Remedy]) -> list[T]:
         for second in key(one).excludes & by_name.keys():
             raise CannotTreatError(f"{first} and {second} cannot be combined")
     done: list[T] = []
-    waiting = dict(by_name)
+    waiting = dict(sorted(by_name.items(), key=lambda item: _ORDER.index(key(item[1]).change)))
     while waiting:
         ready = next(
             (each for each, one in waiting.items() if not key(one).after & waiting.keys() - {each}),

@@ -130,7 +130,7 @@ def test_unequal_widths_keep_the_gradient_of_relu(name):
         for part in net[:-1]:
             x = part(x)
             if isinstance(part, nn.Linear):
-                lengths.append(float(x.square().mean()))
+                lengths.append(float(x.detach().square().mean()))
         logs.append(math.log(lengths[-1] / lengths[0]))
     # The mean square of a unit is what fan-in keeps, whatever the widths.
     assert sum(logs) / len(logs) == pytest.approx(0.0, abs=0.25)
@@ -141,7 +141,7 @@ def test_a_critical_start_stands_at_its_length_from_the_first_layer_on():
         x, y = rows()
         net = treated_by("critical", chain(nn.GELU), (size * x, y)).model
         z = net[0](size * x)
-        assert float(z.square().mean()) == pytest.approx(3.56155, rel=0.1)
+        assert float(z.detach().square().mean()) == pytest.approx(3.56155, rel=0.1)
 
 
 # ------------------------------------------------------------- layers of every kind
@@ -178,14 +178,14 @@ class Kinds(nn.Module):
 @pytest.mark.parametrize("name", ["he", "orthogonal", "critical", "delta-orthogonal"])
 def test_convolutions_of_every_kind_keep_the_mean_square(name):
     kept = []
-    for seed in range(4):
+    for seed in range(10):
         torch.manual_seed(seed)
         net = Kinds(F.relu)
         batch = (torch.randn(16, 4, 8, 8), torch.randint(0, 5, (16,)))
         model = treated_by(name, net, batch, seed).model
         model(batch[0])
-        kept.append(math.log(model.lengths[-1] / model.lengths[0]))
-    assert sum(kept) / len(kept) == pytest.approx(0.0, abs=0.3)
+        kept.append(model.lengths[-1] / model.lengths[0])
+    assert sum(kept) / len(kept) == pytest.approx(1.0, abs=0.35)
 
 
 def test_delta_orthogonal_puts_centre_taps_where_they_keep_everything_and_says_where_not():
@@ -392,9 +392,9 @@ def test_sines_get_the_gain_of_theory_whatever_their_factor(w0):
     model(batch[0])
     model.seen[-1].backward(torch.randn_like(model.seen[-1]))
     gain = float(model.seen[0].grad.norm() / model.seen[-1].grad.norm()) ** (1 / 7)
-    q = 0.0
+    q = 1.0
     for _ in range(200):
-        q = 1 - math.exp(-2 * q) if q else 0.8
+        q = 1 - math.exp(-2 * q) + w0**2 / (3 * 256)
     assert gain == pytest.approx(math.sqrt(1 + math.exp(-2 * q)), abs=0.03)
     assert float(model.layers[3].weight.detach().abs().max()) == pytest.approx(
         math.sqrt(6 / 256) / w0, rel=0.01
@@ -463,6 +463,7 @@ def constant() -> nn.Module:
     )
     for layer in net[::2]:
         nn.init.constant_(layer.weight, 0.02)
+        nn.init.zeros_(layer.bias)
     return net
 
 

@@ -307,7 +307,9 @@ def test_a_network_that_is_itself_a_layer_is_not_exchanged() -> None:
 
 
 def test_too_short_a_sequence_has_no_chrono() -> None:
-    said = remedy_of("chrono").assess(case_of(Reader(nn.GRU(8, 12, batch_first=True), 12), batch(2)))
+    said = remedy_of("chrono").assess(
+        case_of(Reader(nn.GRU(8, 12, batch_first=True), 12), batch(2))
+    )
     assert isinstance(said, NotApplicable)
     assert "2 steps" in said.reason
 
