@@ -127,7 +127,7 @@ def fix(
                 built=recipe.built,
                 seed=seed,
             )
-            tried.append((option, treated, patch_of(treated, reload)))
+            tried.append((option, treated, patch_of(treated, reload, optimizer=recipe.optimizer)))
             if tried[-1][2].files:
                 break
         chosen, treated, edit = next((each for each in tried if each[2].files), tried[0])
@@ -172,6 +172,13 @@ def _why_not(names: Sequence[str], advice: Advice) -> tuple[str]:
 def _write(found: Fix, reload: Callable[[], Recipe]) -> Fix:
     """Write the files, keep their old text beside them, and check the network again."""
     assert found.patch is not None
+    ours = next((e.path for e in found.patch.files if _is_ours(Path(e.path))), "")
+    if ours:
+        raise UnvanishError(
+            "this file is a part of unvanish and is not written",
+            where=ours,
+            help=f"cp {ours} my_network.py && unvanish fix my_network.py --write",
+        )
     warnings = [
         f"{edit.path} has changes that are not committed; the backup holds them"
         for edit in found.patch.files
@@ -203,6 +210,10 @@ def _write(found: Fix, reload: Callable[[], Recipe]) -> Fix:
         after=after,
         warnings=(*found.warnings, *warnings),
     )
+
+
+def _is_ours(path: Path) -> bool:
+    return path.resolve().is_relative_to(Path(__file__).resolve().parent)
 
 
 def _free(path: Path) -> Path:

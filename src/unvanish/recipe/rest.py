@@ -137,6 +137,7 @@ class Rest:
         folders = self._address.folders
         help = "" if _takes_one(optimizer) else line
 
+        @functools.wraps(optimizer)
         def reporting(model: nn.Module) -> Foreign:
             with surroundings(folders), reported("optimizer(model)", help=help):
                 return make(model)

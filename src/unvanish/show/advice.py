@@ -11,7 +11,7 @@ from rich.text import Text
 from unvanish.core.patches import Patch, Safety
 from unvanish.core.prescriptions import Advice, Option, Outlook, Receipt
 from unvanish.show.sheet import Lines, Sheet, join, styled
-from unvanish.show.words import plural, power
+from unvanish.show.words import power
 
 _MOST: Final = 6
 _MOST_USELESS: Final = 4
@@ -38,16 +38,16 @@ def advice_lines(advice: Advice, sheet: Sheet, *, target: str = "", verbose: boo
     options = [option for option in advice.options if not option.failed]
     useful = [option for option in options if _helps(option)]
     useless = [option for option in options if option not in useful]
-    lines = sheet.paragraph(
-        styled("   help: ", "help"),
-        [
-            styled(
-                f"{plural(len(advice.options), 'remedy').replace('remedys', 'remedies')} tried on "
-                "a copy, before any training; the least change that cures stands first",
-                "",
-            )
-        ],
+    if not advice.options:
+        words = "no remedy that changes the network fits what was found"
+        lines = sheet.paragraph(styled("   help: ", "help"), [styled(words, "")])
+        return lines + _refusals(advice, sheet)
+    count = len(advice.options)
+    words = (
+        f"{count} {'remedy' if count == 1 else 'remedies'} tried on a copy, before any training; "
+        "the least change that cures stands first"
     )
+    lines = sheet.paragraph(styled("   help: ", "help"), [styled(words, "")])
     lines.append(_heading(sheet))
     lines.append(_row(sheet, sheet.glyphs.none, "as it is", advice.before, _left(advice.before)))
     shown = useful if verbose else useful[:_MOST]
@@ -66,7 +66,7 @@ def advice_lines(advice: Advice, sheet: Sheet, *, target: str = "", verbose: boo
         lines += sheet.paragraph(
             Text(" " * 9), [sheet.prose("nothing that was tried cures what was found")]
         )
-    if verbose:
+    if verbose or not useful:
         lines += _refusals(advice, sheet)
     if target:
         more = f"; it tries {len(advice.untried)} remedies more" if advice.untried else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -26,6 +27,7 @@ class Work:
         anatomy: Its layers.
         model: The network after all remedies.
         sources: File to what is edited there; shared by the remedies of one patch.
+        optimizer: The user's function that makes the optimiser, or the optimiser itself.
     """
 
     prescription: Prescription
@@ -34,6 +36,7 @@ class Work:
     anatomy: Anatomy
     model: nn.Module
     sources: dict[str, Source] = field(default_factory=dict)
+    optimizer: Any = None
 
     def source(self, line: SourceLine | None) -> Source:
         """Open the file of a line.

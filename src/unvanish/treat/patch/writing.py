@@ -17,6 +17,7 @@ from unvanish.core.records import Recording
 from unvanish.observe.batch import as_batch, call_model, main_output
 from unvanish.observe.copies import copied
 from unvanish.observe.guard import seed_everything
+from unvanish.observe.optimizer import OptimizerLike, build_optimizer
 from unvanish.observe.tracing import trace
 from unvanish.recipe import Recipe
 from unvanish.treat.anatomy import anatomy_of
@@ -33,12 +34,15 @@ _SURE: Final = 5.0
 def patch(
     treated: Treated,
     reload: Callable[[], Recipe] | None,
+    *,
+    optimizer: OptimizerLike = None,
 ) -> Patch:
     """Write a treatment into the files that the network comes from, without touching them.
 
     Args:
         treated: What was done, with the look that each remedy was applied after.
         reload: Loads the recipe anew, under edited files; None to leave the result untried.
+        optimizer: What makes the optimiser, to find it in the source.
 
     Returns:
         The edited files, and whether they give the network that was tested; or a snippet and
@@ -61,6 +65,7 @@ def patch(
                     anatomy=anatomy_of(recording),
                     model=treated.model,
                     sources=sources,
+                    optimizer=optimizer,
                 )
             )
         files = {s.path: s.edit() for s in sources.values() if s.is_changed}
@@ -107,7 +112,7 @@ def _difference(files: dict[Path, FileEdit], treated: Treated, reload: Callable[
         with overlaid({path: edit.after for path, edit in files.items()}):
             fresh = reload()
             with fresh.running():
-                return _compared(treated.model, fresh)
+                return _compared(treated.model, fresh) or _options_differ(treated, fresh)
     except UnvanishError as error:
         return error.what
     except Exception as error:
@@ -141,6 +146,22 @@ def _compared(tested: nn.Module, fresh: Recipe) -> str:
         return "its outputs have another shape"
     if not torch.allclose(outputs[0], outputs[1], rtol=1e-3, atol=1e-5, equal_nan=True):
         return "with the same weights it computes something else"
+    return ""
+
+
+def _options_differ(treated: Treated, fresh: Recipe) -> str:
+    """Say in which option the edited source's optimiser differs from the treated one."""
+    tested = treated.optimizer
+    if tested is None or fresh.optimizer is None:
+        return ""
+    written = build_optimizer(fresh.optimizer, fresh.model)
+    if type(tested) is not type(written):
+        return f"its optimiser is {type(written).__name__}, and not {type(tested).__name__}"
+    for mine, other in zip(tested.param_groups, written.param_groups, strict=False):
+        for name, value in mine.items():
+            is_number = isinstance(value, int | float) and isinstance(other.get(name), int | float)
+            if is_number and not math.isclose(value, other[name], rel_tol=0.01):
+                return f"its optimiser has {name}={other[name]:g}, and not {value:g}"
     return ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 from typing import Final
 
 from unvanish.treat.patch.source import NoSafeEditError, Source
@@ -30,11 +31,20 @@ def rewrite(work: Work) -> None:
         raise NoSafeEditError(f"the prescription says no {keyword}")
     optimizer = work.recording.context.optimizer
     name = optimizer.name if optimizer is not None else ""
+    makers = {f"torch.optim.{name}", f"pytorch_optimizer.{name}"}
+    maker = inspect.unwrap(work.optimizer) if callable(work.optimizer) else None
+    code = getattr(maker, "__code__", None)
+    scopes: list[tuple[Source, ast.AST]]
+    if code is not None:
+        source = work.open(code.co_filename)
+        scopes = [(source, f) for f in source.nodes(ast.FunctionDef, code.co_firstlineno)[:1]]
+    else:
+        scopes = [(source, source.tree) for source in _files(work)]
     found = [
         (source, call)
-        for source in _files(work)
-        for call in source.nodes(ast.Call)
-        if source.meaning(call.func) in {f"torch.optim.{name}", f"pytorch_optimizer.{name}"}
+        for source, scope in scopes
+        for call in ast.walk(scope)
+        if isinstance(call, ast.Call) and source.meaning(call.func) in makers
     ]
     if len(found) != 1:
         many = "is made more than once" if found else "is not made in the network's own files"

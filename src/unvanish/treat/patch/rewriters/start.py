@@ -33,17 +33,17 @@ _ZERO: Final = "zeros_({bias})"
 
 
 def _he(layer: Layer, work: Work) -> Call:
-    if layer.activation in ("leaky_relu", "prelu", "rrelu"):
+    if layer.hidden_activation in ("leaky_relu", "prelu", "rrelu"):
         phi = theory_of(layer, work.model)
         assert phi is not None
         slope = -float(phi.value(-np.ones(1))[0])
         return f'kaiming_normal_({{weight}}, a={slope:.6g}, nonlinearity="leaky_relu")', _ZERO
-    followed = "relu" if layer.activation else "linear"
+    followed = "relu" if layer.hidden_activation else "linear"
     return f'kaiming_normal_({{weight}}, nonlinearity="{followed}")', _ZERO
 
 
 def _xavier(layer: Layer, work: Work) -> Call:
-    gain = work.prescription.settings.get(f"{layer.activation} gain", 1.0)
+    gain = work.prescription.settings.get(f"{layer.hidden_activation} gain", 1.0)
     told = "" if math.isclose(float(gain), 1.0, rel_tol=1e-6) else f", gain={float(gain):.6g}"
     return f"xavier_uniform_({{weight}}{told})", _ZERO
 
@@ -53,14 +53,12 @@ def _lecun(layer: Layer, work: Work) -> Call:  # noqa: ARG001
 
 
 def _critical(layer: Layer, work: Work) -> Call:
-    deviations = [
-        float(work.prescription.settings.get(f"{layer.activation} {name}", otherwise))
-        for name, otherwise in (("sigma_w", 1.0), ("sigma_b", 0.0))
-    ]
-    if layer.reads_data and f"{layer.activation} length" in work.prescription.settings:
-        raise NoSafeEditError(f"{layer.path} is drawn for the scale of the data")
-    drawn = f"normal_({{weight}}, std={deviations[0]:.6g} / {{weight}}[0].numel() ** 0.5)"
-    return drawn, f"normal_({{bias}}, std={deviations[1]:.6g})" if deviations[1] else _ZERO
+    settings = work.prescription.settings
+    usual = settings.get(f"{layer.hidden_activation} sigma_w", 1.0)
+    sigma_w = float(settings.get(f"{layer.weight} sigma_w", usual))
+    sigma_b = float(settings.get(f"{layer.hidden_activation} sigma_b", 0.0))
+    drawn = f"normal_({{weight}}, std={sigma_w:.6g} / {{weight}}[0].numel() ** 0.5)"
+    return drawn, f"normal_({{bias}}, std={sigma_b:.6g})" if sigma_b else _ZERO
 
 
 _CALLS: Final[dict[str, Callable[[Layer, Work], Call]]] = {
