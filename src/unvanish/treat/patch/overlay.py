@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.machinery import SourceFileLoader
@@ -14,7 +15,8 @@ from typing import Any
 def overlaid(texts: Mapping[Path, str]) -> Iterator[None]:
     """Let every import inside the block read other text than stands in some files.
 
-    No byte code of the edited files is read or written, and no file is touched.
+    Modules of these files that were imported before are set aside, and are back afterwards. No
+    byte code of the edited files is read or written, and no file is touched.
 
     Args:
         texts: File to the text that is read in its place.
@@ -33,8 +35,17 @@ def overlaid(texts: Mapping[Path, str]) -> Iterator[None]:
         found: CodeType | None = original(loader, fullname)
         return found
 
+    aside = {
+        name: module
+        for name, module in list(sys.modules.items())
+        if isinstance(file := getattr(module, "__file__", None), str)
+        and Path(file).resolve() in resolved
+    }
+    for name in aside:
+        del sys.modules[name]
     SourceFileLoader.get_code = get_code  # type: ignore[method-assign,assignment]
     try:
         yield
     finally:
+        sys.modules.update(aside)
         SourceFileLoader.get_code = original  # type: ignore[method-assign]

@@ -73,16 +73,15 @@ def patch(
             raise NoSafeEditError("nothing was found to edit")
     except NoSafeEditError as error:
         return Patch(remedies=names, safety=safety, snippet=snippet(names), unsafe=str(error))
-    differs = _difference(files, treated, reload) if reload is not None else None
-    if differs:
+    if reload is None:
+        return Patch(remedies=names, safety=safety, files=tuple(files.values()))
+    differs, fresh = _tried(files, treated, reload)
+    if differs or fresh is None:
         said = f"the edited source does not give the network that was tested: {differs}"
         return Patch(remedies=names, safety=safety, snippet=snippet(names), unsafe=said)
-    return Patch(
-        remedies=names,
-        safety=safety,
-        files=tuple(files.values()),
-        agrees=None if differs is None else True,
-    )
+    if not _names(treated.looks[0]) <= {name for name, _ in fresh.model.named_parameters()}:
+        safety = Safety.RETRAIN  # a layer that is wrapped has another name in the state dict
+    return Patch(remedies=names, safety=safety, files=tuple(files.values()), agrees=True)
 
 
 def safety_of(prescriptions: Sequence[Prescription]) -> Safety:
@@ -106,17 +105,24 @@ def snippet(names: Sequence[str]) -> str:
     )
 
 
-def _difference(files: dict[Path, FileEdit], treated: Treated, reload: Callable[[], Recipe]) -> str:
-    """Run the edited files and say in what their network differs from the treated one."""
+def _names(look: Recording) -> set[str]:
+    return {parameter.name for parameter in look.parameters}
+
+
+def _tried(
+    files: dict[Path, FileEdit], treated: Treated, reload: Callable[[], Recipe]
+) -> tuple[str, Recipe | None]:
+    """Run the edited files; say in what their network differs from the treated one."""
     try:
         with overlaid({path: edit.after for path, edit in files.items()}):
             fresh = reload()
             with fresh.running():
-                return _compared(treated.model, fresh) or _options_differ(treated, fresh)
+                differs = _compared(treated.model, fresh) or _options_differ(treated, fresh)
+        return differs, fresh
     except UnvanishError as error:
-        return error.what
+        return error.what, None
     except Exception as error:
-        return f"{type(error).__name__}: {error}"
+        return f"{type(error).__name__}: {error}", None
 
 
 def _compared(tested: nn.Module, fresh: Recipe) -> str:
