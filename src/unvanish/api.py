@@ -83,8 +83,10 @@ class DrawnExplanation(Explanation):
         return ledger_html(self, self.recording)
 
 
-def explain(recording: Recording, diagnosis: Diagnosis | None = None) -> DrawnExplanation:
-    """Return the ledger of the gradient that a diagnosis is worried about.
+def explain(
+    recording: Recording, diagnosis: Diagnosis | None = None, *, target: str | int | None = None
+) -> DrawnExplanation:
+    """Return the ledger of the gradient that a diagnosis is worried about, or of a layer.
 
     It runs from the loss to the first place that the finding about a vanishing or exploding
     gradient names; without one, to that of another finding, or to the first layer. A notebook
@@ -93,11 +95,20 @@ def explain(recording: Recording, diagnosis: Diagnosis | None = None) -> DrawnEx
     Args:
         recording: What was observed.
         diagnosis: What the rules said about it; None for the first layer.
+        target: Path of a module, such as ``"layers.3"``, to explain that instead.
 
     Returns:
         The tree of terms. They add up to what was measured.
+
+    Raises:
+        UnvanishError: If no gradient was measured there, or anywhere.
     """
-    found = explain_recording(recording, diagnosis)
+    if not isinstance(recording, Recording):
+        raise UnvanishError(
+            f"explain takes a recording, not {type(recording).__name__}",
+            help="unvanish.explain(report.recording, report.diagnosis), or report.explain()",
+        )
+    found = explain_recording(recording, diagnosis, target=target)
     known = {each.name: getattr(found, each.name) for each in fields(found)}
     return DrawnExplanation(**known, recording=recording)
 
@@ -145,20 +156,30 @@ class Report:
         verdicts = self.diagnosis.verdicts.values()
         return 3 if not verdicts or any(isinstance(v, NotMeasured) for v in verdicts) else 0
 
-    def explain(self) -> DrawnExplanation:
-        """Return the ledger of the gradient this report is worried about; see `explain`."""
-        return explain(self.recording, self.diagnosis)
+    def explain(self, target: str | int | None = None) -> DrawnExplanation:
+        """Return the ledger of the gradient this report is worried about; see `explain`.
 
-    def explanation(self, explain: str = "brief") -> DrawnExplanation | None:
+        Args:
+            target: Path of a module to explain instead.
+        """
+        return explain(self.recording, self.diagnosis, target=target)
+
+    def explanation(self, explain: str = "brief", layer: str = "") -> DrawnExplanation | None:
         """Return the ledger as far as it is asked for.
 
         Args:
             explain: ``"brief"`` where a finding says how many decades were lost or gained,
                 ``"full"`` wherever a gradient was measured, ``"none"`` for none.
+            layer: Path of a module to explain, whatever the findings say.
 
         Returns:
             The ledger; None where there is nothing to explain.
+
+        Raises:
+            UnvanishError: If no gradient was measured at the layer.
         """
+        if layer:
+            return self.explain(layer)
         if explain == "none" or (explain == "brief" and explained_finding(self.diagnosis) is None):
             return None
         try:
@@ -207,6 +228,7 @@ class Report:
         verbose: bool = False,
         exit_code: int | None = None,
         explain: str = "brief",
+        layer: str = "",
     ) -> str:
         """Return the terminal text.
 
@@ -218,6 +240,7 @@ class Report:
             exit_code: Exit code to tell in the last line; None to leave it out.
             explain: ``"brief"`` for the ledger in a few lines under a finding about the flow of
                 the gradient, ``"full"`` for the whole tree too, ``"none"`` for neither.
+            layer: Path of a module whose whole tree to write instead.
 
         Returns:
             Lines that end with a newline.
@@ -231,8 +254,8 @@ class Report:
             ascii=ascii,
             verbose=verbose,
             exit_code=exit_code,
-            explanation=self.explanation(explain),
-            whole_ledger=explain == "full",
+            explanation=self.explanation(explain, layer),
+            whole_ledger=bool(layer) or explain == "full",
             advice=self.advice,
         )
 

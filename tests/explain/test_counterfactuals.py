@@ -422,8 +422,9 @@ def one(mechanism="slope-cap", *, before=-10.0, after=0.0, swap=Swap.JACOBIAN, *
     [
         (-10.0, 0.0, 1.0, Outcome.RESTORES),
         (-10.0, 5.0, 1.0, Outcome.RESTORES),
-        (-10.0, 18.0, 0.2, Outcome.PARTLY),
-        (6.0, -24.0, -2.0, Outcome.WORSENS),
+        (-10.0, 9.0, 0.6, Outcome.MOSTLY),
+        (-10.0, 18.0, -0.3, Outcome.WORSENS),
+        (6.0, -24.0, -2.5, Outcome.WORSENS),
         (-10.0, -1.5, 0.85, Outcome.MOSTLY),
         (-4.0, -0.9, 0.775, Outcome.RESTORES),
         (-10.0, -8.0, 0.2, Outcome.PARTLY),

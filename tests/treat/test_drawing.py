@@ -203,6 +203,18 @@ def test_a_centred_convolution_keeps_every_pixel_also_at_the_border(make, axes):
     torch.testing.assert_close(y.square().sum(1), widening * x.square().sum(1))
 
 
+def test_memory_laid_out_channels_last_is_drawn_like_any_other():
+    conv = nn.Conv2d(6, 6, 3, padding=1).to(memory_format=torch.channels_last)
+    net, case = around(conv, (6, 5, 5))
+    layout = layout_of(case.anatomy.layers[0], conv.weight, net)
+    torch.manual_seed(3)
+    drawn = centred(conv.weight, layout, 1.0)
+    centre = drawn[:, :, 1, 1]
+    torch.testing.assert_close(centre @ centre.T, torch.eye(6, dtype=centre.dtype))
+    whole = orthogonal(conv.weight, layout, 1.0).flatten(1)
+    torch.testing.assert_close(whole @ whole.T, torch.eye(6, dtype=whole.dtype))
+
+
 def test_what_an_initialisation_is_not_meant_for_is_named_with_its_reason():
     class Net(nn.Module):
         def __init__(self) -> None:

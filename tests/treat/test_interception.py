@@ -1,8 +1,10 @@
 """Insertions around calls: every spelling of a call, nesting, copies, files, failures."""
 
 import copy
+import inspect
 import io
 import pickle
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +14,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from unvanish.core.errors import UnvanishError
+from unvanish.observe.batch import as_batch, call_model
 from unvanish.treat.interception import is_shadowed, shadow
 from unvanish.treat.surgery import Surgery
 from unvanish.treat.turns import Turns
@@ -349,6 +352,37 @@ def test_a_child_that_fails_and_is_caught_does_not_hide_later_calls() -> None:
     torch.testing.assert_close(model(X), torch.relu(X), rtol=0, atol=0)
 
 
+def test_another_thread_in_the_same_network_is_not_counted() -> None:
+    entered, go_on = threading.Event(), threading.Event()
+
+    class Waits(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            if threading.current_thread().name == "other":
+                entered.set()
+                go_on.wait(5.0)
+            return x
+
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.child = Waits()
+
+        def forward(self, x: Tensor) -> Tensor:
+            if threading.current_thread().name != "other":
+                other.start()
+                entered.wait(5.0)  # the other thread is inside of the child now
+            x = torch.sigmoid(x)
+            go_on.set()
+            return self.child(x)
+
+    model = Model()
+    Surgery(model).insert("", nn.ReLU(), "instead", function="sigmoid")
+    other = threading.Thread(target=lambda: model(X), name="other")
+    got = model(X)
+    other.join(5.0)
+    torch.testing.assert_close(got, torch.relu(X), rtol=0, atol=0)
+
+
 def test_copies_do_not_share() -> None:
     model = net(torch.sigmoid)
     Surgery(model).insert("", nn.PReLU(), "instead", function="sigmoid")
@@ -419,6 +453,20 @@ def test_an_instance_with_a_forward_of_its_own_keeps_it() -> None:
     torch.testing.assert_close(model(X), 2.0 * plain, rtol=0, atol=0)
     surgery.undo()
     assert model.__dict__["forward"] is own
+
+
+def test_a_forward_goes_on_saying_what_it_takes() -> None:
+    class Named(nn.Module):
+        def forward(self, x: Tensor, scale: float = 1.0) -> Tensor:
+            return scale * x
+
+    model = Named()
+    signature = inspect.signature(model.forward)
+    Surgery(model).insert("", Double(), "after")
+    assert inspect.signature(model.forward) == signature
+    batch = as_batch({"x": X, "scale": 3.0, "labels": X, "name": "row"}, model)
+    assert set(batch.inputs) == {"x", "scale"}
+    torch.testing.assert_close(call_model(model, batch.inputs), 6.0 * X)
 
 
 def test_outputs_of_several_parts_are_changed_in_the_first() -> None:

@@ -55,6 +55,13 @@ _EXPLAIN = click.option(
     help="The ledger, which factor took how many decades: a few lines, or block by block.",
 )
 
+_LAYER = click.option(
+    "--layer",
+    default="",
+    metavar="PATH",
+    help="Draw the whole ledger of this module, whatever the findings are about.",
+)
+
 _EPILOG = """\b
 Exit codes:
   0  clear, or findings below --fail-on only
@@ -144,6 +151,7 @@ What is missing is inferred, and the report says so.
     help="Save what was measured; `unvanish show FILE` opens it.",
 )
 @_EXPLAIN
+@_LAYER
 @click.option(
     "--remedies",
     type=click.Choice(["none", "brief", "full"]),
@@ -197,6 +205,7 @@ def explain(name: str | None, color: str) -> None:
 @_FAIL_ON
 @_SELECT
 @_EXPLAIN
+@_LAYER
 @_VERBOSE
 @_COLOR
 @click.pass_context
@@ -207,6 +216,7 @@ def show(
     fail_on: str,
     select: tuple[str, ...],
     explain: str,
+    layer: str,
     verbose: bool,
     color: str,
 ) -> None:
@@ -224,6 +234,7 @@ def show(
             fail_on=fail_on,
             as_json=format_ == "json",
             explain=explain,
+            layer=layer,
             verbose=verbose,
         )
     )

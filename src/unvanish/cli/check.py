@@ -45,6 +45,7 @@ class CheckOptions:
     autocast: str | None = None
     output: Path | None = None
     explain: str = "brief"
+    layer: str = ""
     remedies: str = "brief"
     verbose: bool = False
 
@@ -91,6 +92,7 @@ def run_check(options: CheckOptions, screen: Screen, *, as_json: bool) -> int:
         fail_on=options.fail_on,
         as_json=as_json,
         explain=options.explain,
+        layer=options.layer,
         verbose=options.verbose,
     )
 
@@ -102,16 +104,17 @@ def print_report(
     fail_on: str,
     as_json: bool,
     explain: str = "brief",
+    layer: str = "",
     verbose: bool = False,
 ) -> int:
     """Write a report to stdout and return the exit code."""
     code = report.exit_code(fail_on)
     if as_json:
         document = report.to_json()
-        explanation = report.explanation(explain)
+        explanation = report.explanation(explain, layer)
         if explanation is not None:
             document["explanation"] = explanation_json(
-                explanation, report.recording, full=explain == "full"
+                explanation, report.recording, full=bool(layer) or explain == "full"
             )
         emit(json.dumps(document, indent=2, allow_nan=False))
     else:
@@ -123,6 +126,7 @@ def print_report(
                 verbose=verbose,
                 exit_code=code,
                 explain=explain,
+                layer=layer,
             )
         )
     return code

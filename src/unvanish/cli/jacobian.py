@@ -78,6 +78,10 @@ def _page(found: JacobianEstimate) -> str:
             ("s_1 / rms s", _number(found.anisotropy), "of the sample with the largest; 1 at best")
         )
     parts.append("\n".join(f"    {name:13}{value:<12} {note}" for name, value, note in rows))
+    if math.isnan(found.trace):
+        parts.append("There are NaN or infinite numbers on the way: `unvanish check` says where.")
+    elif found.trace == 0.0:
+        parts.append("Nothing of the start reaches the end: `unvanish check` says where it ends.")
     if not found.singular_values and found.trace > 0.0 and not found.method:
         parts.append("No singular values: J u could not be computed, or --top is 0.")
     if found.layers:

@@ -80,8 +80,8 @@ class Counterfactual:
         """Share of what was lost (or gained) that the swap undoes, at most 1.
 
         0 changes nothing, 1 leaves as much gradient at the target as entered; below 0 the flow is
-        further off. An overshoot counts against it only as far as it is larger than what was
-        lost: a swap acts at every place alike, while less would do. A gradient that was exactly
+        further off. An overshoot counts against it only as far as it is larger than half of what
+        was lost: a swap acts at every place alike, while less would do. A gradient that was exactly
         zero is restored by whatever brings one. ``nan`` where it was not measured.
         """
         if math.isnan(self.before) or math.isnan(self.after):
@@ -93,7 +93,7 @@ class Counterfactual:
         if self.before == 0.0:
             return 0.0
         ratio = self.after / self.before
-        return min(1.0, 1.0 - ratio, 2.0 + ratio)
+        return min(1.0, 1.0 - ratio, 1.5 + ratio)
 
     @property
     def outcome(self) -> Outcome:

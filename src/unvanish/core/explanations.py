@@ -56,8 +56,11 @@ class Factor(StrEnum):
     SOFTMAX = "softmax"
     """What a row of attention weights lets through to its scores."""
 
+    GATE = "gate"
+    """Multiplication by a gate, a signal from 0 to 1 that is there for nothing else."""
+
     PRODUCT = "product"
-    """Multiplication by another signal: a gate, or the other side of a matrix product."""
+    """Multiplication by any other signal, or by the other side of a matrix product."""
 
     DROPOUT = "dropout"
     """Scaling of what dropout keeps."""
@@ -414,6 +417,7 @@ _SWAPPED_BY: Final = {
     Factor.NORM_AFFINE: ("normalisation", "post-norm"),
     Factor.NORM_PROJECTION: ("normalisation", "post-norm"),
     Factor.SOFTMAX: ("softmax-saturation", "other-steps"),
+    Factor.GATE: ("closed-gates",),
     Factor.PRODUCT: ("closed-gates", "scaling-steps"),
     Factor.BRANCH_ENERGY: ("unscaled-branches",),
     Factor.DROPOUT: ("dropout",),

@@ -213,7 +213,7 @@ def plain(value: Any) -> Any:
 
     Args:
         value: Dataclasses, mappings with text as keys, tuples, lists, sets, enumerations,
-            numbers and text, nested in any way. Sets come out sorted.
+            numbers and text, nested in any way. Sets come out sorted, NaN as None.
     """
     if isinstance(value, Enum):
         return value.value
@@ -225,4 +225,6 @@ def plain(value: Any) -> Any:
         return sorted(plain(inner) for inner in value)
     if isinstance(value, tuple | list):
         return [plain(inner) for inner in value]
-    return number_out(value) if isinstance(value, float) else value
+    if isinstance(value, float):
+        return None if math.isnan(value) else number_out(value)
+    return value

@@ -234,6 +234,13 @@ _WORKS = (
         "arXiv 1308.3432",
     ),
     Source(
+        "hubara2016",
+        "Hubara, Courbariaux, Soudry, El-Yaniv and Bengio",
+        2016,
+        "Binarized neural networks",
+        "NeurIPS",
+    ),
+    Source(
         "goodfellow2014",
         "Goodfellow and others",
         2014,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from dataclasses import replace
 from typing import Final
@@ -10,7 +11,7 @@ from unvanish.core.errors import UnvanishError
 from unvanish.core.explanations import Explanation
 from unvanish.core.findings import Diagnosis, Finding
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import Recording
+from unvanish.core.records import Recording, Role
 from unvanish.explain.composites import collapsed
 from unvanish.explain.ledger import explain_site
 from unvanish.explain.parameters import parameter_terms
@@ -44,8 +45,10 @@ def explained_finding(diagnosis: Diagnosis) -> Finding | None:
     return next((f for f in diagnosis.findings if f.code in ABOUT_DECADES), None)
 
 
-def explain(recording: Recording, diagnosis: Diagnosis | None = None) -> Explanation:
-    """Return the ledger of the gradient that a diagnosis is worried about.
+def explain(
+    recording: Recording, diagnosis: Diagnosis | None = None, *, target: str | int | None = None
+) -> Explanation:
+    """Return the ledger of the gradient that a diagnosis is worried about, or of a layer.
 
     It runs from the loss to the first place that the worst finding names and where a gradient
     was measured; without such a finding, to the first layer.
@@ -53,13 +56,15 @@ def explain(recording: Recording, diagnosis: Diagnosis | None = None) -> Explana
     Args:
         recording: What was observed.
         diagnosis: What the rules said about it; None for the first layer.
+        target: Path of a module, name or index of a step, to explain that instead. The
+            counterfactuals come with the place that they were measured at, and no other.
 
     Returns:
         The tree of terms. They add up to what was measured. With it come the counterfactuals
         that the recording holds.
 
     Raises:
-        UnvanishError: If no gradient was measured anywhere, or it is no number.
+        UnvanishError: If no gradient was measured anywhere or at the target, or it is no number.
 
     Example:
         >>> import unvanish
@@ -70,6 +75,10 @@ def explain(recording: Recording, diagnosis: Diagnosis | None = None) -> Explana
     norms = recording[Quantity.LOG10_LEDGER_GRAD_NORM]
     measured = {i for i in norms.values if not math.isnan(norms[i])}
     findings = diagnosis.findings if diagnosis is not None else ()
+    if target is not None:
+        index = _at(recording, target, measured)
+        codes = (f.code for f in findings if _named(f, measured) == index)
+        return _with_rivals(explain_site(recording, index, code=next(codes, "")), recording)
     for finding in sorted(findings, key=lambda f: f.code not in ABOUT_DECADES):
         target = _named(finding, measured)
         if target is not None:
@@ -86,7 +95,36 @@ def explain(recording: Recording, diagnosis: Diagnosis | None = None) -> Explana
 
 
 def _with_rivals(explanation: Explanation, recording: Recording) -> Explanation:
-    return replace(explanation, counterfactuals=recording.counterfactuals)
+    own = (one for one in recording.counterfactuals if one.target == explanation.target)
+    return replace(explanation, counterfactuals=tuple(own))
+
+
+def _at(recording: Recording, target: str | int, measured: set[int]) -> int:
+    """Return the site that a person means by a path, a name or an index.
+
+    Raises:
+        UnvanishError: If there is none, or no gradient was measured there.
+    """
+    if isinstance(target, int):
+        found = [target] if target in measured else []
+    else:
+        here = [recording.sites[i] for i in sorted(measured) if _is_meant(recording, i, target)]
+        found = [site.index for site in sorted(here, key=lambda site: not site.weights)]
+    if found:
+        return found[0]
+    paths = dict.fromkeys(recording.sites[i].path for i in sorted(measured))
+    near = difflib.get_close_matches(str(target), filter(None, paths), n=3, cutoff=0.4)
+    raise UnvanishError(
+        f"no gradient was measured at {target}" if near or not paths else f"there is no {target}",
+        help="nearest: " + ", ".join(near)
+        if near
+        else "layers with a gradient: " + ", ".join(list(filter(None, paths))[:5]),
+    )
+
+
+def _is_meant(recording: Recording, index: int, target: str) -> bool:
+    site = recording.sites[index]
+    return site.role is Role.SIGNAL and target in (site.path, site.name)
 
 
 def _named(finding: Finding, measured: set[int]) -> int | None:

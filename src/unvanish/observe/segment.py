@@ -129,6 +129,12 @@ class Runner:
                 caught["end"] = ended
         return self._checked(caught, between)
 
+    def _named(self, which: str, *, first: bool) -> str:
+        """Say which module could be named, as one writes it in Python and on a command line."""
+        paths = [p for p, m in self.model.named_modules() if p and not any(m.children())]
+        path = (paths[0] if first else paths[-1]) if paths else "layers.0"
+        return f"name a module: {which}={path!r} in Python, --{which} {path} on the command line"
+
     def _checked(self, caught: dict[str, Tensor], between: dict[str, Tensor]) -> Run:
         start, end = caught.get("start"), caught.get("end")
         if start is None:
@@ -136,12 +142,12 @@ class Runner:
                 "the network has no floating input to differentiate by"
                 if self.start is None
                 else f"{self.said[0]} gave no floating tensor",
-                help="name a module, such as the embedding: unvanish.jacobian(..., start='embed')",
+                help=self._named("start", first=True),
             )
         if end is None or not end.is_floating_point():
             raise BatchError(
-                f"{self.said[1]} is no floating tensor",
-                help="name a module: unvanish.jacobian(..., end='layers.3')",
+                f"{self.said[1]} is a single number, or no floating tensor",
+                help=self._named("end", first=False),
             )
         if not end.requires_grad:
             raise BatchError(

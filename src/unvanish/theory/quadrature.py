@@ -38,8 +38,8 @@ _SHORTEST: Final = 2e-4
 """A panel that still needs to be cut and is shorter than this holds a jump."""
 _MOST_ADDED: Final = 300
 _MOST_CUTS: Final = 9
-_MOST_CUTS_OF_TWO: Final = 3
-"""Of two correlated numbers, whose rule has the square of as many nodes."""
+_MOST_OF_TWO: Final = 120
+"""Panels of two correlated numbers, whose rule has the square of as many nodes."""
 
 
 @lru_cache(maxsize=1)
@@ -205,7 +205,8 @@ def joint_expectation(
     if not -1.0 <= c <= 1.0:
         raise ValueError(f"c must lie in [-1, 1], but is {c}")
     cuts = max(_agreed(_squared(one), q, tuple(kinks))[1] for one in (f, g))
-    if cuts > _MOST_CUTS_OF_TWO:
+    panels = (len(kinks) + len(_DEVIATIONS) + len(_BENDS)) * 2**cuts
+    if panels > _MOST_OF_TWO:
         raise ValueError(
             f"the function changes too fast at q = {q:.3g} for an integral over two correlated "
             "numbers; one over each alone is as far as this rule goes"

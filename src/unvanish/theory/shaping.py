@@ -97,7 +97,10 @@ def deep_kernel_shape(phi: Activation, depth: int, zeta: float = 1.5) -> Shape:
     def miss(x: Array) -> list[float]:
         if abs(x[0]) > _WIDEST or abs(x[1]) > _WIDEST:
             return [1.0, 1.0]
-        _, variance, length, gradient = constants(math.exp(x[0]), float(x[1]))
+        try:
+            _, variance, length, gradient = constants(math.exp(x[0]), float(x[1]))
+        except ValueError:  # so steep that it cannot be averaged: not where the solution is
+            return [1.0, 1.0]
         if not variance > 1e-30:
             return [1.0, 1.0]
         return [length / variance - 1.0, gradient / variance - target]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import torch
 from torch import nn
 
 from unvanish.core.operations import RECURRENT_FUNCTIONS
-from unvanish.core.records import Recording, Site
+from unvanish.core.records import Recording, Role, Site
 from unvanish.core.wiring import Wiring
 from unvanish.theory.activations import Activation, activation, from_function, leaky_relu
 from unvanish.theory.quadrature import Array
@@ -64,6 +65,11 @@ class Layer:
     mixes: bool = False
 
     @property
+    def hidden_activation(self) -> str:
+        """The function that follows, but for one that shapes the output: empty there."""
+        return "" if self.is_output else self.activation
+
+    @property
     def is_recurrent(self) -> bool:
         """Whether it is a recurrent layer or a part of one."""
         return self.site.function in RECURRENT_FUNCTIONS or "_cell" in self.site.function
@@ -106,6 +112,15 @@ class Anatomy:
     def hidden(self) -> tuple[Layer, ...]:
         """The layers that are followed by another."""
         return tuple(layer for layer in self.layers if not layer.is_output)
+
+    @cached_property
+    def made_from(self) -> Mapping[int, tuple[Site, ...]]:
+        """Index of a site to the steps that make a weight for it."""
+        sites, found = self.recording.sites, dict[int, tuple[Site, ...]]()
+        for edge in self.recording.edges:
+            if 0 <= edge.producer < len(sites) and sites[edge.producer].role is Role.WEIGHT:
+                found[edge.consumer] = (*found.get(edge.consumer, ()), sites[edge.producer])
+        return found
 
     def layer_of(self, parameter: str) -> Layer | None:
         """Return the layer that a parameter belongs to."""
@@ -169,8 +184,9 @@ def theory_of(layer: Layer, model: nn.Module) -> Activation | None:
     module = dict(model.named_modules()).get(path)
     if name in ("leaky_relu", "prelu", "rrelu"):
         return leaky_relu(_negative_slope(module, name))
-    if name in _WITH_OPTIONS and isinstance(module, _WITH_OPTIONS[name]):
-        return _as_built(module, name)
+    if name in _WITH_OPTIONS:
+        kind = _WITH_OPTIONS[name]
+        return _as_built(module if isinstance(module, kind) else kind(), name)
     try:
         return activation({"relu6": "relu"}.get(name, name))
     except ValueError:

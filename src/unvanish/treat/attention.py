@@ -84,7 +84,8 @@ def attentions_of(recording: Recording) -> tuple[Attention, ...]:
         if not width:
             continue
         line = product.source.line if product.source else 0
-        key = (product.path, product.function, line)
+        makers = tuple(_made_by(wiring, one, shapes) for one in operands)
+        key = (product.path, product.function, line, *makers)
         known = found.get(key)
         if known is not None:
             found[key] = replace(known, spread=max(known.spread, spread.get(site)))
@@ -100,8 +101,8 @@ def attentions_of(recording: Recording) -> tuple[Attention, ...]:
             spread=spread.get(site),
             scaled=is_scaled(wiring, site),
             normalised=any(_is_normalised(wiring, one) for one in operands),
-            query=_made_by(wiring, operands[0], shapes),
-            key=_made_by(wiring, operands[-1], shapes),
+            query=makers[0],
+            key=makers[-1],
             value=_made_by(wiring, values[0], shapes) if values else "",
         )
     return tuple(found.values())

@@ -60,10 +60,12 @@ class Calls:
     Attributes:
         calls: In forward order.
         after: Call to those that use what it made.
+        entered: Paths of the modules whose forward ran.
     """
 
     calls: tuple[Call, ...]
     after: Mapping[int, tuple[int, ...]]
+    entered: frozenset[str]
 
     def __getitem__(self, index: int) -> Call:
         return self.calls[index]
@@ -96,7 +98,8 @@ def calls_of(model: nn.Module, inputs: Any, *, seed: int = 0) -> Calls:
         for index in dict.fromkeys(call.before):
             if index >= 0:
                 after.setdefault(index, []).append(call.index)
-    return Calls(tuple(tape.calls), {index: tuple(users) for index, users in after.items()})
+    used = {index: tuple(users) for index, users in after.items()}
+    return Calls(tuple(tape.calls), used, frozenset(tape.entered))
 
 
 @dataclass(slots=True)
@@ -104,7 +107,6 @@ class _Running:
     """A module whose forward runs."""
 
     module: nn.Module
-    first: Any
     seen: dict[str, int] = field(default_factory=dict)
 
 
@@ -114,6 +116,7 @@ class _Tape(TorchFunctionMode):
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.calls: list[Call] = []
+        self.entered: set[str] = set()
         self._paths = {id(module): path for path, module in model.named_modules()}
         self._names: dict[int, tuple[str, ...]] = {}
         for name, parameter in model.named_parameters():
@@ -140,8 +143,9 @@ class _Tape(TorchFunctionMode):
             hook.remove()
         self._held.clear()
 
-    def _begin(self, module: nn.Module, args: Any) -> None:
-        self._running.append(_Running(module, args[0] if args else None))
+    def _begin(self, module: nn.Module, args: Any) -> None:  # noqa: ARG002
+        self._running.append(_Running(module))
+        self.entered.add(self._paths.get(id(module), ""))
 
     def _end(self, module: nn.Module, args: Any, output: Any) -> None:  # noqa: ARG002
         while self._running and self._running[-1].module is not module:

@@ -209,10 +209,10 @@ class _Walk:
         if "dropout" in site.op:
             self.dropout = self.dropout or site.path or site.op
             return ""
+        if site.op in ("cat", "stack", "concat"):
+            return self._take_together(site, producers, origins)
         wraps = "pad" in site.function and site.path in self._wrapping
         if (site.op in _KEEPS_CONSTANTS or wraps) and len(origins) == 1:
-            return ""
-        if site.op in ("cat", "stack", "concat") and len({self._kind(i) for i in origins}) == 1:
             return ""
         if origins == {_DATA}:
             return ""  # what is done to the data before any layer
@@ -245,6 +245,13 @@ class _Walk:
             if layer is not None and site.op == "add" and site.weights == (layer.bias,):
                 return ""
         return f"{site.op} at {site.path or 'the root'} has parameters and is no linear layer"
+
+    def _take_together(self, site: Site, producers: list[Site], origins: set[int]) -> str:
+        """Signals that are laid side by side have to be of one kind, the data included."""
+        whole = origins == {_DATA} or sum(one.size for one in producers) == site.size
+        if whole and len({self._kind(i) for i in origins}) == 1:
+            return ""
+        return f"{site.op} at {site.path or 'the root'} lays different kinds of signal together"
 
     def _take_function(self, site: Site, name: str, origins: set[int]) -> str:
         if site.gates:

@@ -48,6 +48,7 @@ class Block:
         activation: The function that it ends in.
         shared: Whether other places call the end as well.
         passes: Calls of the end between start and end that are not meant.
+        mixed: Whether another block that ends at the same place begins within it.
         calls: How often the block runs in one pass.
     """
 
@@ -61,6 +62,7 @@ class Block:
     activation: str
     shared: bool = False
     passes: int = 0
+    mixed: bool = False
     calls: int = 1
 
     @property
@@ -83,6 +85,8 @@ class Branch:
         end: Call whose result is added.
         join: The sum.
         weights: Names of the weights of its layers, in forward order.
+        layers: The calls of these layers.
+        activations: Names of the functions between them.
         norms: Paths of the modules in it that standardise.
         shape: Shape of what is added.
         axes: Axes behind the channels.
@@ -95,6 +99,8 @@ class Branch:
     end: Place
     join: Place
     weights: tuple[str, ...]
+    layers: tuple[Place, ...]
+    activations: tuple[str, ...]
     norms: tuple[str, ...]
     shape: tuple[int, ...]
     axes: int
@@ -112,11 +118,13 @@ class Paths:
         blocks: Where a connection fits, in forward order.
         branches: Sums with a residual branch, in forward order.
         left: Reason to the number of layers that get no connection for it.
+        entered: Paths of the modules whose forward ran.
     """
 
     blocks: tuple[Block, ...]
     branches: tuple[Branch, ...]
     left: dict[str, int]
+    entered: frozenset[str]
 
     @property
     def said(self) -> str:
@@ -150,7 +158,7 @@ def paths_of(case: Case | Patient, *, layers: int = 1) -> Paths:
             left[reason] = left.get(reason, 0) + len(block.weights)
         else:
             fitting.append(block)
-    return Paths(blocks=tuple(fitting), branches=branches, left=left)
+    return Paths(blocks=tuple(fitting), branches=branches, left=left, entered=calls.entered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,11 +306,12 @@ def _blocks(calls: Calls, chains: Sequence[_Chain], model: nn.Module) -> list[Bl
     """Tell the places of chains apart; several runs of one are one block."""
     by_place: dict[tuple[Place, Place], list[_Chain]] = {}
     for chain in chains:
-        key = (_start_of(chain.layers[0], model), chain.end.place)
+        key = (_start_of(chain.layers[0], model), _end_place(chain.end))
         by_place.setdefault(key, []).append(chain)
     ends: dict[Place, int] = {}
     for call in calls:
-        ends[call.place] = ends.get(call.place, 0) + 1
+        ends[_end_place(call)] = ends.get(_end_place(call), 0) + 1
+    mixed = _mixed(chains)
     found = []
     for (start, end), runs in by_place.items():
         one = runs[0]
@@ -318,11 +327,35 @@ def _blocks(calls: Calls, chains: Sequence[_Chain], model: nn.Module) -> list[Bl
                 leaving=one.end.shape,
                 axes=_axes(layer),
                 activation=one.activation,
-                shared=ends[end] > len(runs),
-                passes=sum(call.place == end for call in between),
+                shared=bool(end[1]) or ends[end] > len(runs),
+                passes=sum(_end_place(call) == end for call in between),
+                mixed=any(run.layers[0].index in mixed for run in runs),
                 calls=len(runs),
             )
         )
+    return found
+
+
+def _end_place(call: Call) -> Place:
+    """Return the place of an end: of a function, its next call in that forward, whichever it is.
+
+    How many there were before may differ from pass to pass, as with the length of a sequence.
+    """
+    path, function, _ = call.place
+    return path, function, None
+
+
+def _mixed(chains: Sequence[_Chain]) -> set[int]:
+    """Return the chains, by first call, within which another one begins that ends at one place."""
+    found: set[int] = set()
+    last: dict[Place, _Chain] = {}
+    for chain in chains:
+        end = _end_place(chain.end)
+        before = last.get(end)
+        if before is not None and chain.layers[0].index < before.end.index:
+            found.update((before.layers[0].index, chain.layers[0].index))
+        if before is None or chain.end.index > before.end.index:
+            last[end] = chain
     return found
 
 
@@ -355,8 +388,10 @@ def _unfit(calls: Calls, block: Block, runs: Sequence[Call], *, has_skips: bool)
     if block.shared and single:
         # What is shared must be followed by the same wherever it runs, or the ends get mixed up.
         ends = [_end_of(calls, run) for run in runs]
-        if any(end is None or end[0].place != block.end for end in ends):
+        if any(end is None or _end_place(end[0]) != block.end for end in ends):
             return "that run in several places with different functions behind them"
+    if block.mixed:
+        return "that run by turns with others and end in the same function"
     if len(runs) > block.calls and not single:
         return "that run several times within one block"
     if any(_is_next_step(calls, *pair) for pair in itertools.pairwise(runs[: _PAIRS + 1])):
@@ -421,6 +456,8 @@ def _branches(calls: Calls, model: nn.Module) -> list[Branch]:
             end=end.place,
             join=place,
             weights=tuple(dict.fromkeys(n for c in layers[branch] for n in c.weights if n in wide)),
+            layers=tuple(dict.fromkeys(_start_of(c, model) for c in layers[branch])),
+            activations=tuple(c.function for c in sides[branch] if c.function in ACTIVATIONS),
             norms=tuple(dict.fromkeys(c.path for c in sides[branch] if c.function in NORMS)),
             shape=end.shape,
             axes=max((_axes(c) for c in layers[branch]), default=0),
@@ -444,7 +481,7 @@ def _sides(calls: Calls, one: int, other: int) -> tuple[list[Call], list[Call]] 
         index = max(marks)
         mark = marks.pop(index)
         if mark == 3:
-            if not marks:
+            if len({1, 2} & set(marks.values())) < 2:
                 return sides[0][::-1], sides[1][::-1]
             above = calls[index].before
         else:

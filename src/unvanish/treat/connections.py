@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
 import numpy as np
+from torch import nn
 
 from unvanish.core.prescriptions import Change, Keeps, Prescription
 from unvanish.core.verdicts import NotApplicable
@@ -15,10 +16,7 @@ from unvanish.treat.connecting import Block, Branch, Paths, paths_of
 from unvanish.treat.protocol import Case, Patient
 from unvanish.treat.relay import Relay
 from unvanish.treat.shortcuts import Shortcut
-from unvanish.treat.surgery import CannotTreatError
-
-if TYPE_CHECKING:
-    from torch import nn
+from unvanish.treat.surgery import CannotTreatError, common_path
 
 CONNECTS: Final = frozenset({"residual", "scaled-residual", "rezero", "layer-scale", "highway"})
 """Remedies that lead connections round the same blocks; one of them is enough."""
@@ -133,6 +131,9 @@ def connect_blocks(
     if not blocks:
         raise CannotTreatError("nothing is left that a connection could lead round")
     relays: dict[Place, Relay] = {}
+    arounds: dict[Place, str] = {}
+    for block in blocks:
+        arounds[block.end] = common_path(arounds.get(block.end, block.end[0]), _both(block))
     for number, block in enumerate(blocks):
         relay = relays.setdefault(block.end, Relay()) if block.shared else None
         shortcut = Shortcut(*block.channels, block.axes, pad=pad)
@@ -144,6 +145,7 @@ def connect_blocks(
             stem=f"{prescription.remedy.replace('-', '_')}_{number}",
             relay=relay,
             passes=block.passes,
+            around=_around(arounds[block.end] if relay else _both(block), paths),
         )
     if paths.left:
         patient.notes.append(f"No connection leads round {paths.said}.")
@@ -185,6 +187,26 @@ def scale_branches(
         )
 
 
+def take_out_norms(patient: Patient, branches: Sequence[Branch]) -> None:
+    """Take batch normalisation out of branches; the layers there get the bias they lack.
+
+    Args:
+        patient: The network.
+        branches: Its branches.
+    """
+    for path in dict.fromkeys(path for branch in branches for path in branch.norms):
+        patient.surgery.replace(path, nn.Identity(), what="nothing")
+    for path, function, _ in dict.fromkeys(p for branch in branches for p in branch.layers):
+        module = patient.model.get_submodule(path)
+        if not function and "bias" in module._parameters:
+            patient.surgery.add_bias(path)
+
+
+def is_batch_norm(model: nn.Module, path: str) -> bool:
+    """Tell whether a path leads to batch normalisation, which can be taken out."""
+    return isinstance(model.get_submodule(path), nn.modules.batchnorm._BatchNorm)
+
+
 def centre_of(block: Block, model: Any) -> float:
     """Return the value at zero of the function that a block ends in.
 
@@ -203,6 +225,17 @@ def centre_of(block: Block, model: Any) -> float:
 def channels_of(branch: Branch) -> int:
     """Return the number of channels that a branch adds."""
     return branch.shape[-1 - branch.axes]
+
+
+def _both(block: Block) -> str:
+    return common_path(block.start[0], block.end[0])
+
+
+def _around(path: str, paths: Paths) -> str:
+    """Return the innermost module around a path that is called itself, as a list is not."""
+    while path and path not in paths.entered:
+        path = path.rpartition(".")[0]
+    return path
 
 
 def _blocks(count: int) -> str:

@@ -34,6 +34,7 @@ def check_remedy(
     loss: Any = None,
     *,
     optimizer: OptimizerLike = None,
+    autocast: str = "",
     unfit: Sequence[tuple[nn.Module, Any]] = (),
     prescription: Callable[[Prescription], Prescription] = lambda one: one,
 ) -> None:
@@ -50,6 +51,7 @@ def check_remedy(
         batch: A batch for it.
         loss: As in `unvanish.trace`.
         optimizer: An optimiser, or a factory, where the remedy needs one.
+        autocast: ``"bfloat16"`` or ``"float16"`` where it is trained under autocast.
         unfit: Networks that it does not fit, each with a batch.
         prescription: Changes what the remedy prescribes, for settings that are not its own.
 
@@ -61,7 +63,7 @@ def check_remedy(
     network = model()
     own = None if optimizer is None else build_optimizer(optimizer, network)
     before = _state(network)
-    case = case_of(network, batch, loss, optimizer=own)
+    case = case_of(network, batch, loss, optimizer=own, autocast=autocast)
     found = remedy.assess(case)
     _demand(not isinstance(found, NotApplicable), f"it does not fit: {found}")
     assert isinstance(found, Prescription)
@@ -69,9 +71,9 @@ def check_remedy(
     _demand(_state(network) == before, "assess must not change the network")
     found = prescription(found)
 
-    treated = treat(network, found, batch, loss, optimizer=own)
+    treated = treat(network, found, batch, loss, optimizer=own, autocast=autocast)
     _demand(_state(network) == before, "treating a copy must not change the network")
-    again = treat(network, found, batch, loss, optimizer=own)
+    again = treat(network, found, batch, loss, optimizer=own, autocast=autocast)
     _demand(_values(treated.model) == _values(again.model), "one seed must give one result")
     _check_keeps(remedy, network, treated.model, batch)
     _check_runs(treated.model, batch)
@@ -81,7 +83,7 @@ def check_remedy(
         pass
     else:
         raise AssertionError("a second application must be refused")
-    treat(network, found, batch, loss, optimizer=own, in_place=True).undo()
+    treat(network, found, batch, loss, optimizer=own, autocast=autocast, in_place=True).undo()
     _demand(_state(network) == before, "undo must restore every bit")
     for other, its_batch in unfit:
         said = remedy.assess(case_of(other, its_batch))

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from unvanish.core.operations import VIEW_OPS
-from unvanish.core.records import Role
 from unvanish.treat.anatomy import Anatomy, Layer
 from unvanish.treat.layouts import Layout, layout_of
 from unvanish.treat.protocol import Case, Patient
@@ -148,17 +147,15 @@ def _is_computed(layer: Layer, case: Case | Patient) -> bool:
         return not _turns_round(module, rest.split(".")[0])
     if _length_of(layer.weight, case.model):
         return False
-    recording = case.anatomy.recording
-    sites, waiting, seen = recording.sites, [layer.site.index], set[int]()
+    made_from = case.anatomy.made_from
+    waiting, seen = [layer.site.index], set[int]()
     while waiting:
-        here = waiting.pop()
-        for edge in recording.edges:
-            made = edge.consumer == here and edge.producer not in seen
-            if made and sites[edge.producer].role is Role.WEIGHT:
-                if sites[edge.producer].op not in _TURNS:
-                    return True
-                seen.add(edge.producer)
-                waiting.append(edge.producer)
+        for site in made_from.get(waiting.pop(), ()):
+            if site.op not in _TURNS:
+                return True
+            if site.index not in seen:
+                seen.add(site.index)
+                waiting.append(site.index)
     return layer.weight.endswith("weight_orig")
 
 
@@ -229,7 +226,7 @@ def orthogonal(weight: Tensor, layout: Layout, gain: float) -> Tensor:
         gain: Factor of the result.
     """
     precise = torch.float64 if weight.dtype == torch.float64 else torch.float32
-    drawn = torch.empty_like(weight, dtype=precise)
+    drawn = torch.empty_like(weight, dtype=precise, memory_format=torch.contiguous_format)
     for matrix in _matrices(drawn, layout):
         flat = matrix.new_empty(matrix.shape[0], math.prod(matrix.shape[1:]))
         nn.init.orthogonal_(flat, gain * math.sqrt(max(flat.shape) / layout.fan_in))
@@ -248,7 +245,7 @@ def centred(weight: Tensor, layout: Layout, gain: float) -> Tensor:
     taps = weight.shape[2:]
     one = replace(layout, fan_in=layout.fan_in / math.prod(taps))
     middle = math.prod(taps) // 2
-    drawn = torch.zeros_like(weight)
+    drawn = torch.zeros_like(weight, memory_format=torch.contiguous_format)
     drawn.flatten(2)[:, :, middle] = orthogonal(weight.flatten(2)[:, :, middle], one, gain)
     return drawn
 

@@ -262,7 +262,6 @@ class _Hidden:
         Mish is x tanh(softplus(x)), GELU x (1 + erf(x)) / 2: what is multiplied with signal that
         it is itself computed from, or feeds another function with no layer between, is a part.
         """
-        behind = {site.index, *(one.index for one in self._wiring.behind(site))}
         here = site
         while True:
             after = self._wiring.consumers(here)
@@ -273,7 +272,10 @@ class _Hidden:
                 return True
             others = self._wiring.producers(here)
             if len(others) > 1:
-                return here.op == "mul" and any(o.index in behind for o in others)
+                if here.op != "mul":
+                    return False
+                behind = {site.index, *(one.index for one in self._wiring.behind(site))}
+                return any(one.index in behind for one in others)
             if here.op not in _ELEMENTWISE and here.op not in VIEW_OPS:
                 return False
 
@@ -303,5 +305,5 @@ def _why_none(anatomy: Anatomy, functions: frozenset[str], new: str) -> str:
             "part of another function: exchanged, it would mean something else"
         )
     if not there:
-        return "it has no activation function"
+        return "no gradient passes an activation function"
     return f"its functions are {', '.join(sorted(there))}, which {new} would not improve on"

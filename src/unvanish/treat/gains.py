@@ -16,7 +16,7 @@ from unvanish.theory.activations import Activation
 from unvanish.theory.criticality import CriticalPoint, critical_point, half_stable_point
 from unvanish.treat.anatomy import Layer, theory_of
 from unvanish.treat.drawing import free
-from unvanish.treat.protocol import Case, Patient
+from unvanish.treat.protocol import Case
 
 BIAS_VARIANCE: Final = 0.05
 """Var(b) at the critical point of functions that have one for every bias: Schoenholz's."""
@@ -40,54 +40,69 @@ def points_of(case: Case, *, biases: bool) -> tuple[dict[str, CriticalPoint], li
     points: dict[str, CriticalPoint] = {}
     reasons: dict[str, str] = {}
     for layer in free(case):
-        if not layer.activation or layer.activation in points or layer.activation in reasons:
+        if (
+            not layer.hidden_activation
+            or layer.hidden_activation in points
+            or layer.hidden_activation in reasons
+        ):
             continue
         phi = theory_of(layer, case.model)
         point = (
             useful_point(phi, biases=biases)
             if phi is not None
-            else f"theory knows no {layer.activation}"
+            else f"theory knows no {layer.hidden_activation}"
         )
         if isinstance(point, str):
-            reasons[layer.activation] = point
+            reasons[layer.hidden_activation] = point
         else:
-            points[layer.activation] = point
+            points[layer.hidden_activation] = point
     return points, list(reasons.values())
 
 
-def settings_of(points: Mapping[str, CriticalPoint]) -> dict[str, float | str | bool]:
-    """Return critical points as the settings of a prescription."""
+def settings_of(points: Mapping[str, CriticalPoint], case: Case) -> dict[str, float | str | bool]:
+    """Return critical points as the settings of a prescription.
+
+    A layer that reads the data gets a sigma_w of its own, by which the signal begins at the
+    length at which the network then stands.
+
+    Args:
+        points: Function to its point.
+        case: The network, for the size of its data.
+    """
     settings: dict[str, float | str | bool] = {}
     for name, point in points.items():
         settings[f"{name} sigma_w"] = point.gain
         settings[f"{name} sigma_b"] = math.sqrt(point.sigma_b2)
         if point.q > 0.0 and point.sigma_b2 > 0.0:
             settings[f"{name} length"] = point.q
+    sizes = case.recording[Quantity.INPUT_RMS]
+    for layer in free(case):
+        length = float(settings.get(f"{layer.hidden_activation} length", 0.0))
+        if (
+            layer.reads_data
+            and length > 0.0
+            and sizes.get(layer.site) > 0.0
+            and not layer.norm_site
+        ):
+            carried = max(0.0, length - points[layer.hidden_activation].sigma_b2)
+            settings[f"{layer.weight} sigma_w"] = math.sqrt(carried) / sizes[layer.site]
     return settings
 
 
-def weight_gain(layer: Layer, patient: Patient, prescription: Prescription) -> float:
-    """Return sigma_w of a layer: that of the function behind it, 1 where there is none.
-
-    A layer that reads the data gives the signal the length at which the network then stands.
+def weight_gain(layer: Layer, prescription: Prescription) -> float:
+    """Return sigma_w of a layer: its own, or that of the function behind it, or 1.
 
     Args:
         layer: The layer.
-        patient: Whose layer.
         prescription: With the settings that `settings_of` wrote.
     """
-    settings = prescription.settings
-    gain = float(settings.get(f"{layer.activation} sigma_w", 1.0))
-    length = float(settings.get(f"{layer.activation} length", 0.0))
-    size = patient.anatomy.recording[Quantity.INPUT_RMS].get(layer.site)
-    if layer.reads_data and length > 0.0 and size > 0.0 and layer.norm_site is None:
-        gain = math.sqrt(max(0.0, length - bias_deviation(layer, prescription) ** 2)) / size
-    return gain
+    usual = prescription.settings.get(f"{layer.hidden_activation} sigma_w", 1.0)
+    return float(prescription.settings.get(f"{layer.weight} sigma_w", usual))
 
 
 def bias_deviation(layer: Layer, prescription: Prescription) -> float:
     """Return sigma_b of a layer: that of the function behind it, 0 where there is none."""
-    return float(prescription.settings.get(f"{layer.activation} sigma_b", 0.0))
+    return float(prescription.settings.get(f"{layer.hidden_activation} sigma_b", 0.0))
 
 
 def drawn_bias(prescription: Prescription) -> Callable[[Layer, Tensor], Tensor]:

@@ -7,9 +7,13 @@ tensor and no module of its own: what it calls is registered in the network, so 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
+from threading import get_ident
+from types import MethodType
 from typing import Any, Final
 
 import torch
@@ -42,7 +46,8 @@ class Insertion:
             empty for the module's own call.
         call: Which of its calls in one forward, from 0; None for every one.
         where: ``"before"`` changes the first argument, ``"after"`` the output; ``"instead"``
-            computes the output from the first argument; ``"remember"`` puts the first argument
+            computes the output from the first argument; ``"through"`` is called with (output,
+            first argument) and gives another output; ``"remember"`` puts the first argument
             into the relay, ``"recall"`` combines the output with what is in it: the submodule
             is called with (output, remembered). A recall without a submodule uses that of the
             remember; ``"scope"`` bounds the life of what is carried by the module's call.
@@ -82,6 +87,11 @@ class ShadowForward:
         self.insertions: list[Insertion] = []
         self._aside: dict[str, nn.Module] = {}
 
+    @property
+    def __signature__(self) -> inspect.Signature:
+        """What the module's own forward takes: trainers and libraries ask for it."""
+        return inspect.signature(self.own or MethodType(type(self.module).forward, self.module))
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the module's own forward between what was inserted."""
         for one in self.insertions:
@@ -111,6 +121,7 @@ class ShadowForward:
         for one in around:
             if one.where == "remember":
                 self._put(one, _first(args, kwargs))
+        given = _first(args, kwargs) if any(o.where == "through" for o in around) else None
         for one in around:
             if one.where == "before":
                 args, kwargs = _with_first(args, kwargs, self._part(one))
@@ -125,6 +136,8 @@ class ShadowForward:
         for one in around:
             if one.where == "after":
                 output = on_main(output, self._part(one))
+            elif one.where == "through":
+                output = on_main(output, partial(_call_with, self._part(one), given))
             elif one.where == "recall":
                 output = on_main(output, _Recall(one, self))
         return output
@@ -167,6 +180,7 @@ class _Watch(TorchFunctionMode):
         self._seen: dict[str, int] = {}
         self._below = 0
         self._hooks: list[Any] = []
+        self._thread = get_ident()
         self._children = {id(part) for part in shadow.module.modules()}
         self._guard = CheckpointGuard()
 
@@ -186,10 +200,14 @@ class _Watch(TorchFunctionMode):
     def _go_down(self, module: nn.Module, args: Any) -> None:  # noqa: ARG002
         # One that is held in a list or made on the spot is no module of the network's: what it
         # calls, the module around it calls.
-        self._below += id(module) in self._children
+        self._below += self._is_child(module)
 
     def _come_up(self, module: nn.Module, args: Any, output: Any) -> None:  # noqa: ARG002
-        self._below -= id(module) in self._children
+        self._below -= self._is_child(module)
+
+    def _is_child(self, module: nn.Module) -> bool:
+        # The hooks are everybody's: another thread may run the same network.
+        return id(module) in self._children and get_ident() == self._thread
 
     def __torch_function__(
         self,
@@ -199,7 +217,7 @@ class _Watch(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         options: Mapping[str, Any] = kwargs or {}
-        raw = getattr(func, "__name__", "")
+        raw = name_of(func)
         wanted = self._by_function.get(clean(raw)) if self._below == 0 else None
         if wanted and not args and "input" in options:
             options = dict(options)
@@ -219,7 +237,7 @@ class _Watch(TorchFunctionMode):
             elif one.where == "before":
                 args, options = _with_nth(args, options, one.argument, self._shadow._part(one))
         replaced = next((one for one in due if one.where == "instead"), None)
-        changed = any(one.where in ("instead", "after", "recall") for one in due)
+        changed = any(one.where in ("instead", "after", "through", "recall") for one in due)
         in_place = changed and _is_in_place(raw, args, options)
         target = args[0]
         if in_place:
@@ -231,6 +249,8 @@ class _Watch(TorchFunctionMode):
         for one in due:
             if one.where == "after":
                 output = on_main(output, self._shadow._part(one))
+            elif one.where == "through":
+                output = on_main(output, partial(_call_with, self._shadow._part(one), target))
             elif one.where == "recall":
                 output = on_main(output, _Recall(one, self._shadow))
         return target.copy_(output) if in_place else output
@@ -254,6 +274,18 @@ class _Recall:
             return output
         combined: Tensor = part(output, carried.value)
         return combined
+
+
+def name_of(func: Callable[..., Any]) -> str:
+    """Return what a torch function is called: that of reading ``x.data`` is ``"data"``."""
+    name: str = getattr(func, "__name__", "")
+    if name == "__get__":
+        name = getattr(getattr(func, "__self__", None), "__name__", name)
+    return name
+
+
+def _call_with(part: nn.Module, given: Any, output: Tensor) -> Any:
+    return part(output, given)
 
 
 def _runs_its_children(module: nn.Module) -> bool:

@@ -8,12 +8,13 @@ came of it is then given to the network through its surgery, one change a parame
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.utils import parametrize
 
 from unvanish.core.errors import UnvanishError
@@ -24,6 +25,27 @@ from unvanish.treat.drawing import drawable, why_not
 from unvanish.treat.protocol import Case, Patient
 from unvanish.treat.surgery import CannotTreatError, Surgery
 from unvanish.treat.tapping import LINEAR, Fit, Reached, Tap, owner_of
+
+EXCHANGES: Final = frozenset("relu leaky-relu prelu elu selu gelu silu".split())
+"""Remedies that exchange a function, which a start has to know."""
+
+DRAWING: Final = frozenset(
+    "he xavier lecun orthogonal delta-orthogonal critical looks-linear siren break-symmetry "
+    "revive-dead-units".split()
+)
+"""Remedies that draw weights anew."""
+
+MEASURING: Final = frozenset({"lsuv", "centre-and-unit-variance", "jacobian-tuning"})
+"""Remedies that set the sizes of weights by what a batch shows."""
+
+SHAPING: Final = frozenset({"folded-kernel-shape", "tailored-activation", "shaped-activation"})
+"""Remedies that set functions and weights of a plain network by its depth."""
+
+NOT_PLAIN: Final = frozenset(
+    "batch-norm layer-norm rms-norm group-norm weight-standardisation residual scaled-residual "
+    "rezero skip-init fixup layer-scale highway".split()
+)
+"""Remedies after which a network is no plain chain of layers and functions any more."""
 
 
 @dataclass
@@ -115,10 +137,11 @@ def scalable(case: Case, *, drawn: bool = False) -> tuple[tuple[Layer, ...], tup
         The layers in forward order, and a sentence for each kind of layer that is left alone.
     """
     surgery = Surgery(case.model)
+    ranks = {p.name: len(p.shape) for p in case.anatomy.recording.parameters}
     fitting: list[Layer] = []
     others: dict[str, list[str]] = {}
     for layer in drawable(case):
-        reason = why_not(layer, case) or _cannot_scale(layer, case.model)
+        reason = why_not(layer, case) or _cannot_scale(layer, ranks)
         if not (reason or drawn or bool(surgery.weight_of(layer.weight).any())):
             reason = "zero at the start"
         if reason:
@@ -182,7 +205,7 @@ def few_values(layers: tuple[Layer, ...], least: int, *, pooled: bool) -> str:
     return ""
 
 
-def _cannot_scale(layer: Layer, model: nn.Module) -> str:
+def _cannot_scale(layer: Layer, ranks: Mapping[str, int]) -> str:
     """Say why a layer's output cannot be set by a factor on its weight; empty where it can."""
     if layer.site.function not in LINEAR:
         return f"a part of {layer.site.function}"
@@ -192,7 +215,6 @@ def _cannot_scale(layer: Layer, model: nn.Module) -> str:
         return "the output is added to, or laid beside, other signal"
     if layer.norm_site is not None:
         return "a normalisation behind it undoes any scale"
-    ranks = {name: parameter.ndim for name, parameter in model.named_parameters()}
     several = sum(ranks.get(name, 0) > 1 for name in layer.site.weights) > 1
     if several and ".parametrizations." not in f".{layer.weight}":
         return "computed from several parameters"

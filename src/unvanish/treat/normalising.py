@@ -1,4 +1,4 @@
-"""Where a layer that standardises fits, and what theory says of the gradient behind it.
+"""Where a layer that standardises fits, and putting it there.
 
 It stands behind a hidden linear layer or convolution and before the function that follows. Left
 alone are layers that have one already, the output, gates, recurrent layers and loops over time,
@@ -14,12 +14,10 @@ from typing import Final
 
 from torch import Tensor, nn
 
-from unvanish.core.records import Recording, Role, Site
 from unvanish.core.verdicts import NotApplicable
 from unvanish.core.wiring import Wiring
-from unvanish.theory.activations import Activation
-from unvanish.theory.normalisation import chi_batch_norm, chi_layer_norm
-from unvanish.treat.anatomy import Layer, theory_of
+from unvanish.treat.anatomy import Layer
+from unvanish.treat.calls import Calls, calls_of
 from unvanish.treat.layouts import layout_of
 from unvanish.treat.loops import depends, in_time_loops
 from unvanish.treat.probing import Spot, passing
@@ -34,6 +32,8 @@ _LINEAR: Final = frozenset({"linear", "matmul", "mm", "addmm", "bmm", "baddbmm"}
 _CONVOLUTIONS: Final = frozenset(
     "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d".split()
 )
+_BY_HAND: Final = frozenset({"rsqrt", "std", "var", "std_mean", "var_mean"})
+"""Steps that give away a normalisation that somebody wrote down."""
 _LAYERS: Final = (nn.Linear, nn.modules.conv._ConvNd)
 _SMALLEST_VARIANCE: Final = 0.04
 """Of the outputs of a sigmoid of normalised signal, .0434, the least of the usual functions."""
@@ -48,12 +48,14 @@ class Fitting:
         spot: Its output.
         shape: Shape of its output.
         units: Number of its units.
+        samples: Samples in the batch; 0 where that is not known.
     """
 
     layer: Layer
     spot: Spot
     shape: tuple[int, ...]
     units: int
+    samples: int
 
     @property
     def is_convolution(self) -> bool:
@@ -67,8 +69,9 @@ class Fitting:
 
     @property
     def has_tokens(self) -> bool:
-        """Whether a linear layer works on every token of a sample alike."""
-        return not self.is_convolution and len(self.shape) > 2
+        """Whether a linear layer works on every token of a sample alike, in rows or not."""
+        rows = self.samples > 0 and self.shape[0] != self.samples
+        return not self.is_convolution and (len(self.shape) > 2 or rows)
 
 
 def fitting(case: Case | Patient, weights: Iterable[str] | None = None) -> tuple[Fitting, ...]:
@@ -79,11 +82,15 @@ def fitting(case: Case | Patient, weights: Iterable[str] | None = None) -> tuple
         weights: Names of the weights that are asked for; None for every one.
     """
     layers = hidden_layers(case, weights)
-    spots = [_spot_of(case.anatomy.recording, case.model, layer) for layer in layers]
-    passed = passing(case.model, case.batch, spots)
+    found = [
+        (layer, spot)
+        for layer, spot in zip(layers, _spots_of(case, layers), strict=True)
+        if spot is not None
+    ]
+    passed = passing(case.model, case.batch, [spot for _, spot in found])
     return tuple(
-        Fitting(layer, spot, tuple(outputs[0].shape), _units(layer, outputs[0]))
-        for layer, spot, outputs in zip(layers, spots, passed, strict=True)
+        Fitting(layer, spot, tuple(outputs[0].shape), _units(layer, outputs[0]), case.batch.size)
+        for (layer, spot), outputs in zip(found, passed, strict=True)
         if outputs and _is_batched(layer, outputs[0])
     )
 
@@ -100,9 +107,10 @@ def hidden_layers(case: Case | Patient, weights: Iterable[str] | None = None) ->
     anatomy = case.anatomy
     wanted = None if weights is None else frozenset(weights)
     wiring = Wiring(anatomy.recording)
-    sites = [site for site in anatomy.recording.signal_sites() if site.weights]
+    sites_of_signal = list(anatomy.recording.signal_sites())
+    sites = [site for site in sites_of_signal if site.weights]
     loops = in_time_loops(wiring, sites)
-    bare = not anatomy.norms
+    bare = not anatomy.norms and not any(site.op in _BY_HAND for site in sites_of_signal)
     return tuple(
         layer
         for layer in anatomy.hidden
@@ -125,16 +133,13 @@ def insert_behind(
         make: Makes the normalisation of a layer.
     """
     for one in fitting(patient, weights):
-        turns = one.spot.turns()
-        if turns is not None:
-            patient.surgery.insert("", None, "begin", turns=turns)
         part = make(one)
         patient.surgery.insert(
             one.spot.path,
             part,
             "after",
             function=one.spot.function,
-            turns=turns,
+            call=one.spot.call,
             like=(one.layer.weight, one.layer.bias),
             before="no normalisation",
             after=repr(part),
@@ -177,94 +182,6 @@ def epsilon(case: Case, fittings: Sequence[Fitting]) -> float:
     return min(1e-5, max(1e-12, 1e-3 * min(expected, default=1.0)))
 
 
-@dataclass(frozen=True, slots=True)
-class Forecast:
-    """What theory says of the gradient in a normalised network.
-
-    Attributes:
-        decades: Change on the way from the output to the input that passes the fewest
-            normalised layers; positive where it grows.
-        layers: Number of these layers.
-        function: Name of the function that changes it most.
-        factor: Factor by which a layer with that function changes the gradient.
-    """
-
-    decades: float
-    layers: int
-    function: str
-    factor: float
-
-
-def useless(case: Case, fittings: Sequence[Fitting], limit: float, name: str) -> str:
-    """Say why a normalisation over units cannot cure a network; empty where it may.
-
-    Args:
-        case: The network.
-        fittings: The layers to be normalised.
-        limit: Decades that the gradient may change all the same.
-        name: What the normalisation is called.
-    """
-    seen = forecast(case, [one.layer for one in fittings], over_batch=False)
-    if abs(seen.decades) <= limit:
-        return ""
-    way = "lose" if seen.decades < 0 else "gain"
-    said = (
-        f"{name} before {seen.function} passes on {seen.factor:.3g} of a gradient a layer, "
-        f"whatever the weights are: {seen.layers} layers {way} {abs(seen.decades):.1f} decades"
-    )
-    if seen.decades > 0:
-        return said
-    return (
-        f"{said}. It takes away the mean over units, and the mean that each unit has of its own "
-        f"after the {seen.function} stays; batch-norm and weight-standardisation take that away"
-    )
-
-
-def forecast(case: Case, layers: Sequence[Layer], *, over_batch: bool) -> Forecast:
-    """Return the change of the gradient over the layers that no skip connection leads around.
-
-    Args:
-        case: The network.
-        layers: The layers that are normalised.
-        over_batch: Whether each unit loses its own mean, as in BatchNorm, rather than all
-            units of a layer their common one.
-    """
-    steps: dict[str, tuple[float, str]] = {}
-    for layer in layers:
-        phi = theory_of(layer, case.model) if layer.activation else None
-        if phi is not None:
-            steps[layer.weight] = (_decades(phi, over_batch=over_batch), layer.activation)
-    change, passed = _least_change(case.anatomy.recording, steps)
-    worst = max((steps[name] for name in passed), key=lambda step: abs(step[0]), default=(0.0, ""))
-    return Forecast(change, len(passed), worst[1], 10.0 ** worst[0])
-
-
-def _decades(phi: Activation, *, over_batch: bool) -> float:
-    chi = chi_batch_norm(phi) if over_batch else chi_layer_norm(phi)
-    return 0.5 * math.log10(chi)
-
-
-def _least_change(
-    recording: Recording, steps: dict[str, tuple[float, str]]
-) -> tuple[float, tuple[str, ...]]:
-    """Return the least change among the ways to each output, for the worst output."""
-    wiring = Wiring(recording)
-    best: dict[int, tuple[float, tuple[str, ...]]] = {}
-    for site in recording.signal_sites():
-        before = [best[one.index] for one in wiring.producers(site) if one.index in best]
-        change, passed = min(before, key=lambda way: abs(way[0]), default=(0.0, ()))
-        own = next((name for name in site.weights if name in steps), "")
-        if own:
-            change, passed = change + steps[own][0], (*passed, own)
-        best[site.index] = (change, passed)
-    ends = [
-        best[site.index]
-        for site in recording.signal_sites()
-        if all(one.role is not Role.SIGNAL for one in wiring.consumers(site))
-    ]
-    return max(ends, key=lambda way: abs(way[0]), default=(0.0, ()))
-
-
 def is_deep_in_itself(case: Case, layer: Layer) -> bool:
     """Tell whether a layer works on its own output: depth with shared weights.
 
@@ -279,25 +196,25 @@ def is_deep_in_itself(case: Case, layer: Layer) -> bool:
     return any(depends(wiring, calls[-1], one) for one in calls[:1])
 
 
-def _spot_of(recording: Recording, model: nn.Module, layer: Layer) -> Spot:
-    """Return the call that makes a layer's output."""
-    module = model.get_submodule(layer.path) if layer.path else model
-    if isinstance(module, _LAYERS) and type(module).__module__.startswith("torch.nn.modules"):
-        return Spot(path=layer.path, where="after")
-    function = layer.site.function
-    calls = [
-        site
-        for site in recording.sites
-        if site.path == layer.path and site.function == function and _is_main(site)
-    ]
-    own = frozenset(n for n, site in enumerate(calls) if layer.weight in site.weights)
-    if len(own) == len(calls):
-        return Spot(path=layer.path, where="after", function=function)
-    return Spot(path=layer.path, where="after", function=function, chosen=own, calls=len(calls))
-
-
-def _is_main(site: Site) -> bool:
-    return site.op in _LINEAR | {"conv"} or site.op == site.function
+def _spots_of(case: Case | Patient, layers: Sequence[Layer]) -> list[Spot | None]:
+    """Return the call that makes each layer's output; None where several calls share a weight."""
+    spots: list[Spot | None] = []
+    calls: Calls | None = None
+    for layer in layers:
+        module = case.model.get_submodule(layer.path) if layer.path else case.model
+        if isinstance(module, _LAYERS) and type(module).__module__.startswith("torch.nn."):
+            spots.append(Spot(path=layer.path, where="after"))
+            continue
+        calls = calls or calls_of(case.model, case.batch.inputs)
+        makers = {
+            call.place
+            for call in calls
+            if layer.weight in call.weights and call.function in _LINEAR | _CONVOLUTIONS
+        }
+        path, function, number = next(iter(makers), ("", "", None))
+        own = Spot(path=path, where="after", function=function, call=number)
+        spots.append(own if len(makers) == 1 else None)
+    return spots
 
 
 def _units(layer: Layer, output: Tensor) -> int:

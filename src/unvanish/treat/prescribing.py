@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from torch import nn
 
+from unvanish.core.conditions import RunContext
 from unvanish.core.errors import UnvanishError
 from unvanish.core.findings import Diagnosis, Severity
 from unvanish.core.glossary import Quantity
@@ -90,7 +91,8 @@ def prescribe(
         UnvanishError: If the network cannot be looked at or operated on.
     """
     own = build_optimizer(optimizer, model) if optimizer is not None else None
-    look = _Look(batch, loss, optimizer, model, probe_steps, seed, built)
+    context = recording.context if recording is not None else RunContext()
+    look = _Look(batch, loss, optimizer, model, probe_steps, seed, built, context)
     # One and the same kind of look before and after: fewer batches than a check takes.
     before_recording = look.at(model, loss)
     before_diagnosis = diagnose(before_recording)
@@ -166,8 +168,11 @@ class _Look:
         probe_steps: int,
         seed: int,
         built: Mapping[nn.Module, SourceLine] | None,
+        context: RunContext,
     ) -> None:
         self._batch, self._loss, self._optimizer = batch, loss, optimizer
+        self._autocast = context.autocast
+        self._clip = context.optimizer.clip_grad_norm if context.optimizer else None
         self._model, self._probe_steps, self._seed = model, probe_steps, seed
         self._built = built
 
@@ -184,8 +189,8 @@ class _Look:
             batches=1,
             probe_steps=self._probe_steps,
             seed=self._seed,
-            autocast=treated.autocast if treated else "",
-            clip_grad_norm=treated.clip_grad_norm if treated else None,
+            autocast=treated.autocast if treated else self._autocast,
+            clip_grad_norm=treated.clip_grad_norm if treated else self._clip,
         )
 
     def time(self, model: nn.Module) -> float:
@@ -218,6 +223,8 @@ class _Look:
                 optimizer=self._optimizer,
                 seed=self._seed,
                 built=self._built,
+                autocast=self._autocast,
+                clip_grad_norm=self._clip,
             )
             recording = self.at(treated.model, treated.loss, treated)
             after = outlook_of(recording, diagnose(recording), self.time(treated.model))

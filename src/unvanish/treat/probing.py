@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +23,7 @@ class Spot:
         path: Path of the module that is called, or in whose forward the function is called.
         where: ``"before"`` for its first argument, ``"after"`` for its output.
         function: The function; empty for the module's call.
+        call: Which call of it in one forward of that module, from 0; None for every one.
         chosen: Which of its calls in a forward pass are meant; None for every one.
         calls: How many there are.
     """
@@ -31,6 +31,7 @@ class Spot:
     path: str
     where: str
     function: str = ""
+    call: int | None = None
     chosen: frozenset[int] | None = None
     calls: int = 1
 
@@ -114,10 +115,16 @@ def passing(model: nn.Module, batch: Batch, spots: Sequence[Spot]) -> list[list[
             for spot, probe in zip(spots, probes, strict=True):
                 turns = spot.turns()
                 told_apart.append(turns)
-                options: dict[str, Any] = {"function": spot.function, "turns": turns}
                 if turns is not None:
                     surgery.insert("", None, "begin", turns=turns)
-                surgery.insert(spot.path, probe, spot.where, **options)
+                surgery.insert(
+                    spot.path,
+                    probe,
+                    spot.where,
+                    function=spot.function,
+                    call=spot.call,
+                    turns=turns,
+                )
             call_model(model, batch.inputs)
         finally:
             surgery.undo()

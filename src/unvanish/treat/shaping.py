@@ -43,7 +43,7 @@ def shapes_for(chain: Chain, case: Case, zeta: float) -> dict[str, Shape] | str:
     """
     found: dict[str, Shape] = {}
     for name in chain.functions:
-        links = [link for link in chain.links if link.function == name]
+        links = _differing([link for link in chain.links if link.function == name], case.model)
         phi = theory_of(links[0].layer, case.model)
         if name in ("relu", "relu6", "threshold"):
             return (
@@ -139,15 +139,17 @@ def draw(
 
     def settle(reached: Reached) -> Fit | None:
         """Give a layer behind others the size that it has in the mean over many networks."""
-        ahead = folded.get(by_weight[reached.layer.weight].function, PLAIN)
+        link = by_weight[reached.layer.weight]
+        ahead = folded.get(link.function, PLAIN)
+        if folded.get(link.fed_by, PLAIN).output_shift:
+            _check_border(reached)
         taken_over = None
         output = reached.output / ahead.input_scale
         if reached.bias is not None:
             taken_over = reached.bias.detach() - ahead.input_shift
             output = output + reached.over_units(taken_over / ahead.input_scale)
         size = deviation(output, reached.layer)
-        pooled = by_weight[reached.layer.weight].pooled
-        if not (pooled or 1.0 / _FARTHEST < size < _FARTHEST):
+        if not (link.pooled or 1.0 / _FARTHEST < size < _FARTHEST):
             raise CannotTreatError(
                 f"its signal would have the size {size:.3g} where 1 is meant: something before "
                 "it changes the signal in a way that the chain of layers does not show",
@@ -228,36 +230,23 @@ def summed_inputs(weight: Tensor, layout: Layout) -> Tensor:
     )
 
 
-def padding_met(chain: Chain, model: nn.Module) -> str:
-    """Name a layer that pads a function's output in a way no constant can be folded through."""
-    for path, module in model.named_modules():
-        if isinstance(module, nn.AvgPool1d | nn.AvgPool2d | nn.AvgPool3d):
-            padding = module.padding if isinstance(module.padding, tuple) else (module.padding,)
-            if any(padding) and module.count_include_pad:
-                return f"{path} averages over zeros at the border"
-    for link in chain.links:
-        if link.reads_data or not link.layer.site.function.startswith("conv"):
-            continue
-        module = model.get_submodule(link.layer.path) if link.layer.path else model
-        if not isinstance(module, nn.modules.conv._ConvNd):
-            return (
-                f"{link.layer.weight} is used by a call of {link.layer.site.function}, whose "
-                "padding cannot be seen"
-            )
-        if inner_tap(module, tuple(module.kernel_size)) is None:
-            return f"every tap of {link.layer.path} meets the padding"
-    return ""
+def _check_border(reached: Reached) -> None:
+    """Refuse a convolution whose one tap meets zeros at the border of its input.
 
-
-def without_bias(chain: Chain, case: Case) -> str:
-    """Name a layer that lacks a bias of its own that is trained; empty where none does."""
-    trained = {p.name for p in case.anatomy.recording.parameters if p.requires_grad}
-    held = [link.layer.bias for link in chain.links]
-    for link in chain.links:
-        bias = link.layer.bias
-        if not bias or bias not in trained or held.count(bias) > 1:
-            return link.layer.path or link.layer.weight
-    return ""
+    Raises:
+        CannotTreatError: If a constant input does not come out constant.
+    """
+    if not reached.layer.site.function.startswith("conv"):
+        return
+    with torch.no_grad():
+        units = reached.again(torch.ones_like(reached.signal[:1])).movedim(reached.unit_axis, 0)
+    spread = units.flatten(1).amax(1) - units.flatten(1).amin(1)
+    if bool((spread > 1e-3 * units.abs().max()).any()):
+        raise CannotTreatError(
+            "zeros at the border of its input would stand for a value of the function, and no "
+            "shift of the bias makes up for that",
+            where=reached.layer.path or reached.layer.weight,
+        )
 
 
 def _tap(link: Link, weight: Tensor, model: nn.Module) -> tuple[int, ...] | None:
@@ -266,6 +255,18 @@ def _tap(link: Link, weight: Tensor, model: nn.Module) -> tuple[int, ...] | None
     module = model.get_submodule(link.layer.path) if link.layer.path else None
     tap = inner_tap(module, tuple(weight.shape[2:]))
     return tap if tap is not None else tuple((k - 1) // 2 for k in weight.shape[2:])
+
+
+def _differing(links: list[Link], model: nn.Module) -> list[Link]:
+    """Return one layer for each way in which the modules behind layers are built."""
+    modules = dict(model.named_modules())
+    found: dict[str, Link] = {}
+    for link in links:
+        site = link.layer.activation_site
+        module = modules.get(site.path) if site is not None else None
+        built = repr(module) if module is not None and not module._modules else ""
+        found.setdefault(built, link)
+    return list(found.values())
 
 
 def _same(one: Activation, other: Activation | None) -> bool:

@@ -99,21 +99,23 @@ class Scale(nn.Module):
 
 
 class ScaledResidual(nn.Module):
-    """``shortcut(x) + alpha * F(x)`` with a trained alpha.
+    """``shortcut(x) + alpha * (F(x) - centre)`` with a trained alpha.
 
     Args:
         shortcut: Brings x to the shape of F(x).
         scale: The factor.
+        centre: What is taken off the block's output.
     """
 
-    def __init__(self, shortcut: Shortcut, scale: Scale) -> None:
+    def __init__(self, shortcut: Shortcut, scale: Scale, centre: float = 0.0) -> None:
         super().__init__()
         self.shortcut = shortcut
         self.scale = scale
+        self.centre = centre
 
     def forward(self, output: Tensor, x: Tensor) -> Tensor:
         """Return the sum."""
-        branch: Tensor = self.scale(output)
+        branch: Tensor = self.scale(output - self.centre if self.centre else output)
         around: Tensor = self.shortcut(x, output)
         return around + branch
 

@@ -79,6 +79,11 @@ def _between(wiring: Wiring, end: Site, first: int) -> dict[int, Site]:
     return found
 
 
+def _adds(site: Site) -> bool:
+    """Tell a sum, one that is written into a view of its first part included."""
+    return site.op == "add" or (site.op == "copy_slices" and site.function == "add")
+
+
 class _Reader:
     """Reads the branches off one recording."""
 
@@ -91,9 +96,12 @@ class _Reader:
         sums = [
             site
             for site in self.recording.signal_sites()
-            if site.op == "add" and site.function not in RECURRENT_FUNCTIONS
+            if _adds(site) and site.function not in RECURRENT_FUNCTIONS
         ]
-        parted = {site.index: way for site in sums if (way := self._parted(site))}
+        parted: dict[int, tuple[Site, Site]] = {}
+        for site in sums:
+            if way := self._parted(site, parted):
+                parted[site.index] = way
         kinds = Counter((s.module, s.op, s.function) for s in sums if s.index in parted)
         found: list[Branch] = []
         streams: dict[int, int] = {}
@@ -102,10 +110,14 @@ class _Reader:
                 continue
             start, end = parted.get(site.index) or (None, self.wiring.producers(site)[0])
             inside, last = self._inside(end, start), self._last(end)
-            whole = last is not None if start is None else start.shape == site.shape
+            whole = last is not None if start is None else start.size == site.size
             if not inside or not whole:
                 continue
             before = self._sum_before(start, streams) if start is not None else None
+            skip = next(
+                (one.index for one in self.wiring.producers(site) if one.index in streams), None
+            )
+            before = skip if before is None else before
             stream = streams[before] if before is not None else len(set(streams.values()))
             streams[site.index] = stream
             entries, normalised = self._entries(inside, start)
@@ -123,15 +135,22 @@ class _Reader:
             )
         return tuple(found)
 
-    def _parted(self, join: Site) -> tuple[Site, Site] | None:
-        """Return where skip and branch part, and the end of the branch."""
+    def _parted(
+        self, join: Site, known: Mapping[int, tuple[Site, Site]]
+    ) -> tuple[Site, Site] | None:
+        """Return where skip and branch part, and the end of the branch.
+
+        In x + f(x) + g(x) the second sum's branch leaves the stream where the first one's does.
+        """
         producers = self.wiring.producers(join)
         if len(producers) != 2:
             return None
         for skip, end in (tuple(producers), tuple(reversed(producers))):
             start = self._unmoved(skip)
-            if start.index < end.index and reaches(self.wiring, end, start):
-                return start, end
+            starts = (start, known[start.index][0]) if start.index in known else (start,)
+            for one in starts:
+                if one.index < end.index and reaches(self.wiring, end, one):
+                    return one, end
         return None
 
     def _reads_data(self, join: Site, kinds: Counter[tuple[str, str, str]]) -> bool:
@@ -184,7 +203,7 @@ class _Reader:
         return met, norm
 
     def _is_norm(self, site: Site) -> bool:
-        return site.op in NORMS or "norm" in site.module.casefold()
+        return bool({site.op, site.function} & NORMS) or site.module.casefold().endswith("norm")
 
     def _last(self, end: Site) -> Site | None:
         site = end
@@ -197,15 +216,24 @@ class _Reader:
         return site
 
     def _norm(self, join: Site) -> Site | None:
-        """Return the normalisation directly behind a sum whose output nothing else uses."""
+        """Return the end of the normalisation directly behind a sum that nothing else uses."""
         site = join
-        while len(after := self.wiring.consumers(site)) == 1:
+        while after := self.wiring.consumers(site):
+            if len(after) == 1 and after[0].op in NORMS:
+                return after[0]
+            paths = {one.path for one in after}
+            if len(paths) == 1 and join.path not in paths and all(map(self._is_norm, after)):
+                return self._end_of_call(after[-1])
             site = after[0]
-            if site.op in NORMS:
-                return site
-            if site.op not in _MOVED:
+            is_rest = site.op == "add" and len(self.wiring.producers(site)) == 1
+            if len(after) > 1 or not (site.op in _MOVED or is_rest):
                 return None
         return None
+
+    def _end_of_call(self, site: Site) -> Site:
+        while inside := [one for one in self.wiring.consumers(site) if one.path == site.path]:
+            site = inside[-1]
+        return site
 
     def _sum_before(self, start: Site, known: Iterable[int]) -> int | None:
         """Return the sum that a stream comes from, through norms and functions."""
@@ -213,8 +241,22 @@ class _Reader:
         for _ in range(_FARTHEST):
             if site.index in sums:
                 return site.index
-            before = self.wiring.producers(site)
+            by_steps = self._is_norm(site) and site.op not in NORMS
+            before = self._outside(site) if by_steps else self.wiring.producers(site)
             if len(before) != 1 or self._is_layer(site):
                 return None
             site = before[0]
         return None
+
+    def _outside(self, site: Site) -> list[Site]:
+        """Return what the call of a module that a step ends is made of."""
+        found: dict[int, Site] = {}
+        waiting, seen = [site], {site.index}
+        while waiting:
+            for one in self.wiring.producers(waiting.pop()):
+                if one.path != site.path:
+                    found[one.index] = one
+                elif one.index not in seen:
+                    seen.add(one.index)
+                    waiting.append(one)
+        return list(found.values())

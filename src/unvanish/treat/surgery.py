@@ -46,6 +46,9 @@ _FAST_PATHS: Final = (
 _HOOKS: Final = ("_forward_hooks", "_forward_pre_hooks", "_backward", "_is_full_backward_hook")
 """Beginnings of the attributes in which a module keeps its hooks, and how it calls them."""
 
+_MOST_HELD: Final = 4096
+"""Longest list or dict that is searched for a module; a longer one holds data."""
+
 _TABLES: Final = frozenset({"_modules", "_parameters", "_buffers"})
 
 
@@ -114,6 +117,7 @@ class Surgery:
         self.notes: list[str] = []
         self._undo: list[Callable[[], None]] = []
         self._insertions: list[tuple[str, Insertion]] = []
+        self._relayed: dict[int, tuple[Relay, set[tuple[object, ...]]]] = {}
 
     # ------------------------------------------------------------------ values
 
@@ -321,8 +325,8 @@ class Surgery:
             path: Path of the module that is called, or in whose forward the function is called.
             part: What computes; registered as a child of that module under a free name. None to
                 remember only.
-            where: ``"before"``, ``"after"``, ``"instead"``, ``"remember"``, ``"recall"`` or
-                ``"scope"``; see `unvanish.treat.interception.Insertion`.
+            where: ``"before"``, ``"after"``, ``"instead"``, ``"through"``, ``"remember"``,
+                ``"recall"`` or ``"scope"``; see `unvanish.treat.interception.Insertion`.
             function: The function in that module's own forward; empty for the module's call.
             call: Which call of it, from 0; None for every one.
             relay: What a connection is carried by.
@@ -392,6 +396,7 @@ class Surgery:
         stem: str = "",
         relay: Relay | None = None,
         passes: int = 0,
+        around: str | None = None,
         source: SourceLine | None = None,
     ) -> None:
         """Lead the first argument of one call to the output of a later one.
@@ -406,14 +411,15 @@ class Surgery:
             relay: What connections with one shared end are all carried by; None where nothing
                 else ends there. The end is then passed without a connection, too.
             passes: Calls of the end that come before the one that is meant.
+            around: Path of the module whose call bounds the life of what is carried; the innermost
+                around both ends by default.
             source: The user's line.
         """
         shared = relay is not None
         relay = relay or Relay()
-        around = _common_path(start[0], end[0])
-        while isinstance(self.model.get_submodule(around), nn.ModuleList | nn.ModuleDict):
-            around = around.rpartition(".")[0]  # it is never called itself
-        if not (shared and self._has(around, "", None, relay, "scope")):
+        if around is None:
+            around = common_path(start[0], end[0])
+        if self._is_new(relay, around, "scope"):
             self.insert(around, None, "scope", relay=relay)
         self.insert(
             start[0],
@@ -425,7 +431,7 @@ class Surgery:
             passes=passes,
             stem=stem,
         )
-        if not (shared and self._has(*end, relay, "recall")):
+        if self._is_new(relay, *end, "recall"):
             self.insert(
                 end[0],
                 None if shared else combine,
@@ -438,12 +444,13 @@ class Surgery:
             )
         self._note(start[0], "no connection", after, source)
 
-    def _has(self, path: str, function: str, call: int | None, relay: Relay, where: str) -> bool:
-        return any(
-            one.relay is relay
-            and (place, one.function, one.call, one.where) == (path, function, call, where)
-            for place, one in self._insertions
-        )
+    def _is_new(self, relay: Relay, *place: object) -> bool:
+        """Tell whether a relay has nothing at a place yet, and take note of it."""
+        known = self._relayed.setdefault(id(relay), (relay, set()))[1]
+        if place in known:
+            return False
+        known.add(place)
+        return True
 
     # ------------------------------------------------------------------ optimiser
 
@@ -520,6 +527,7 @@ class Surgery:
             self._undo.pop()()
         self.edits.clear()
         self._insertions.clear()
+        self._relayed.clear()
 
     def _note(self, place: str, before: str, after: str, source: SourceLine | None) -> None:
         self.edits.append(Edit(place=place, before=before, after=after, source=source))
@@ -611,8 +619,13 @@ class Surgery:
         self._undo.append(undo)
 
 
-def _common_path(one: str, other: str) -> str:
-    """Return the path of the innermost module around two."""
+def common_path(one: str, other: str) -> str:
+    """Return the path of the innermost module around two.
+
+    Args:
+        one: Path of a module.
+        other: Path of another.
+    """
     shared = []
     for a, b in zip(one.split("."), other.split("."), strict=False):
         if a != b:
@@ -653,7 +666,12 @@ def _holders_in(holder: Any, held: nn.Module, depth: int) -> Iterator[tuple[Any,
     for key, value in list(entries):
         if value is held:
             yield holder, key
-        elif type(value) in (list, dict) and depth and key not in _TABLES:
+        elif (
+            type(value) in (list, dict)
+            and depth
+            and len(value) <= _MOST_HELD
+            and key not in _TABLES
+        ):
             yield from _holders_in(value, held, depth - 1)
 
 

@@ -34,6 +34,7 @@ class Reached:
         output: What comes out, before the bias.
         bias: Its bias; None where it has none.
         unit_axis: Axis of the output that counts units.
+        again: The same call with another signal.
         begins: Where slopes are asked for: the outputs of the layers before, of which the output
             is computed here; the signal itself where there is none.
     """
@@ -43,6 +44,7 @@ class Reached:
     output: Tensor
     bias: Tensor | None
     unit_axis: int
+    again: Callable[[Tensor], Tensor]
     begins: tuple[Tensor, ...] = ()
 
     def over_units(self, values: Tensor) -> Tensor:
@@ -153,6 +155,7 @@ class Tap(TorchFunctionMode):
             output=output,
             bias=self._own_bias(layer) if bias is None else bias,
             unit_axis=_unit_axis(function, output, weight, args),
+            again=lambda other: func(*(other if x is signal else x for x in args), **options),
             begins=begins,
         )
         fit = self._fit(reached) or Fit()

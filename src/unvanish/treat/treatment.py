@@ -18,6 +18,7 @@ from unvanish.core.verdicts import NotApplicable
 from unvanish.observe.batch import as_batch, call_model
 from unvanish.observe.copies import copied
 from unvanish.observe.guard import seed_everything, untouched
+from unvanish.observe.look import Conditions, running
 from unvanish.observe.optimizer import OptimizerLike, build_optimizer
 from unvanish.observe.tracing import trace
 from unvanish.treat.anatomy import anatomy_of
@@ -30,7 +31,6 @@ from unvanish.treat.surgery import (
     given_to,
     refuse_untreatable,
 )
-
 
 _APART: Final = 0x5EED
 """Distance of the seed of the remedies from that of the looks."""
@@ -73,6 +73,7 @@ def case_of(
     recording: Recording | None = None,
     diagnosis: Diagnosis | None = None,
     built: Mapping[nn.Module, SourceLine] | None = None,
+    autocast: str = "",
     seed: int = 0,
 ) -> Case:
     """Return what remedies are asked about.
@@ -85,6 +86,7 @@ def case_of(
         recording: One look at this network; made here where it is missing.
         diagnosis: What the rules said; empty where it is missing.
         built: Module to the line that built it.
+        autocast: ``"bfloat16"`` or ``"float16"`` for a look under autocast.
         seed: Seed of that look.
     """
     refuse_untreatable(model)
@@ -97,6 +99,7 @@ def case_of(
             batches=1,
             probe_steps=0,
             seed=seed,
+            autocast=autocast,
             built=built,
         )
     return Case(
@@ -119,6 +122,8 @@ def treat(
     optimizer: OptimizerLike = None,
     recording: Recording | None = None,
     built: Mapping[nn.Module, SourceLine] | None = None,
+    autocast: str = "",
+    clip_grad_norm: float | None = None,
     in_place: bool = False,
     seed: int = 0,
 ) -> Treated:
@@ -135,6 +140,9 @@ def treat(
             state are kept in step. None for none.
         recording: One look at the network, where there is one.
         built: Module to the line that built it, where known; the patch of the source needs it.
+        autocast: ``"bfloat16"`` or ``"float16"`` where it is trained under autocast and no
+            recording says so.
+        clip_grad_norm: Largest gradient norm in training, where no recording says so.
         in_place: Whether the network itself is changed rather than a copy.
         seed: Seed of everything random in the remedies.
 
@@ -156,7 +164,18 @@ def treat(
     refuse_untreatable(model)
     asked = [prescription] if isinstance(prescription, Prescription | str) else list(prescription)
     if recording is None:
-        recording = trace(model, batch, loss, batches=1, probe_steps=0, seed=seed, built=built)
+        recording = trace(
+            model,
+            batch,
+            loss,
+            optimizer=optimizer,
+            batches=1,
+            probe_steps=0,
+            seed=seed,
+            autocast=autocast,
+            clip_grad_norm=clip_grad_norm,
+            built=built,
+        )
     if in_place:
         twin = model
         steps = optimizer if isinstance(optimizer, torch.optim.Optimizer) else None
@@ -198,6 +217,7 @@ def treat(
                         patient.loss,
                         optimizer=patient.optimizer,
                         built=lines,
+                        autocast=patient.autocast,
                         seed=seed,
                     )
                     patient.anatomy = case.anatomy
@@ -262,7 +282,9 @@ def _apply(remedy: Remedy, prescription: Prescription, patient: Patient) -> Rece
 def _try_out(patient: Patient, seed: int) -> None:
     """Run the treated network once, and find calls that were to be changed and never came."""
     model = patient.model
-    with untouched(model, seed=seed), torch.no_grad():
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    conditions = Conditions(None, seed, patient.autocast, {})
+    with untouched(model, seed=seed), running(conditions, device), torch.no_grad():
         try:
             call_model(model, patient.batch.inputs)
         except UnvanishError:

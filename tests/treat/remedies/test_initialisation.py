@@ -280,6 +280,32 @@ def test_starts_refuse_what_they_are_not_for():
     assert "no sine" in refusal("siren", chain(nn.Tanh), rows())
 
 
+def test_weights_are_not_the_data_that_were_drawn_from_the_same_seed():
+    torch.manual_seed(5)
+    batch = rows()
+    weight = treated_by("lecun", chain(nn.Tanh), batch, seed=5).model[0].weight.detach()
+    cosine = F.cosine_similarity(batch[0], weight[:BATCH], dim=1)
+    assert float(cosine.abs().max()) < 0.3
+
+
+@pytest.mark.parametrize("name", ["he", "lecun", "xavier", "orthogonal", "critical"])
+def test_the_function_of_the_output_is_no_function_behind_a_hidden_layer(name):
+    function = nn.Tanh if name in ("xavier", "lecun") else nn.ReLU
+    net = nn.Sequential(nn.Linear(300, 400), function(), nn.Linear(400, 300), nn.Sigmoid())
+    batch = (torch.randn(32, 300), torch.rand(32, 300))
+    model = treat(net, name, batch, F.mse_loss).model
+    assert float(model[2].weight.detach().std()) == pytest.approx(
+        math.sqrt(2 / 700 if name == "xavier" else 1 / 400), rel=0.03
+    )
+    assert "activation" in refusal(
+        "xavier", nn.Sequential(nn.Linear(30, 40), nn.Linear(40, 3), nn.Sigmoid()), rows_of(30, 3)
+    )
+
+
+def rows_of(inputs: int, outputs: int) -> tuple[Tensor, Tensor]:
+    return torch.randn(16, inputs), torch.rand(16, outputs)
+
+
 def test_two_starts_exclude_each_other():
     with pytest.raises(CannotTreatError, match="cannot be combined"):
         treat(chain(nn.ReLU), ["he", "orthogonal"], rows())
@@ -409,22 +435,21 @@ def test_sines_get_the_gain_of_theory_whatever_their_factor(w0):
 
 
 def test_an_output_that_is_sure_before_it_has_learnt_is_made_undecided():
-    net = nn.Sequential(*chain(nn.ReLU, [20, 40, 40], torch.float32)[:-1], nn.Linear(40, 1))
-    net = nn.Sequential(*net, nn.Sigmoid())
-    treated_by("he", net, (torch.randn(64, 20), torch.rand(64, 1)), in_place=True)
+    parts = chain(nn.ReLU, [20, 40, 40], torch.float32)[:-1]
+    net = nn.Sequential(*parts, nn.Linear(40, 1), nn.Sigmoid())
+    batch = (torch.randn(256, 20), torch.randint(0, 2, (256, 1)).float())
+    treat(net, "he", batch, F.mse_loss, in_place=True)
     with torch.no_grad():
         net[4].weight.mul_(300.0)
-    batch = (torch.randn(64, 20), torch.randint(0, 2, (64, 1)).float())
-    treated = treated_by("output-scale", net, batch)
-    z = treated.model[:5](batch[0])
-    assert float(z.detach().square().mean().sqrt()) == pytest.approx(0.5, rel=0.05)
-    sizes = []
-    for model in (net, treated.model):
-        loss = F.mse_loss(model(batch[0]), batch[1])
-        (grad,) = torch.autograd.grad(loss, [model[4].bias])
-        sizes.append(abs(float(grad)))
-    assert F.mse_loss(treated.model(batch[0]), batch[1]) < F.mse_loss(net(batch[0]), batch[1])
+    treated = treat(net, "output-scale", batch, F.mse_loss)
+    z = treated.model[:5](batch[0]).detach()
+    assert float(z.square().mean().sqrt()) == pytest.approx(0.5, rel=0.05)
     assert "no output is too large" in refusal("output-scale", treated.model, batch)
+    losses = [
+        descended(model, batch, F.mse_loss, 200, torch.optim.SGD(model.parameters(), lr=0.1))
+        for model in (treated.model, net)
+    ]
+    assert losses[0] < 0.22 < 0.35 < losses[1]
 
 
 def test_a_regression_answers_in_the_size_of_its_targets():
@@ -447,16 +472,6 @@ def digits() -> tuple[Tensor, Tensor]:
     return torch.tensor(images / 8 - 1, dtype=torch.float32)[:500], torch.tensor(classes)[:500]
 
 
-def trained(net: nn.Module, batch, steps: int = 150) -> float:
-    optimizer = torch.optim.Adam(net.parameters(), lr=1e-2)
-    for _ in range(steps):
-        optimizer.zero_grad()
-        loss = F.cross_entropy(net(batch[0]), batch[1])
-        loss.backward()
-        optimizer.step()
-    return float(loss)
-
-
 def constant() -> nn.Module:
     net = nn.Sequential(
         nn.Linear(64, 32), nn.Tanh(), nn.Linear(32, 32), nn.Tanh(), nn.Linear(32, 10)
@@ -477,7 +492,11 @@ def test_equal_units_part_and_learn():
     assert option.receipts[0].edits
     treated = treat(net, list(option.prescriptions), batch)
     assert {e.place for e in treated.receipts[0].edits} == {"0.weight", "2.weight"}
-    assert trained(treated.model, batch) < 0.1 < 1.0 < trained(net, batch)
+    losses = [
+        descended(m, batch, F.cross_entropy, 150, torch.optim.Adam(m.parameters(), lr=1e-2))
+        for m in (treated.model, net)
+    ]
+    assert losses[0] < 0.01 < 1.0 < losses[1]
 
 
 def test_zeros_that_shut_each_other_open_and_lora_keeps_its_zero():
@@ -516,21 +535,41 @@ def test_a_zero_head_is_left_alone():
 # ------------------------------------------------------------- training
 
 
-def test_thirty_layers_learn_from_an_orthogonal_start_and_not_from_the_default():
+def descended(net: nn.Module, batch, loss, steps: int, optimizer) -> float:
+    value = torch.tensor(math.nan)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        value = loss(net(batch[0]), batch[1])
+        value.backward()
+        optimizer.step()
+    return float(value.detach())
+
+
+@pytest.mark.parametrize(
+    ("name", "function", "reached"),
+    [("orthogonal", nn.Tanh, 0.3), ("looks-linear", nn.ReLU, 1e-3)],
+)
+def test_thirty_layers_learn_from_this_start_and_not_from_the_default(name, function, reached):
     batch = digits()
-    net = chain(nn.Tanh, [64] + [32] * 30, torch.float32)
-    start = treated_by("orthogonal", net, batch).model
-    losses = []
-    for model in (start, net):
-        optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-        for _ in range(60):
-            optimizer.zero_grad()
-            loss = F.cross_entropy(model(batch[0]), batch[1])
-            loss.backward()
-            optimizer.step()
-        losses.append(float(loss))
-    assert losses[0] < 0.7
-    assert losses[1] > 1.8
+    net = chain(function, [64] + [32] * 30, torch.float32)
+    losses = [
+        descended(model, batch, F.cross_entropy, 60, torch.optim.Adam(model.parameters(), lr=1e-3))
+        for model in (treated_by(name, net, batch).model, net)
+    ]
+    assert losses[0] < reached
+    assert losses[1] > 2.2
+
+
+def test_sines_learn_a_wave_from_their_start_and_not_from_the_default():
+    x = torch.rand(512, 2) * 2 - 1
+    batch = (x, torch.sin(12 * x[:, :1]) * torch.cos(9 * x[:, 1:]))
+    net = Sines(30.0, 4)
+    losses = [
+        descended(model, batch, F.mse_loss, 60, torch.optim.Adam(model.parameters(), lr=1e-4))
+        for model in (treated_by("siren", net, batch).model, net)
+    ]
+    assert losses[0] < 1e-3
+    assert losses[1] > 0.2
 
 
 def test_the_first_signal_of_a_first_layer_is_measured():

@@ -16,7 +16,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
+from torch.utils.checkpoint import checkpoint, checkpoint_sequential
 
 import unvanish
 from unvanish.core.errors import UnvanishError
@@ -464,6 +464,111 @@ def test_a_residual_network_that_explodes_is_tamed_by_its_branches() -> None:
         assert abs(_flow(treat(model, name, batch).model, batch)) < 1
 
 
+class NormalisedResiduals(nn.Module):
+    """Residual blocks of convolutions with batch normalisation."""
+
+    def __init__(self, depth: int = 3) -> None:
+        super().__init__()
+        self.enter = nn.Conv2d(3, 4, 3, padding=1)
+        self.first = nn.ModuleList(nn.Conv2d(4, 4, 3, padding=1, bias=False) for _ in range(depth))
+        self.norm = nn.ModuleList(nn.BatchNorm2d(4) for _ in range(depth))
+        self.second = nn.ModuleList(nn.Conv2d(4, 4, 3, padding=1, bias=False) for _ in range(depth))
+        self.last = nn.ModuleList(nn.BatchNorm2d(4) for _ in range(depth))
+        self.leave = nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.enter(x)
+        for a, norm, b, last in zip(self.first, self.norm, self.second, self.last, strict=True):
+            x = torch.relu(last(b(torch.relu(norm(a(x))))) + x)
+        return self.leave(x.mean((2, 3)))
+
+
+@pytest.mark.parametrize("name", ["skip-init", "fixup"])
+def test_batch_normalisation_in_branches_goes_and_blocks_start_as_the_identity(name: str) -> None:
+    torch.manual_seed(0)
+    model, (inputs, target) = NormalisedResiduals(), _images()
+    treated = treat(model, name, (inputs, target)).model
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in treated.modules())
+    expected = model.leave(torch.relu(model.enter(inputs)).mean((2, 3)))
+    torch.testing.assert_close(treated(inputs), expected)
+    torch.testing.assert_close(treated(inputs[:1]), expected[:1])
+    optimizer = torch.optim.SGD(treated.parameters(), 0.05)
+    for _ in range(3):
+        optimizer.zero_grad()
+        F.cross_entropy(treated(inputs), target).backward()
+        optimizer.step()
+    assert all(p.grad is not None and p.grad.any() for p in treated.first.parameters())
+
+
+def test_fixup_draws_branches_with_its_variance() -> None:
+    torch.manual_seed(0)
+    model = Residuals(depth=16, width=128)
+    treated = treat(model, "fixup", _vectors()).model
+    deviation = (2 / 128) ** 0.5 * 16**-0.5
+    for first, second in zip(treated.first, treated.second, strict=True):
+        assert first.weight.std().item() == pytest.approx(deviation, rel=0.05)
+        assert not second.weight.any()
+
+
+@pytest.mark.parametrize("name", ["skip-init", "fixup"])
+def test_contract_of_remedies_for_branches(name: str) -> None:
+    unfit = [(Loop(), _vectors())]
+    check_remedy(remedy_of(name), NormalisedResiduals, _images(), unfit=unfit)
+    check_remedy(remedy_of(name), Residuals, _vectors(), unfit=unfit)
+
+
+def _post_norm(depth: int = 3) -> nn.Module:
+    layers = [
+        nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True) for _ in range(depth)
+    ]
+    return nn.Sequential(nn.Linear(WIDTH, 8), *layers, nn.Flatten(), nn.Linear(40, 3))
+
+
+def _sequences() -> tuple[Tensor, Tensor]:
+    torch.manual_seed(1)
+    return torch.randn(4, 5, WIDTH), torch.randint(0, 3, (4,))
+
+
+def test_deep_norm_scales_what_goes_round_in_every_mode() -> None:
+    torch.manual_seed(0)
+    inputs, target = _sequences()
+    treated = treat(_post_norm(), "deep-norm", (inputs, target)).model
+    alpha = 6**0.25
+    x = treated[0](inputs)
+    for layer in list(treated)[1:4]:
+        attended = layer.self_attn(x, x, x, need_weights=False)[0]
+        x = layer.norm1(alpha * x + attended)
+        x = layer.norm2(alpha * x + layer.linear2(torch.relu(layer.linear1(x))))
+    expected = treated[5](treated[4](x))
+    torch.testing.assert_close(treated(inputs), expected)
+    with torch.no_grad():
+        torch.testing.assert_close(treated.eval()(inputs), expected)
+
+
+def test_deep_norm_draws_all_but_queries_and_keys_smaller() -> None:
+    torch.manual_seed(0)
+    layer = nn.TransformerEncoderLayer(64, 4, 64, dropout=0.0, batch_first=True)
+    model = nn.Sequential(nn.Linear(WIDTH, 64), layer, nn.Flatten(), nn.Linear(320, 3))
+    treated = treat(model, "deep-norm", _sequences()).model[1]
+    xavier, beta = 64**-0.5, 8**-0.25
+    query, key, value = treated.self_attn.in_proj_weight.chunk(3)
+    for weight, gain in (
+        (query, 1.0),
+        (key, 1.0),
+        (value, beta),
+        (treated.self_attn.out_proj.weight, beta),
+        (treated.linear1.weight, beta),
+        (treated.linear2.weight, beta),
+    ):
+        assert weight.std().item() == pytest.approx(gain * xavier, rel=0.06)
+
+
+def test_contract_of_deep_norm() -> None:
+    pre = nn.TransformerEncoderLayer(WIDTH, 2, 16, norm_first=True, batch_first=True)
+    other = nn.Sequential(nn.Linear(WIDTH, WIDTH), pre, nn.Flatten(), nn.Linear(30, 3))
+    check_remedy(remedy_of("deep-norm"), _post_norm, _sequences(), unfit=[(other, _sequences())])
+
+
 # ------------------------------------------------------------------ the relay
 
 
@@ -551,23 +656,12 @@ def test_copies_files_modes_and_batches_of_other_sizes() -> None:
 
 def test_threads_do_not_meet() -> None:
     torch.manual_seed(0)
-    model = Loop(depth=20)
     inputs = torch.randn(8, WIDTH)
-    treated = treat(model, "residual", (inputs, torch.randint(0, 3, (8,)))).model
     batches = [torch.randn(3 + n, WIDTH) for n in range(4)]
     found: dict[int, Tensor] = {}
-
-    def run(number: int) -> None:
-        for _ in range(5):
-            found[number] = treated.layers[0](batches[number])
-
-    shared = treat(
-        nn.Sequential(
-            *[m for _ in range(9) for m in (nn.Linear(6, 6), nn.Tanh())], nn.Linear(6, 3)
-        ),
-        "residual",
-        (inputs, torch.randint(0, 3, (8,))),
-    ).model
+    layers = [m for _ in range(9) for m in (nn.Linear(6, 6), nn.Tanh())]
+    plain = nn.Sequential(*layers, nn.Linear(6, 3))
+    shared = treat(plain, "residual", (inputs, torch.randint(0, 3, (8,)))).model
 
     def run_all(number: int) -> None:
         for _ in range(20):
@@ -648,6 +742,95 @@ def test_blocks_that_some_inputs_skip_stay_with_their_own_connection() -> None:
         for layer in list(model.layers)[: size if size <= 3 else None]:
             expected = expected + torch.sigmoid(layer(expected)) - 0.5
         torch.testing.assert_close(treated(x), model.leave(expected))
+
+
+def test_a_network_that_checkpoints_segments_of_a_list_of_layers() -> None:
+    class Segments(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = nn.Sequential(*[m for _ in range(6) for m in (nn.Linear(6, 6), nn.ELU())])
+            self.leave = nn.Linear(6, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = x.detach().requires_grad_()
+            return self.leave(checkpoint_sequential(self.layers, 3, x, use_reentrant=False))
+
+    torch.manual_seed(0)
+    model, (inputs, target) = Segments(), _vectors()
+    treated = treat(model, "residual", (inputs, target)).model
+    treated(inputs).sum().backward()
+    x = F.elu(model.layers[0](inputs))
+    for layer in list(model.layers)[2::2]:
+        x = x + F.elu(layer(x))
+    model.leave(x).sum().backward()
+    torch.testing.assert_close(
+        [p.grad for p in treated.parameters()], [p.grad for p in model.parameters()]
+    )
+
+
+class OverTime(nn.Module):
+    """Layers that run on every step of a sequence, before a cell; functions without a module."""
+
+    skips = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enter, self.each = nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, WIDTH)
+        self.cell = nn.GRUCell(WIDTH, WIDTH)
+        self.after, self.leave = nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        state = torch.zeros_like(x[:, 0])
+        for step in x.unbind(1):
+            y = torch.tanh(self.enter(step))
+            z = torch.tanh(self.each(y))
+            state = self.cell(y + z if self.skips else z, state)
+        z = torch.tanh(self.after(state))
+        return self.leave(state + z if self.skips else z)
+
+
+def test_sequences_of_another_length_meet_the_same_connections() -> None:
+    torch.manual_seed(0)
+    model, (inputs, target) = OverTime(), _sequences()
+    treated = treat(model, "residual", (inputs, target)).model
+    model.skips = True
+    for length in (5, 1, 9):
+        x = torch.randn(2, length, WIDTH)
+        torch.testing.assert_close(treated(x), model(x))
+    assert len(treat(OverTime(), "rezero", (inputs, target)).receipts[0].edits) == 2
+
+
+def test_blocks_that_run_by_turns_are_left_alone() -> None:
+    class Turns(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.enter = nn.Linear(WIDTH, WIDTH)
+            self.a, self.b = nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, WIDTH)
+            self.leave = nn.Linear(WIDTH, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.enter(x)
+            a, b = self.a(x), self.b(x)
+            return self.leave(torch.relu(a) * torch.relu(b))
+
+    found = Residual().assess(case_of(Turns(), _vectors()))
+    assert isinstance(found, NotApplicable)
+
+
+def test_branches_that_look_at_another_sequence_begin_where_they_part() -> None:
+    class Both(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.enter, self.leave = nn.Linear(WIDTH, 8), nn.Linear(8, 3)
+            self.both = nn.Transformer(8, 2, 2, 2, 16, dropout=0.0, batch_first=True)
+
+        def forward(self, a: Tensor, b: Tensor) -> Tensor:
+            return self.leave(self.both(self.enter(a), self.enter(b)).mean(1))
+
+    inputs, target = _sequences()
+    branches = paths_of(case_of(Both(), ((inputs, inputs[:, :3]), target))).branches
+    assert len(branches) == 10
+    assert all(len(branch.weights) == 2 for branch in branches)
 
 
 # ------------------------------------------------------------------ does it help

@@ -9,7 +9,8 @@ from unvanish.core.explanations import Explanation
 from unvanish.core.interventions import Intervention, Question, Swap
 from unvanish.core.records import Recording
 from unvanish.core.verdicts import NotApplicable
-from unvanish.explain.mechanisms.way import BOUNDED, Way, between, counted, replaced
+from unvanish.explain.factors.gate import BOUNDED
+from unvanish.explain.mechanisms.way import Way, between, counted, replaced
 
 
 @final
@@ -19,7 +20,9 @@ class ClosedGates:
 
     ## What it predicts
     With each gate at one, what it multiplies passes whole: -log10 of the gate comes back each
-    time. An LSTM whose forget bias is zero keeps a half a step.
+    time. An LSTM whose forget bias is zero keeps a half a step. Where gated signals are added, as
+    in an LSTM, a GRU or a highway, it is the one that carries the state whose gate is opened: of g
+    and 1 - g, both cannot be one.
 
     ## How it differs from its rivals
     The gate's own slope stays as it is, so that only the way past it opens. `recurrence` replaces
@@ -37,7 +40,8 @@ class ClosedGates:
     ) -> tuple[Intervention, ...] | NotApplicable:
         """Let what each gate multiplies pass as if the gate were one."""
         way = Way(recording, question)
-        found = []
+        found: list[tuple[int, int]] = []
+        sums: dict[int, list[tuple[int, int]]] = {}
         for site in way.sites:
             if site.op != "mul":
                 continue
@@ -46,10 +50,21 @@ class ClosedGates:
             if len(gates) > 1:  # what is carried may be used nowhere else, too
                 gates = [p for p in gates if recording.sites[p].op in BOUNDED]
             if len(behind) == 2 and len(gates) == 1:
-                found.append((site.index, behind[1 - behind.index(gates[0])]))
+                pair = (site.index, behind[1 - behind.index(gates[0])])
+                found.append(pair)
+                users = way.consumers.get(site.index, [])
+                if len(users) == 1 and recording.sites[users[0]].op in ("add", "sub"):
+                    sums.setdefault(users[0], []).append(pair)
         if not found:
             return NotApplicable("no gate multiplies a signal on the way")
-        return between(Swap.GATE, f"{counted(len(found), 'gate')} open", found)
+        # Of the gates that share a sum, one carries what was there before: the others add to it.
+        carried = [
+            min(pairs, key=lambda pair: (recording.sites[pair[1]].depth, pair[1]))
+            for pairs in sums.values()
+        ]
+        return between(
+            Swap.GATE, f"{counted(len(carried or found), 'gate')} open", carried or found
+        )
 
     def predicts(
         self,

@@ -15,6 +15,7 @@ from unvanish.core.glossary import Quantity
 from unvanish.core.interventions import Intervention, Question, Swap
 from unvanish.core.records import Recording, Role, Site
 from unvanish.explain.factors import is_constant, spread_of
+from unvanish.explain.factors.gate import BOUNDED
 from unvanish.explain.factors.pooling import LAYOUT
 from unvanish.theory.activations import activation
 from unvanish.theory.mean_field import slope_moment
@@ -23,10 +24,6 @@ _STEEP: Final = 0.5
 """Share of the largest slope that weights are asked to make up for at most."""
 
 _LENGTHS: Final = tuple(float(q) for q in np.geomspace(1e-6, 1e3, 37))
-
-
-BOUNDED: Final = frozenset({"sigmoid", "hardsigmoid", "softmax"})
-"""Functions with values from 0 to 1: of two factors, the gate is the one that ends in them."""
 
 
 _MAGNITUDES: Final = (".original0", "weight_g")

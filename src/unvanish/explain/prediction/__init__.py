@@ -19,8 +19,10 @@ A network of width n scatters about it. Given the layer above, the energy of one
 has the relative variance 2/n behind a matrix and 3 (E phi'^4 / (E phi'^2)^2 - 1) / n behind an
 activation; the length scatters, too, and moves the slopes behind it. A branch adds its scatter in
 the square of its share. Variances add up in the logarithm, whose mean lies half of them below
-the logarithm of the mean. The band is two standard deviations. A batch averages part of the
-scatter away, so that the band is wide rather than narrow.
+the logarithm of the mean: a narrow and deep network loses more than a wide one of the same
+weights. A batch averages away what its samples do not share; what they share is taken for the
+square of their measured cosine. The band is two standard deviations of one sample, so that it is
+wide rather than narrow.
 
 Source: Poole et al. (2016) and Schoenholz et al. (2017) for the mean; Yang and Schoenholz (2017)
 for sums, Yang et al. (2019) for BatchNorm, Noci et al. (2022) for tokens that become alike; Hanin
@@ -46,6 +48,8 @@ from unvanish.theory.depth_scales import trainable_depth
 __all__ = ["predict"]
 
 _TOO_FEW: Final = 3
+_NARROWEST: Final = 4
+"""Units of the narrowest layer; below, no entry is Gaussian."""
 _KEEPS: Final = 1e-6
 """Decades a layer below which a network keeps its gradient: it is trainable at any depth."""
 
@@ -65,6 +69,11 @@ def predict(recording: Recording, target: int) -> Prediction:
     layers = [i for i in between if steps.is_matrix(recording.sites[i])]
     if len(layers) < _TOO_FEW:
         return Prediction(reason="there are fewer than three layers")
+    narrow = min(steps.step(recording.sites[i]).units for i in layers[:-1])
+    if narrow < _NARROWEST:
+        return Prediction(
+            reason=f"a layer of {narrow} units is too narrow for a theory of wide ones"
+        )
     if hooked := hook_gains(recording).keys() & set(between):
         where = recording.sites[min(hooked)].path or "the model"
         return Prediction(reason=f"a hook on the gradient changes what arrives in {where}")
@@ -80,6 +89,7 @@ def predict(recording: Recording, target: int) -> Prediction:
         return Prediction(reason="no random-direction gradient was measured there")
     reference = _norm(recording, recording.sites[top])
     rows = []
+    common = _common(recording, layers)
     for i in layers:
         if i not in grads or i not in gradients:
             continue
@@ -89,7 +99,7 @@ def predict(recording: Recording, target: int) -> Prediction:
             PredictedLayer(
                 site=i,
                 measured=_norm(recording, recording.sites[i]) - reference,
-                predicted=0.5 * found.log_energy / math.log(10.0),
+                predicted=0.5 * (found.log_energy - 0.5 * common * spread) / math.log(10.0),
                 band=(2.0 * math.sqrt(spread) + found.doubt) * 0.5 / math.log(10.0),
             )
         )
@@ -125,6 +135,13 @@ def _between(steps: Steps, target: int, top: int) -> list[int]:
         if any(edge.consumer in before for edge in steps.above.get(i, ())):
             before.add(i)
     return sorted(behind & before)
+
+
+def _common(recording: Recording, layers: list[int]) -> float:
+    """Return the share of the scatter that all samples of a batch have in common."""
+    cosines = recording[Quantity.SAMPLE_COSINE]
+    found = [max(cosines[i], 0.0) ** 2 for i in layers if not math.isnan(cosines.get(i))]
+    return min(1.0, math.fsum(found) / len(found)) if found else 1.0
 
 
 def _norm(recording: Recording, site: Site) -> float:

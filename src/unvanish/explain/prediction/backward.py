@@ -23,6 +23,7 @@ class Gradient:
         pull: Its derivative after the logarithm of that length.
         doubt: What theory may be off by, which does not average out over the layers.
         tokens: Correlation of the gradients of two tokens of a sample.
+        mixes: Causal attentions it has come through, where ways differ by their shares.
     """
 
     log_energy: float = 0.0
@@ -30,6 +31,7 @@ class Gradient:
     pull: float = 0.0
     doubt: float = 0.0
     tokens: float = 0.0
+    mixes: float = 0.0
 
 
 def backward(
@@ -78,6 +80,7 @@ def _met(uses: list[Gradient]) -> Gradient:
         average([use.pull for use in uses]),
         average([use.doubt for use in uses]),
         average([use.tokens for use in uses]),
+        average([use.mixes for use in uses]),
     )
 
 
@@ -93,7 +96,7 @@ def _through(
     after = signals[edge.consumer]
     size = steps.recording.sites[edge.producer].size
     factor, scatter, pull, stretch, doubt = 1.0, 0.0, 0.0, 1.0, 0.0
-    added, tokens = 0.0, above.tokens
+    added, tokens, mixes = 0.0, above.tokens, above.mixes
     match step.kind:
         case Kind.MATRIX:
             units = steps.entering_units(step)
@@ -130,8 +133,8 @@ def _through(
             tokens, stretch = 0.0, 0.0
         case Kind.MIX:
             factor = (1.0 - tokens) * alone(step.units, causal=step.causal)
-            factor += tokens * together(step.units, causal=step.causal)
-            tokens = 1.0
+            factor += tokens * together(step.units, causal=step.causal, before=mixes)
+            tokens, mixes = 1.0, mixes + 1.0
         case Kind.SOFTMAX:
             factor, stretch = alone(step.units, causal=step.causal) / step.units, 0.0
         case Kind.SCORES:
@@ -148,6 +151,7 @@ def _through(
         pull + stretch * above.pull,
         above.doubt + doubt,
         tokens,
+        mixes,
     )
 
 

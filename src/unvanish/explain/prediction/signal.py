@@ -25,12 +25,16 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
+import numpy as np
+
 from unvanish.theory.activations import Activation
 from unvanish.theory.mean_field import mean, second_moment, slope_moment
 from unvanish.theory.quadrature import expectation, joint_expectation
 
 LARGEST: Final = 1e40
 _TINY: Final = 1e-300
+_MOST_TOKENS: Final = 256
+_MOST_MIXES: Final = 24
 _STRETCH: Final = 1.02
 """Factor of the length at which a derivative is taken by difference."""
 
@@ -137,15 +141,34 @@ def alone(tokens: int, *, causal: bool) -> float:
     return math.fsum(1.0 / n for n in range(1, tokens + 1)) / tokens
 
 
-def together(tokens: int, *, causal: bool) -> float:
-    """Return the mean square of what a token is given in all, over those that attend to it."""
+def together(tokens: int, *, causal: bool, before: float = 0.0) -> float:
+    """Return the mean square of what the tokens are given, of gradients that are alike.
+
+    Behind a causal attention the gradient of a sample gathers at its first tokens, and the next
+    one adds less: it keeps the energy in the end, as all of it has come to the first token.
+
+    Args:
+        tokens: Tokens of a sample.
+        causal: Whether each attends to those before it only.
+        before: Causal attentions that the gradient has come through already.
+    """
     if not causal:
         return 1.0
-    given, squares = 0.0, []
-    for n in range(tokens, 0, -1):
-        given += 1.0 / n
-        squares.append(given * given)
-    return math.fsum(squares) / tokens
+    gains = _gathered(min(tokens, _MOST_TOKENS))
+    return math.exp(float(np.interp(before, range(len(gains)), gains)))
+
+
+@lru_cache(maxsize=64)
+def _gathered(tokens: int) -> tuple[float, ...]:
+    """Return the logarithm of what one more causal mean over tokens does to the energy."""
+    mean_of = np.tril(np.ones((tokens, tokens))) / np.arange(1.0, tokens + 1.0)[:, None]
+    alike = mean_of.T @ np.ones(tokens)
+    gains = [math.log(float(np.mean(alike**2)))]
+    power = mean_of.T
+    for _ in range(_MOST_MIXES):
+        energy, power = float(np.sum(power**2)), mean_of.T @ power
+        gains.append(math.log(float(np.sum(power**2)) / energy))
+    return tuple(gains)
 
 
 @dataclass(frozen=True, slots=True)

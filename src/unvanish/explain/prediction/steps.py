@@ -16,7 +16,7 @@ from unvanish.theory.activations import ACTIVATIONS, Activation, leaky_relu
 _SAME: Final = frozenset(
     "view reshape flatten unflatten transpose permute squeeze unsqueeze contiguous clone to float "
     "double half bfloat16 type movedim swapaxes t mT T expand expand_as select getitem slice "
-    "index narrow chunk split unbind identity".split()
+    "index narrow chunk split unbind unsafe_split unsafe_chunk split_with_sizes identity".split()
 )
 _AVERAGES: Final = frozenset(
     "mean avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d "
@@ -26,7 +26,7 @@ _MAXIMA: Final = frozenset(
     "max_pool1d max_pool2d max_pool3d adaptive_max_pool1d adaptive_max_pool2d "
     "adaptive_max_pool3d".split()
 )
-_FEATURE_NORMS: Final = frozenset({"layer_norm", "group_norm", "rms_norm"})
+_FEATURE_NORMS: Final = frozenset({"layer_norm", "rms_norm"})
 _SCALES: Final = frozenset({"mul", "div", "dropout", "neg"})
 _MASKS: Final = frozenset({"add", "sub", "masked_fill", "where"})
 _EVEN: Final = 0.9
@@ -217,16 +217,20 @@ class Steps:
                 raise UnpredictableError(f"the batch is too small for the BatchNorm of {site.path}")
             return Step(site, Kind.BATCH_NORM, None, gamma2, beta2, units, samples)
         if op in _FEATURE_NORMS:
-            features = site.size // max(1, site.shape[0]) if op == "group_norm" else units
             return Step(
                 site,
                 Kind.FEATURE_NORM,
                 None,
                 gamma2,
                 beta2,
-                max(1, features),
+                units,
                 samples,
                 centred=op != "rms_norm",
+            )
+        if op == "group_norm":
+            raise UnpredictableError(
+                f"the groups of {site.path or 'a normalisation'} hold few channels, whose offsets "
+                "it takes out: theory does not follow that"
             )
         if site.function == "rms_norm":
             return self._written_rms_norm(site, op, units)

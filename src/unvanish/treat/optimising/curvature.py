@@ -56,11 +56,26 @@ class Curvature:
             with untouched(twin, seed=case.recording.context.seed), in_the_open():
                 loss = loss_of(twin, case)
                 self.gradients = gradients_of(loss, self.parameters, create_graph=True)
-                self.product(self.gradients)
+                self._check()
         except (RuntimeError, NotImplementedError) as error:
             first = str(error).strip().splitlines()[0]
             raise CouldNotMeasureError(f"the loss has no second derivative: {first}") from error
         self._seed = case.recording.context.seed
+
+    def _check(self) -> None:
+        """Refuse gradients that are cut off from the weights they were computed with."""
+        moving = [g for g in self.gradients if g.requires_grad]
+        if not moving:
+            return
+        found: Sequence[Tensor | None] = torch.autograd.grad(
+            moving,
+            self.parameters,
+            grad_outputs=[g.detach() for g in moving],
+            retain_graph=True,
+            allow_unused=True,
+        )
+        if all(one is None for one in found):
+            raise NotImplementedError("a function in it has a backward pass of its own")
 
     def product(self, vector: Sequence[Tensor], block: Sequence[int] | None = None) -> list[Tensor]:
         """Return the Hessian times a vector.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 
-from unvanish.core.errors import MissingExtraError, import_optional
 from unvanish.core.prescriptions import Edit, Keeps
 from unvanish.observe.optimizer import default_optimizer, describe, stepping
 from unvanish.treat.drawing import drawable, layout_of
@@ -221,22 +222,21 @@ def unit_axes(patient: Patient, names: Iterable[str]) -> tuple[tuple[Tensor, int
     return tuple(found)
 
 
-def package(name: str, extra: str, purpose: str) -> Any:
+def package(name: str, purpose: str) -> Any:
     """Import an optional package.
 
     Raises:
         CannotTreatError: If it is not installed, with the line that installs it.
     """
-    try:
-        return import_optional(name, extra=extra, purpose=purpose)
-    except MissingExtraError as error:
-        raise CannotTreatError(error.what, help=error.help) from None
+    why_not = missing(name, purpose)
+    if why_not:
+        raise CannotTreatError(why_not, help=f"pip install {name.replace('_', '-')}")
+    return importlib.import_module(name)
 
 
-def missing(name: str, extra: str, purpose: str) -> str:
+def missing(name: str, purpose: str) -> str:
     """Say which package is not installed and the line that installs it; empty where it is."""
-    try:
-        import_optional(name, extra=extra, purpose=purpose)
-    except MissingExtraError as error:
-        return f"{error.what}: {error.help}"
-    return ""
+    if importlib.util.find_spec(name) is not None:
+        return ""
+    line = f"pip install {name.replace('_', '-')}"
+    return f"{purpose} needs the package {name!r}, which is not installed: {line}"

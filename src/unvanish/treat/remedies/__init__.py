@@ -18,9 +18,12 @@ from unvanish.treat.remedies.clip_units import ClipByUnits
 from unvanish.treat.remedies.clip_value import ClipByValue
 from unvanish.treat.remedies.critical import Critical
 from unvanish.treat.remedies.curvature_learning_rate import CurvatureLearningRate
+from unvanish.treat.remedies.deep_norm import DeepNorm
 from unvanish.treat.remedies.delta_orthogonal import DeltaOrthogonal
 from unvanish.treat.remedies.depth_scaled_init import DepthScaledInit
+from unvanish.treat.remedies.drop_inner_softmax import DropInnerSoftmax
 from unvanish.treat.remedies.elu import Elu
+from unvanish.treat.remedies.fixup import Fixup
 from unvanish.treat.remedies.folded_kernel_shape import FoldedKernelShape
 from unvanish.treat.remedies.forget_bias import ForgetBias
 from unvanish.treat.remedies.gated_cell import GatedCell
@@ -29,6 +32,7 @@ from unvanish.treat.remedies.group_norm import GroupNorm
 from unvanish.treat.remedies.he import He
 from unvanish.treat.remedies.highway import Highway
 from unvanish.treat.remedies.jacobian_tuning import JacobianTuning
+from unvanish.treat.remedies.kfac import KroneckerFactors
 from unvanish.treat.remedies.layer_norm import LayerNorm
 from unvanish.treat.remedies.layer_normalised_gradient import LayerNormalisedGradient
 from unvanish.treat.remedies.layer_scale import LayerScale
@@ -36,16 +40,19 @@ from unvanish.treat.remedies.layer_wise_rates import LayerWiseRates
 from unvanish.treat.remedies.leaky_relu import LeakyRelu
 from unvanish.treat.remedies.learning_rate_range import LearningRateRange
 from unvanish.treat.remedies.lecun import LeCun
+from unvanish.treat.remedies.logits_loss import LogitsLoss
 from unvanish.treat.remedies.looks_linear import LooksLinear
 from unvanish.treat.remedies.lower_epsilon import LowerEpsilon
 from unvanish.treat.remedies.lsuv import LSUV
 from unvanish.treat.remedies.muon import MuonRemedy
+from unvanish.treat.remedies.non_saturating_gan import NonSaturatingGan
 from unvanish.treat.remedies.orthogonal import Orthogonal
 from unvanish.treat.remedies.orthogonal_recurrence import OrthogonalRecurrence
 from unvanish.treat.remedies.output_scale import OutputScale
 from unvanish.treat.remedies.pre_norm import PreNorm
 from unvanish.treat.remedies.prelu import Prelu
 from unvanish.treat.remedies.query_key_norm import QueryKeyNorm
+from unvanish.treat.remedies.reattach import Reattach
 from unvanish.treat.remedies.relu import Relu
 from unvanish.treat.remedies.residual import Residual
 from unvanish.treat.remedies.revive_dead_units import ReviveDeadUnits
@@ -57,9 +64,13 @@ from unvanish.treat.remedies.shampoo import ShampooRemedy
 from unvanish.treat.remedies.shaped_activation import ShapedActivation
 from unvanish.treat.remedies.silu import Silu
 from unvanish.treat.remedies.siren import Siren
+from unvanish.treat.remedies.skip_init import SkipInit
 from unvanish.treat.remedies.soap import Soap
+from unvanish.treat.remedies.standardise_input import StandardiseInput
+from unvanish.treat.remedies.straight_through import StraightThroughEstimator
 from unvanish.treat.remedies.t_fixup import TFixup
 from unvanish.treat.remedies.tailored_activation import TailoredActivation
+from unvanish.treat.remedies.train_parameter import TrainParameter
 from unvanish.treat.remedies.trust_ratio import TrustRatio
 from unvanish.treat.remedies.unit_variance import CentreAndUnitVariance
 from unvanish.treat.remedies.warm_up import WarmUpRemedy
@@ -115,11 +126,19 @@ BUILTIN_REMEDIES: Final[tuple[Remedy, ...]] = (
     Soap(),
     ShampooRemedy(),
     MuonRemedy(),
+    KroneckerFactors(),
     CurvatureLearningRate(),
     LayerWiseRates(),
     LearningRateRange(),
     WarmUpRemedy(),
     WeightDecayOff(),
+    StandardiseInput(),
+    LogitsLoss(),
+    DropInnerSoftmax(),
+    NonSaturatingGan(),
+    StraightThroughEstimator(),
+    Reattach(),
+    TrainParameter(),
     Residual(),
     ScaledResidual(),
     ReZero(),
@@ -128,4 +147,7 @@ BUILTIN_REMEDIES: Final[tuple[Remedy, ...]] = (
     AttentionScale(),
     QueryKeyNorm(),
     TFixup(),
+    Fixup(),
+    SkipInit(),
+    DeepNorm(),
 )

@@ -11,12 +11,12 @@ from unvanish.core.prescriptions import Change, Keeps, Prescription
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import NotApplicable
 from unvanish.treat.exchanging import EXCHANGES
+from unvanish.treat.forecasting import forecast
 from unvanish.treat.normalising import (
     NORMALISATIONS,
     Fitting,
     epsilon,
     fitting,
-    forecast,
     insert_behind,
     is_deep_in_itself,
     why_none,

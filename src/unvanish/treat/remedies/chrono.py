@@ -52,7 +52,11 @@ class Chrono:
     same biases.
 
     ## Evidence
-    LSTM of 128 units, gradient from the last of 100 steps to the first, EVIDENCE.
+    A gradient that enters at the last of 101 steps, 64 units, three seeds, random inputs: from
+    there to the first step an LSTM loses 19.3 to 20.3 decades as PyTorch starts it and 3.1 so, a
+    GRU 18.3 to 19.9 and 3.0. The first of 60 tokens, 500 steps of Adam at 3e-3, two seeds: an
+    LSTM of 32 units recalls 70 % and 77 % of 8 tokens (11 % and 13 % without, 23 % and 18 % with
+    forget-bias), a GRU all.
 
     ## Source
     Tallec and Ollivier (2018), section 2.2 and equation 16.

@@ -42,14 +42,16 @@ class ClipByLayer:
     alone.
 
     ## Evidence
-    @clip_layer@ It cures no vanishing: a gradient of 1e-9 is left at 1e-9.
+    On the exploding network of clip-norm's card 0.88, where clip-norm has 0.85 and no clipping ends
+    in a loss that is no number (digits, width 64, batch 128, mean test accuracy of two seeds). It
+    cures no vanishing: a gradient of 1e-9 is left at 1e-9.
 
     ## Source
     Pascanu, Mikolov and Bengio (2013), algorithm 1, for each parameter in turn.
     """
 
     name: ClassVar[str] = "clip-layer"
-    treats: ClassVar[frozenset[str]] = frozenset({"UV102"})
+    treats: ClassVar[frozenset[str]] = frozenset({"UV102", "UV404"})
     change: ClassVar[Change] = Change.OPTIMISER
     keeps: ClassVar[frozenset[Keeps]] = KEEPS_ALL
     sources: ClassVar[tuple[Source, ...]] = (SOURCES["pascanu2013"],)

@@ -44,8 +44,10 @@ class ClipByNorm:
     constant factor changes nothing, and clipping acts on spikes alone.
 
     ## Evidence
-    @clip_norm@ It cures no vanishing: beside a layer with a large gradient, one of 1e-9 comes out
-    smaller.
+    A ReLU network of 12 layers with weights 2.5 / sqrt(fan-in), which explodes, under SGD at 0.1
+    with momentum 0.9: 0.85 after 150 steps, where the loss without clipping is no number (digits,
+    width 64, batch 128, mean test accuracy of two seeds). It cures no vanishing: beside a layer
+    with a large gradient, one of 1e-9 comes out smaller.
 
     ## Source
     Pascanu, Mikolov and Bengio (2013), algorithm 1.

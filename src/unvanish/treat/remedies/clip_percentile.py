@@ -40,8 +40,11 @@ class ClipByPercentile:
     Every other remedy but clip-norm, which does the same with a fixed norm.
 
     ## Evidence
-    @clip_percentile@ It cures no vanishing. It knows no norm but the network's own, so a gradient
-    that is too large from the first step on is kept at about the size it has: use clip-norm there.
+    A linear regression in which every 25th batch has a thousand times the gradient ends at a
+    squared error below 2 after 100 steps, and above 1,000 without. On the exploding network of
+    clip-norm's card the loss is no number with it, as without. It cures no vanishing. It knows no
+    norm but the network's own, so a gradient that is too large from the first step on is kept at
+    about the size it has: use clip-norm there.
 
     ## Source
     Seetharaman, Wichern, Pardo and Le Roux (2020), algorithm 1.

@@ -46,7 +46,10 @@ class ClipByUnits:
     Every other remedy; made for networks without normalisation.
 
     ## Evidence
-    @clip_units@ It cures no vanishing: a gradient below the share is left as it is.
+    On the exploding network of clip-norm's card 0.31 after 150 steps, the least of the four that
+    end in a number: a hundredth of the weights is little where the start itself has to be undone
+    (digits, width 64, batch 128, mean test accuracy of two seeds). It cures no vanishing: a
+    gradient below the share is left as it is.
 
     ## Source
     Brock, De, Smith and Simonyan (2021), section 4.1.

@@ -43,7 +43,9 @@ class ClipByValue:
     alone.
 
     ## Evidence
-    @clip_value@ It cures no vanishing: it makes no entry larger.
+    On the exploding network of clip-norm's card 0.78, where clip-norm has 0.85 and no clipping ends
+    in a loss that is no number (digits, width 64, batch 128, mean test accuracy of two seeds). It
+    cures no vanishing: it makes no entry larger.
 
     ## Source
     Pascanu, Mikolov and Bengio (2013) name it beside clipping by norm.

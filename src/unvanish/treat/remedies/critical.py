@@ -46,7 +46,8 @@ class Critical:
     than with PyTorch's weights: gradients that were small are not any more.
 
     ## Settings
-    ``<function> sigma_w``, ``<function> sigma_b`` and ``<function> length`` of each function.
+    ``<function> sigma_w``, ``<function> sigma_b`` and ``<function> length`` of each function;
+    ``<weight> sigma_w`` of each layer that reads the data.
     Of the curve of critical points we take: for GELU, SiLU and Mish the one where the length
     is critical, too; for functions with a point for every bias, sigma_b^2 = 0.05.
 
@@ -60,9 +61,9 @@ class Critical:
     weights does not matter, so that the two together do no more than the normalisation.
 
     ## Evidence
-    30 layers of width 256: the gradient at the first function is 0.65 times that at the last for
-    tanh, 0.86 for GELU (theory: 1 in the limit of wide layers), against 5e-8 and less than 1e-15
-    with PyTorch's default.
+    Between the first and the last function of 30 layers of width 256 (10 draws, geometric mean)
+    the gradient keeps 0.97 of its length for tanh, 0.91 for GELU, 0.92 for SiLU and 1.04 for
+    Mish (theory: 1 for wide layers); with PyTorch's default 1e-7 for tanh and 2e-16 for GELU.
 
     ## Source
     Schoenholz, Gilmer, Ganguli and Sohl-Dickstein (2017), section 3; Hayou, Doucet and Rousseau
@@ -86,13 +87,13 @@ class Critical:
         points, reasons = points_of(case, biases=True)
         if not points:
             return NotApplicable("; ".join(reasons) or "no activation stands behind a layer")
-        places = [x for x in free(case) if not x.activation or x.activation in points]
+        places = [x for x in free(case) if not x.hidden_activation or x.hidden_activation in points]
         return Prescription(
             remedy=self.name,
             why=f"{', '.join(points)} keeps its gradient at every depth for these variances",
             change=self.change,
             keeps=self.keeps,
-            settings=settings_of(points),
+            settings=settings_of(points, case),
             places=tuple(layer.weight for layer in places),
             cost="what these weights have learnt",
         )
@@ -101,7 +102,7 @@ class Critical:
         """Draw weights and biases for the function behind each layer."""
 
         def draw(layer: Layer, weight: Tensor, layout: Layout) -> Tensor:
-            gain = weight_gain(layer, patient, prescription)
+            gain = weight_gain(layer, prescription)
             return normal(weight, gain / math.sqrt(layout.fan_in))
 
         redraw(patient, prescription.places, draw, drawn_bias(prescription))

@@ -45,7 +45,7 @@ class DeltaOrthogonal:
     that averages over all positions sees no spatial structure until the taps have grown.
 
     ## Settings
-    ``<function> sigma_w`` and ``<function> sigma_b`` of each function.
+    As of `orthogonal`.
 
     ## Where we differ
     The paper pads in circles; with zeros around the picture the centre tap reads none of them,
@@ -80,7 +80,9 @@ class DeltaOrthogonal:
         points, reasons = points_of(case, biases=False)
         if reasons and not points:
             return NotApplicable("; ".join(reasons))
-        layers = tuple(x for x in layers if not x.activation or x.activation in points)
+        layers = tuple(
+            x for x in layers if not x.hidden_activation or x.hidden_activation in points
+        )
         deltas = [layer for layer in layers if _has_centre(layer, case.model)]
         if not deltas:
             return NotApplicable(
@@ -92,7 +94,7 @@ class DeltaOrthogonal:
             why=f"{len(deltas)} convolutions can pass on every pixel and every direction",
             change=self.change,
             keeps=self.keeps,
-            settings=settings_of(points),
+            settings=settings_of(points, case),
             places=tuple(layer.weight for layer in layers),
             cost="what these weights have learnt",
         )
@@ -101,7 +103,7 @@ class DeltaOrthogonal:
         """Draw the centre taps, and the other layers as orthogonal matrices."""
 
         def draw(layer: Layer, weight: Tensor, layout: Layout) -> Tensor:
-            gain = weight_gain(layer, patient, prescription)
+            gain = weight_gain(layer, prescription)
             if _has_centre(layer, patient.model):
                 return centred(weight, layout, gain)
             return orthogonal(weight, layout, gain)

@@ -42,8 +42,10 @@ class ForgetBias:
     biases.
 
     ## Evidence
-    LSTM of 128 units, gradient from the last of 100 steps to the first, theory.md's table 5.2
-    re-measured by the test: PyTorch's start loses 21 decades, a bias of 3 none.
+    A gradient that enters at the last of 101 steps, 64 units, three seeds, random inputs: from
+    there to the first step an LSTM loses 19.3 to 20.3 decades as PyTorch starts it and 1.3 to 1.5
+    with a bias of 3, a GRU 18.3 to 19.9 and 3.6. The first of 60 tokens, 500 steps of Adam at
+    3e-3: a GRU of 32 units recalls it always, and at chance without.
 
     ## Source
     Gers, Schmidhuber and Cummins (2000); Jozefowicz, Zaremba and Sutskever (2015), section 5.

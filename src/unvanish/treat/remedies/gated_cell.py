@@ -46,7 +46,10 @@ class GatedCell:
     forget-bias, chrono and orthogonal-recurrence, which are made after it.
 
     ## Evidence
-    EVIDENCE
+    A gradient that enters at the last of 101 steps, 64 units, three seeds, random inputs: on its
+    way to the first step it loses 20 to 26 decades in `nn.RNN` and 3.6 in what takes its place.
+    The first of 60 tokens, 32 units, 500 steps of Adam at 3e-3, two seeds: recalled always, and
+    at chance (11 % and 12 % of 8 tokens) without.
 
     ## Source
     Cho and others (2014), section 2.3; Hochreiter and Schmidhuber (1997) for gates that keep.

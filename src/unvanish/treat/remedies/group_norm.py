@@ -11,13 +11,13 @@ from unvanish.core.prescriptions import Change, Keeps, Prescription
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import NotApplicable
 from unvanish.treat.exchanging import EXCHANGES
+from unvanish.treat.forecasting import useless
 from unvanish.treat.normalising import (
     NORMALISATIONS,
     Fitting,
     epsilon,
     fitting,
     insert_behind,
-    useless,
     why_none,
 )
 from unvanish.treat.protocol import Case, Patient
@@ -95,7 +95,7 @@ class GroupNorm:
                 "its hidden layers work on tokens, or have fewer than "
                 f"{_FEWEST_NUMBERS} numbers a sample to be standardised together"
             )
-        hopeless = useless(case, fits, self.max_changed_decades, "GroupNorm")
+        hopeless = useless(case, [one.layer for one in fits], self.max_changed_decades, "GroupNorm")
         if hopeless:
             return NotApplicable(hopeless)
         return Prescription(

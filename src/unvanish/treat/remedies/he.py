@@ -68,9 +68,11 @@ class He:
     def assess(self, case: Case) -> Prescription | NotApplicable:
         """Fit any network with a ReLU behind one of its layers."""
         layers = [layer for layer in free(case) if _fits(layer)]
-        rectified = [layer for layer in layers if layer.activation]
+        rectified = [layer for layer in layers if layer.hidden_activation]
         if not rectified:
-            others = sorted({layer.activation for layer in free(case) if layer.activation})
+            others = sorted(
+                {layer.hidden_activation for layer in free(case) if layer.hidden_activation}
+            )
             said = f"its functions are {', '.join(others)}" if others else "it has no activation"
             return NotApplicable(f"no ReLU stands behind a layer: {said}")
         return Prescription(
@@ -89,10 +91,11 @@ class He:
             phi = theory_of(layer, patient.model)
             if phi is None:
                 return None
-            return normal(weight, 1.0 / math.sqrt(layout.fan_in * second_moment(phi, 1.0)))
+            kept = second_moment(phi, 1.0) if layer.hidden_activation else 1.0
+            return normal(weight, 1.0 / math.sqrt(layout.fan_in * kept))
 
         redraw(patient, prescription.places, draw)
 
 
 def _fits(layer: Layer) -> bool:
-    return layer.activation in _PIECEWISE or not layer.activation
+    return layer.hidden_activation in _PIECEWISE or not layer.hidden_activation

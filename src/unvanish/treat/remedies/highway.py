@@ -44,7 +44,9 @@ class Highway:
 
     ## Evidence
     Digits, 30 layers of width 64 with PyTorch's default start, 300 steps of Adam (1e-3), one
-    seed, test accuracy before and after: EVIDENCE
+    seed, test accuracy before and after: sigmoid 0.11 and 0.84, softplus 0.11 and 0.94, tanh 0.08
+    and 0.97, ReLU 0.08 and 0.96. The gradient falls by 0.9 to 1.5 decades on its way, where it fell
+    by 7 to 26 (``python -m benchmarks.paths``).
 
     ## Source
     Srivastava, Greff and Schmidhuber (2015).

@@ -11,13 +11,13 @@ from unvanish.core.prescriptions import Change, Keeps, Prescription
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import NotApplicable
 from unvanish.treat.exchanging import EXCHANGES
+from unvanish.treat.forecasting import useless
 from unvanish.treat.normalising import (
     NORMALISATIONS,
     Fitting,
     epsilon,
     fitting,
     insert_behind,
-    useless,
     why_none,
 )
 from unvanish.treat.protocol import Case, Patient
@@ -85,7 +85,7 @@ class LayerNorm:
         fits = [one for one in found if one.units > 1]
         if not fits:
             return NotApplicable("its hidden layers have one unit each")
-        hopeless = useless(case, fits, self.max_changed_decades, "LayerNorm")
+        hopeless = useless(case, [one.layer for one in fits], self.max_changed_decades, "LayerNorm")
         if hopeless:
             return NotApplicable(hopeless)
         return Prescription(

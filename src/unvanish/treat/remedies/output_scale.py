@@ -50,8 +50,9 @@ class OutputScale:
     Every other initialisation, which is made first.
 
     ## Evidence
-    A network of 3 ReLU layers with a sigmoid and a squared error, its head 300 times too large:
-    the gradient at the output layer grows more than thousandfold.
+    3 layers with a sigmoid and a squared error at random labels, the last weights 300 times too
+    large, 200 steps of SGD 0.1 (3 draws): the loss ends at 0.19 to 0.20, untreated at 0.41 to
+    0.55, where a guess has 0.25.
 
     ## Source
     LeCun, Bottou, Orr and Müller (1998), section 4.5, on outputs at the ends of a sigmoid;

@@ -40,11 +40,15 @@ class Relu:
     names: a sigmoid that is only ever multiplied with other signal is a gate.
 
     ## Composes with
-    he, which is made afterwards: PyTorch's default start gives a ReLU layer a sixth of the variance
-    it needs. Normalisation and residual connections.
+    he or critical, made afterwards: PyTorch's default start gives a ReLU layer a sixth of the
+    variance it needs, and the exchange alone is not enough for a deep network. Normalisation and
+    residual connections.
 
     ## Evidence
-    EVID
+    30 sigmoid layers of width 256 at PyTorch's start lose 25.5 decades of gradient, exchanged they
+    lose 11.7 (theory 11.7), followed by he .2 (theory 0). Scikit-learn's digits, 30 layers of width
+    64, Adam at 1e-3, 300 steps of 64 samples, one seed: with he .847 on data held out, untreated
+    .098, exchanged alone .076.
 
     ## Source
     Glorot, Bordes and Bengio (2011); Nair and Hinton (2010).

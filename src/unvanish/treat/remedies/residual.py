@@ -59,7 +59,8 @@ class Residual:
     Digits, 30 layers of width 64 with PyTorch's default start, 300 steps of Adam (1e-3), one
     seed, test accuracy before and after: sigmoid 0.11 and 0.94, softplus 0.11 and 0.96, tanh 0.08
     and 0.96, ReLU 0.08 and 0.94. The gradient lost 25.5 decades on its way in the sigmoid network,
-    and changes by 0.7 after. Without `centre`: sigmoid 0.63, softplus 0.26.
+    and changes by 0.7 after. Without `centre`: sigmoid 0.63, softplus 0.26
+    (``python -m benchmarks.paths``).
 
     ## Source
     He, Zhang, Ren and Sun (2016).

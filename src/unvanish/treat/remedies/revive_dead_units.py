@@ -61,7 +61,9 @@ class ReviveDeadUnits:
     nothing to do.
 
     ## Evidence
-    EVID
+    Two layers of 32 ReLUs, 20 of each dead by biases of -30: afterwards each of the 20 is heard on
+    .50 of the batch, and the bits of the other 12 are unchanged. Without biases, dead by weights
+    that all point away: heard on .38 to .68.
 
     ## Source
     Lu, Shin, Su and Karniadakis (2020) on what makes units die.
@@ -137,10 +139,17 @@ def _revive(patient: Patient, layer: Layer, heard: float, least: float) -> None:
     if layer.norm_site is None:
         signal = _draw(patient, layer, flat if shift else dead, signal, heard, once=bool(shift))
     if shift:
-        values = patient.surgery.weight_of(shift)
-        middle = signal.quantile(1.0 - heard, dim=1).to(values)
-        source = layer.site.source
-        patient.surgery.set_values(shift, torch.where(dead, values - middle, values), source=source)
+        values = patient.surgery.weight_of(shift).clone()
+        values[dead] -= _level(signal[dead], heard).to(values)
+        patient.surgery.set_values(shift, values, source=layer.site.source)
+
+
+def _level(signal: Tensor, heard: float) -> Tensor:
+    """Return the level above which a share of each row lies, halfway between two entries."""
+    entries = signal.double().sort(dim=1).values
+    last = entries.shape[1] - 1
+    below = min(max(round((1.0 - heard) * entries.shape[1]), 1), last)
+    return (entries[:, below - 1] + entries[:, below]) / 2.0
 
 
 def _draw(
@@ -183,7 +192,7 @@ def _sums(patient: Patient, layer: Layer) -> Tensor | None:
     if len(seen) != 1:
         return None
     axis = 1 if layer.site.function.startswith("conv") else -1
-    signal = seen[0].movedim(axis, 0).flatten(1).double()
+    signal = seen[0].movedim(axis, 0).flatten(1)
     weight = patient.surgery.weight_of(layer.weight)
     layout = layout_of(layer, weight, patient.model)
     if layout.outputs == 0 and signal.shape[0] != weight.shape[0]:

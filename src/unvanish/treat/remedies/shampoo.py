@@ -61,7 +61,10 @@ class ShampooRemedy:
     Clipping, warm-up, and every remedy of the network itself.
 
     ## Evidence
-    @shampoo@
+    A tanh network of 8 layers with PyTorch's weights, which lose 1.9 decades: 0.97 after 60 steps,
+    where SOAP has 0.92, Muon 0.97 and AdamW at 1e-3 0.77 (digits, width 64, batch 128, two seeds).
+    One of 20 layers: at most 0.20 after 150 steps at rates of 0.03 and 0.3, where a matrix_eps of
+    1e-4 ends in no number at all.
 
     ## Source
     Gupta, Koren and Singer (2018), algorithm 2, as implemented in pytorch-optimizer.
@@ -77,10 +80,12 @@ class ShampooRemedy:
 
     def assess(self, case: Case) -> Prescription | NotApplicable:
         """Fit dense real weights without a long axis, where the package is installed."""
-        why_not = why_not_dense(case) or missing(PACKAGE, "optim", "Shampoo")
+        why_not = why_not_dense(case) or missing(PACKAGE, "Shampoo")
         if why_not:
             return NotApplicable(why_not)
         trained = [p for p in case.model.parameters() if p.requires_grad]
+        if any(p.dtype in (torch.float16, torch.bfloat16) for p in trained):
+            return NotApplicable("the roots of its matrices need more digits than 16 bits hold")
         longest = max((max(p.shape, default=1) for p in trained), default=0)
         if not longest or not trained_weights(case):
             return NotApplicable("no weight with two axes is trained")
@@ -104,7 +109,7 @@ class ShampooRemedy:
 
     def apply(self, patient: Patient, prescription: Prescription) -> None:
         """Build Shampoo over the same groups."""
-        made = package(PACKAGE, "optim", "Shampoo").Shampoo
+        made = package(PACKAGE, "Shampoo").Shampoo
         settings = prescription.settings
         rate = float(settings["lr"])
 

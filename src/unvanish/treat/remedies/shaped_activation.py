@@ -15,6 +15,13 @@ from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import NotApplicable
 from unvanish.treat.chains import chain_of
 from unvanish.treat.exchanging import exchange, places_of
+from unvanish.treat.layerwise import (
+    DRAWING,
+    EXCHANGES,
+    MEASURING,
+    NOT_PLAIN,
+    SHAPING,
+)
 from unvanish.treat.protocol import Case, Patient
 from unvanish.treat.remedies.folded_kernel_shape import ZETA
 from unvanish.treat.shaping import chain_in, draw, read, shapes_for, written
@@ -116,9 +123,11 @@ class ShapedActivation:
     another initialisation.
 
     ## Evidence
-    Digits, 30 layers of width 64, Adam 3e-4, 300 steps, one seed, test set: sigmoid 0.969
-    (default 0.093), tanh 0.969 (0.178), GELU 0.953 (0.078), SiLU 0.967 (0.078), softplus 0.962
-    (0.093), softsign 0.976 (0.093), Mish 0.967 (0.078), ELU 0.978 (0.162).
+    Digits, 30 plain layers of 64 units, Adam, 300 steps, the better of two learning rates for
+    every arm, one seed, share of the test images (`python -m benchmarks.starts`; a guess is
+    0.1): GELU, SiLU and softplus 0.981 (untouched 0.078, 0.078 and 0.094), sigmoid and tanh
+    0.972 (0.094 and 0.194). The gradient of 1,000 tanh layers lost 243 decades on its way and
+    changes by 0.1 afterwards; outputs for different inputs have a cosine below 0.1.
 
     ## Source
     Martens and others (2021).
@@ -132,9 +141,9 @@ class ShapedActivation:
     keeps: ClassVar[frozenset[Keeps]] = frozenset({Keeps.STATE_NAMES})
     sources: ClassVar[tuple[Source, ...]] = (SOURCES["martens2021"], SOURCES["xiao2018"])
     after: ClassVar[frozenset[str]] = frozenset()
-    excludes: ClassVar[frozenset[str]] = frozenset(
-        {"tailored-activation", "folded-kernel-shape", "he", "lsuv"}
-    )
+    excludes: ClassVar[frozenset[str]] = (EXCHANGES | DRAWING | NOT_PLAIN | MEASURING | SHAPING) - {
+        "shaped-activation"
+    }
 
     def assess(self, case: Case) -> Prescription | NotApplicable:
         """Fit a plain network of functions for which constants exist."""

@@ -40,7 +40,8 @@ class Siren:
 
     ## Settings
     ``w0``: the factor in the hidden sines. ``first w0``: the frequency of the first layer; the
-    factor found there, and 30 where the network has none and the weights have to carry it.
+    factor found there (``first factor``), and 30 where the network has none and the weights
+    have to carry it.
 
     ## Where we differ
     The paper has one w0, 30, in every sine; a network with other factors keeps its own. Where
@@ -51,8 +52,10 @@ class Siren:
     An exchange of the activation for sines, which is made first.
 
     ## Evidence
-    A sine network of 10 layers and width 256 with w0 = 30: per layer the gradient grows by
-    1.10 (theory, sqrt(1 + exp(-2q)) at q = 1 - exp(-2q) = 0.797).
+    8 layers of width 256: the gradient grows by sqrt(1 + exp(-2q)) a layer, q being the fixed
+    point of q = 1 - exp(-2q) + w0^2 / (3 fan-in), to which biases inside of a factor w0 = 30
+    add: 1.00 with w0 = 30, 1.10 with w0 = 1. 4 layers and w0 = 30, a wave in the plane, 60 steps
+    of Adam 1e-4 (2 draws): squared error below 1e-4, from PyTorch's default 0.28 or more.
 
     ## Source
     Sitzmann, Martel, Bergman, Lindell and Wetzstein (2020), section 3.2.

@@ -63,14 +63,17 @@ class Soap:
     Clipping, warm-up, and every remedy of the network itself.
 
     ## Evidence
-    @soap@
+    A tanh network of 20 layers with PyTorch's weights: 0.96, where AdamW has 0.20; a sigmoid one of
+    10 layers with Xavier's: 0.70 against 0.21, and 0.96 at a rate of 1e-2; a ReLU one of 30 layers
+    with PyTorch's: 0.86 against 0.08 (test accuracy on digits, width 64, batch 128, 300 steps, the
+    user's optimiser AdamW at 1e-3; one seed, but two for the sigmoids and AdamW).
 
     ## Source
     Vyas and others (2025), algorithm 3, as implemented in pytorch-optimizer.
     """
 
     name: ClassVar[str] = "soap"
-    treats: ClassVar[frozenset[str]] = frozenset({"UV101", "UV401", "UV106"})
+    treats: ClassVar[frozenset[str]] = frozenset({"UV101", "UV401", "UV502", "UV106"})
     change: ClassVar[Change] = Change.OPTIMISER
     keeps: ClassVar[frozenset[Keeps]] = KEEPS_ALL
     sources: ClassVar[tuple[Source, ...]] = (SOURCES["vyas2025"],)
@@ -79,7 +82,7 @@ class Soap:
 
     def assess(self, case: Case) -> Prescription | NotApplicable:
         """Fit any network with dense real weights, where the package is installed."""
-        why_not = why_not_dense(case) or missing(PACKAGE, "optim", "SOAP")
+        why_not = why_not_dense(case) or missing(PACKAGE, "SOAP")
         if why_not:
             return NotApplicable(why_not)
         if not trained_weights(case):
@@ -100,7 +103,7 @@ class Soap:
 
     def apply(self, patient: Patient, prescription: Prescription) -> None:
         """Build SOAP over the same groups."""
-        made = package(PACKAGE, "optim", "SOAP").SOAP
+        made = package(PACKAGE, "SOAP").SOAP
         settings = prescription.settings
         rate = float(settings["lr"])
 

@@ -65,7 +65,9 @@ class TFixup:
     Nothing that draws the same weights.
 
     ## Evidence
-    EVIDENCE
+    16 blocks of width 32 without norms: the gradient at the first residual sum over that at the
+    last is 10^4.4 before and 10^0.1 after. 24 such blocks, Adam at 1e-3 without warm-up, 200
+    steps, the first of 12 tokens asked for: learned, and at chance without.
 
     ## Source
     Huang, Perez, Ba and Volkovs (2020), section 3.2.

@@ -54,16 +54,20 @@ class TrustRatio:
 
     ## Where we differ
     The user's optimiser stays inside, with what it has gathered, where packages bring one of their
-    own. The steps are the same to rounding as those of pytorch-optimizer's LARS and Lamb; LAMB's
-    bound on |w|, which that package sets to 10, is left out, and its bias correction is Adam's.
+    own. The steps are those of pytorch-optimizer's LARS and Lamb to rounding, but for two things in
+    which its Lamb is not the paper's: it divides the finished step by 1 - beta1^t, which makes the
+    first ten times as long, and takes |w| to be 10 at most.
 
     ## Composes with
     Clipping, warm-up, initialisation, lower-epsilon.
 
     ## Evidence
-    @trust_ratio@ Tanh and sigmoid networks of 20 and 10 layers whose gradient has vanished do not
-    learn to the end with it (digits, accuracy at most 0.29): a step of the right length needs a
-    direction too. See soap and muon, or cure the network itself.
+    ReLU networks of 12 layers with PyTorch's weights under SGD at 0.1 with momentum 0.9: 0.64 after
+    200 steps, where plain SGD stays at chance, 0.08 (digits, width 64, batch 128, mean test
+    accuracy of two seeds). Where more has vanished it does not carry: 0.16 for a tanh network of 20
+    layers under the same SGD, and for a sigmoid one of 10 layers with Xavier's weights under AdamW
+    0.20 and 0.43 after 300 steps, 0.21 without. A step of the right length needs a direction too:
+    see soap and muon, or cure the network itself.
 
     ## Source
     You, Gitman and Ginsburg (2017), equation 6; You and others (2020), algorithm 2.

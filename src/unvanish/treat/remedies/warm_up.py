@@ -43,7 +43,10 @@ class WarmUpRemedy:
     Every other remedy. A scheduler with a warm-up of its own would be a second one.
 
     ## Evidence
-    @warm_up@
+    A tanh network of 8 layers with critical weights under AdamW at 0.1: 0.95 after 300 steps, 0.09
+    without (digits, width 64, batch 128, mean test accuracy of two seeds). A look at the first
+    steps sees only the foot of the ramp. A rate that the network cannot bear later on, such as 30
+    under SGD, still destroys it: see learning-rate-range.
 
     ## Source
     Ma and Yarats (2021), section 5; Goyal and others (2017), section 2.2; Xiong and others (2020)
@@ -86,3 +89,7 @@ class WarmUpRemedy:
         steps = int(prescription.settings["steps"])
         ramp = WarmUp(steps, float(prescription.settings["start"]))
         attach(patient, ramp, f"learning rate in a ramp of {steps} steps")
+        patient.notes.append(
+            "a look at the first steps sees the foot of the ramp only; whether the network bears "
+            f"the whole learning rate shows after {steps} of them"
+        )

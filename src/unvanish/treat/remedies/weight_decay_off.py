@@ -38,7 +38,8 @@ class WeightDecayOff:
     Every other remedy.
 
     ## Evidence
-    @decay@
+    A tanh network of 3 layers under SGD at 0.1 with a decay of 1.0 stays below 0.2 for 100 steps,
+    and comes above 0.8 without it (digits, width 64, batch 128, one seed).
 
     ## Source
     Krogh and Hertz (1991) for what decay takes; Loshchilov and Hutter (2019) for its two forms.

@@ -17,12 +17,12 @@ from unvanish.theory.activations import activation
 from unvanish.theory.mean_field import mean, second_moment
 from unvanish.treat.anatomy import Layer
 from unvanish.treat.exchanging import EXCHANGES
+from unvanish.treat.forecasting import forecast
 from unvanish.treat.layouts import layout_of
 from unvanish.treat.normalising import (
     NORMALISATIONS,
     Fitting,
     fitting,
-    forecast,
     is_deep_in_itself,
     why_none,
 )
@@ -49,10 +49,12 @@ class StandardisedWeight(nn.Module):
     def forward(self, weight: Tensor) -> Tensor:
         """Return the weight that the layer computes with."""
         rows = weight.flatten(1)
+        if rows.dtype in (torch.float16, torch.bfloat16):
+            rows = rows.float()
         centred = rows - rows.mean(1, keepdim=True)
         length = centred.square().sum(1, keepdim=True).clamp_min(torch.finfo(rows.dtype).tiny)
         unit = centred * length.rsqrt() * (self.scale * self.gain)[:, None]
-        return unit.view_as(weight)
+        return unit.view_as(weight).to(weight.dtype)
 
     def extra_repr(self) -> str:
         """Return what stands in the brackets of its name."""
@@ -123,8 +125,9 @@ class WeightStandardisation:
         if not fits:
             return NotApplicable(
                 "no hidden layer can be standardised: each has fewer than "
-                f"{_FEWEST_INPUTS} inputs a unit, is transposed, works again and again on its own "
-                "output, or is fed by a function that theory does not know"
+                f"{_FEWEST_INPUTS} inputs a unit, is transposed or a plain matrix product, works "
+                "again and again on its own output, or is fed by a function that theory does not "
+                "know"
             )
         seen = forecast(case, [one.layer for one in fits], over_batch=True)
         if seen.decades > self.max_gained_decades:
@@ -174,16 +177,13 @@ def _scale(layer: Layer) -> float:
 
 def _standardise(patient: Patient, one: Fitting, scale: float) -> StandardisedWeight:
     part = StandardisedWeight(one.units, scale)
-    turns = one.spot.turns()
-    if turns is not None:
-        patient.surgery.insert("", None, "begin", turns=turns)
     patient.surgery.insert(
-        one.layer.path,
+        one.spot.path,
         part,
         "before",
         function=one.layer.site.function,
         argument=1,
-        turns=turns,
+        call=one.spot.call,
         like=(one.layer.weight, one.layer.bias),
         before="its weight as it is",
         after=repr(part),

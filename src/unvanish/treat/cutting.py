@@ -1,0 +1,160 @@
+"""Where a forward cuts the gradient: the calls of `detach`, `.data` and `no_grad` as they are met.
+
+A recording names the line of a cut. To pass a gradient on there one must also know which call in
+which module's forward it is.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import (
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+)
+from torch.overrides import TorchFunctionMode
+
+from unvanish.core.operations import clean
+from unvanish.core.places import SourceLine
+from unvanish.core.stack import user_line
+from unvanish.observe.batch import Batch, call_model
+from unvanish.observe.guard import untouched
+from unvanish.treat.interception import name_of
+
+SWITCH: Final = "set_grad_enabled"
+"""What `torch.no_grad` calls when it begins and when it ends."""
+
+_WATCHED: Final = frozenset({"detach", "data", SWITCH})
+
+
+@dataclass(slots=True)
+class Met:
+    """One call that cuts the gradient, as an interception meets it.
+
+    Attributes:
+        function: ``"detach"``, ``"data"`` or ``"set_grad_enabled"``.
+        path: Path of the module in whose forward it is called.
+        number: Which call of the function in that forward it is.
+        lines: The user's line, as file and number; empty where there is none.
+        under: Path and operation of everything that ran under it, for a `no_grad`.
+    """
+
+    function: str
+    path: str
+    number: int
+    lines: tuple[tuple[str, int], ...]
+    under: set[tuple[str, str]] = field(default_factory=set)
+
+
+def met(model: nn.Module, batch: Batch) -> list[Met]:
+    """Run a network once, leave it as it was, and return the calls that cut the gradient.
+
+    Args:
+        model: The network.
+        batch: What it is run on.
+    """
+    with untouched(model, seed=0), torch.enable_grad():
+        watch = _Watch(model)
+        with watch:
+            call_model(model, batch.inputs)
+    return watch.met
+
+
+@dataclass(slots=True)
+class _Running:
+    path: str
+    seen: dict[str, int] = field(default_factory=dict)
+
+
+class _Watch(TorchFunctionMode):
+    """Writes down the calls that cut, and what runs under them."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.met: list[Met] = []
+        self._paths = {id(module): path for path, module in model.named_modules()}
+        self._running: list[_Running] = []
+        self._open: list[Met] = []
+        self._hooks: list[Any] = []
+
+    def __enter__(self) -> _Watch:
+        self._hooks = [
+            register_module_forward_pre_hook(self._begin),
+            register_module_forward_hook(self._end, always_call=True),
+        ]
+        super().__enter__()  # type: ignore[no-untyped-call]
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        super().__exit__(*exception)  # type: ignore[no-untyped-call]
+        for hook in self._hooks:
+            hook.remove()
+
+    def _begin(self, module: nn.Module, args: Any) -> None:  # noqa: ARG002
+        path = self._paths.get(id(module))
+        if path is not None:
+            self._running.append(_Running(path))
+
+    def _end(self, module: nn.Module, args: Any, output: Any) -> None:  # noqa: ARG002
+        if id(module) in self._paths and self._running:
+            self._running.pop()
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        name = clean(name_of(func))
+        if self._running and args:
+            running = self._running[-1]
+            if name in _WATCHED:
+                number = running.seen.get(name, 0)
+                running.seen[name] = number + 1
+                self._note(name, running.path, number, args)
+            for one in self._open:
+                one.under.add((running.path, name))
+        return func(*args, **(kwargs or {}))
+
+    def _note(self, name: str, path: str, number: int, args: tuple[Any, ...]) -> None:
+        if name == SWITCH and args[0]:
+            self._open.clear()
+            return
+        if name == SWITCH and not torch.is_grad_enabled():
+            return
+        if name != SWITCH and not (isinstance(args[0], Tensor) and args[0].requires_grad):
+            # Of data nothing is cut off; the call counts all the same.
+            return
+        line = user_line(sys._getframe(1))
+        one = Met(name, path, number, () if line is None else ((line.file, line.line),))
+        self.met.append(one)
+        if name == SWITCH:
+            self._open.append(one)
+
+
+def stands_at(one: Met, source: SourceLine | None) -> bool:
+    """Tell whether a call stands in a line of the user's."""
+    return source is not None and (source.file, source.line) in one.lines
+
+
+class PassOn(nn.Module):
+    """What is given, with its gradient."""
+
+    def forward(self, signal: Tensor) -> Tensor:
+        """Return the input."""
+        return signal
+
+
+class KeepGradient(nn.Module):
+    """Stands in the place of the switch that `torch.no_grad` turns: it is never turned off."""
+
+    def forward(self, enabled: bool) -> None:
+        """Turn gradients on where that is what is asked for."""
+        if enabled:
+            torch.set_grad_enabled(True)
