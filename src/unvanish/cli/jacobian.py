@@ -10,6 +10,7 @@ from unvanish.cli.screen import Screen, emit
 from unvanish.cli.streams import stdout_set_aside
 from unvanish.core.jacobians import JacobianEstimate
 from unvanish.show.page import render_page
+from unvanish.show.words import plural
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +62,10 @@ def run_jacobian(options: JacobianOptions, screen: Screen, *, as_json: bool) -> 
 def _page(found: JacobianEstimate) -> str:
     of = "of the whole batch, whose samples are coupled" if found.coupled else "of one sample"
     parts = [
-        f"From {found.start or 'the input'} to {found.end or 'the output'}, {of}: {found.inputs} "
-        f"entries in, {found.outputs} out; {found.samples} samples, {found.probes} random "
-        f"directions, {found.dtype}."
+        f"From {found.start or 'the input'} to {found.end or 'the output'}, {of}: "
+        f"{plural(found.inputs, 'number')} in, {found.outputs:,} out; "
+        f"{plural(found.samples, 'sample')}, {plural(found.probes, 'random direction')}, "
+        f"{found.dtype}."
     ]
     error = found.standard_error / found.rank_bound
     rows = [

@@ -212,15 +212,16 @@ def _page(phi: Activation, rows: list[_Row], depth: int) -> str:
     if math.isfinite(phi.slope_cap_at) and not phi.is_homogeneous:
         cap += f", at {phi.slope_cap_at:.4g}"
     parts = [f"{cap}. A layer is W phi(z) + b, wide, with random weights."]
+    over = f"over {depth}"
+    room = max(10, len(over) + 1)
     header = (
-        f"{'':11}{'sigma_w':>9}{'length':>9}{'a layer':>9}{f'over {depth}':>10}"
-        f"{'trains to':>11}  phase"
+        f"{'':11}{'sigma_w':>9}{'length':>9}{'a layer':>9}{over:>{room}}{'trains to':>11}  phase"
     )
     table = [header]
     for start, field, profile in rows:
         table.append(
             f"{start.name:11}{math.sqrt(start.sigma_w2):>9.4g}{_short(field.q):>9}"
-            f"{_factor_a_layer(profile):>9.4f}{_decades(profile[0]):>10}"
+            f"{_factor_a_layer(profile):>9.4f}{_decades(profile[0]):>{room}}"
             f"{_layers(field.trainable_depth):>11}  {_phase(field)}"
         )
     parts += ["## Plain layers", "\n".join(f"    {line}" for line in table)]

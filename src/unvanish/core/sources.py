@@ -241,6 +241,13 @@ _WORKS = (
         "NeurIPS",
     ),
     Source(
+        "kalamkar2019",
+        "Kalamkar and others",
+        2019,
+        "A study of BFLOAT16 for deep learning training",
+        "arXiv:1905.12322",
+    ),
+    Source(
         "goodfellow2014",
         "Goodfellow and others",
         2014,

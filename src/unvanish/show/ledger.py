@@ -6,6 +6,7 @@ The whole tree is drawn by `unvanish.show.tree`.
 from __future__ import annotations
 
 import math
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -31,6 +32,9 @@ _ANOTHER_WAY: Final = 0.5
 
 _WORTH_TELLING: Final = 0.1
 """Of all that was lost or gained."""
+
+_COUNT: Final = re.compile(r"\d+ operations")
+"""What a block without a module is called; see `place_words`."""
 
 _MOSTLY: Final = 0.8
 _INDENT: Final = 11
@@ -234,14 +238,15 @@ def place_words(name: str) -> str:
     """Return what a step or a block is called; a bare number is a module of an nn.Sequential.
 
     Example:
-        >>> place_words("(root) tanh #7"), place_words("62 linear")
-        ('tanh', 'module 62 linear')
+        >>> place_words("(root) tanh #7"), place_words("62 linear"), place_words("7 operations")
+        ('tanh', 'module 62 linear', '7 operations')
     """
     count, uses, of = name.partition(" uses of ")
     if uses:
         return f"{count}{uses}{place_words(of)}"
     name = name.replace("(root) ", "").partition(" #")[0]
-    return f"module {name}" if name[:1].isdigit() and " x " not in name else name
+    is_count = " x " in name or _COUNT.fullmatch(name) is not None
+    return f"module {name}" if name[:1].isdigit() and not is_count else name
 
 
 def repeats(group: Term) -> int:

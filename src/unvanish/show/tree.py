@@ -21,6 +21,8 @@ _SMALL: Final = 0.005
 """Decades; a factor below this would be printed as zero."""
 
 _MOST_SHARES: Final = 3
+_MANY: Final = 10.0
+"""A share beyond which it is told as a multiple."""
 _STEP: Final = 3
 _NUMBER: Final = 8
 
@@ -216,12 +218,17 @@ def _shares(merge: Term) -> str:
         shares.setdefault(place_words(name), []).append(share)
     ranked = sorted(shares.items(), key=lambda item: -abs(math.fsum(item[1])))
     parts = [
-        (f"{len(own)} x " if len(own) > 1 else "") + f"{name} {math.fsum(own):+.0%}"
+        (f"{len(own)} x " if len(own) > 1 else "") + f"{name} {_share(math.fsum(own))}"
         for name, own in ranked[:_MOST_SHARES]
     ]
     if left := [share for _, own in ranked[_MOST_SHARES:] for share in own]:
-        parts.append(f"{plural(len(left), 'other')} {math.fsum(left):+.0%}")
+        parts.append(f"{plural(len(left), 'other')} {_share(math.fsum(left))}")
     return ", ".join(parts)
+
+
+def _share(share: float) -> str:
+    """Return a share in per cent; as a multiple where branches cancel nearly all of each other."""
+    return f"{share:+.0%}" if abs(share) < _MANY else f"{share:+.0f}x the sum"
 
 
 def _factors(term: Term) -> str:

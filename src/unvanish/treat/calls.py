@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,11 @@ from torch.overrides import TorchFunctionMode
 from unvanish.core.operations import clean
 from unvanish.observe.batch import call_model, main_output, tensors_in
 from unvanish.observe.guard import untouched
+
+CONVOLUTIONS: Final = frozenset(
+    f"{kind}{axes}d" for kind in ("conv", "conv_transpose") for axes in (1, 2, 3)
+)
+LAYERS: Final = CONVOLUTIONS | {"linear", "matmul", "mm"}
 
 Place = tuple[str, str, int | None]
 """Path of a module, function (empty for the module's own call), number of its call."""
@@ -251,3 +256,27 @@ class _Tape(TorchFunctionMode):
             if path is not None:
                 return path
         return ""
+
+
+def is_layer(call: Call) -> bool:
+    """Tell whether a call multiplies the signal, its first argument, with a weight."""
+    return call.function in LAYERS and bool(call.weights) and bool(call.first)
+
+
+def start_of(layer: Call, model: nn.Module) -> Place:
+    """Return the place whose first argument is the input of a layer."""
+    if layer.path and isinstance(
+        model.get_submodule(layer.path), nn.Linear | nn.modules.conv._ConvNd
+    ):
+        return layer.path, "", None
+    return layer.path, layer.function, layer.number
+
+
+def axes_of(call: Call) -> int:
+    """Return the number of axes behind the channels."""
+    return int(call.function[-2]) if call.function in CONVOLUTIONS else 0
+
+
+def weight_of(call: Call) -> str:
+    """Return the name of a layer's weight."""
+    return call.weights[0]

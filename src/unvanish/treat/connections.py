@@ -11,8 +11,10 @@ from torch import nn
 from unvanish.core.prescriptions import Change, Keeps, Prescription
 from unvanish.core.verdicts import NotApplicable
 from unvanish.theory.activations import activation
+from unvanish.treat.blocks import Block
 from unvanish.treat.calls import Place
-from unvanish.treat.connecting import Block, Branch, Paths, paths_of
+from unvanish.treat.connecting import Paths, paths_of
+from unvanish.treat.joins import Branch
 from unvanish.treat.protocol import Case, Patient
 from unvanish.treat.relay import Relay
 from unvanish.treat.shortcuts import Shortcut

@@ -90,8 +90,9 @@ class _Probe(nn.Module):
         self.seen: list[Tensor] = []
 
     def forward(self, signal: Tensor) -> Tensor:
-        # What follows may write into it.
-        self.seen.append(signal.detach().clone())
+        if isinstance(signal, Tensor):  # a packed sequence is none
+            # What follows may write into it.
+            self.seen.append(signal.detach().clone())
         return signal
 
 

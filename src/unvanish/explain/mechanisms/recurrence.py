@@ -46,7 +46,7 @@ class Recurrence:
         steps = list(pairwise(calls))
         return between(
             Swap.JACOBIAN,
-            f"an orthogonal Jacobian in {counted(len(steps), 'time step')}",
+            f"an orthogonal Jacobian in {counted(len(steps), 'call')} of the same weights",
             [(later, earlier) for earlier, later in steps],
         )
 

@@ -8,6 +8,7 @@ from typing import Final
 from unvanish.treat.protocol import Remedy
 from unvanish.treat.remedies.attention_scale import AttentionScale
 from unvanish.treat.remedies.batch_norm import BatchNorm
+from unvanish.treat.remedies.bfloat16 import BFloat16
 from unvanish.treat.remedies.break_symmetry import BreakSymmetry
 from unvanish.treat.remedies.centralise_gradient import CentraliseGradient
 from unvanish.treat.remedies.chrono import Chrono
@@ -42,6 +43,7 @@ from unvanish.treat.remedies.learning_rate_range import LearningRateRange
 from unvanish.treat.remedies.lecun import LeCun
 from unvanish.treat.remedies.logits_loss import LogitsLoss
 from unvanish.treat.remedies.looks_linear import LooksLinear
+from unvanish.treat.remedies.loss_scaling import LossScaling
 from unvanish.treat.remedies.lower_epsilon import LowerEpsilon
 from unvanish.treat.remedies.lsuv import LSUV
 from unvanish.treat.remedies.muon import MuonRemedy
@@ -132,6 +134,8 @@ BUILTIN_REMEDIES: Final[tuple[Remedy, ...]] = (
     LearningRateRange(),
     WarmUpRemedy(),
     WeightDecayOff(),
+    LossScaling(),
+    BFloat16(),
     StandardiseInput(),
     LogitsLoss(),
     DropInnerSoftmax(),

@@ -14,7 +14,7 @@ from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import NotApplicable
 from unvanish.theory.mean_field import second_moment
 from unvanish.treat.anatomy import theory_of
-from unvanish.treat.connecting import Branch, paths_of
+from unvanish.treat.connecting import paths_of
 from unvanish.treat.connections import (
     CONNECTS,
     SCALES,
@@ -24,6 +24,7 @@ from unvanish.treat.connections import (
     take_out_norms,
 )
 from unvanish.treat.drawing import each, free, normal, set_weight, zero_bias
+from unvanish.treat.joins import Branch
 from unvanish.treat.normalising import NORMALISATIONS
 from unvanish.treat.protocol import Case, Patient
 from unvanish.treat.shortcuts import Scale, Shift

@@ -1,0 +1,85 @@
+"""Bfloat16 in the place of float16: the range of float32 in 16 bits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import torch
+
+from unvanish.core.prescriptions import Change, Keeps, Prescription
+from unvanish.core.sources import SOURCES, Source
+from unvanish.core.verdicts import NotApplicable
+from unvanish.treat.precision import set_autocast
+from unvanish.treat.protocol import Case, Patient
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class BFloat16:
+    """Train under bfloat16 autocast in place of float16.
+
+    ## When to use
+    Float16 autocast under which gradients are rounded to zero (UV402) or numbers overflow (UV403).
+    Bfloat16 has the eight exponent bits of float32: it ends at 3.4e38 and at 4.6e-41.
+
+    ## What it changes
+    The type of the autocast region. Weights, optimiser and code stay.
+
+    ## What it costs
+    Three of ten digits after the point: 8 bits of precision in place of 11, a rounding error of
+    2^-9 in place of 2^-12. Devices older than Ampere, and some CPUs, emulate it.
+
+    ## Settings
+    dtype: ``bfloat16``.
+
+    ## Where we differ
+    There is nothing to differ from.
+
+    ## Composes with
+    Every remedy but loss-scaling, which it makes needless.
+
+    ## Evidence
+    The zoo's convolutional network with a loss of 1e-4 times the squared error: float16 rounds 53 %
+    of the gradient entries of a weight to zero, bfloat16 none (see the test).
+
+    ## Source
+    Kalamkar and others (2019).
+    """
+
+    name: ClassVar[str] = "bfloat16"
+    treats: ClassVar[frozenset[str]] = frozenset({"UV402", "UV403"})
+    change: ClassVar[Change] = Change.PRECISION
+    keeps: ClassVar[frozenset[Keeps]] = frozenset(Keeps)
+    sources: ClassVar[tuple[Source, ...]] = (SOURCES["kalamkar2019"],)
+    after: ClassVar[frozenset[str]] = frozenset()
+    excludes: ClassVar[frozenset[str]] = frozenset({"loss-scaling"})
+
+    def assess(self, case: Case) -> Prescription | NotApplicable:
+        """Fit a network that is trained under float16 autocast."""
+        context = case.recording.context
+        if any(p.dtype is torch.float16 and p.requires_grad for p in case.model.parameters()):
+            return NotApplicable(
+                "the weights themselves are float16: keep them in float32, model.float(), and "
+                "train under torch.autocast(device_type, dtype=torch.bfloat16)"
+            )
+        if context.autocast != "float16":
+            flows = f"autocast to {context.autocast}" if context.autocast else context.dtype
+            return NotApplicable(
+                f"it is computed in {flows}, which has the range of float32 or more"
+            )
+        return Prescription(
+            remedy=self.name,
+            why="float16 ends at 65504 and at 3.0e-08, bfloat16 where float32 does",
+            change=self.change,
+            keeps=self.keeps,
+            settings={"dtype": "bfloat16"},
+            cost="three bits of precision",
+        )
+
+    def apply(self, patient: Patient, prescription: Prescription) -> None:
+        """Set the type of the autocast region."""
+        set_autocast(patient, str(prescription.settings["dtype"]))
+        patient.notes.append(
+            "train under torch.autocast(device_type, dtype=torch.bfloat16), without a GradScaler"
+        )
