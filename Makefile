@@ -68,6 +68,8 @@ bench: $(STAMP)
 	@$(BIN)/python -m benchmarks.cost
 	@$(BIN)/python -m benchmarks.budget
 	@$(BIN)/python -m benchmarks.theory
+	@$(BIN)/python -m benchmarks.starts
+	@$(BIN)/python -m benchmarks.remedies
 	@$(BIN)/python -m benchmarks.identity
 	@$(BIN)/python -m benchmarks.accuracy
 	@$(BIN)/python -m benchmarks.outside

@@ -82,6 +82,11 @@ class _Chain:
 
 
 def chains_of(calls: Calls) -> tuple[list[_Chain], dict[str, int]]:
+    """Return the layers with a function of their own, and why others are left alone.
+
+    Args:
+        calls: All calls.
+    """
     left: dict[str, int] = {}
     found = []
     computed = _computed(calls)

@@ -25,8 +25,9 @@ CONNECTS: Final = frozenset({"residual", "scaled-residual", "rezero", "layer-sca
 SCALES: Final = frozenset({"rezero", "skip-init", "layer-scale", "fixup", "deep-norm"})
 """Remedies that scale the branches of the same residual blocks."""
 EXCHANGES_BEFORE: Final = frozenset(
-    "relu leaky-relu prelu elu selu gelu silu tanh batch-norm layer-norm he xavier lecun "
-    "orthogonal lsuv centre-and-unit-variance".split()
+    "relu leaky-relu prelu elu selu gelu silu batch-norm layer-norm rms-norm group-norm "
+    "weight-standardisation he xavier lecun orthogonal delta-orthogonal critical looks-linear "
+    "siren lsuv centre-and-unit-variance jacobian-tuning shaped-activation tailored-activation".split()
 )
 """What acts on the layers of a block as they are; connections come after it."""
 

@@ -11,6 +11,7 @@ from unvanish.treat.remedies.batch_norm import BatchNorm
 from unvanish.treat.remedies.bfloat16 import BFloat16
 from unvanish.treat.remedies.break_symmetry import BreakSymmetry
 from unvanish.treat.remedies.centralise_gradient import CentraliseGradient
+from unvanish.treat.remedies.checkpoint_gradient import CheckpointGradient
 from unvanish.treat.remedies.chrono import Chrono
 from unvanish.treat.remedies.clip_layer import ClipByLayer
 from unvanish.treat.remedies.clip_norm import ClipByNorm
@@ -25,6 +26,7 @@ from unvanish.treat.remedies.depth_scaled_init import DepthScaledInit
 from unvanish.treat.remedies.drop_inner_softmax import DropInnerSoftmax
 from unvanish.treat.remedies.elu import Elu
 from unvanish.treat.remedies.fixup import Fixup
+from unvanish.treat.remedies.float32_islands import Float32Islands
 from unvanish.treat.remedies.folded_kernel_shape import FoldedKernelShape
 from unvanish.treat.remedies.forget_bias import ForgetBias
 from unvanish.treat.remedies.gated_cell import GatedCell
@@ -136,12 +138,14 @@ BUILTIN_REMEDIES: Final[tuple[Remedy, ...]] = (
     WeightDecayOff(),
     LossScaling(),
     BFloat16(),
+    Float32Islands(),
     StandardiseInput(),
     LogitsLoss(),
     DropInnerSoftmax(),
     NonSaturatingGan(),
     StraightThroughEstimator(),
     Reattach(),
+    CheckpointGradient(),
     TrainParameter(),
     Residual(),
     ScaledResidual(),
