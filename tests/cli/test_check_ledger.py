@@ -41,7 +41,7 @@ def test_a_few_lines_stand_under_the_finding(saved: str) -> None:
     assert 5 <= len(block) <= 12
     assert any("slope cap" in line and "16 sigmoid, x0.25 each" in line for line in block)
     assert any("15 x (linear, sigmoid) -0.8" in line for line in block)
-    assert any(line.startswith(" theory: -13.6 ±") for line in block)
+    assert any(line.startswith(" theory: -13.7 ±") for line in block)
     assert text.index(" ledger: ") < text.index("   help: ") < text.index("found nothing")
 
 
@@ -113,3 +113,14 @@ def test_json_holds_blocks_and_on_request_everything_below_them(saved: str) -> N
     full = json.loads(run("show", saved, "--format", "json", "--explain", "full"))["explanation"]
     assert full["ledger"]["children"][0]["children"]
     assert full["by_factor"] == brief["by_factor"]
+
+
+def test_the_ledger_of_a_layer_of_ones_choice(saved: str) -> None:
+    text = run("show", saved, "--layer", "layers.12")
+    assert "ledger  from the loss to layers.12 linear" in " ".join(text.split("\n"))
+    document = json.loads(run("show", saved, "--layer", "layers.12", "--format", "json"))
+    assert document["explanation"]["target"].startswith("layers.12")
+    assert "children" in document["explanation"]["ledger"]
+    result = CliRunner().invoke(app, ["show", saved, "--layer", "layers.99"])
+    assert result.exit_code == 2
+    assert "nearest: layers." in result.stderr

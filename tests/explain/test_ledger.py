@@ -12,8 +12,10 @@ from torch.nn import functional as F
 import unvanish
 from unvanish.core.errors import UnvanishError
 from unvanish.core.explanations import Factor, Level, Term, total
+from unvanish.core.findings import Cause
 from unvanish.core.glossary import Quantity
 from unvanish.core.records import Recording
+from unvanish.diagnose import diagnose
 from unvanish.explain import explain, explain_site, parameter_terms
 from unvanish.explain.dominators import dominators
 from unvanish.observe import trace
@@ -265,3 +267,39 @@ def test_frozen_weights_are_weights():
     batch = torch.randn(32, 8), torch.randint(4, (32,))
     totals = explain(trace(model, batch, loss=F.cross_entropy, probe_steps=0)).ledger.by_factor()
     assert Factor.OTHER not in totals
+
+
+def test_a_layer_can_be_asked_for():
+    torch.manual_seed(0)
+    model = nn.Sequential(*[p for _ in range(6) for p in (nn.Linear(8, 8), nn.Tanh())])
+    recording = trace(model, (torch.randn(16, 8), torch.randn(16, 8)), F.mse_loss, probe_steps=0)
+    found = explain(recording, target="4")
+    assert found.name == "4 linear"
+    by_name, by_index = (explain(recording, target=t) for t in ("4 linear", found.target))
+    assert found.ledger == by_name.ledger == by_index.ledger
+    assert unvanish.explain(recording, target="4").ledger == found.ledger
+    with pytest.raises(UnvanishError, match="there is no norm"):
+        explain(recording, target="norm")
+    with pytest.raises(UnvanishError, match="no gradient was measured at 44") as error:
+        explain(recording, target="44")
+    assert error.value.help == "nearest: 4"
+    with pytest.raises(UnvanishError, match="takes a recording, not NoneType"):
+        unvanish.explain(None)
+
+
+def test_a_batch_norm_that_stands_still_scales_and_projects_nothing_out():
+    torch.manual_seed(0)
+    parts = [p for _ in range(5) for p in (nn.Linear(16, 16), nn.BatchNorm1d(16), nn.Tanh())]
+    model = nn.Sequential(*parts, nn.Linear(16, 4))
+    for part in model:
+        if isinstance(part, nn.BatchNorm1d):
+            part.running_var.fill_(100.0)
+            part.eval()
+    batch = torch.randn(64, 16), torch.arange(64) % 4
+    recording = trace(model, batch, F.cross_entropy, probe_steps=0)
+    assert recording.context.training
+    found = explain(recording)
+    assert found.ledger.by_factor()[Factor.NORM_SCALE] == pytest.approx(-5.0, abs=0.01)
+    assert "divides by its running statistics" in found.prediction.reason
+    (finding,) = diagnose(recording, select=["UV101"]).findings
+    assert Cause.POST_NORM not in finding.causes

@@ -235,3 +235,22 @@ def test_a_batch_that_makes_the_loss_no_number_is_to_blame(role):
     assert finding.severity is Severity.ERROR
     assert finding.causes[0] is Cause.INPUT_SCALE
     assert f"the {role} of the batch holds 1 NaN or infinite values of" in finding.notes[0]
+
+
+class Jagged(nn.Module):
+    """Samples of different lengths as one nested tensor."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.head = nn.Linear(4, 4), nn.Linear(4, 3)
+
+    def forward(self, x):
+        nested = torch.nested.nested_tensor([x[0, :3], x[1]], layout=torch.jagged)
+        padded = torch.nested.to_padded_tensor(torch.sigmoid(self.layer(nested)), 0.0)
+        return self.head(padded.mean(1))
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_nested_tensors_are_refused_in_one_sentence():
+    with pytest.raises(CouldNotMeasureError, match="works on nested tensors, which unvanish"):
+        trace(Jagged(), (torch.randn(2, 5, 4), torch.randint(3, (2,))), loss="cross_entropy")

@@ -27,7 +27,8 @@ SCALES: Final = frozenset({"rezero", "skip-init", "layer-scale", "fixup", "deep-
 EXCHANGES_BEFORE: Final = frozenset(
     "relu leaky-relu prelu elu selu gelu silu batch-norm layer-norm rms-norm group-norm "
     "weight-standardisation he xavier lecun orthogonal delta-orthogonal critical looks-linear "
-    "siren lsuv centre-and-unit-variance jacobian-tuning shaped-activation tailored-activation".split()
+    "siren lsuv centre-and-unit-variance jacobian-tuning shaped-activation "
+    "tailored-activation".split()
 )
 """What acts on the layers of a block as they are; connections come after it."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from unvanish.core.records import Site
 from unvanish.observe.batch import call_model

@@ -206,7 +206,8 @@ class Replacement:
         if answers is None:
             raise UnvanishError("the network's output holds no tensor of real numbers")
         each = self._each(answers, target)
-        return self.factor * (each.sum() if self.sums else each.mean())
+        value: Tensor = each.sum() if self.sums else each.mean()
+        return self.factor * value
 
     def _each(self, answers: Tensor, target: Any) -> Tensor:
         if self.kind == "non_saturating":

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
@@ -23,30 +23,62 @@ HALVES: Final = (torch.float16, torch.bfloat16)
 _LARGEST_EXPONENT: Final = 24
 """Of the scale: beyond it the loss itself leaves the range of float16."""
 
+_LARGEST: Final = 2.0**_LARGEST_EXPONENT
+_GROWS_AFTER: Final = 2000
+"""Steps without an overflow after which the scale is doubled, as `torch.amp.GradScaler` does."""
+
 _HEADROOM: Final = 3
 """Binary digits that the gradient may grow before it overflows."""
 
 
+@dataclass(eq=False)
+class Scale:
+    """The factor that a loss and its optimiser share. Copies of either go on to share it.
+
+    Attributes:
+        value: A power of two, so that nothing is rounded.
+        good: Steps without an overflow since it was last changed.
+        left_out: Steps that were left out.
+    """
+
+    value: float
+    good: int = 0
+    left_out: int = 0
+
+    def overflowed(self) -> None:
+        """Halve it."""
+        self.value, self.good = max(1.0, self.value / 2.0), 0
+        self.left_out += 1
+
+    def went_well(self) -> None:
+        """Count a step, and double it after enough of them."""
+        self.good += 1
+        if self.good >= _GROWS_AFTER and self.value < _LARGEST:
+            self.value, self.good = 2.0 * self.value, 0
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Scale:
+        return self
+
+
 @dataclass(frozen=True, eq=False)
 class ScaledLoss:
-    """A loss times a constant: ``loss(output, target)``.
+    """A loss times a factor: ``loss(output, target)``.
 
     Attributes:
         loss: As in `unvanish.trace`.
-        scale: The constant; a power of two, so that nothing is rounded.
+        scale: The factor.
     """
 
     loss: Callable[..., Any] | str | None
-    scale: float
+    scale: Scale
 
     @property
     def __name__(self) -> str:
-        name = "the loss" if self.loss is None else loss_name(self.loss)
-        return f"{self.scale:g} times {name}"
+        return "the loss, scaled" if self.loss is None else f"{loss_name(self.loss)}, scaled"
 
     def __call__(self, output: Any, target: Any = None) -> Tensor:
         """Return the scaled loss."""
-        return self.scale * compute_loss(self.loss, output, Batch(None, target))[0]
+        return self.scale.value * compute_loss(self.loss, output, Batch(None, target))[0]
 
 
 @dataclass(eq=False)
@@ -54,34 +86,33 @@ class Unscale(Treatment):
     """Divide the gradient by the scale of the loss, and leave a step out that has overflowed.
 
     Attributes:
-        scale: What the loss was multiplied by.
-        left_out: How many steps were left out.
+        scale: What the loss is multiplied by.
     """
 
-    scale: float
-    left_out: int = field(default=0)
+    scale: Scale
     changes_gradients = True
 
     def treat(self, gradients: list[Gradient]) -> None:
         """Divide every gradient; take all of them off where one is not finite."""
         if not all(bool(one.values.isfinite().all()) for one in gradients):
-            self.left_out += 1
+            self.scale.overflowed()
             for one in gradients:
                 one.parameter.grad = None
             return
         for one in gradients:
-            one.values.div_(self.scale)
+            one.values.div_(self.scale.value)
+        self.scale.went_well()
 
     def state(self) -> dict[str, Any]:
-        """Return how many steps were left out."""
-        return {"left_out": self.left_out}
+        """Return the scale."""
+        return {"scale": self.scale.value, "good": self.scale.good}
 
-    def load(self, state: Any) -> None:
-        """Take up how many steps were left out."""
-        self.left_out = int(state["left_out"])
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take up the scale."""
+        self.scale.value, self.scale.good = float(state["scale"]), int(state["good"])
 
     def __repr__(self) -> str:
-        return f"Unscale(scale={self.scale:g})"
+        return f"Unscale(scale={self.scale.value:g})"
 
 
 def largest_scale(case: Case) -> float:

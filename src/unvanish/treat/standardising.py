@@ -1,4 +1,4 @@
-"""What data that enters a layer looks like, feature by feature, and a module that standardises it."""
+"""What data that enters a layer looks like by feature, and a module that standardises it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import Recording, Role, Site
+from unvanish.core.records import Recording, Role
 from unvanish.core.wiring import Wiring
 from unvanish.treat.anatomy import Layer
 from unvanish.treat.probing import Spot, calls_of, passing

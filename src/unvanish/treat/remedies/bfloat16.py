@@ -27,8 +27,8 @@ class BFloat16:
     The type of the autocast region. Weights, optimiser and code stay.
 
     ## What it costs
-    Precision: 8 significant bits in place of 11, a relative rounding error of up to 2^-8 in place of
-    2^-11. Some devices emulate it.
+    Precision: 8 significant bits in place of 11, a relative rounding error of up to 2^-8 in place
+    of 2^-11. Some devices emulate it.
 
     ## Settings
     dtype: ``bfloat16``.

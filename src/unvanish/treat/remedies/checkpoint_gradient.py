@@ -25,17 +25,17 @@ _WRITE = "torch.utils.checkpoint.checkpoint(function, x, use_reentrant=False)"
 
 
 class AskForGradient(nn.Module):
-    """Data that asks for a gradient while gradients are recorded, as a reentrant checkpoint wants."""
+    """Data that asks for a gradient, while any is recorded."""
 
     def forward(self, data: Any) -> Any:
-        """Return the data itself, or a view of it that asks for a gradient."""
+        """Return the data itself, or a copy of it that asks for a gradient."""
         if (
             isinstance(data, Tensor)
             and torch.is_grad_enabled()
             and data.is_floating_point()
             and not data.requires_grad
         ):
-            return data.detach().requires_grad_()
+            return data.detach().requires_grad_().clone()  # the forward may write into it
         return data
 
 
@@ -49,11 +49,12 @@ class CheckpointGradient:
     asks for a gradient (UV505): it builds no graph, and its parameters get no gradient at all.
 
     ## What it changes
-    The network's first argument asks for a gradient while one is recorded. The network computes what
-    it computed.
+    The network's first argument asks for a gradient while one is recorded. The network computes
+    what it computed.
 
     ## What it costs
-    The gradient by the data, which nobody uses: one more product in the first layer's backward pass.
+    A copy of the data, and the gradient by it, which nobody uses: one more product in the first
+    layer's backward pass.
 
     ## Settings
     None.
@@ -92,7 +93,7 @@ class CheckpointGradient:
             return NotApplicable("no reentrant checkpoint keeps a gradient from its parameters")
         if not _first_is_real(case.batch.inputs):
             return NotApplicable(
-                f"the network's first argument holds no real numbers, which could ask for a "
+                "the network's first argument holds no real numbers, which could ask for a "
                 f"gradient: write {_WRITE}{_at(caught[0])}"
             )
         names = {p.name for p in cut}

@@ -40,13 +40,13 @@ class DropInnerSoftmax:
     ## When to use
     A softmax, sigmoid, tanh or ReLU between the last layer and a loss that wants raw scores
     (UV204): `cross_entropy` and `binary_cross_entropy_with_logits` apply their own. With a softmax
-    before it, cross entropy cannot fall below 1.46 for 10 classes, however sure the network is. Or a
-    bounded function before a regression whose target it cannot reach.
+    before it, cross entropy cannot fall below 1.46 for 10 classes, however sure the network is. Or
+    a bounded function before a regression whose target it cannot reach.
 
     ## What it changes
     The last function is left out: a module becomes `nn.Identity`, a call in a forward is passed by.
-    For `nll_loss`, which wants logarithms, it becomes a log-softmax. A softmax over one class, which
-    is constant, becomes a sigmoid; one over the samples is turned to the classes.
+    For `nll_loss`, which wants logarithms, it becomes a log-softmax. A softmax over one class,
+    which is constant, becomes a sigmoid; one over the samples is turned to the classes.
 
     ## What it costs
     Nothing in time. The network answers scores: whoever reads probabilities off it has to apply the

@@ -24,7 +24,7 @@ from unvanish.treat.surgery import CannotTreatError
 _SIGMOID: Final = "sigmoid"
 _SOFTMAX: Final = "softmax"
 _IN_THE_LOSS: Final = "the loss"
-_LARGEST: Final = 1.0 + 1e-3
+_ROUNDING: Final = 1e-3
 
 
 @final
@@ -82,7 +82,7 @@ class LogitsLoss:
         if not isinstance(target, Tensor):
             return NotApplicable("the batch has no target that probabilities are compared with")
         low, high = float(target.min()), float(target.max())
-        if not (-_LARGEST + 1.0 <= low and high <= _LARGEST):
+        if low < -_ROUNDING or high > 1.0 + _ROUNDING:
             return NotApplicable(
                 f"the targets go from {low:g} to {high:g}: cross entropy wants probabilities"
             )
@@ -117,7 +117,7 @@ class LogitsLoss:
         inside = function == _IN_THE_LOSS
         return Prescription(
             remedy=self.name,
-            why=f"the loss is {_WORDS[known.form]} of a {'softmax' if classes else _SIGMOID}, whose "
+            why=f"the loss is {_WORDS[known.form]} of a {_SOFTMAX if classes else _SIGMOID}, whose "
             "gradient ends where the output is sure",
             change=self.change,
             keeps=self.keeps,
@@ -229,7 +229,7 @@ def _sums_to_one(target: Tensor, axis: int) -> bool:
     if target.ndim == 0:
         return False
     total = target.double().sum(axis)
-    return torch.allclose(total, torch.ones_like(total), atol=1e-3)
+    return torch.allclose(total, torch.ones_like(total), atol=_ROUNDING)
 
 
 def _own(case: Case, where: str) -> str:

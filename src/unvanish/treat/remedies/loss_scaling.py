@@ -12,7 +12,8 @@ from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import NotApplicable
 from unvanish.observe.loss import loss_name
 from unvanish.treat.optimising.exchange import attach
-from unvanish.treat.precision import ScaledLoss, Unscale, largest_scale, set_loss
+from unvanish.treat.optimising.gradients import ClipNorm
+from unvanish.treat.precision import Scale, ScaledLoss, Unscale, largest_scale, set_loss
 from unvanish.treat.protocol import Case, Patient
 
 _FLOAT16: Final = "float16"
@@ -29,20 +30,21 @@ class LossScaling:
 
     ## What it changes
     The loss, which is S times what it was, and the optimiser, which is put into a wrapper that
-    divides by S in float32 and leaves a step out whose gradient has overflowed. S is a power of two,
-    so that nothing is rounded. A clipping norm is scaled along, since it is applied before the step.
+    divides by S in float32. A step whose gradient has overflowed is left out and S is halved; after
+    2,000 steps without one it is doubled. S is a power of two, so that nothing is rounded. Where
+    gradients are clipped, the wrapper does it, after the division.
 
     ## What it costs
     A pass over the gradients in each step. The loss that is printed is S times the loss.
 
     ## Settings
-    scale: S, the largest power of two with which the gradient of the first batch does not overflow
-    were it eight times as large; at most 2^24.
+    scale: S to begin with, the largest power of two with which the gradient of the first batch does
+    not overflow were it eight times as large; at most 2^24.
 
     ## Where we differ
-    Micikevicius and others choose a constant by experiment or from the largest gradient, as here.
-    `torch.amp.GradScaler` doubles its scale every 2,000 steps and halves it at an overflow; in a
-    loop of your own it is the better choice, and is one line there.
+    Micikevicius and others choose a constant by experiment or from the largest gradient; here it is
+    the beginning. From there on it moves as that of `torch.amp.GradScaler` does, which begins at
+    2^16 and has to be called by the loop itself.
 
     ## Composes with
     Every remedy but bfloat16, which has the range of float32 and needs no scale.
@@ -86,7 +88,7 @@ class LossScaling:
             )
         return Prescription(
             remedy=self.name,
-            why=f"gradients flow in float16, with room for {scale:g} times as much",
+            why=f"gradients flow in float16, with room for {scale:.0f} times as much",
             change=self.change,
             keeps=self.keeps,
             settings={"scale": scale},
@@ -95,22 +97,24 @@ class LossScaling:
 
     def apply(self, patient: Patient, prescription: Prescription) -> None:
         """Scale the loss, and the gradient back."""
-        scale = float(prescription.settings["scale"])
+        scale = Scale(float(prescription.settings["scale"]))
         name = "the loss" if patient.loss is None else f"the loss {loss_name(patient.loss)}"
         set_loss(
             patient,
             ScaledLoss(patient.loss, scale),
             before=name,
-            after=f"{scale:g} times {name}",
+            after=f"{scale.value:.0f} times {name}",
         )
-        attach(patient, Unscale(scale), f"gradient divided by {scale:g}")
         clip = patient.clip_grad_norm
         if clip is not None:
-            patient.clip_grad_norm = clip * scale
+            attach(patient, ClipNorm(clip), f"gradient norm at most {clip:g}")
+            patient.clip_grad_norm = None
             patient.notes.append(
-                f"gradients are clipped before they are scaled back: at {clip * scale:g}"
+                f"the optimiser clips at {clip:g} after it has scaled back: take clip_grad_norm_ "
+                "out of the loop, where it would meet the scaled gradient"
             )
+        attach(patient, Unscale(scale), f"gradient divided by {scale.value:.0f}")
         patient.notes.append(
-            "in a loop of your own: scaler = torch.amp.GradScaler(); scaler.scale(loss).backward(); "
-            "scaler.step(optimizer); scaler.update()"
+            "in a loop of your own: scaler = torch.amp.GradScaler(); "
+            "scaler.scale(loss).backward(); scaler.step(optimizer); scaler.update()"
         )

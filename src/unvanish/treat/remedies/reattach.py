@@ -43,8 +43,8 @@ class Reattach:
 
     ## What it changes
     The derivative, and nothing else: the network computes what it computed. In the forward that
-    holds the line, `.detach()` and `.data` hand on the tensor itself, and `torch.no_grad()` does not
-    turn gradients off. Other calls of the same kind stay as they are.
+    holds the line, `.detach()` and `.data` hand on the tensor itself, and `torch.no_grad()` does
+    not turn gradients off. Other calls of the same kind stay as they are.
 
     ## What it costs
     Time and memory of the backward pass through what was cut off. Take the line out of the source:
@@ -208,7 +208,7 @@ def _insert(surgery: Surgery, calls: Sequence[_Call], *, said: bool) -> None:
 
 
 def _is_reached(case: Case, calls: Sequence[_Call], names: set[str]) -> bool:
-    """Try on the network whether a parameter that was cut off gets a gradient; leave it as it was."""
+    """Try whether a parameter that was cut off gets a gradient; the network stays as it was."""
     context = case.recording.context
     parameters = [p for name, p in case.model.named_parameters() if name in names]
     device = next((p.device for p in parameters), torch.device("cpu"))

@@ -176,16 +176,16 @@ def walls_of(recording: Recording) -> list[Site]:
         if site.op not in _KNOWN or site.role is Role.LOSS:
             continue
         arrived = gradient.get(site)
-        if any(edge.log10_gain > -math.inf for edge in into.get(site.index, ())) and not (
-            arrived == -math.inf
-        ):
+        passes = any(edge.log10_gain > -math.inf for edge in into.get(site.index, ()))
+        if passes and arrived != -math.inf:
             continue
         behind = {site.index, *_behind(into, site)}
         names = {name for index in behind for name in recording.sites[index].weights}
         uses = {p.name for p in starved.values() if any(u.site in behind for u in p.uses)}
         if starved.keys() & (names | uses):
             found.append(site)
-    return found
+    # Where none gets a gradient, it ends somewhere else.
+    return found if any(gradient.get(site) > -math.inf for site in found) else []
 
 
 def _is_starved(parameter: Parameter) -> bool:

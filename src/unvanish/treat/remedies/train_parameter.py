@@ -35,10 +35,10 @@ class TrainParameter:
     ## What it changes
     Each missing parameter joins the group of its nearest neighbours: of the parameters that the
     optimiser holds, those with as many axes, so that a bias joins the biases that have no weight
-    decay, and among them the one whose name begins alike the longest. An optimiser that holds none of
-    the network is given all of it, in the group where the tensors of these shapes were. Layers in a
-    plain list or dict become an `nn.ModuleList` or `nn.ModuleDict` of the same name first, and a
-    trainable tensor an `nn.Parameter`.
+    decay, and among them the one whose name begins alike the longest. An optimiser that holds none
+    of the network is given all of it, in the group where the tensors of these shapes were. Layers
+    in a plain list or dict become an `nn.ModuleList` or `nn.ModuleDict` of the same name first, and
+    a trainable tensor an `nn.Parameter`.
 
     ## What it costs
     The optimiser's state for the new parameters, and what was left out on purpose is trained.
@@ -236,6 +236,6 @@ def _by_hand(recording: Recording) -> str:
     site = recording.sites[recording.strays[0].site]
     where = f" at {site.source}" if site.source else ""
     return (
-        f"a trainable tensor that is used{where} is no parameter of the network, nor held by one of "
-        "its attributes: make it an nn.Parameter in __init__, or keep its layer in nn.ModuleList"
+        f"a trainable tensor that is used{where} is no parameter of the network, nor held by one "
+        "of its attributes: make it an nn.Parameter in __init__, or keep its layer in nn.ModuleList"
     )

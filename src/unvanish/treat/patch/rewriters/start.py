@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ast
 import math
-import sys
 from collections.abc import Callable
 from typing import Final
 
@@ -12,6 +10,7 @@ import numpy as np
 from torch import nn
 
 from unvanish.treat.anatomy import Layer, theory_of
+from unvanish.treat.patch.builder import builder_of, indexed
 from unvanish.treat.patch.source import NoSafeEditError, Source
 from unvanish.treat.patch.work import Work
 
@@ -87,55 +86,8 @@ def rewrite(work: Work) -> None:
         if isinstance(module, _PLAIN[4:]):
             raise NoSafeEditError(f"torch.nn.init miscounts the inputs of {layer.path}")
     calls = {layer.path: write(layer, work) for layer in layers}
-    source, root, name = _builder(work)
-    lines = _statements(source, work.model, layers, calls, name)
-    if isinstance(root, ast.Return):
-        _rewrite_return(source, root, lines, name)
-    else:
-        source.add_lines(root, lines)
-
-
-def _builder(work: Work) -> tuple[Source, ast.stmt, str]:
-    """Return the file, the statement behind which to write, and what the network is called there.
-
-    That is the last statement of ``__init__`` of the network's class, or the return of the
-    function that builds it.
-    """
-    cls = type(work.model)
-    module = sys.modules.get(cls.__module__)
-    file = getattr(module, "__file__", None)
-    if cls.__module__.startswith("torch.nn") or not isinstance(file, str):
-        return _function(work)
-    source = work.open(file)
-    for node in source.nodes(ast.ClassDef):
-        if node.name == cls.__name__:
-            for inner in node.body:
-                if isinstance(inner, ast.FunctionDef) and inner.name == "__init__":
-                    return source, inner.body[-1], inner.args.args[0].arg
-    raise NoSafeEditError(f"{cls.__name__} has no __init__ to write into")
-
-
-def _function(work: Work) -> tuple[Source, ast.stmt, str]:
-    """Return the return statement of the function in which the layers are made."""
-    built = [layer.site.built for layer in work.anatomy.layers if layer.site.built]
-    if not built:
-        raise NoSafeEditError("the lines that built the network were not seen")
-    source = work.source(built[-1])
-    for function in source.nodes(ast.FunctionDef, built[-1].line):
-        ends = [n for n in function.body if isinstance(n, ast.Return)]
-        if ends and ends[-1].value is not None:
-            value = ends[-1].value
-            return source, ends[-1], value.id if isinstance(value, ast.Name) else "network"
-    raise NoSafeEditError("the network is built outside of a function or class of its own")
-
-
-def _rewrite_return(source: Source, statement: ast.Return, lines: list[str], name: str) -> None:
-    assert statement.value is not None
-    indent = source.indent(statement)
-    given = source.segment(statement.value)
-    head = [] if isinstance(statement.value, ast.Name) else [f"{name} = {given}"]
-    text = f"\n{indent}".join([*head, *lines, f"return {name}"])
-    source.replace(statement, text)
+    builder = builder_of(work)
+    builder.append(_statements(builder.source, work.model, layers, calls, builder.network))
 
 
 def _statements(
@@ -162,15 +114,9 @@ def _statements(
         lines += [*test, f"{indent}{init}.{common[1].format(bias='module.bias')}"]
     for layer in layers:
         weight, bias = calls[layer.path]
-        module = _indexed(name, layer.path)
+        module = indexed(name, layer.path)
         if weight != common[0]:
             lines.append(f"{init}.{weight.format(weight=f'{module}.weight')}")
         if layer.bias and bias != common[1]:
             lines.append(f"{init}.{bias.format(bias=f'{module}.bias')}")
     return lines
-
-
-def _indexed(name: str, path: str) -> str:
-    """Write the path ``layers.3.fc`` as code: ``self.layers[3].fc``."""
-    parts = (f"[{part}]" if part.isdigit() else f".{part}" for part in path.split("."))
-    return name + "".join(parts)

@@ -1,0 +1,80 @@
+"""Where source code builds a network, and how to write behind it."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from unvanish.treat.patch.source import NoSafeEditError, Source
+from unvanish.treat.patch.work import Work
+
+
+@dataclass(frozen=True, slots=True)
+class Builder:
+    """The code that builds a network.
+
+    Attributes:
+        source: The file it stands in.
+        last: Its last statement: of ``__init__``, or the return of a function.
+        network: What the network is called there: ``"self"``, or a variable.
+    """
+
+    source: Source
+    last: ast.stmt
+    network: str
+
+    def append(self, lines: Sequence[str]) -> None:
+        """Write statements that run when the network has been built."""
+        if not isinstance(self.last, ast.Return):
+            self.source.add_lines(self.last, lines)
+            return
+        value = self.last.value
+        assert value is not None
+        named = isinstance(value, ast.Name)
+        head = [] if named else [f"{self.network} = {self.source.segment(value)}"]
+        indent = self.source.indent(self.last)
+        text = f"\n{indent}".join([*head, *lines, f"return {self.network}"])
+        self.source.replace(self.last, text)
+
+
+def builder_of(work: Work) -> Builder:
+    """Find the code that builds the network: ``__init__`` of its class, or a function.
+
+    Raises:
+        NoSafeEditError: If it is neither, or not the user's.
+    """
+    cls = type(work.model)
+    module = sys.modules.get(cls.__module__)
+    file = getattr(module, "__file__", None)
+    if cls.__module__.startswith("torch.nn") or not isinstance(file, str):
+        return _function(work)
+    source = work.open(file)
+    for node in source.nodes(ast.ClassDef):
+        if node.name == cls.__name__:
+            for inner in node.body:
+                if isinstance(inner, ast.FunctionDef) and inner.name == "__init__":
+                    return Builder(source, inner.body[-1], inner.args.args[0].arg)
+    raise NoSafeEditError(f"{cls.__name__} has no __init__ to write into")
+
+
+def _function(work: Work) -> Builder:
+    """Return the return statement of the function in which the layers are made."""
+    built = [layer.site.built for layer in work.anatomy.layers if layer.site.built]
+    if not built:
+        raise NoSafeEditError("the lines that built the network were not seen")
+    source = work.source(built[-1])
+    for function in source.nodes(ast.FunctionDef, built[-1].line):
+        ends = [n for n in function.body if isinstance(n, ast.Return)]
+        if ends and ends[-1].value is not None:
+            value = ends[-1].value
+            name = value.id if isinstance(value, ast.Name) else "network"
+            return Builder(source, ends[-1], name)
+    raise NoSafeEditError("the network is built outside of a function or class of its own")
+
+
+def indexed(name: str, path: str) -> str:
+    """Write the path ``layers.3.fc`` as code: ``self.layers[3].fc``."""
+    parts = (f"[{part}]" if part.isdigit() else f".{part}" for part in path.split("."))
+    return name + "".join(parts)
