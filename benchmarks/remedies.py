@@ -78,7 +78,9 @@ def tried(job: tuple[str, int]) -> list[dict[str, Any]]:
                     "left": left,
                     "cured": bool(worrying) and not left,
                     "flow": [advice.before.flow_decades, option.outlook.flow_decades],
-                    "predicted": predicted(recipe, option.name, seed),
+                    "predicted": predicted(recipe, option.name, seed)
+                    if row["offered"]
+                    else math.nan,
                     "alike": [advice.before.sample_cosine, option.outlook.sample_cosine],
                     "time": option.outlook.milliseconds / advice.before.milliseconds,
                     "parameters": option.outlook.parameters / max(1, advice.before.parameters),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from unvanish.core.verdicts import NotApplicable
 from unvanish.testing import check_remedy
@@ -154,6 +156,64 @@ def convolutional() -> nn.Module:
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(8 * 36, 4))
 
 
+class Signs(nn.Module):
+    """A layer whose gradient ends at a sign, and one whose own ends at a round."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(12, 16), nn.Linear(16, 16)
+        self.head = nn.Linear(16, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.sign(self.first(x))
+        return self.head((4.0 * self.second(x)).round() / 4.0)
+
+
+class Detached(nn.Module):
+    """A body that a line cuts off from its head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.head = nn.Linear(12, 16), nn.Linear(16, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.relu(self.body(x))
+        return self.head(x.detach())
+
+
+class Checkpointed(nn.Module):
+    """A body in a reentrant checkpoint, fed with data."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(12, 16), nn.ReLU())
+        self.head = nn.Linear(16, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not torch.is_grad_enabled():
+            return self.head(self.body(x))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return self.head(checkpoint(self.body, x, use_reentrant=True))
+
+
+def head_only(model: nn.Module) -> torch.optim.Optimizer:
+    return torch.optim.Adam(list(model.parameters())[-2:], lr=1e-3)
+
+
+def of_sixteen_bits() -> nn.Module:
+    model = nn.Sequential(nn.Linear(12, 16), nn.LayerNorm(16), nn.ReLU(), nn.Linear(16, 5))
+    return model.bfloat16()
+
+
+def small_loss(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    return 1e-5 * F.cross_entropy(output.float(), target)
+
+
+def minimax(output: torch.Tensor, _target: None) -> torch.Tensor:
+    return torch.log(1.0 - torch.sigmoid(output) + 1e-12).mean()
+
+
 ROWS = (numbers(32, 12), classes(32, 5))
 SERIES = (numbers(16, 20, 6), classes(16, 3))
 TOKENS = (numbers(8, 10, 16), classes(8, 3))
@@ -188,6 +248,22 @@ WARD = {
         None,
         lambda model: torch.optim.SGD(model.parameters(), lr=0.1, weight_decay=0.01),
     ),
+    "raw": Bed(lambda: Plain(F.relu, depth=2), (40.0 * numbers(32, 12) + 900.0, ROWS[1])),
+    "softmax twice": Bed(
+        lambda: nn.Sequential(Plain(F.relu, depth=2), nn.Softmax(dim=1)), ROWS, "cross_entropy"
+    ),
+    "squared error of a sigmoid": Bed(
+        lambda: nn.Sequential(Plain(torch.tanh, depth=2), nn.Sigmoid()),
+        (ROWS[0], (numbers(32, 5) > 0.0).float()),
+        "mse_loss",
+    ),
+    "generator": Bed(lambda: Plain(F.relu, depth=2), (ROWS[0], None), minimax),
+    "float16": Bed(lambda: Plain(F.relu, depth=2), ROWS, small_loss, adam, "float16"),
+    "of 16 bits": Bed(of_sixteen_bits, (ROWS[0].bfloat16(), ROWS[1]), "cross_entropy"),
+    "signs": Bed(Signs, ROWS, None, adam),
+    "detached": Bed(Detached, ROWS, None, adam),
+    "checkpointed": Bed(Checkpointed, ROWS, None, adam),
+    "head only": Bed(lambda: Plain(F.relu, depth=4), ROWS, None, head_only),
 }
 
 

@@ -26,7 +26,7 @@ from unvanish.observe.batch import (
 )
 from unvanish.observe.guard import seed_everything, untouched
 from unvanish.observe.look import Conditions, running
-from unvanish.observe.loss import compute_loss
+from unvanish.observe.loss import compute_loss, loss_name
 from unvanish.treat.protocol import Case
 
 Loss = Callable[..., Any] | str | None
@@ -90,6 +90,14 @@ def output_of(case: Case) -> Any:
     conditions = Conditions(case.loss, context.seed, context.autocast, {})
     with untouched(case.model, seed=context.seed), running(conditions, device):
         return map_tensors(call_model(case.model, case.batch.inputs), torch.Tensor.detach)
+
+
+def spoken(loss: Loss) -> str:
+    """Return a loss as the subject of a sentence."""
+    if loss is None:
+        return "the loss that was inferred"
+    name = loss_name(loss)
+    return "the loss" if name in ("loss", "the loss") else f"the loss {name}"
 
 
 def line_of(loss: Loss) -> str:
@@ -214,7 +222,7 @@ class Replacement:
             return -F.logsigmoid(answers)
         if self.kind == "non_saturating_probabilities":
             return -torch.log(answers.clamp_min(torch.finfo(answers.dtype).tiny))
-        wanted = target.to(answers.dtype).reshape(answers.shape)
+        wanted: Tensor = target.to(answers.dtype).reshape(answers.shape)
         if self.kind == "cross_entropy":
             return -(wanted * torch.log_softmax(answers, self.axis)).sum(self.axis)
         return F.binary_cross_entropy_with_logits(answers, wanted, reduction="none")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -146,7 +146,9 @@ def _is_finite(case: Case, scale: float) -> bool:
         loss = compute_loss(case.loss, output, case.batch)[0]
         if not loss.requires_grad:
             return False
-        found = torch.autograd.grad(scale * loss, parameters, allow_unused=True)
+        found: Sequence[Tensor | None] = torch.autograd.grad(
+            scale * loss, parameters, allow_unused=True
+        )
     return all(
         g is None or bool((g.coalesce().values() if g.is_sparse else g).isfinite().all())
         for g in found

@@ -103,6 +103,44 @@ def test_a_connection(diff) -> None:
     assert "+            x = x + torch.tanh(layer(x))" in text
 
 
+def test_a_connection_round_modules_of_a_list(diff) -> None:
+    text = """
+def build():
+    body = [layer for _ in range(9) for layer in (nn.Linear(16, 16), nn.Tanh())]
+    return nn.Sequential(nn.Linear(16, 16), nn.Tanh(), *body, nn.Linear(16, 3))
+"""
+    found = diff(text, "scaled-residual")
+    assert "for layer in (Residual(nn.Linear(16, 16), nn.Tanh()))" not in found
+    listed = """
+def build():
+    body = [nn.Linear(16, 24), nn.Tanh()]
+    for _ in range(9):
+        body += [nn.Linear(24, 24), nn.Tanh()]
+    return nn.Sequential(*body, nn.Linear(24, 3))
+"""
+    found = diff(listed, "residual")
+    assert "+        body += [Residual(nn.Linear(24, 24), nn.Tanh())]" in found
+    assert "+        return x + self.layers(x)" in found
+
+
+def test_gates_that_keep_a_memory(diff) -> None:
+    text = """
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lstm = nn.LSTM(1, 12, batch_first=True)
+        self.head = nn.Linear(12, 3)
+
+    def forward(self, x):
+        return self.head(self.lstm(x.unsqueeze(-1))[0][:, -1])
+"""
+    found = diff(text, "forget-bias")
+    assert "+            for name, bias in self.lstm.named_parameters():" in found
+    assert "+                    bias[units : 2 * units] = " in found
+    assert ".uniform_(1, 15).log()" in diff(text, "chrono")
+
+
 def test_a_connection_round_a_sigmoid_takes_its_mean_away(diff) -> None:
     text = diff(loop("torch.sigmoid(self.first(x))", "torch.sigmoid(layer(x))"), "residual")
     assert "+            x = x + torch.sigmoid(layer(x)) - 0.5" in text

@@ -167,6 +167,22 @@ class Source:
         start, end = self._span(node)
         self._add(_Splice(start, end, text))
 
+    def replace_between(self, first: ast.AST, last: ast.AST, text: str) -> None:
+        """Put other text in the place of two expressions and what stands between them.
+
+        Args:
+            first: Where it begins.
+            last: Where it ends.
+            text: With ``{text}`` for what stood there.
+        """
+        start, end = self._span(first)[0], self._span(last)[1]
+        self._add(_Splice(start, end, text.replace("{text}", self.text[start:end])))
+
+    def add_class(self, text: str) -> None:
+        """Put a class behind the imports at the head of the file."""
+        at = self._behind_imports()
+        self._add(_Splice(at, at, f"\n\n{text}"))
+
     def insert_after(self, node: ast.AST, text: str) -> None:
         """Put text directly behind an expression."""
         _, end = self._span(node)
@@ -214,6 +230,11 @@ class Source:
     def _import_splices(self) -> list[_Splice]:
         if not self._imports:
             return []
+        at = self._behind_imports()
+        return [_Splice(at, at, "".join(f"{line}\n" for line in self._imports))]
+
+    def _behind_imports(self) -> int:
+        """Return the position behind the imports at the head of the file."""
         last: ast.stmt | None = None
         for statement in self.tree.body:
             is_docstring = isinstance(statement, ast.Expr) and statement is self.tree.body[0]
@@ -221,8 +242,7 @@ class Source:
                 last = statement
             elif not is_docstring:
                 break
-        at = self._lines[last.end_lineno or last.lineno] if last is not None else 0
-        return [_Splice(at, at, "".join(f"{line}\n" for line in self._imports))]
+        return self._lines[last.end_lineno or last.lineno] if last is not None else 0
 
     def _add(self, splice: _Splice) -> None:
         self._splices.add(splice)

@@ -15,9 +15,8 @@ from unvanish.core.records import Site
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import NotApplicable
 from unvanish.observe.batch import main_output
-from unvanish.observe.loss import loss_name
 from unvanish.treat.ending import exchange_end, summed_axis, why_out_of_reach
-from unvanish.treat.losses import Form, Known, Replacement, line_of, output_of, recognised
+from unvanish.treat.losses import Form, Known, Replacement, line_of, output_of, recognised, spoken
 from unvanish.treat.protocol import Case, Patient
 from unvanish.treat.surgery import CannotTreatError
 
@@ -185,7 +184,7 @@ def exchange_loss(patient: Patient, new: Replacement) -> None:
         undo,
         Edit(
             place="",
-            before="the loss that was inferred" if old is None else f"the loss {loss_name(old)}",
+            before=spoken(old),
             after=f"the loss {times}{new.kind}",
         ),
     )

@@ -10,7 +10,7 @@ import torch
 from unvanish.core.prescriptions import Change, Keeps, Prescription
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import NotApplicable
-from unvanish.observe.loss import loss_name
+from unvanish.treat.losses import spoken
 from unvanish.treat.optimising.exchange import attach
 from unvanish.treat.optimising.gradients import ClipNorm
 from unvanish.treat.precision import Scale, ScaledLoss, Unscale, largest_scale, set_loss
@@ -98,7 +98,7 @@ class LossScaling:
     def apply(self, patient: Patient, prescription: Prescription) -> None:
         """Scale the loss, and the gradient back."""
         scale = Scale(float(prescription.settings["scale"]))
-        name = "the loss" if patient.loss is None else f"the loss {loss_name(patient.loss)}"
+        name = spoken(patient.loss)
         set_loss(
             patient,
             ScaledLoss(patient.loss, scale),

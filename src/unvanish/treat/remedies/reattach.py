@@ -222,7 +222,9 @@ def _is_reached(case: Case, calls: Sequence[_Call], names: set[str]) -> bool:
             loss = compute_loss(case.loss, output, Batch(None, case.batch.target))[0]
             if not loss.requires_grad:
                 return False
-            found = torch.autograd.grad(loss, parameters, allow_unused=True)
+            found: Sequence[torch.Tensor | None] = torch.autograd.grad(
+                loss, parameters, allow_unused=True
+            )
         except RuntimeError:
             return False
         finally:
