@@ -170,8 +170,8 @@ class GradientSink:
             if link.producer is not None and self.graph.notes[link.producer].hooked:
                 self.enter(link.producer, link.slot, tensor)
                 tensor = tensor.clone()  # the hook may work in place
-            elif link.parameter is not None and link.parameter in self._hooked:
-                self._keep(link.parameter, dense_values(tensor))
+            elif link.parameter in self._hooked and tensor.layout is torch.strided:
+                self._keep(str(link.parameter), dense_values(tensor))
             elif link.producer is not None and self.graph.uses.get(link.producer, 0) == 1:
                 self._sent_alone.append((key, link.producer))  # equals what arrives there
                 continue

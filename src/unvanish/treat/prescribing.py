@@ -175,13 +175,15 @@ class _Look:
         self._clip = context.optimizer.clip_grad_norm if context.optimizer else None
         self._model, self._probe_steps, self._seed = model, probe_steps, seed
         self._built = built
+        self._first: Recording | None = None
+        """The network as it is, which every remedy then need not look at again."""
 
     def at(self, model: nn.Module, loss: Any, treated: Treated | None = None) -> Recording:
         """Trace a network."""
         optimizer = treated.optimizer if treated and treated.optimizer else self._optimizer
         if treated is not None and treated.optimizer is None:
             optimizer = follow(self._optimizer, self._model, model)
-        return trace(
+        found = trace(
             model,
             self._batch,
             loss,
@@ -191,7 +193,11 @@ class _Look:
             seed=self._seed,
             autocast=treated.autocast if treated else self._autocast,
             clip_grad_norm=treated.clip_grad_norm if treated else self._clip,
+            built=self._built if treated is None else None,
         )
+        if treated is None:
+            self._first = found
+        return found
 
     def time(self, model: nn.Module) -> float:
         """Return the milliseconds of one forward and backward pass, the faster of two."""
@@ -221,6 +227,7 @@ class _Look:
                 self._batch,
                 self._loss,
                 optimizer=self._optimizer,
+                recording=self._first,
                 seed=self._seed,
                 built=self._built,
                 autocast=self._autocast,

@@ -116,11 +116,14 @@ def entrances(known: Case | Patient) -> list[Entrance]:
     """
     recording = known.anatomy.recording
     wiring = Wiring(recording)
+    broken = any(tensor.non_finite for tensor in recording.data)  # of which nothing is measured
     found = []
     for layer in known.anatomy.layers:
         site = layer.site
         axis = _FROM_THE_END.get(site.function)
-        if axis is None or layer.reads_normalised or site not in recording[Quantity.INPUT_RMS]:
+        if axis is None or layer.reads_normalised or not layer.reads_data:
+            continue
+        if site not in recording[Quantity.INPUT_RMS] and not broken:
             continue
         if _reads_signal(recording, wiring, layer):
             continue
