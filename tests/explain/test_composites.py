@@ -231,3 +231,10 @@ def test_of_a_gate_and_one_minus_it_one_is_opened():
     assert by_name["closed-gates"].what == "12 gates open"
     recording = trace(model, batch, F.cross_entropy, probe_steps=0)
     assert Factor.GATE in explain(recording).ledger.by_factor()
+
+
+@pytest.mark.parametrize("activation", [nn.LogSigmoid, nn.RReLU])
+def test_functions_under_another_name_have_an_operating_point(activation):
+    factors = explain(look(activation)).ledger.by_factor()
+    assert Factor.OPERATING_POINT in factors
+    assert Factor.OTHER not in factors

@@ -37,7 +37,7 @@ def test_over_two_numbers_a_fast_wave_is_refused():
 def test_a_jump_that_was_not_named_is_refused_with_its_place():
     with pytest.raises(ValueError, match=r"jumps near z = 0\.30\d*: name that place in kinks"):
         from_function(lambda z: np.where(z > 0.3037, 1.0, 0.0))
-    with pytest.raises(ValueError, match="its slope jumps near z = -0.3"):
+    with pytest.raises(ValueError, match=r"its slope jumps near z = -0\.3"):
         from_function(lambda z: np.clip(z, -0.37, 0.81))
     with pytest.raises(ValueError, match="changes too fast for the quadrature"):
         expectation(lambda z: np.where(z > 0.3037, 1.0, 0.0), 1.0)

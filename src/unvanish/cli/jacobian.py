@@ -63,7 +63,8 @@ def _page(found: JacobianEstimate) -> str:
     of = "of the whole batch, whose samples are coupled" if found.coupled else "of one sample"
     parts = [
         f"From {found.start or 'the input'} to {found.end or 'the output'}, {of}: "
-        f"{found.inputs:,} {'entry' if found.inputs == 1 else 'entries'} in, {found.outputs:,} out; "
+        f"{found.inputs:,} {'entry' if found.inputs == 1 else 'entries'} in, "
+        f"{found.outputs:,} out; "
         f"{plural(found.samples, 'sample')}, {plural(found.probes, 'random direction')}, "
         f"{found.dtype}."
     ]

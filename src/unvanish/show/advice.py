@@ -16,6 +16,7 @@ from unvanish.show.words import power
 _MOST: Final = 6
 _MOST_USELESS: Final = 4
 _MOST_EDITS: Final = 4
+_MOST_PLACES: Final = 3
 _NAME: Final = 31
 _NUMBER: Final = 9
 _NOTHING: Final = "nothing"
@@ -103,6 +104,13 @@ def fix_lines(
     lines += sheet.paragraph(
         join([styled("fix", "clear"), ": "]), [sheet.prose(chosen.name, "strong")], hang=2
     )
+    first = next((o for o in advice.options if not o.failed), chosen)
+    if first.remedies != chosen.remedies and chosen.can_be_written and not first.can_be_written:
+        words = (
+            f"the first that your source can say by itself; {first.name} takes a call of "
+            f"unvanish: --remedy {' --remedy '.join(first.remedies)}"
+        )
+        lines += sheet.paragraph(styled(" chosen: ", "strong"), [sheet.prose(words)])
     for one in chosen.prescriptions:
         lines += sheet.paragraph(styled("    why: ", "strong"), [sheet.prose(one.why)])
         if one.cost:
@@ -170,16 +178,21 @@ def _outcome(before: Outlook, option: Option, sheet: Sheet) -> Lines:
 
 
 def _changes(receipt: Receipt, sheet: Sheet, *, verbose: bool) -> Lines:
-    shown = receipt.edits if verbose else receipt.edits[:_MOST_EDITS]
+    alike: dict[tuple[str, str], list[str]] = {}
+    for edit in receipt.edits:
+        alike.setdefault((edit.before, edit.after), []).append(edit.place)
+    shown = list(alike.items()) if verbose else list(alike.items())[:_MOST_EDITS]
     lines: Lines = []
-    for number, edit in enumerate(shown):
+    for number, ((before, after), places) in enumerate(shown):
         lead = styled("changes: ", "strong") if not number else Text(" " * 9)
-        place = f"{edit.place}: " if edit.place else ""
-        arrow = "->" if sheet.ascii else "→"
-        lines += sheet.paragraph(lead, [sheet.prose(f"{place}{edit.before} {arrow} {edit.after}")])
-    if len(receipt.edits) > len(shown):
-        more = len(receipt.edits) - len(shown)
-        lines.append(styled(f"         and {more} more; -v lists them", "quiet"))
+        named = [place for place in places if place]
+        listed = ", ".join(named if verbose else named[:_MOST_PLACES])
+        more = f" and {len(named) - _MOST_PLACES} more" if len(named) > _MOST_PLACES else ""
+        place = f"{listed}{'' if verbose else more}: " if named else ""
+        lines += sheet.paragraph(lead, [sheet.prose(f"{place}{before} → {after}")])
+    left = sum(len(places) for places in alike.values()) - sum(len(p) for _, p in shown)
+    if left:
+        lines.append(styled(f"         and {left} more; -v lists them", "quiet"))
     for note in receipt.notes:
         lines += sheet.paragraph(styled("   note: ", "note"), [sheet.prose(note)])
     return lines

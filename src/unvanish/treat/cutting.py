@@ -128,9 +128,6 @@ class _Watch(TorchFunctionMode):
             return
         if name == SWITCH and not torch.is_grad_enabled():
             return
-        if name != SWITCH and not (isinstance(args[0], Tensor) and args[0].requires_grad):
-            # Of data nothing is cut off; the call counts all the same.
-            return
         line = user_line(sys._getframe(1))
         one = Met(name, path, number, () if line is None else ((line.file, line.line),))
         self.met.append(one)

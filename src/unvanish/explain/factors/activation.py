@@ -19,7 +19,7 @@ from unvanish.explain.factors.book import Part, Step
 from unvanish.theory.activations import ACTIVATIONS
 
 _CURVES: Final = frozenset(
-    "exp log log1p expm1 sqrt rsqrt reciprocal pow square glu clamp abs erf".split()
+    "exp log log1p expm1 sqrt rsqrt reciprocal pow square glu clamp abs erf rrelu".split()
 )
 """Functions of one signal without a largest slope to measure them by."""
 _SHARES: Final = (

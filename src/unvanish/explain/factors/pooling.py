@@ -28,7 +28,9 @@ PARTS: Final = frozenset(
 """Operations that take entries out; those of two of them are others, unless they overlap."""
 _SUMS: Final = frozenset("add sub rsub neg positive".split())
 """They hand the gradient on as it is; to what was spread over an axis, summed over it."""
-_JOINTS: Final = frozenset("cat concat concatenate stack hstack vstack masked_fill where".split())
+_JOINTS: Final = frozenset(
+    "cat concat concatenate stack hstack vstack masked_fill where maximum minimum".split()
+)
 """Those that have more than one source: each gets its part of the gradient."""
 _POOLING: Final = frozenset(
     "mean sum max min max_pool1d max_pool2d max_pool3d avg_pool1d avg_pool2d avg_pool3d amax amin "

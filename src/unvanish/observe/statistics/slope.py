@@ -52,6 +52,7 @@ ACTIVATIONS: Final[dict[str, Activation]] = {
     "softshrink": Activation(1.0),
     "tanhshrink": Activation(1.0),
     "logsigmoid": Activation(1.0),
+    "log_sigmoid": Activation(1.0),
     "threshold": Activation(1.0),
     "sin": Activation(1.0),
     "cos": Activation(1.0),

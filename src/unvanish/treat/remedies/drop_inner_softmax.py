@@ -12,6 +12,7 @@ from unvanish.core.prescriptions import Change, Keeps, Prescription
 from unvanish.core.records import Recording, Role, Site
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Found, NotApplicable
+from unvanish.diagnose.neighbours import Neighbours
 from unvanish.diagnose.reach import RANGES
 from unvanish.diagnose.rules.output_loss_pair import OutputLossPair
 from unvanish.treat.ending import append_to_end, exchange_end, summed_axis, why_out_of_reach
@@ -23,6 +24,8 @@ _LOG_SOFTMAX: Final = "log_softmax"
 _SIGMOID: Final = "sigmoid"
 _SOFTMAX: Final = "softmax"
 _PROBABILITIES: Final = frozenset({"softmax", "sigmoid"})
+_RECTIFIERS: Final = frozenset({"relu", "relu6"})
+_TAKE_SCORES: Final = frozenset({"log_softmax", "binary_cross_entropy_with_logits"})
 _OUT_OF_REACH: Final = frozenset({"half-widths of the output's range", "fraction of the target"})
 _NLL: Final = frozenset(
     {
@@ -85,7 +88,7 @@ class DropInnerSoftmax:
         """Fit a network whose last function and loss do not belong together."""
         verdict = OutputLossPair().examine(case.recording)
         if not isinstance(verdict, Found):
-            return NotApplicable("what the network answers is what its loss asks for")
+            return self._rectified(case)
         reason = ""
         for finding in verdict.findings:
             site = finding.sites[0]
@@ -96,20 +99,34 @@ class DropInnerSoftmax:
             if refused := why_out_of_reach(case, site):
                 reason = reason or refused
                 continue
-            return Prescription(
-                remedy=self.name,
-                why=_first(finding.message),
-                change=self.change,
-                keeps=self.keeps,
-                settings={
-                    "function": site.op,
-                    "instead": action,
-                    "axis": 1 if action == _SOFTMAX else _axis(case, site),
-                },
-                places=(site.path,),
-                cost=_cost(site, action),
-            )
+            axis = 1 if action == _SOFTMAX else _axis(case, site)
+            return self._prescription(site, action, axis, _first(finding.message))
         return NotApplicable(reason)
+
+    def _rectified(self, case: Case) -> Prescription | NotApplicable:
+        """Judge a ReLU on the scores: a score below zero gets no gradient, however wrong it is."""
+        neighbours = Neighbours(case.recording)
+        for loss in case.recording.sites:
+            site = neighbours.source(loss) if loss.op in _TAKE_SCORES else None
+            if site is None or loss.role is not Role.LOSS or site.op not in _RECTIFIERS:
+                continue
+            if site.is_output and not why_out_of_reach(case, site):
+                why = (
+                    f"{site.name} comes before {loss.function}: no score below zero has a gradient"
+                )
+                return self._prescription(site, _IDENTITY, -1, why)
+        return NotApplicable("what the network answers is what its loss asks for")
+
+    def _prescription(self, site: Site, action: str, axis: int, why: str) -> Prescription:
+        return Prescription(
+            remedy=self.name,
+            why=why,
+            change=self.change,
+            keeps=self.keeps,
+            settings={"function": site.op, "instead": action, "axis": axis},
+            places=(site.path,),
+            cost=_cost(site, action),
+        )
 
     def apply(self, patient: Patient, prescription: Prescription) -> None:
         """Exchange the last function.

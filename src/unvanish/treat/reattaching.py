@@ -1,0 +1,184 @@
+"""Which of the calls that cut a gradient are to pass it on, and how they are made to."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import nn
+
+from unvanish.core.incidents import Cut
+from unvanish.core.places import SourceLine
+from unvanish.diagnose.cuts import cut_off, cuts_of
+from unvanish.observe.batch import Batch, call_model
+from unvanish.observe.guard import seed_everything, untouched
+from unvanish.observe.look import Conditions, running
+from unvanish.observe.loss import compute_loss
+from unvanish.treat.cutting import SWITCH, KeepGradient, Met, PassOn, met, stands_at
+from unvanish.treat.protocol import Case, Patient
+from unvanish.treat.surgery import Surgery
+
+SPOKEN: Final = {"detach": ".detach()", "data": ".data", SWITCH: "torch.no_grad()"}
+"""What a user writes to make each call."""
+
+_MOST: Final = 8
+"""Calls of a function in one forward that are told from others of it."""
+
+_MOST_TRIED: Final = 6
+"""Lines of which each is left out once, to see whether more passes without it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """Calls of one function in one forward that are to pass the gradient on.
+
+    Attributes:
+        path: Path of the module.
+        function: What is called.
+        numbers: Which calls of it; None for every one.
+        lines: The user's lines.
+    """
+
+    path: str
+    function: str
+    numbers: tuple[int, ...] | None
+    lines: tuple[tuple[str, int], ...]
+
+    @property
+    def is_telling(self) -> bool:
+        """Whether its calls can be told from others of the function."""
+        return self.numbers is None or len(self.numbers) <= _MOST
+
+
+def passages(known: Case | Patient, lines: Collection[str] | None = None) -> list[Passage]:
+    """Return the calls that cut trainable parameters off and can be met in a forward.
+
+    Args:
+        known: The network.
+        lines: Lines that are meant, as ``"train.py:12"``; None for every one that cuts.
+    """
+    recording = known.anatomy.recording
+    cut = cut_off(recording)
+    cuts = [one for one in cuts_of(recording, cut) if not one.package] if cut else []
+    return _passages(known, cuts, lines)
+
+
+def needed(case: Case, names: set[str]) -> list[Passage]:
+    """Return the calls at which a gradient has to be passed on to reach some parameters.
+
+    A straight-through estimator cuts off too, beside a way that leads round it. What living
+    parameters pass as well is left alone, and so is every line without which more is reached.
+
+    Args:
+        case: The network; it stays as it is.
+        names: Names of the parameters that get no gradient.
+    """
+    recording = case.recording
+    cut = cut_off(recording)
+    cuts = [one for one in cuts_of(recording, cut) if not one.package]
+    alone = [one for one in cuts if names.issuperset(one.parameters)]
+    for chosen in (alone, cuts):
+        found = _passages(case, chosen, None) if chosen else []
+        if found and all(one.is_telling for one in found):
+            best, reached = _without_too_much(case, found, names)
+            if reached:
+                return best
+    return []
+
+
+def _without_too_much(
+    case: Case, found: list[Passage], names: set[str]
+) -> tuple[list[Passage], int]:
+    """Leave out lines as long as more parameters get a gradient without them."""
+    reached = _reached(case, found, names)
+    while 1 < len(found) <= _MOST_TRIED and reached < len(names):
+        fewer = [[one for one in found if one is not left] for left in found]
+        counts = [_reached(case, some, names) for some in fewer]
+        if max(counts) <= reached:
+            break
+        reached = max(counts)
+        found = fewer[counts.index(reached)]
+    return found, reached
+
+
+def insert(surgery: Surgery, found: Sequence[Passage], *, said: bool) -> None:
+    """Let calls pass the gradient on.
+
+    Args:
+        surgery: Of the network.
+        found: The calls.
+        said: Whether it is written into the books.
+    """
+    for one in found:
+        for number in one.numbers if one.numbers is not None else (None,):
+            part: nn.Module = KeepGradient() if one.function == SWITCH else PassOn()
+            file, line = one.lines[0] if one.lines else ("", 0)
+            surgery.insert(
+                one.path,
+                part,
+                "instead",
+                function=one.function,
+                call=number,
+                before=SPOKEN[one.function] if said else "",
+                after="the gradient passes" if said else "",
+                source=SourceLine(file, line) if file else None,
+            )
+
+
+def _passages(
+    known: Case | Patient, cuts: Sequence[Cut], lines: Collection[str] | None
+) -> list[Passage]:
+    recording = known.anatomy.recording
+    sources = [("detach", one.source) for one in recording.truncations if one.cut == "detach"]
+    sources += [(one.op, one.source) for one in cuts if one.op in ("detach", "data")]
+    switched = {(one.path, one.op) for one in cuts if one.under == "no_grad"}
+    if not sources and not switched:
+        return []
+    seen = met(known.model, known.batch)
+    meant = [one for one in seen if _is_meant(one, sources, switched)]
+    if lines is not None:
+        meant = [one for one in meant if any(f"{f}:{n}" in lines for f, n in one.lines)]
+    groups: dict[tuple[str, str, tuple[tuple[str, int], ...]], list[Met]] = {}
+    for one in meant:
+        groups.setdefault((one.path, one.function, one.lines), []).append(one)
+    found = []
+    for (path, function, places), ours in groups.items():
+        others = [o for o in seen if (o.path, o.function) == (path, function) and o not in ours]
+        numbers = None if not others else tuple(sorted({one.number for one in ours}))
+        found.append(Passage(path, function, numbers, places))
+    return found
+
+
+def _is_meant(
+    one: Met, sources: Iterable[tuple[str, SourceLine | None]], switched: set[tuple[str, str]]
+) -> bool:
+    if one.function == SWITCH:
+        return bool(one.under & switched)
+    return any(one.function == op and stands_at(one, source) for op, source in sources)
+
+
+def _reached(case: Case, found: Sequence[Passage], names: set[str]) -> int:
+    """Count the parameters that get a gradient then; the network stays as it was."""
+    context = case.recording.context
+    parameters = [p for name, p in case.model.named_parameters() if name in names]
+    device = next((p.device for p in parameters), torch.device("cpu"))
+    conditions = Conditions(case.loss, context.seed, context.autocast, {})
+    surgery = Surgery(case.model)
+    with untouched(case.model, seed=context.seed), running(conditions, device):
+        insert(surgery, found, said=False)
+        seed_everything(context.seed)
+        try:
+            output = call_model(case.model, case.batch.inputs)
+            loss = compute_loss(case.loss, output, Batch(None, case.batch.target))[0]
+            if not loss.requires_grad:
+                return 0
+            gradients: Sequence[torch.Tensor | None] = torch.autograd.grad(
+                loss, parameters, allow_unused=True
+            )
+        except RuntimeError:
+            return 0
+        finally:
+            surgery.undo()
+        return sum(one is not None and bool(one.count_nonzero()) for one in gradients)
