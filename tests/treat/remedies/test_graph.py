@@ -245,12 +245,6 @@ def estimates_at_once(own: Any, x: Tensor) -> Tensor:
     return own.head(own.mid(x))
 
 
-def cuts_twice(own: Any, x: Tensor) -> Tensor:
-    x = torch.tanh(own.body(x).detach())
-    x = x.data
-    return own.head(own.mid(x))
-
-
 def flows_and_estimates_at_once(own: Any, x: Tensor) -> Tensor:
     x = torch.tanh(own.body(x))
     return own.head(own.mid(x + (x.round() - x).detach()))
@@ -273,7 +267,6 @@ def flows_and_estimates(own: Any, x: Tensor) -> Tensor:
         (switches_off, flows),
         (estimates_too, flows_and_estimates),
         (estimates_at_once, flows_and_estimates_at_once),
-        (cuts_twice, flows),
     ],
 )
 def test_the_gradient_is_that_of_the_network_without_the_line(

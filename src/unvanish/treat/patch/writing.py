@@ -72,16 +72,20 @@ def patch(
         if not files:
             raise NoSafeEditError("nothing was found to edit")
     except NoSafeEditError as error:
-        return Patch(remedies=names, safety=safety, snippet=snippet(names), unsafe=str(error))
+        return Patch(remedies=names, safety=safety, snippet=snippet(names, treated), unsafe=str(error))
     if reload is None:
         return Patch(remedies=names, safety=safety, files=tuple(files.values()))
     differs, fresh = _tried(files, treated, reload)
     if differs or fresh is None:
         said = f"the edited source does not give the network that was tested: {differs}"
-        return Patch(remedies=names, safety=safety, snippet=snippet(names), unsafe=said)
+        return Patch(remedies=names, safety=safety, snippet=snippet(names, treated), unsafe=said)
     if not _names(treated.looks[0]) <= {name for name, _ in fresh.model.named_parameters()}:
         safety = Safety.RETRAIN  # a layer that is wrapped has another name in the state dict
     return Patch(remedies=names, safety=safety, files=tuple(files.values()), agrees=True)
+
+
+_NEW_LOSS: Final = frozenset({Change.LOSS, Change.PRECISION})
+"""Kinds of change after which another loss may be minimised."""
 
 
 def safety_of(prescriptions: Sequence[Prescription]) -> Safety:
@@ -94,14 +98,29 @@ def safety_of(prescriptions: Sequence[Prescription]) -> Safety:
     return Safety.RETRAIN
 
 
-def snippet(names: Sequence[str]) -> str:
-    """Return lines that treat the network where it is built."""
+def snippet(names: Sequence[str], treated: Treated | None = None) -> str:
+    """Return lines that treat the network where it is built.
+
+    Args:
+        names: The remedies.
+        treated: What came of them: lines for its loss and its number format are added.
+    """
     quoted = [f'"{name}"' for name in names]
     asked = quoted[0] if len(quoted) == 1 else f"[{', '.join(quoted)}]"
+    known = "optimizer=optimizer"
+    took, gave = ["model", "optimizer"], ["treated.model", "treated.optimizer"]
+    autocast = ""
+    if treated is not None:
+        used = treated.looks[0].context.autocast if treated.looks else ""
+        known += f', autocast="{used}"' if used else ""
+        if any(one.change in _NEW_LOSS for one in treated.prescriptions):
+            took, gave = [*took, "loss"], [*gave, "treated.loss"]
+        if treated.autocast != used:
+            autocast = f"# train under torch.autocast(device_type, dtype=torch.{treated.autocast})\n"
     return (
         "import unvanish\n\n"
-        f"treated = unvanish.treat(model, {asked}, (inputs, target), loss, optimizer=optimizer)\n"
-        "model, optimizer = treated.model, treated.optimizer\n"
+        f"treated = unvanish.treat(model, {asked}, (inputs, target), loss, {known})\n"
+        f"{', '.join(took)} = {', '.join(gave)}\n{autocast}"
     )
 
 

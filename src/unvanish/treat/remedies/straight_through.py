@@ -25,7 +25,7 @@ from unvanish.treat.surgery import CannotTreatError
 from unvanish.treat.surrogates import Inwards, StraightThrough
 from unvanish.treat.turns import Turns
 
-_STEPS: Final = {"sign": 2.0, "sgn": 2.0, "heaviside": 1.0}
+_STEPS: Final = {"sign": 2.0, "sgn": 2.0}
 """Functions of one step at zero, and its height."""
 
 _ROUNDING: Final = frozenset({"round", "floor", "ceil", "trunc", "fix", "bernoulli"})
@@ -45,9 +45,9 @@ class StraightThroughEstimator:
 
     ## What it changes
     The derivative, and nothing else: the network computes what it computed. Rounding and Bernoulli
-    draws pass the gradient on as it is. The sign and the Heaviside step of height h pass it on
-    within |x| <= c times h / (2c), as the straight line between the two levels would. A clamp
-    passes it on inside of its bounds, and beyond them where descent leads back.
+    draws pass the gradient on as it is. The sign passes it on within |x| <= c, divided by c, as the
+    straight line between the two levels would. A clamp passes it on inside of its bounds, and
+    beyond them where descent leads back.
 
     ## What it costs
     The gradient is not that of the loss: it is biased, and the loss may rise along it. Nothing in
@@ -100,7 +100,7 @@ class StraightThroughEstimator:
         )
 
     def _window(self, case: Case, walls: list[Site]) -> float:
-        """Return the size of the input within which a step at zero passes the gradient."""
+        """Return the size of the input within which a sign passes the gradient."""
         steps = [site for site in walls if site.op in _STEPS]
         spots = [
             Spot(path=path, where="before", function=function)
