@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from unvanish.core.errors import UnvanishError
 from unvanish.core.patches import FileEdit, Patch, Safety
-from unvanish.core.prescriptions import Keeps, Prescription
+from unvanish.core.prescriptions import Change, Keeps, Prescription
 from unvanish.core.records import Recording
 from unvanish.observe.batch import as_batch, call_model, main_output
 from unvanish.observe.copies import copied
@@ -72,7 +72,9 @@ def patch(
         if not files:
             raise NoSafeEditError("nothing was found to edit")
     except NoSafeEditError as error:
-        return Patch(remedies=names, safety=safety, snippet=snippet(names, treated), unsafe=str(error))
+        return Patch(
+            remedies=names, safety=safety, snippet=snippet(names, treated), unsafe=str(error)
+        )
     if reload is None:
         return Patch(remedies=names, safety=safety, files=tuple(files.values()))
     differs, fresh = _tried(files, treated, reload)
@@ -116,7 +118,9 @@ def snippet(names: Sequence[str], treated: Treated | None = None) -> str:
         if any(one.change in _NEW_LOSS for one in treated.prescriptions):
             took, gave = [*took, "loss"], [*gave, "treated.loss"]
         if treated.autocast != used:
-            autocast = f"# train under torch.autocast(device_type, dtype=torch.{treated.autocast})\n"
+            autocast = (
+                f"# train under torch.autocast(device_type, dtype=torch.{treated.autocast})\n"
+            )
     return (
         "import unvanish\n\n"
         f"treated = unvanish.treat(model, {asked}, (inputs, target), loss, {known})\n"
