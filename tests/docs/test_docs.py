@@ -177,13 +177,16 @@ def test_rule_pages_are_the_docstrings() -> None:
 
 
 def test_a_stale_missing_or_left_over_rule_page_is_noticed(tmp_path: Path) -> None:
-    differences = importlib.import_module("docs._rules").differences
-    (tmp_path / "UV101.md").write_text("old")
-    (tmp_path / "UV999.md").write_text("gone")
-    assert differences({"UV101.md": "new", "UV102.md": "more"}, tmp_path) == [
-        "UV101.md",
-        "UV102.md",
-        "UV999.md",
+    differences = importlib.import_module("docs._pages").differences
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "remedies").mkdir()
+    (tmp_path / "rules" / "UV101.md").write_text("old")
+    (tmp_path / "remedies" / "gone.md").write_text("gone")
+    wanted = {"rules/UV101.md": "new", "rules/UV102.md": "more"}
+    assert differences(wanted, tmp_path) == [
+        "remedies/gone.md",
+        "rules/UV101.md",
+        "rules/UV102.md",
     ]
 
 

@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,11 @@ from tests.show.parts import context, diagnosis, vanishing
 from unvanish.core.counterfactuals import Counterfactual
 from unvanish.core.explanations import Explanation, Level, Term
 from unvanish.core.findings import Cause
+from unvanish.core.packing import plain
+from unvanish.core.prescriptions import Advice, Outlook
 from unvanish.core.records import Recording
 from unvanish.core.verdicts import Clear, Found
+from unvanish.fixing import Fix
 from unvanish.show.json import dumps, explanation_json, to_json
 
 DOCS = Path(__file__).parents[2] / "docs" / "json.md"
@@ -115,6 +119,8 @@ def test_every_field_is_documented_and_every_documented_field_exists() -> None:
     made |= set(explanation_json(explanation, Recording(), full=True)) - {"target", "site"}
     swapped = Counterfactual(mechanism="slope-cap").to_json()
     made |= set(swapped)
+    made |= {"advice", *plain(Advice(before=Outlook()))}
+    made |= {field.name for field in fields(Fix)} - {"recording", "diagnosis"} | {"schema"}
     settings = set(document("sick")["context"]["optimizer_settings"])
     assert made - settings | {"name"} == documented
     assert all(f"`{name}`" in text for name in settings)

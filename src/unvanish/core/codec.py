@@ -36,7 +36,9 @@ Json = dict[str, Any]
 _RECORDING: Final = "unvanish recording"
 _DIAGNOSIS: Final = "unvanish diagnosis"
 _KINDS: Final = {kind.kind: kind for kind in (Clear, Found, NotApplicable, NotMeasured)}
-_ADDED: Final = frozenset({"data", "steps", "noise", "strays", "truncations", "counterfactuals"})
+_ADDED: Final = frozenset(
+    {"data", "steps", "noise", "trial", "strays", "truncations", "counterfactuals"}
+)
 """Fields of a recording that earlier versions of this layout did not write."""
 
 # --- documents -----------------------------------------------------------------------

@@ -123,6 +123,27 @@ class ProbeStep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RateTrial:
+    """Where more steps at hand lead at the user's learning rate, and at a tenth of it.
+
+    Both start from the network as it is, on copies, and take the probe batches in turn. The
+    losses are means over those batches.
+
+    Attributes:
+        steps: Number of steps of each.
+        loss_before: The loss at the start.
+        loss_after: The loss after the steps at the user's learning rate; ``inf`` where it is
+            no number.
+        loss_after_tenth: The same at a tenth of the learning rate.
+    """
+
+    steps: int
+    loss_before: float = math.nan
+    loss_after: float = math.nan
+    loss_after_tenth: float = math.nan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GradientNoise:
     """How far the gradients of different samples agree.
 

@@ -46,11 +46,13 @@ class Stray:
         site: The first step that uses it.
         shape: Its shape.
         in_optimizer: Whether the user's optimiser holds it; None where none was given.
+        drawn: Whether the forward pass itself makes it, of random numbers, anew every time.
     """
 
     site: int
     shape: tuple[int, ...] = ()
     in_optimizer: bool | None = None
+    drawn: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

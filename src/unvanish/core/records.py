@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from unvanish.core.conditions import DataTensor, GradientNoise, ProbeStep, RunContext
+from unvanish.core.conditions import DataTensor, GradientNoise, ProbeStep, RateTrial, RunContext
 from unvanish.core.counterfactuals import Counterfactual
 from unvanish.core.glossary import Quantity
 from unvanish.core.incidents import Cut, Gap, Stray, Truncation
@@ -242,6 +242,8 @@ class Recording:
         data: The tensors of the first probe batch, inputs before targets.
         steps: What each probe step did to the loss.
         noise: How far the gradients of different samples agree, where it was measured.
+        trial: What a tenth of the learning rate gains, where the probe steps made it look
+            too large.
         strays: Trainable tensors between inputs and outputs that are no parameters.
         truncations: Loops over time whose state passes on without its gradient.
         counterfactuals: What happened to the gradient when one thing was swapped, where a
@@ -261,6 +263,7 @@ class Recording:
     data: tuple[DataTensor, ...] = ()
     steps: tuple[ProbeStep, ...] = ()
     noise: GradientNoise | None = None
+    trial: RateTrial | None = None
     strays: tuple[Stray, ...] = ()
     truncations: tuple[Truncation, ...] = ()
     counterfactuals: tuple[Counterfactual, ...] = ()

@@ -88,7 +88,7 @@ def take_steps(
         return Steps()
     try:
         twin, twin_optimizer = copy_with_optimizer(model, optimizer)
-        walk = _Walk(twin, twin_optimizer, conditions, clip_grad_norm, in_doubt)
+        walk = Walk(twin, twin_optimizer, conditions, clip_grad_norm, in_doubt)
         first, moved = walk.first_step(batches[0])
         taken = [first]
         for number in range(1, count):
@@ -120,7 +120,7 @@ class _Taken:
 
 
 @dataclass(frozen=True, slots=True)
-class _Walk:
+class Walk:
     """Steps of one optimiser on one copy, all under the same random numbers.
 
     Attributes:
@@ -189,7 +189,7 @@ class _Walk:
             clips.append(self._clip())
             return loss.detach()
 
-        if _needs_closure(self.optimizer):
+        if needs_closure(self.optimizer):
             self.optimizer.step(closure)  # type: ignore[arg-type]
         else:
             closure()
@@ -338,7 +338,7 @@ def _move(model: nn.Module, goal: Mapping[int, Tensor], fraction: float) -> None
                 parameter.lerp_(value, fraction)
 
 
-def _needs_closure(optimizer: torch.optim.Optimizer) -> bool:
+def needs_closure(optimizer: torch.optim.Optimizer) -> bool:
     """Tell whether ``step`` cannot be called without a closure, as that of LBFGS."""
     try:
         parameters = inspect.signature(type(optimizer).step).parameters.values()

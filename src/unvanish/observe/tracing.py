@@ -60,6 +60,7 @@ from unvanish.observe.optimizer import (
     follow,
     held_names,
 )
+from unvanish.observe.rates import try_lower_rate
 from unvanish.observe.steps import take_steps
 from unvanish.observe.strays import strays
 from unvanish.observe.stuck import stuck_outputs
@@ -156,6 +157,11 @@ def trace(
             gaps,
             in_doubt=any(call.hidden for call in looks[0].tape.lineage.calls),
         )
+        trial = None
+        if optimizer is not None:
+            trial = try_lower_rate(
+                model, optimizer, probe_batches, conditions, clip_grad_norm, steps.taken
+            )
         held = held_names(own, model) if optimizer is not None else None
         recording = _record(model, looks, deep, held, steps.updates)
         truncated = truncations(looks[0])
@@ -196,6 +202,7 @@ def trace(
         context=context,
         gaps=tuple(gaps),
         steps=taken,
+        trial=trial,
         strays=unregistered,
         truncations=truncated,
         later=later,

@@ -40,8 +40,9 @@ class BFloat16:
     Every remedy but loss-scaling, which it makes needless.
 
     ## Evidence
-    The zoo's convolutional network with a loss of 1e-4 times the squared error: float16 rounds 53 %
-    of the gradient entries of a weight to zero, bfloat16 none (see the test).
+    A convolutional network under float16 autocast with a loss of 1e-4 times the squared error:
+    float16 rounds 53 % of the gradient entries of a weight to zero, and none in bfloat16. After 150
+    steps of Adam, seed 0, 0.10 of the variance is unexplained (1.64 before).
 
     ## Source
     Kalamkar and others (2019).

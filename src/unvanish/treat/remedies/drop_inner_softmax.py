@@ -68,9 +68,11 @@ class DropInnerSoftmax:
     Every other remedy.
 
     ## Evidence
-    On digits (64 to 10, three hidden ReLU layers, SGD with momentum, 200 steps, one seed) the
-    softmax before `cross_entropy` holds the loss at 1.46 or more. The gradient at the scores of a
-    guess among C classes is larger by C without it: exactly, see the test.
+    The gradient at the scores of a guess among C classes is larger by C without a softmax before
+    cross entropy: exactly. Patients of the zoo, trained for their own budget, seed 0, all else as
+    it was: digits with a softmax twice reach an accuracy of 0.92 (0.19 before), with a softmax over
+    one class 0.92 (0.53); angles of up to 60 degrees behind a tanh leave 0.17 of the variance
+    unexplained (0.96).
 
     ## Source
     Bridle (1990).

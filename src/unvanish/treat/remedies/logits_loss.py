@@ -60,7 +60,8 @@ class LogitsLoss:
 
     ## Evidence
     Digits, tanh features, ten sigmoids with a bias for one in a million, squared error, SGD with
-    momentum at rate 0.2: the gradient at the scores grows by the 5.1 decades that UV203 finds lost.
+    momentum at rate 0.2, 500 steps, seed 0: an accuracy of 0.95 (0.08 before). UV203 finds 5.1
+    decades of the gradient lost before, and nothing after.
 
     ## Source
     Bridle (1990), on softmax and the logarithmic score; LeCun, Bottou, Orr and Müller (1998),

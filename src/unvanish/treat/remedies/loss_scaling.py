@@ -50,8 +50,9 @@ class LossScaling:
     Every remedy but bfloat16, which has the range of float32 and needs no scale.
 
     ## Evidence
-    The zoo's convolutional network with a loss of 1e-4 times the squared error: float16 rounds 53 %
-    of the gradient entries of a weight to zero, and none with the scale found (see the test).
+    A convolutional network under float16 autocast with a loss of 1e-4 times the squared error:
+    float16 rounds 53 % of the gradient entries of a weight to zero, and none with a scale of 2^24.
+    After 150 steps of Adam, seed 0, 0.10 of the variance is unexplained (1.64 before).
 
     ## Source
     Micikevicius and others (2018), section 3.2.

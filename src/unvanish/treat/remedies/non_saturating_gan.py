@@ -53,7 +53,8 @@ class NonSaturatingGan:
 
     ## Evidence
     At scores of -14 (a certain discriminator) the gradient by the score is 8.3e-7 with the one, and
-    1 with the other: 6.1 decades; UV203 measured 6.0 at the zoo's GAN, and nothing after.
+    1 with the other. The zoo's generator on a ring of points, 300 steps of SGD, seed 0: all of its
+    points are taken for real in the end (none before).
 
     ## Source
     Goodfellow and others (2014), section 3.

