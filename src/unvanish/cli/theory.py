@@ -230,6 +230,30 @@ def _page(phi: Activation, rows: list[_Row], depth: int) -> str:
         f"over {depth}: decades over {depth} layers. trains to: six depth scales xi_c, in layers. "
         "default is PyTorch's. LeCun and orthogonal weights are as xavier in square layers."
     )
+    scales = [
+        f"{'':11}{'chi_1':>9}{'chi_q':>9}{'c*':>9}{'xi_q':>9}{'xi_c':>9}{'xi_grad':>9}",
+        *(
+            f"{start.name:11}"
+            + "".join(
+                f"{_scale(value):>9}"
+                for value in (
+                    field.chi_1,
+                    field.chi_q,
+                    field.c,
+                    field.xi_q,
+                    field.xi_c,
+                    field.xi_grad,
+                )
+            )
+            for start, field, _ in rows
+        ),
+    ]
+    parts += ["## Maps and depth scales", "\n".join(f"    {line}" for line in scales)]
+    parts.append(
+        "chi_1, chi_q: slopes of the correlation map at 1 and of the length map where the length "
+        "settles. c*: cosine that two inputs run into. xi_q, xi_c, xi_grad: layers over which the "
+        "length, the cosine and the gradient's energy come nearer by a factor of e."
+    )
     parts += ["## Critical initialisation", _critical(phi)]
     parts += ["## With a normalisation before the activation", _normalised(phi, depth)]
     parts += ["## With skips", _residual(phi, depth)]
@@ -318,6 +342,12 @@ def _signed(value: float) -> str:
 
 def _short(value: float) -> str:
     return "grows" if math.isinf(value) else "dies out" if value == 0 else f"{value:.3g}"
+
+
+def _scale(value: float) -> str:
+    if math.isnan(value):
+        return "-"
+    return "any" if math.isinf(value) or value > 1e6 else f"{value:.3g}"
 
 
 def _decades(value: float) -> str:
