@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from unvanish.core.errors import UnvanishError
 from unvanish.core.stack import Owner, display_path, owner_of
@@ -24,6 +24,7 @@ from unvanish.observe.batch import (
     own_loss,
     tensors_in,
 )
+from unvanish.observe.copies import copied
 from unvanish.observe.guard import seed_everything, untouched
 from unvanish.observe.look import Conditions, running
 from unvanish.observe.loss import compute_loss, loss_name
@@ -76,10 +77,13 @@ def recognised(
     for _ in range(_DRAWS):
         drawn = _INSIDE * (2.0 * torch.rand(main.shape, generator=generator) - 1.0)
         asked.append(drawn.to(main.device, torch.float32))
-    for name, form in forms.items():
-        found = _as_form(case, form, asked, answer, output, main)
-        if found is not None:
-            return Known(name, *found)
+    # A loss may hold centres or running means of its own, or draw random numbers.
+    loss = copied(case.loss) if isinstance(case.loss, nn.Module) else case.loss
+    with untouched(case.model, seed=0):
+        for name, form in forms.items():
+            found = _as_form(loss, case.batch.target, form, asked, answer, output, main)
+            if found is not None:
+                return Known(name, *found)
     return None
 
 
@@ -110,7 +114,8 @@ def line_of(loss: Loss) -> str:
 
 
 def _as_form(
-    case: Case,
+    loss: Loss,
+    target: Any,
     form: Form,
     asked: list[Tensor],
     answer: Callable[[Tensor], Tensor],
@@ -118,8 +123,7 @@ def _as_form(
     main: Tensor,
 ) -> tuple[float, bool] | None:
     """Return the factor of a form, and whether the loss sums; None where it is another."""
-    target = case.batch.target
-    factors = [_factor(case.loss, form, scores, target, answer, output, main) for scores in asked]
+    factors = [_factor(loss, form, scores, target, answer, output, main) for scores in asked]
     if any(f is None or abs(f - factors[0]) > _ROUNDING * abs(f) for f in factors):  # type: ignore[operator]
         return None
     factor = factors[0]
@@ -133,7 +137,7 @@ def _as_form(
         return tensor[:half] if whole else tensor
 
     smaller = _factor(
-        case.loss,
+        loss,
         form,
         asked[0][:half],
         map_tensors(target, part),

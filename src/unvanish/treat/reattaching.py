@@ -11,11 +11,13 @@ from torch import nn
 
 from unvanish.core.incidents import Cut
 from unvanish.core.places import SourceLine
+from unvanish.core.records import Recording
 from unvanish.diagnose.cuts import cut_off, cuts_of
 from unvanish.observe.batch import Batch, call_model
 from unvanish.observe.guard import seed_everything, untouched
 from unvanish.observe.look import Conditions, running
 from unvanish.observe.loss import compute_loss
+from unvanish.observe.tracing import trace
 from unvanish.treat.cutting import SWITCH, KeepGradient, Met, PassOn, met, stands_at
 from unvanish.treat.protocol import Case, Patient
 from unvanish.treat.surgery import Surgery
@@ -25,6 +27,9 @@ SPOKEN: Final = {"detach": ".detach()", "data": ".data", SWITCH: "torch.no_grad(
 
 _MOST: Final = 8
 """Calls of a function in one forward that are told from others of it."""
+
+_MOST_IN_A_ROW: Final = 3
+"""Cuts behind each other that are passed."""
 
 _MOST_TRIED: Final = 6
 """Lines of which each is left out once, to see whether more passes without it."""
@@ -60,8 +65,7 @@ def passages(known: Case | Patient, lines: Collection[str] | None = None) -> lis
         lines: Lines that are meant, as ``"train.py:12"``; None for every one that cuts.
     """
     recording = known.anatomy.recording
-    cut = cut_off(recording)
-    cuts = [one for one in cuts_of(recording, cut) if not one.package] if cut else []
+    cuts = [one for one in cuts_of(recording, cut_off(recording)) if not one.package]
     return _passages(known, cuts, lines)
 
 
@@ -75,17 +79,42 @@ def needed(case: Case, names: set[str]) -> list[Passage]:
         case: The network; it stays as it is.
         names: Names of the parameters that get no gradient.
     """
-    recording = case.recording
-    cut = cut_off(recording)
-    cuts = [one for one in cuts_of(recording, cut) if not one.package]
-    alone = [one for one in cuts if names.issuperset(one.parameters)]
-    for chosen in (alone, cuts):
-        found = _passages(case, chosen, None) if chosen else []
-        if found and all(one.is_telling for one in found):
-            best, reached = _without_too_much(case, found, names)
+    recording, known = case.recording, list[Passage]()
+    for _ in range(_MOST_IN_A_ROW):
+        cuts = [one for one in cuts_of(recording, cut_off(recording)) if not one.package]
+        alone = [one for one in cuts if names.issuperset(one.parameters)]
+        new: list[Passage] = []
+        for chosen in (alone, cuts):
+            new = [one for one in _passages(case, chosen, None) if one not in known]
+            if not new or not all(one.is_telling for one in new):
+                continue
+            best, reached = _without_too_much(case, [*known, *new], names)
             if reached:
                 return best
+        if not new:
+            return []
+        known = [*known, *new]
+        recording = _look_past(case, known)
     return []
+
+
+def _look_past(case: Case, found: Sequence[Passage]) -> Recording:
+    """Look at the network with some calls passing the gradient: what cuts it next shows then."""
+    surgery = Surgery(case.model)
+    insert(surgery, found, said=False)
+    context = case.recording.context
+    try:
+        return trace(
+            case.model,
+            case.batch,
+            case.loss,
+            batches=1,
+            probe_steps=0,
+            seed=context.seed,
+            autocast=context.autocast,
+        )
+    finally:
+        surgery.undo()
 
 
 def _without_too_much(
@@ -137,9 +166,10 @@ def _passages(
     if not sources and not switched:
         return []
     seen = met(known.model, known.batch)
-    meant = [one for one in seen if _is_meant(one, sources, switched)]
-    if lines is not None:
-        meant = [one for one in meant if any(f"{f}:{n}" in lines for f, n in one.lines)]
+    if lines is None:
+        meant = [one for one in seen if _is_meant(one, sources, switched)]
+    else:
+        meant = [one for one in seen if any(f"{f}:{n}" in lines for f, n in one.lines)]
     groups: dict[tuple[str, str, tuple[tuple[str, int], ...]], list[Met]] = {}
     for one in meant:
         groups.setdefault((one.path, one.function, one.lines), []).append(one)

@@ -19,6 +19,8 @@ from unvanish.diagnose import diagnose
 from unvanish.treat.optimising.gradients import ClipNorm
 from unvanish.treat.optimising.wrapper import treated as wrapped
 from unvanish.treat.registry import remedy_of
+from unvanish.treat.surgery import Surgery
+from unvanish.treat.surrogates import StraightThrough
 from unvanish.treat.treatment import Treated, case_of, treat
 
 
@@ -101,6 +103,10 @@ STEPS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]] 
         lambda z: torch.round(z, decimals=1),
         lambda z: z + (z.round(decimals=1) - z).detach(),
     ),
+    "ceil by its keyword": (
+        lambda z: torch.ceil(input=z),
+        lambda z: z + (z.ceil() - z).detach(),
+    ),
     "sign": (torch.sign, lambda z: z.clamp(-1, 1) + (z.sign() - z.clamp(-1, 1)).detach()),
 }
 
@@ -116,6 +122,23 @@ def test_the_gradient_is_that_of_the_estimator(name: str) -> None:
     assert "UV205" not in codes(treated)
     treated.undo()
     assert same(gradients(treated.model), gradients(sick), rtol=0.0, atol=0.0)
+
+
+def test_draws_pass_the_gradient_to_their_probabilities() -> None:
+    torch.manual_seed(0)
+    sick = layers(lambda own, x: own.head(torch.bernoulli(torch.sigmoid(own.body(x)))))
+    treated = given("straight-through", sick)
+    assert float(gradients(treated.model)["body.weight"].norm()) > 0.0
+    assert set(treated.model(ROWS).shape) == {32, 3}
+
+
+def test_a_module_that_steps_is_treated_at_its_call() -> None:
+    surgery = Surgery(nn.Sequential(nn.Linear(6, 8), nn.Softshrink(50.0), nn.Linear(8, 3)))
+    surgery.insert("1", StraightThrough(), "through")
+    model = surgery.model
+    assert float(gradients(model)["0.weight"].norm()) > 0.0
+    surgery.undo()
+    assert float(gradients(model)["0.weight"].norm()) == 0.0
 
 
 def test_the_window_follows_what_enters() -> None:
@@ -245,6 +268,12 @@ def estimates_at_once(own: Any, x: Tensor) -> Tensor:
     return own.head(own.mid(x))
 
 
+def cuts_twice(own: Any, x: Tensor) -> Tensor:
+    x = torch.tanh(own.body(x).detach())
+    x = x.data
+    return own.head(own.mid(x))
+
+
 def flows_and_estimates_at_once(own: Any, x: Tensor) -> Tensor:
     x = torch.tanh(own.body(x))
     return own.head(own.mid(x + (x.round() - x).detach()))
@@ -267,6 +296,7 @@ def flows_and_estimates(own: Any, x: Tensor) -> Tensor:
         (switches_off, flows),
         (estimates_too, flows_and_estimates),
         (estimates_at_once, flows_and_estimates_at_once),
+        (cuts_twice, flows),
     ],
 )
 def test_the_gradient_is_that_of_the_network_without_the_line(

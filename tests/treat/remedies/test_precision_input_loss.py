@@ -594,6 +594,28 @@ def test_other_losses_are_no_generators() -> None:
     assert "logsigmoid" in said
 
 
+class Centred(nn.Module):
+    """A loss with a running mean and noise of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(4))
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        self.mean += output.detach().mean(0)
+        return ((output + 0.1 * torch.randn_like(output) - target) ** 2).mean()
+
+
+def test_asking_leaves_the_loss_and_the_random_numbers_as_they_were() -> None:
+    loss = Centred()
+    case = case_of(mlp(6, 4, nn.Sigmoid()), (ROWS, YES), loss)
+    mean, state = loss.mean.clone(), torch.get_rng_state()  # type: ignore[operator]
+    for name in ("logits-loss", "drop-inner-softmax", "non-saturating-gan", "standardise-input"):
+        remedy_of(name).assess(case)
+    assert torch.equal(loss.mean, mean)  # type: ignore[arg-type]
+    assert torch.equal(torch.get_rng_state(), state)
+
+
 def test_settings_are_obeyed_and_undone() -> None:
     model = mlp(6, 4, nn.Sigmoid())
     found = asked("logits-loss", model, (ROWS, YES), "mse_loss")

@@ -69,7 +69,7 @@ class StandardiseInput:
     """
 
     name: ClassVar[str] = "standardise-input"
-    treats: ClassVar[frozenset[str]] = frozenset({"UV503", "UV201", "UV404"})
+    treats: ClassVar[frozenset[str]] = frozenset({"UV503"})
     change: ClassVar[Change] = Change.DATA
     keeps: ClassVar[frozenset[Keeps]] = frozenset({Keeps.WEIGHTS, Keeps.STATE_NAMES})
     sources: ClassVar[tuple[Source, ...]] = (SOURCES["lecun1998"],)
