@@ -154,6 +154,9 @@ class DropInnerSoftmax:
             exchange_end(patient, site, new, words)
         else:
             append_to_end(patient, site, new, f"{function}, then {words}")
+        if site.source is not None:
+            what = f"take {function} out" if instead == _IDENTITY else f"write {words.lower()}"
+            patient.notes.append(f"to keep it, {what} at {site.source}")
         if instead == _IDENTITY and function in _PROBABILITIES:
             call = f"output, dim={axis}" if function == _SOFTMAX else "output"
             patient.notes.append(

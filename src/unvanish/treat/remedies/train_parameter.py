@@ -17,7 +17,7 @@ from unvanish.core.verdicts import Found, NotApplicable
 from unvanish.diagnose.rules.missing_parameter import MissingParameter
 from unvanish.observe.optimizer import describe, held_names, stepping
 from unvanish.treat.protocol import Case, Patient
-from unvanish.treat.strays import register, unregistered
+from unvanish.treat.strays import Unregistered, register, unregistered
 from unvanish.treat.surgery import CannotTreatError
 
 _REGISTER: Final = "register"
@@ -91,12 +91,9 @@ class TrainParameter:
         if not missing and not strays:
             return NotApplicable("the optimiser holds every parameter that gets a gradient")
         count = len(missing) + sum(one.tensors for one in strays)
-        who = missing[0] if missing else strays[0].place
-        more = f" and {count - 1} more" if count > 1 else ""
-        why = "no parameter of the network" if strays else "not in the optimiser"
         return Prescription(
             remedy=self.name,
-            why=f"{who}{more} {'are' if more else 'is'} {why}",
+            why=_why(missing, strays),
             change=self.change,
             keeps=self.keeps,
             settings={_REGISTER: bool(strays), "parameters": count},
@@ -121,10 +118,26 @@ class TrainParameter:
         ]
         if not wanted:
             raise CannotTreatError(f"the network has no parameter {', '.join(sorted(places))}")
+        patient.notes.append(
+            "to keep it, hold layers in nn.ModuleList, nn.ModuleDict or nn.Parameter attributes"
+            if prescription.settings[_REGISTER]
+            else "to keep it, build the optimiser last, from model.parameters()"
+        )
         if patient.optimizer is None:
             patient.notes.append("build the optimiser from the treated network: model.parameters()")
             return
         _join(patient, wanted, stepping(patient.optimizer))
+
+
+def _why(missing: Sequence[str], strays: Sequence[Unregistered]) -> str:
+    if strays:
+        count = sum(one.tensors for one in strays)
+        places = ", ".join(one.place for one in strays)
+        if count == 1:
+            return f"the trainable tensor in {places} is no parameter of the network"
+        return f"the {count} trainable tensors in {places} are no parameters of the network"
+    more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+    return f"{missing[0]}{more} {'are' if more else 'is'} not in the optimiser"
 
 
 def _with_optimizer(case: Case) -> Recording:
