@@ -74,9 +74,7 @@ def try_lower_rate(
     except Exception:
         _log.debug("the learning rates could not be compared", exc_info=True)
         return None
-    return RateTrial(
-        steps=_STEPS, loss_before=before, loss_after=ends[0], loss_after_tenth=ends[1]
-    )
+    return RateTrial(steps=_STEPS, loss_before=before, loss_after=ends[0], loss_after_tenth=ends[1])
 
 
 def _looks_too_large(taken: Sequence[ProbeStep]) -> bool:

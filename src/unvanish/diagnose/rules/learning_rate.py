@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import ClassVar, final
+from typing import ClassVar, Final, final
 
-from unvanish.core.conditions import Optimizer, ProbeStep
+from unvanish.core.conditions import Optimizer, ProbeStep, RateTrial
 from unvanish.core.findings import Cause, Finding, Severity
 from unvanish.core.flow import Flow
 from unvanish.core.glossary import Quantity
@@ -23,9 +23,20 @@ from unvanish.diagnose.aftermath import (
     losses_of,
     rise_of,
 )
-from unvanish.diagnose.optimiser import FLOAT32_ROUNDING, floor_of, is_floor_lost, is_given, trained
+from unvanish.diagnose.optimiser import (
+    FLOAT32_ROUNDING,
+    embeddings,
+    floor_of,
+    is_floor_lost,
+    is_given,
+    trained,
+)
 from unvanish.diagnose.propagation import grown_together, growth_causes, judged_flow
 from unvanish.diagnose.replacement import decades_replaced
+from unvanish.diagnose.starts import are_at_start
+
+_FIRST_STEP_LONGEST: Final = frozenset({"RMSprop", "Adadelta"})
+"""Optimisers whose first steps are longer than the later ones: they outgrow a bad start."""
 
 
 @final
@@ -76,6 +87,21 @@ class LearningRate:
     other tasks (autoencoders, regressions, wider and narrower convolutions), 9 went past it: 7
     ended above eight tenths of their first loss, and two autoencoders at the three tenths that a
     constant answer comes to.
+
+    The comparison: where one of the probe steps raises the loss by a twentieth, copies of the
+    network take 30 steps on the batches at hand, at the learning rate and at a tenth of it. Each
+    step being a tenth as long, the second run has a tenth of the way to go on; if the first is
+    still above 0.8 of its loss (`min_share_at_rate`) when the second is below one half
+    (`max_share_at_tenth`), it is not time that is missing. Batches this few can be learned by
+    heart, which is a low hurdle that the too large rate does not take. It is said of untrained
+    networks alone, whose matrices are as PyTorch draws them or whose vectors are all zeros or
+    ones: a step that is too long for the bottom of a valley throws a trained one up, and it
+    comes back.
+
+    Of 147 runs of seven networks (MLPs with ReLU and tanh, CNN with and without batch
+    normalisation, GRU, post- and pre-norm encoder) under eleven settings of Adam, SGD, momentum
+    and RMSprop, @OUTDONE@
+    These runs set the two limits.
 
     The stillness: the largest relative change of a weight in the first step, times what
     momentum makes of it in time, 1 / (1 - momentum). Biases and gains count only where the
@@ -165,6 +191,12 @@ class LearningRate:
     changed: float = 1.0 / 3.0
     replaced: float = 3.0
     converged: float = 100.0
+    min_share_at_rate: float = 0.8
+    max_share_at_tenth: float = 0.5
+    min_lead: float = 10.0
+    max_decades_replaced_if_outdone: float = 2.0
+    max_standard_errors: float = 3.0
+    min_entries: int = 100
     min_update_ratio: float = 1e-6
     min_update_ratio_of_budget: float = 1e-5
     budget: float = 1e5
@@ -213,6 +245,8 @@ class LearningRate:
             replaced = self._replaced(recording, before)
             if replaced > self.max_decades_replaced:
                 return Found((self._replacement(recording, optimizer, replaced),))
+            if recording.trial is not None and self._is_outdone(recording, recording.trial):
+                return Found((self._outdone(recording, optimizer, recording.trial),))
         if severity is None:
             return self._clear(recording, optimizer, rise)
         return Found((self._finding(recording, optimizer, rise, change, severity),))
@@ -396,6 +430,65 @@ class LearningRate:
                 *_rise_notes(recording, first, math.nan),
             ),
             help=_rise_help(optimizer, first),
+        )
+
+    def _is_outdone(self, recording: Recording, trial: RateTrial) -> bool:
+        """Tell whether an untrained network learns only at a tenth of the learning rate."""
+        optimizer = recording.context.optimizer
+        if optimizer is None or optimizer.name in _FIRST_STEP_LONGEST:
+            return False
+        learns = trial.loss_after_tenth < self.max_share_at_tenth * trial.loss_before
+        stays = trial.loss_after > self.min_share_at_rate * trial.loss_before
+        if not stays:
+            far_behind = trial.loss_after > self.min_lead * trial.loss_after_tenth
+            replaced = self._replaced(recording, recording.steps[0].loss_before)
+            stays = far_behind and replaced > self.max_decades_replaced_if_outdone
+        return learns and stays and self._is_untrained(recording)
+
+    def _is_untrained(self, recording: Recording) -> bool:
+        """Tell whether vectors are still all zeros or ones, or matrices as PyTorch draws them."""
+        vectors = [p for p in recording.parameters if len(p.shape) == 1 and p.size > 1]
+        return any(p.requires_grad and p.rms in {0.0, 1.0} for p in vectors) or are_at_start(
+            recording.parameters,
+            embeddings(recording),
+            max_standard_errors=self.max_standard_errors,
+            min_entries=self.min_entries,
+        )
+
+    def _outdone(self, recording: Recording, optimizer: Optimizer, trial: RateTrial) -> Finding:
+        rate, share = optimizer.lr or 0.0, trial.loss_after / trial.loss_before
+        after = f"at {trial.loss_after:.3g}" if share < math.inf else "no number"
+        measured, limit, unit = share, self.min_share_at_rate, "of the first loss"
+        message = (
+            f"a learning rate of {rate:g} learns next to nothing in {trial.steps} steps, and a "
+            "tenth of it does"
+        )
+        if share <= limit:
+            measured = self._replaced(recording, recording.steps[0].loss_before)
+            limit, unit = self.max_decades_replaced_if_outdone, "decades"
+            message = (
+                f"a learning rate of {rate:g} replaces the layers one after another, and a tenth "
+                f"of it learns more in {trial.steps} steps"
+            )
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=Severity.WARNING,
+            message=message,
+            measured=measured,
+            limit=limit,
+            unit=unit,
+            causes=(Cause.LEARNING_RATE,),
+            notes=(
+                f"from {trial.loss_before:.3g} the loss is {after} after {trial.steps} steps on "
+                f"the batches at hand, and at {trial.loss_after_tenth:.3g} with a tenth of the "
+                "learning rate",
+                *_rise_notes(recording, recording.steps[0], math.nan),
+            ),
+            help=(
+                f"lower the learning rate, first to {rate / 10:.1g}",
+                "or warm it up over the first hundred steps: torch.optim.lr_scheduler.LinearLR",
+            ),
         )
 
     def _clear(self, recording: Recording, optimizer: Optimizer, rise: float) -> Clear:

@@ -37,7 +37,8 @@ class MissingParameter:
     before the parameters were replaced. Some missing beside others that are held is a
     warning: a layer added later, a group forgotten, a temperature. So are trainable tensors
     between inputs and outputs that are no parameters of the network at all, such as layers
-    in a plain list, unless the optimiser was given them by hand.
+    in a plain list, unless the optimiser was given them by hand. So is a layer that is built in
+    `forward()`, of new random numbers in every pass.
 
     ## Why it hurts
     The gradient is computed and thrown away. The parameter keeps its first value, without an
@@ -45,9 +46,10 @@ class MissingParameter:
 
     ## When it stays silent
     On frozen parameters, on parameters without a gradient (teachers, EMA and momentum copies),
-    on tensors that only the loss uses, and, but for tensors that are no parameters, where no
-    optimiser was given. Where the optimiser holds float32 copies of short
-    weights (master weights), nothing can be told.
+    on tensors that only the loss uses, on what `forward()` makes of ones and zeros (a norm whose
+    gain nobody trains) or without wrapping it in a parameter (a first state), and, but for tensors
+    that are no parameters, where no optimiser was given. Where the optimiser holds float32 copies
+    of short weights (master weights), nothing can be told.
 
     ## False alarms
     Training a part on purpose is healthy. So it is a note where all that is missing lies
@@ -114,7 +116,12 @@ class MissingParameter:
             return NotMeasured("parameters, and which of them the optimiser holds")
         strays = [s for s in recording.strays if not s.in_optimizer]
         if strays:
-            return Found((self._unregistered(recording, strays), *self._not_held(recording)))
+            kinds = (
+                [s for s in strays if s.drawn],
+                [s for s in strays if not s.drawn],
+            )
+            found = (self._unregistered(recording, kind) for kind in kinds if kind)
+            return Found((*found, *self._not_held(recording)))
         if all(p.in_optimizer is None for p in recording.parameters):
             return NotApplicable("which parameters the optimiser holds is not known")
         found = self._not_held(recording)
@@ -140,6 +147,8 @@ class MissingParameter:
         entries = sum(math.prod(stray.shape) for stray in strays)
         one = len(strays) == 1
         place = f" at {sites[0].source}" if sites[0].source else ""
+        if strays[0].drawn:
+            return self._drawn(strays, sites, f"of {entries} entries {'is' if one else 'are'}")
         return Finding(
             code=self.code,
             name=self.name,
@@ -160,6 +169,32 @@ class MissingParameter:
                 "keep layers in nn.ModuleList or nn.ModuleDict, and tensors in nn.ParameterList "
                 "or as nn.Parameter attributes; a plain list, dict or tensor is not seen",
                 "if they are meant to stay as they are: part.requires_grad_(False)",
+            ),
+        )
+
+    def _drawn(self, strays: Sequence[Stray], sites: tuple[Site, ...], which: str) -> Finding:
+        one = len(strays) == 1
+        place = f", at {sites[0].source}" if sites[0].source else ""
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=Severity.WARNING,
+            message=f"{len(strays)} trainable tensor{'' if one else 's'} {which} made anew in "
+            f"every forward pass{place}",
+            sites=sites,
+            measured=float(len(strays)),
+            expected=0.0,
+            limit=float(self.max_missing_parameters),
+            unit="parameters",
+            causes=(Cause.DETACHED_GRAPH,),
+            notes=(
+                "forward() fills them with other random numbers each time, so what comes before "
+                "and behind them has nothing to adapt to, and no step ever changes them",
+            ),
+            help=(
+                "build the layer once, in __init__, and call it in forward()",
+                "where its input size is not known there: torch.nn.LazyLinear, torch.nn.LazyConv2d",
+                "where random features are meant: keep them in a buffer, self.register_buffer(...)",
             ),
         )
 

@@ -22,6 +22,9 @@ from unvanish.diagnose.reach import RANGES, Reach, classes_of, reach_of
 _PROBABILITIES: Final = frozenset({"softmax", "sigmoid", "hardsigmoid"})
 _LAYERS: Final = frozenset({"linear", "conv", "conv1d", "conv2d", "conv3d", "bilinear"})
 _RECTIFIERS: Final = frozenset("relu relu6 leaky_relu elu gelu silu softplus".split())
+_CLIPPED: Final = frozenset({"relu", "relu6"})
+"""Functions that answer zero, without a slope, to everything below it."""
+
 _LINEAR: Final = VIEWS | {"neg", "mean", "sum"}
 _ROUNDING: Final = 1e-3
 """How far targets that were meant to lie in 0 … 1 may miss it."""
@@ -79,6 +82,15 @@ class OutputLossPair:
     [lo, hi] leaves sigma(hi) to the positives and sigma(-lo) to the negatives: a sigmoid
     before it cannot give a negative less than one half. The limit is 0.9
     (`min_best_probability`).
+
+    ReLU bounds the scores on one side only, so that the loss can fall as far as it likes; but a
+    class whose score is cut off has no gradient. One that scores zero on every sample, of 32 or
+    more (`min_samples`), is a warning: a class that would score above zero on a tenth of them
+    is left out of 32 by chance once in 29 times. Otherwise it is a note. Of 48 pairs of runs on
+    digits, wine and iris, with a ReLU on the scores and without (MLPs, CNN, one layer; Adam and
+    SGD; 300 steps), 31 began with such a class. 30 of them ended with 0.33 to 0.78 of the samples
+    right, where the same network without the ReLU had 0.88 or more; one got as far. Of the
+    17 without, 12 had at least 0.89 right.
 
     `nll_loss` wants logarithms of probabilities. Of probabilities it is the negative
     probability itself, whose gradient is that of cross entropy times p, one C-th at a guess;
@@ -147,6 +159,7 @@ class OutputLossPair:
     max_negative_fraction: float = 0.25
     max_share_of_note: float = 1 / 3
     max_lost_decades: float = 3.0
+    min_samples: int = 32
 
     def examine(self, recording: Recording) -> Verdict:
         """Judge every output together with the loss that reads it."""
@@ -183,6 +196,8 @@ class OutputLossPair:
             if reach is None:
                 continue
             classes = classes_of(neighbours, loss, reach.site)
+            if reach.site.op in _CLIPPED and classes > 1:
+                yield self._clipped(neighbours, loss, reach, classes)
             if not math.isfinite(reach.width) or classes < 2:
                 yield _Pair(output=reach.site, loss=loss)
                 continue
@@ -200,6 +215,38 @@ class OutputLossPair:
                 help=_take_away(reach.site, "cross_entropy"),
                 severity=Severity.NOTE if mild else Severity.WARNING,
             )
+
+    def _clipped(self, neighbours: Neighbours, loss: Site, reach: Reach, classes: int) -> _Pair:
+        """Judge scores of classes that cannot fall below zero, and have no slope there."""
+        recording, output = neighbours.recording, reach.site
+        dead = recording[Quantity.DEAD_FRACTION].get(output)
+        silent = round(dead * classes) if dead >= 0.0 else 0
+        enough = recording.context.batch_size * recording.context.batches >= self.min_samples
+        certain = silent > 0 and enough
+        what = f"{output.name} comes before {_name(loss)}: "
+        return _Pair(
+            output=output,
+            loss=loss,
+            measured=dead if certain else 1.0,
+            expected=0.0,
+            limit=0.0,
+            unit="fraction of the classes" if certain else "clipped output",
+            message=what
+            + (
+                f"{silent} of {classes} classes score exactly zero on every sample"
+                if certain
+                else "no class can score below zero"
+            ),
+            note=(
+                "where the score is cut off, the loss has no slope: such a class is not learned, "
+                "and is predicted only where all others are cut off too"
+                if certain
+                else "a class whose score is cut off gets no gradient from that sample, right or "
+                "wrong"
+            ),
+            help=_take_away(output, "cross_entropy"),
+            severity=Severity.WARNING if certain else Severity.NOTE,
+        )
 
     def _likelihoods(self, neighbours: Neighbours) -> Iterator[_Pair]:
         """Judge what is taken for logarithms of probabilities."""

@@ -26,7 +26,6 @@ _SOFTMAX: Final = "softmax"
 _PROBABILITIES: Final = frozenset({"softmax", "sigmoid"})
 _RECTIFIERS: Final = frozenset({"relu", "relu6"})
 _TAKE_SCORES: Final = frozenset({"log_softmax", "binary_cross_entropy_with_logits"})
-_OUT_OF_REACH: Final = frozenset({"half-widths of the output's range", "fraction of the target"})
 _NLL: Final = frozenset(
     {
         "share of the gradient of cross entropy",
@@ -79,7 +78,7 @@ class DropInnerSoftmax:
     """
 
     name: ClassVar[str] = "drop-inner-softmax"
-    treats: ClassVar[frozenset[str]] = frozenset({"UV204", "UV203"})
+    treats: ClassVar[frozenset[str]] = frozenset({"UV204"})
     change: ClassVar[Change] = Change.LOSS
     keeps: ClassVar[frozenset[Keeps]] = frozenset({Keeps.WEIGHTS, Keeps.STATE_NAMES})
     sources: ClassVar[tuple[Source, ...]] = (SOURCES["bridle1990"],)
@@ -177,9 +176,8 @@ def _action(finding: Finding, site: Site) -> str:
         return _SIGMOID
     if finding.unit == "probability" and len(finding.sites) == 1:
         return _SOFTMAX
-    if finding.unit == "probability" or finding.unit in _OUT_OF_REACH:
-        return _IDENTITY
-    return ""
+    told = any(line.startswith(f"remove the {site.op}") for line in finding.help)
+    return _IDENTITY if told else ""
 
 
 def _by_hand(finding: Finding) -> str:

@@ -147,15 +147,13 @@ class LogitsLoss:
             if site is None or site.op != function:
                 raise CannotTreatError(f"no {function} stands at the end of the network")
             exchange_end(patient, site, nn.Identity(), "no function")
+            call = f"output, dim={axis}" if function == _SOFTMAX else "output"
             patient.notes.append(
                 "the network answers scores now: for probabilities, apply "
-                + (
-                    f"torch.softmax(output, dim={axis})"
-                    if axis != -1 or function == _SOFTMAX
-                    else "torch.sigmoid(output)"
-                )
-                + " to them, outside of the loss"
+                f"torch.{function}({call}) to them, outside of the loss"
             )
+            if site.source is not None:
+                patient.notes.append(f"to keep it, take {function} out at {site.source}")
         new = Replacement(
             kind=str(settings["loss"]),
             factor=float(settings["factor"]),
@@ -170,6 +168,15 @@ _WORDS: Final = {
     "l1": "the absolute error",
     "bce": "the logarithm",
 }
+
+
+_WRITTEN: Final = {
+    "binary_cross_entropy_with_logits": "F.binary_cross_entropy_with_logits(scores, target)",
+    "cross_entropy": "F.cross_entropy(scores, target)",
+    "non_saturating": "-F.logsigmoid(scores).mean()",
+    "non_saturating_probabilities": "-torch.log(probabilities).mean()",
+}
+"""Kind of loss to what a user writes for it."""
 
 
 def exchange_loss(patient: Patient, new: Replacement) -> None:
@@ -189,8 +196,10 @@ def exchange_loss(patient: Patient, new: Replacement) -> None:
             after=f"the loss {times}{new.kind}",
         ),
     )
+    where = line_of(old)
     patient.notes.append(
-        "train with the loss of the treated network: it is no part of the network itself"
+        f"to keep it, write {_WRITTEN[new.kind]} in the loss{where}; until then, train with the "
+        "loss of the treated network, which is no part of the network itself"
     )
 
 

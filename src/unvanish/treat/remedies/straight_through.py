@@ -157,9 +157,8 @@ class StraightThroughEstimator:
         _refuse_uncounted(patient, told_apart)
         lines = [f"{site.op} at {site.source}" for site in walls if site.source is not None]
         if lines:
-            patient.notes.append(
-                f"to keep it, write y = x + (step(x) - x).detach() for {', '.join(dict.fromkeys(lines))}"
-            )
+            places = ", ".join(dict.fromkeys(lines))
+            patient.notes.append(f"to keep it, write y = x + (step(x) - x).detach() for {places}")
         patient.notes.append(
             "the gradient is an estimate, not that of the loss: where the loss rises, lower the "
             "learning rate"
