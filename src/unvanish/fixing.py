@@ -179,6 +179,13 @@ def _write(found: Fix, reload: Callable[[], Recipe]) -> Fix:
             where=ours,
             help=f"cp {ours} my_network.py && unvanish fix my_network.py --write",
         )
+    for edit in found.patch.files:
+        if not Path(edit.path).stat().st_mode & 0o222:
+            raise UnvanishError(
+                "the file is read-only",
+                where=edit.path,
+                help=f"chmod u+w {edit.path}   if it is meant to be edited",
+            )
     warnings = [
         f"{edit.path} has changes that are not committed; the backup holds them"
         for edit in found.patch.files

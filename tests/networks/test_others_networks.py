@@ -452,3 +452,52 @@ def test_stacked_layers_are_not_taken_for_two_directions():
     one, two = lost(Stacked(1)), lost(Stacked(2))
     assert two.measured == pytest.approx(one.measured, rel=0.3)
     assert "gets gradient from its own loss" in lost(Stacked(2, two_ways=True)).message
+
+
+class MadeInForward(nn.Module):
+    """A layer, a norm or a state that forward() makes for itself."""
+
+    def __init__(self, what):
+        super().__init__()
+        self.body, self.head, self.what = nn.Linear(16, 32), nn.Linear(32, 4), what
+
+    def forward(self, x):
+        h = torch.relu(self.body(x))
+        if self.what == "layer":
+            h = nn.Linear(h.shape[1], 32)(h)
+        elif self.what == "convolution":
+            h = nn.Conv1d(1, 1, 3, padding=1)(h[:, None])[:, 0]
+        elif self.what == "matrix":
+            h = h @ nn.Parameter(0.2 * torch.randn(32, 32))
+        elif self.what == "norm":
+            h = nn.LayerNorm(32)(h)
+        elif self.what == "state":
+            h = h + torch.randn(len(x), 32, requires_grad=True)
+        elif self.what == "frozen":
+            h = nn.Linear(32, 32).requires_grad_(False)(h)
+        return self.head(torch.relu(h))
+
+
+@pytest.mark.parametrize("what", ["layer", "convolution", "matrix"])
+def test_a_layer_that_is_built_in_every_pass_learns_nothing(what):
+    finding = found(MadeInForward(what))["UV504"]
+    assert "made anew in every forward pass" in finding.message
+
+
+@pytest.mark.parametrize("what", ["norm", "state", "frozen"])
+def test_what_a_pass_makes_and_nobody_would_train_is_left_alone(what):
+    assert "UV504" not in found(MadeInForward(what))
+
+
+def clipped(last, shift=0.0):
+    model = nn.Sequential(nn.Linear(16, 64), nn.ReLU(), nn.Linear(64, 4), *last)
+    with torch.no_grad():
+        model[2].bias[1] += shift
+    return model
+
+
+def test_a_class_that_a_relu_cuts_off_is_not_learned():
+    finding = found(clipped([nn.ReLU()], shift=-5.0))["UV204"]
+    assert "1 of 4 classes scores exactly zero on every sample" in finding.message
+    assert "UV204" not in found(clipped([nn.ReLU()]))
+    assert "UV204" not in found(clipped([], shift=-5.0))

@@ -113,6 +113,63 @@ def test_what_fails_half_way_is_undone() -> None:
     assert equal(values(model), before)
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"bias": float("nan")}, "bias=nan is out of range"),
+        ({"bias": "3"}, "bias='3' is str, not float"),
+        ({"bias": 3.0, "nope": 1}, "has no setting 'nope'"),
+        ({}, "needs the setting 'bias'"),
+    ],
+)
+def test_settings_are_checked(settings: dict[str, object], said: str) -> None:
+    class Recurrent(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lstm = nn.LSTM(4, 6, batch_first=True)
+            self.head = nn.Linear(6, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.head(self.lstm(x)[0][:, -1])
+
+    model = Recurrent()
+    data = torch.randn(8, 12, 4), torch.randint(0, 3, (8,))
+    prescription = remedy_of("forget-bias").assess(case_of(model, data))
+    with pytest.raises(CannotTreatError, match=said.split(" is ")[0]):
+        treat(model, replace(prescription, settings=settings), data)
+
+
+def test_treatments_are_undone_in_reverse() -> None:
+    model = network()
+    before = values(model)
+    first = treat(model, "he", batch(), in_place=True)
+    second = treat(model, "batch-norm", batch(), in_place=True)
+    with pytest.raises(CannotTreatError, match="was given batch-norm since"):
+        first.undo()
+    second.undo()
+    first.undo()
+    assert equal(values(model), before)
+
+
+def test_outputs_that_are_no_numbers_are_no_treatment() -> None:
+    model = network(400)
+    before = values(model)
+    with pytest.raises(CannotTreatError, match="not finite"):
+        treat(model, "residual", (torch.randn(16, 8), torch.randint(0, 3, (16,))), in_place=True)
+    assert equal(values(model), before)
+
+
+@pytest.mark.parametrize("nothing", [[], ()])
+def test_nothing_asked_for_is_no_success(nothing: object) -> None:
+    with pytest.raises(NoEffectError, match="no remedy was asked for"):
+        treat(network(), nothing, batch())
+
+
+def test_something_else_asked_for() -> None:
+    with pytest.raises(CannotTreatError, match="int is neither a prescription"):
+        treat(network(), 5, batch())
+
+
 def test_an_unknown_remedy_names_the_nearest() -> None:
     with pytest.raises(UnvanishError, match="there is no remedy 'hee'") as raised:
         treat(network(), "hee", batch())

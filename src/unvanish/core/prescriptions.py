@@ -135,6 +135,7 @@ class Outlook:
         findings: Code to severity, as ``"error"``, of everything a check says.
         unjudged: Codes of the rules that could not be judged.
         milliseconds: Time of one forward and backward pass.
+        saved_bytes: What the forward pass keeps for the backward pass.
         parameters: Number of trainable parameters.
         loss: Loss on the first batch.
     """
@@ -145,6 +146,7 @@ class Outlook:
     findings: Mapping[str, str] = field(default_factory=dict)
     unjudged: tuple[str, ...] = ()
     milliseconds: float = math.nan
+    saved_bytes: int = 0
     parameters: int = 0
     loss: float = math.nan
 

@@ -153,7 +153,7 @@ def _outcome(before: Outlook, option: Option, sheet: Sheet) -> Lines:
     if after is None:
         return []
     cures = ", ".join(option.cures) or "nothing"
-    words = f"cures {cures}"
+    words = f"cures {cures}" if option.cures else "it cures nothing that was found"
     if option.brings:
         words += f", but brings {', '.join(option.brings)}"
     rows = [words]
@@ -170,6 +170,11 @@ def _outcome(before: Outlook, option: Option, sheet: Sheet) -> Lines:
             f"smallest relative step of a parameter: {before.smallest_update:.1e} before, "
             f"{after.smallest_update:.1e} after"
         )
+    rows.append(
+        f"cost of a step: time x{after.milliseconds / before.milliseconds:.1f}, memory of the "
+        f"forward pass x{after.saved_bytes / max(1, before.saved_bytes):.2f}, parameters "
+        f"x{after.parameters / max(1, before.parameters):.2f}"
+    )
     lines: Lines = []
     for number, row in enumerate(rows):
         lead = styled(" effect: ", "strong") if not number else Text(" " * 9)

@@ -7,9 +7,11 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, Final
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from unvanish.core.conditions import RunContext
 from unvanish.core.errors import UnvanishError
@@ -30,8 +32,10 @@ from unvanish.treat.protocol import Case, Remedy
 from unvanish.treat.registry import remedies, remedy_of
 from unvanish.treat.treatment import Treated, case_of, treat
 
-_SOUND_DIFFERENCE: Final = 2.0
-"""Decades below one by which the cosine of two samples' outputs may fall short of one."""
+_SOUND_DIFFERENCE: Final = 1.6
+"""Decades below one by which the cosine of two samples' outputs has to fall short of one."""
+_SOUND_BESIDE: Final = 2.7
+"""The same where connections lead round the layers."""
 _log = logging.getLogger(__name__)
 
 _WEIGHT: Final = {Severity.ERROR.value: 4.0, Severity.WARNING.value: 2.0, Severity.NOTE.value: 0.0}
@@ -104,7 +108,7 @@ def prescribe(
         recording=recording or before_recording,
         diagnosis=diagnosis or before_diagnosis,
     )
-    before = outlook_of(before_recording, before_diagnosis, look.time(model))
+    before = outlook_of(before_recording, before_diagnosis, look.cost(model))
     chosen = [remedy_of(name) for name in names] if names is not None else list(remedies())
     kept = [r for r in chosen if keep_architecture and r.change.rank >= Change.ACTIVATION.rank]
     if names is None and not _ails(case.diagnosis):
@@ -127,13 +131,15 @@ def prescribe(
     return Advice(before=before, options=tuple(options), refused=refused, untried=untried)
 
 
-def outlook_of(recording: Recording, diagnosis: Diagnosis, milliseconds: float) -> Outlook:
+def outlook_of(
+    recording: Recording, diagnosis: Diagnosis, cost: tuple[float, int] = (math.nan, 0)
+) -> Outlook:
     """Sum a look up in a few numbers.
 
     Args:
         recording: The look.
         diagnosis: What the rules said about it.
-        milliseconds: Time of one forward and backward pass.
+        cost: Milliseconds of one forward and backward pass, and the bytes it keeps.
     """
     # Of weights: a bias before a normalisation has no gradient by design.
     updates = [
@@ -150,7 +156,8 @@ def outlook_of(recording: Recording, diagnosis: Diagnosis, milliseconds: float) 
         smallest_update=min(updates, default=math.nan),
         findings=findings,
         unjudged=tuple(c for c, v in diagnosis.verdicts.items() if isinstance(v, NotMeasured)),
-        milliseconds=milliseconds,
+        milliseconds=cost[0],
+        saved_bytes=cost[1],
         parameters=sum(p.size for p in recording.parameters if p.requires_grad),
         loss=recording.context.loss_value,
     )
@@ -199,19 +206,31 @@ class _Look:
             self._first = found
         return found
 
-    def time(self, model: nn.Module) -> float:
-        """Return the milliseconds of one forward and backward pass, the faster of two."""
+    def cost(self, model: nn.Module) -> tuple[float, int]:
+        """Return the milliseconds of one forward and backward pass, and what it keeps in bytes.
+
+        The time is that of the faster of two.
+        """
         batch = as_batch(self._batch, model)
-        best = math.inf
+        best, kept = math.inf, {}
+
+        def keep(tensor: Tensor) -> Tensor:
+            kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+            return tensor
+
         with untouched(model, seed=self._seed):
-            for _ in range(2):
+            for counting in (False, False, True):
                 seed_everything(self._seed)
                 start = time.perf_counter()
-                output = main_output(call_model(model, batch.inputs))
+                hooks = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
+                with hooks if counting else nullcontext():
+                    output = main_output(call_model(model, batch.inputs))
+                if counting:
+                    break
                 if output is not None and output.requires_grad:
                     output.sum().backward()
                 best = min(best, time.perf_counter() - start)
-        return 1000.0 * best
+        return 1000.0 * best, sum(kept.values())
 
     def option(
         self,
@@ -228,13 +247,14 @@ class _Look:
                 self._loss,
                 optimizer=self._optimizer,
                 recording=self._first,
+                validate=False,
                 seed=self._seed,
                 built=self._built,
                 autocast=self._autocast,
                 clip_grad_norm=self._clip,
             )
             recording = self.at(treated.model, treated.loss, treated)
-            after = outlook_of(recording, diagnose(recording), self.time(treated.model))
+            after = outlook_of(recording, diagnose(recording), self.cost(treated.model))
         except UnvanishError as error:
             return Option(remedies=names, failed=error.what)
         except Exception as error:  # one remedy that fails must not hide the others
@@ -249,7 +269,7 @@ class _Look:
             outlook=after,
             cures=gone,
             brings=come,
-            score=-_burden(after),
+            score=-_burden(after, leads_round=_leads_round(treated.prescriptions)),
             can_be_written=all(name in REWRITERS for name in names),
         )
 
@@ -327,18 +347,25 @@ def _worrying(outlook: Outlook) -> set[str]:
     return {code for code, severity in outlook.findings.items() if _WEIGHT[severity] > 0}
 
 
-def _burden(outlook: Outlook) -> float:
+def _leads_round(prescriptions: Sequence[Prescription]) -> bool:
+    return any(one.change is Change.PATH for one in prescriptions)
+
+
+def _burden(outlook: Outlook, *, leads_round: bool = False) -> float:
     """Return what is still wrong, in the weight of a finding.
 
-    To the findings come the decades of gradient beyond one, and the likeness of the outputs:
-    two samples that differ by less than a hundredth are hard to tell apart.
+    To the findings come the decades of gradient beyond one, and the likeness of the outputs. A
+    plain ReLU network of 40 layers with GroupNorm has a cosine of 0.990 and stays at chance, one
+    of 30 layers with He's start has 0.97 and learns. Connections carry what all samples share
+    along and beside it what they do not, and such networks learn at 0.996.
     """
     findings = sum(_WEIGHT[severity] for severity in outlook.findings.values())
     decades = abs(outlook.flow_decades)
     flow = 0.0 if math.isnan(decades) else min(4.0, max(0.0, decades - _SOUND_FLOW))
     cosine = outlook.sample_cosine
     alike = -math.log10(max(1e-16, 1.0 - cosine)) if math.isfinite(cosine) else 0.0
-    return findings + flow + min(2.0, max(0.0, alike - _SOUND_DIFFERENCE))
+    beyond = alike - (_SOUND_BESIDE if leads_round else _SOUND_DIFFERENCE)
+    return findings + flow + min(2.0, 2.0 * max(0.0, beyond))
 
 
 def _order(option: Option) -> tuple[float, ...]:

@@ -58,7 +58,7 @@ def remedy_of(name: str) -> Remedy:
     known = {remedy.name: remedy for remedy in remedies()}
     if wanted in known:
         return known[wanted]
-    near = difflib.get_close_matches(wanted, known, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(wanted, known, n=3, cutoff=0.6)
     raise UnvanishError(
         f"there is no remedy {name!r}",
         where=f"the nearest are {', '.join(near)}" if near else "",

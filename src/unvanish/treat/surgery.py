@@ -486,7 +486,7 @@ class Surgery:
 
         self._undo.append(undo)
         if any(was != value for was in old):
-            self._note("", f"{name}={old[0]!r}", f"{name}={value!r}", None)
+            self._note("", f"{name}={_said(old[0])}", f"{name}={_said(value)}", None)
 
     def hold(self, undo: Callable[[], None], edit: Edit) -> None:
         """Keep the books on a change that was made elsewhere.
@@ -678,6 +678,10 @@ def _holders_in(holder: Any, held: nn.Module, depth: int) -> Iterator[tuple[Any,
 def _parametrisations(module: nn.Module, leaf: str) -> str:
     parts: Mapping[str, Any] = getattr(module, "parametrizations", {})
     return ", ".join(type(part).__name__ for part in parts[leaf]) if leaf in parts else "others"
+
+
+def _said(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else repr(value)
 
 
 def _rms(tensor: Tensor) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,7 +16,7 @@ from unvanish.core.places import SourceLine
 from unvanish.core.prescriptions import Prescription, Receipt
 from unvanish.core.records import Recording
 from unvanish.core.verdicts import NotApplicable
-from unvanish.observe.batch import as_batch, call_model
+from unvanish.observe.batch import as_batch, call_model, main_output
 from unvanish.observe.copies import copied
 from unvanish.observe.guard import seed_everything, untouched
 from unvanish.observe.look import Conditions, running
@@ -125,6 +126,7 @@ def treat(
     autocast: str = "",
     clip_grad_norm: float | None = None,
     in_place: bool = False,
+    validate: bool = True,
     seed: int = 0,
 ) -> Treated:
     """Apply one remedy, or several, to a copy of a network.
@@ -144,6 +146,8 @@ def treat(
             recording says so.
         clip_grad_norm: Largest gradient norm in training, where no recording says so.
         in_place: Whether the network itself is changed rather than a copy.
+        validate: Whether the settings of a prescription are compared with those the remedy would
+            choose, for which it is asked once more.
         seed: Seed of everything random in the remedies.
 
     Returns:
@@ -162,7 +166,7 @@ def treat(
         'he'
     """
     refuse_untreatable(model)
-    asked = [prescription] if isinstance(prescription, Prescription | str) else list(prescription)
+    asked = _asked(prescription)
     if recording is None:
         recording = trace(
             model,
@@ -222,9 +226,9 @@ def treat(
                     )
                     patient.anatomy = case.anatomy
                 looks.append(case.recording)
-                done.append(_settled(remedy, one, case))
+                done.append(_settled(remedy, one, case, validate=validate))
                 receipts.append(_apply(remedy, done[-1], patient))
-        _try_out(patient, seed)
+        _try_out(patient, seed, was_finite=math.isfinite(recording.context.loss_value))
     except BaseException:
         patient.surgery.undo()
         raise
@@ -237,15 +241,53 @@ def treat(
         receipts=tuple(receipts),
         prescriptions=tuple(done),
         looks=tuple(looks),
-        undo=patient.surgery.undo,
+        undo=_undo(patient, tuple(receipt.remedy for receipt in receipts)),
     )
+
+
+def _asked(prescription: Any) -> list[Prescription | str]:
+    """Return what is asked for as a list.
+
+    Raises:
+        CannotTreatError: If it is something else.
+        NoEffectError: If it is nothing.
+    """
+    several = isinstance(prescription, Sequence) and not isinstance(prescription, str)
+    asked = list(prescription) if several else [prescription]
+    for one in asked:
+        if not isinstance(one, Prescription | str):
+            raise CannotTreatError(
+                f"{type(one).__name__} is neither a prescription nor the name of a remedy",
+                help='unvanish.treat(model, "he", batch)',
+            )
+    if not asked:
+        raise NoEffectError("no remedy was asked for", help='unvanish.treat(model, "he", batch)')
+    return asked
+
+
+def _undo(patient: Patient, remedies: tuple[str, ...]) -> Callable[[], None]:
+    """Return what puts a network back, unless it was given something else since."""
+
+    def undo() -> None:
+        later = given_to(patient.model)
+        if remedies and later[-len(remedies) :] != remedies and set(remedies) <= set(later):
+            since = later[later.index(remedies[-1]) + 1 :]
+            raise CannotTreatError(
+                f"the network was given {', '.join(since)} since; undo that first",
+                help="undo treatments in the reverse order",
+            )
+        patient.surgery.undo()
+
+    return undo
 
 
 def _name(one: Prescription | str) -> str:
     return one if isinstance(one, str) else one.remedy
 
 
-def _settled(remedy: Remedy, one: Prescription | str, case: Case) -> Prescription:
+def _settled(
+    remedy: Remedy, one: Prescription | str, case: Case, *, validate: bool
+) -> Prescription:
     """Return what a remedy is to do; one that is only named is asked now.
 
     Raises:
@@ -256,12 +298,50 @@ def _settled(remedy: Remedy, one: Prescription | str, case: Case) -> Prescriptio
             f"the network was given {remedy.name} before; once is enough",
             help="treat the network as it was, or call undo() first",
         )
-    if isinstance(one, Prescription):
+    if isinstance(one, Prescription) and not validate:
         return one
     found = remedy.assess(case)
+    if isinstance(one, Prescription):
+        if isinstance(found, Prescription):
+            _check_settings(one, found)
+        return one
     if isinstance(found, NotApplicable):
         raise CannotTreatError(f"{remedy.name} does not fit this network: {found.reason}")
     return found
+
+
+def _check_settings(given: Prescription, own: Prescription) -> None:
+    """Compare settings that were given with those the remedy would choose itself.
+
+    Raises:
+        CannotTreatError: If one is missing, not known, of another kind, not finite, or negative
+            where the remedy's own is not.
+    """
+    missing = own.settings.keys() - given.settings.keys()
+    unknown = given.settings.keys() - own.settings.keys()
+    if unknown or missing:
+        wrong = sorted(unknown or missing)[0]
+        said = "has no setting" if unknown else "needs the setting"
+        raise CannotTreatError(
+            f"{given.remedy} {said} {wrong!r}",
+            help=f"its settings are {', '.join(map(repr, own.settings)) or 'none'}",
+        )
+    for name, value in given.settings.items():
+        usual = own.settings[name]
+        numbers = isinstance(usual, int | float) and not isinstance(usual, bool)
+        if numbers != (isinstance(value, int | float) and not isinstance(value, bool)) or (
+            not numbers and type(value) is not type(usual)
+        ):
+            raise CannotTreatError(
+                f"{given.remedy}: {name}={value!r} is {type(value).__name__}, not "
+                f"{type(usual).__name__}",
+                help=f"its own choice is {usual!r}",
+            )
+        if numbers and (not math.isfinite(value) or (value < 0 <= usual)):  # type: ignore[arg-type,operator]
+            raise CannotTreatError(
+                f"{given.remedy}: {name}={value!r} is out of range",
+                help=f"its own choice is {usual!r}",
+            )
 
 
 def _apply(remedy: Remedy, prescription: Prescription, patient: Patient) -> Receipt:
@@ -279,14 +359,14 @@ def _apply(remedy: Remedy, prescription: Prescription, patient: Patient) -> Rece
     return Receipt(remedy=remedy.name, edits=edits, notes=tuple(patient.notes))
 
 
-def _try_out(patient: Patient, seed: int) -> None:
+def _try_out(patient: Patient, seed: int, *, was_finite: bool) -> None:
     """Run the treated network once, and find calls that were to be changed and never came."""
     model = patient.model
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     conditions = Conditions(None, seed, patient.autocast, {})
     with untouched(model, seed=seed), running(conditions, device), torch.no_grad():
         try:
-            call_model(model, patient.batch.inputs)
+            output = main_output(call_model(model, patient.batch.inputs))
         except UnvanishError:
             raise
         except Exception as error:
@@ -294,6 +374,12 @@ def _try_out(patient: Patient, seed: int) -> None:
                 f"the treated network does not run: {type(error).__name__}: {error}",
                 help="the network is as it was; try another remedy",
             ) from error
+    finite = output is None or not output.is_floating_point() or bool(output.isfinite().all())
+    if was_finite and not finite:
+        raise CannotTreatError(
+            "the treated network's outputs are not finite numbers",
+            help="the network is as it was; a scaled or gated form of the remedy may do",
+        )
     unused = patient.surgery.unused()
     if unused:
         raise CannotTreatError(

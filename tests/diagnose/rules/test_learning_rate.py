@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from unvanish.core.conditions import Optimizer, ProbeStep, RunContext
+from unvanish.core.conditions import Optimizer, ProbeStep, RateTrial, RunContext
 from unvanish.core.findings import Cause, Severity
 from unvanish.core.glossary import Quantity
 from unvanish.core.records import Parameter, Recording
@@ -22,7 +22,7 @@ ADAM = Optimizer(name="Adam", lr=0.1, eps=1e-8)
 
 def weight(update: float = 1e-2, log10: float = -2.0, **settings) -> Parameter:
     fields = {"shape": (64, 64), "rms": 0.1, "in_optimizer": True, "update_ratio": update}
-    return Parameter(name="w", log10_grad_rms=log10, **(fields | settings))
+    return Parameter(**({"name": "w", "log10_grad_rms": log10} | fields | settings))
 
 
 def recorded(
@@ -256,3 +256,34 @@ def test_gradient_or_differences_alone_may_go():
     assert isinstance(examine(collapsed(2.0, 0.5)), Clear)
     assert isinstance(examine(collapsed(1.0, 2.0)), Clear)
     assert isinstance(examine(replace(collapsed(2.0, 2.0), later=None)), Clear)
+
+
+def tried(
+    after: float, tenth: float, *, optimizer: Optimizer = ADAM, rms: float = 0.0
+) -> Recording:
+    """A rise by a tenth, a bias that may have been trained, and thirty more steps."""
+    recording = recorded(2.0, 2.2, 2.1, 2.0, optimizer=optimizer)
+    bias = weight(name="b", shape=(64,), rms=rms, requires_grad=True)
+    trial = RateTrial(steps=30, loss_before=2.0, loss_after=after, loss_after_tenth=tenth)
+    return replace(recording, parameters=(*recording.parameters, bias), trial=trial)
+
+
+@pytest.mark.parametrize("after", [1.7, 2.5, math.inf])
+def test_a_tenth_of_the_rate_learns_and_the_rate_does_not(after):
+    finding = only(examine(tried(after, 0.3)))
+    assert finding.severity is Severity.WARNING
+    assert finding.measured == after / 2.0
+    assert finding.help[0] == "lower the learning rate, first to 0.01"
+
+
+@pytest.mark.parametrize(("after", "tenth"), [(1.5, 0.3), (1.7, 1.2), (0.3, 1.5), (1.9, math.inf)])
+def test_a_rate_that_learns_too_or_a_tenth_that_does_not_is_no_reason(after, tenth):
+    assert isinstance(examine(tried(after, tenth)), Clear)
+
+
+def test_a_trained_network_may_be_thrown_up_for_a_while():
+    assert isinstance(examine(tried(2.5, 0.3, rms=0.03)), Clear)
+
+
+def test_the_first_steps_of_rmsprop_are_no_measure_of_the_later_ones():
+    assert isinstance(examine(tried(2.5, 0.3, optimizer=replace(ADAM, name="RMSprop"))), Clear)

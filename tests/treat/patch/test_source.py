@@ -84,6 +84,13 @@ def test_statements_are_added_with_their_indentation() -> None:
     assert "    )\n    for z in y:\n        print(z)\n    return" in mine.edit().after
 
 
+def test_line_ends_and_tabs_stay_those_of_the_file() -> None:
+    mine = source("def f(x):\r\n\ty = x\r\n\treturn y\r\n")
+    mine.add_lines(mine.nodes(ast.Assign)[0], ["for z in y:", "    print(z)"])
+    after = mine.edit().after
+    assert after == "def f(x):\r\n\ty = x\r\n\tfor z in y:\r\n\t\tprint(z)\r\n\treturn y\r\n"
+
+
 def test_a_library_is_not_edited() -> None:
     with pytest.raises(NoSafeEditError, match="belongs to an installed library"):
         Source.of(pytest.__file__)

@@ -120,8 +120,8 @@ class MissingParameter:
                 [s for s in strays if s.drawn],
                 [s for s in strays if not s.drawn],
             )
-            found = (self._unregistered(recording, kind) for kind in kinds if kind)
-            return Found((*found, *self._not_held(recording)))
+            unregistered = [self._unregistered(recording, kind) for kind in kinds if kind]
+            return Found((*unregistered, *self._not_held(recording)))
         if all(p.in_optimizer is None for p in recording.parameters):
             return NotApplicable("which parameters the optimiser holds is not known")
         found = self._not_held(recording)

@@ -22,6 +22,7 @@ from unvanish.diagnose.number_format import (
     is_of_a_saturated_output,
     is_undone,
 )
+from unvanish.diagnose.upstream import Upstream
 
 _LOSSES: Final = frozenset({"binary_cross_entropy", "nll_loss", "cross_entropy", "kl_div"})
 _AT_ZERO: Final = frozenset(
@@ -333,6 +334,8 @@ def _cause(recording: Recording, trouble: _Trouble) -> Cause:
         return Cause.NO_NORMALISATION
     if _came_with_the_data(recording, trouble):
         return Cause.INPUT_SCALE
+    if trouble.op in EXPONENTIALS and trouble.erases is None:
+        return Upstream(recording).why_large(trouble.sites[0])
     return Cause.INIT_TOO_LARGE
 
 
@@ -458,6 +461,10 @@ def _help(recording: Recording, cause: Cause, trouble: _Trouble) -> tuple[str, .
         )
     if trouble.op in _AT_ZERO and cause is not Cause.LOSS_SATURATION:
         return ("keep its input away from zero: x.clamp_min(1e-8), or add an epsilon",)
+    if cause is Cause.INPUT_SCALE and trouble.op in EXPONENTIALS:
+        return ("scale the input to mean 0 and standard deviation 1 per feature",)
+    if cause is Cause.BIAS:
+        return ("start the biases of the layer before it at zero",)
     if cause is Cause.INPUT_SCALE:
         return (
             "look at the data first: torch.isfinite(x).all() must be True; then for a division by "

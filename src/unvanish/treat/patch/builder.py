@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from torch import nn
+
 from unvanish.treat.patch.source import NoSafeEditError, Source
 from unvanish.treat.patch.work import Work
 
@@ -74,7 +76,24 @@ def _function(work: Work) -> Builder:
     raise NoSafeEditError("the network is built outside of a function or class of its own")
 
 
-def indexed(name: str, path: str) -> str:
-    """Write the path ``layers.3.fc`` as code: ``self.layers[3].fc``."""
-    parts = (f"[{part}]" if part.isdigit() else f".{part}" for part in path.split("."))
-    return name + "".join(parts)
+def indexed(name: str, path: str, model: nn.Module) -> str:
+    """Write the path ``layers.3.fc`` as code: ``self.layers[3].fc``.
+
+    Only the first and the last place of a list keep their meaning when the network is built with
+    another depth.
+
+    Raises:
+        NoSafeEditError: If the path leads through another place of a list.
+    """
+    text, holder = name, model
+    for part in path.split("."):
+        if not part.isdigit():
+            text += f".{part}"
+        elif part == "0":
+            text += "[0]"
+        elif int(part) == len(holder._modules) - 1:
+            text += "[-1]"
+        else:
+            raise NoSafeEditError(f"{path} would be named by its number, and starts by itself")
+        holder = holder.get_submodule(part)
+    return text

@@ -7,6 +7,7 @@ and every other character stays as it was, comments and formatting included.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -21,6 +22,8 @@ _HOMES: Final = {
     "torch.nn": "from torch import nn",
     "torch": "import torch",
 }
+
+_INDENT: Final = re.compile(r"(?m)^(\t*)((?: {4})+)")
 
 Node = TypeVar("Node", bound=ast.AST)
 
@@ -231,7 +234,7 @@ class Source:
         if not self._imports:
             return []
         at = self._behind_imports()
-        return [_Splice(at, at, "".join(f"{line}\n" for line in self._imports))]
+        return [_Splice(at, at, self._in_style("".join(f"{line}\n" for line in self._imports)))]
 
     def _behind_imports(self) -> int:
         """Return the position behind the imports at the head of the file."""
@@ -245,7 +248,15 @@ class Source:
         return self._lines[last.end_lineno or last.lineno] if last is not None else 0
 
     def _add(self, splice: _Splice) -> None:
-        self._splices.add(splice)
+        self._splices.add(_Splice(splice.start, splice.end, self._in_style(splice.text)))
+
+    def _in_style(self, text: str) -> str:
+        """Write new lines as the file does: its line ends, its unit of indentation."""
+        if "\n\t" in self.text:
+            text = _INDENT.sub(lambda found: found[1] + "\t" * (len(found[2]) // 4), text)
+        if "\r\n" in self.text:
+            text = text.replace("\r\n", "\n").replace("\n", "\r\n")
+        return text
 
     def _span(self, node: ast.AST) -> tuple[int, int]:
         return (

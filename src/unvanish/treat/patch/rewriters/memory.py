@@ -31,7 +31,9 @@ def rewrite(work: Work) -> None:
         own = {name for name, _ in module.named_parameters() if name.startswith("bias_ih")}
         if type(module) not in _GATES or meant != own:
             raise NoSafeEditError(f"{path} is not an LSTM or GRU of torch.nn as a whole")
-        lines += _layer(work, indexed(builder.network, path), _GATES[type(module)], torch)
+        lines += _layer(
+            work, indexed(builder.network, path, work.model), _GATES[type(module)], torch
+        )
     builder.append(lines)
 
 

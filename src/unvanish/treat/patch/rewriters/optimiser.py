@@ -37,7 +37,9 @@ def rewrite(work: Work) -> None:
     scopes: list[tuple[Source, ast.AST]]
     if code is not None:
         source = work.open(code.co_filename)
-        scopes = [(source, f) for f in source.nodes(ast.FunctionDef, code.co_firstlineno)[:1]]
+        made = (ast.FunctionDef, ast.Lambda)
+        found_at = [f for kind in made for f in source.nodes(kind, code.co_firstlineno)]
+        scopes = [(source, f) for f in found_at[:1]]
     else:
         scopes = [(source, source.tree) for source in _files(work)]
     found = [

@@ -60,11 +60,26 @@ def _critical(layer: Layer, work: Work) -> Call:
     return drawn, f"normal_({{bias}}, std={sigma_b:.6g})" if sigma_b else _ZERO
 
 
+def _orthogonal(layer: Layer, work: Work) -> Call:
+    """Read the gain off the drawn matrix, whose smaller side is orthonormal up to it."""
+    module = work.model.get_submodule(layer.path)
+    weight = work.model.get_parameter(layer.weight).detach()
+    if getattr(module, "groups", 1) != 1:
+        raise NoSafeEditError(f"torch.nn.init knows no groups, which {layer.path} has")
+    flat = weight.flatten(1)
+    gain = float(flat.square().mean().sqrt()) * max(flat.shape) ** 0.5
+    if layer.bias and bool(work.model.get_parameter(layer.bias).any()):
+        raise NoSafeEditError(f"{layer.path} is drawn with a bias")
+    told = "" if math.isclose(gain, 1.0, rel_tol=1e-4) else f", gain={gain:.4g}"
+    return f"orthogonal_({{weight}}{told})", _ZERO
+
+
 _CALLS: Final[dict[str, Callable[[Layer, Work], Call]]] = {
     "he": _he,
     "xavier": _xavier,
     "lecun": _lecun,
     "critical": _critical,
+    "orthogonal": _orthogonal,
 }
 REMEDIES: Final = frozenset(_CALLS)
 
@@ -114,7 +129,7 @@ def _statements(
         lines += [*test, f"{indent}{init}.{common[1].format(bias='module.bias')}"]
     for layer in layers:
         weight, bias = calls[layer.path]
-        module = indexed(name, layer.path)
+        module = indexed(name, layer.path, model) if calls[layer.path] != common else ""
         if weight != common[0]:
             lines.append(f"{init}.{weight.format(weight=f'{module}.weight')}")
         if layer.bias and bias != common[1]:
