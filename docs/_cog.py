@@ -30,6 +30,7 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))  # for `tests.networks.zoo`, which the README counts
 # The wall time at the end of a header, or alone on the header's next line.
 _SECONDS = re.compile(r"(?: · |\n  )(?:\d+ min )?\d+(?:\.\d+)? (?:ms|s)$", re.MULTILINE)
+_TIMES = re.compile(r"\btime x\d+\.\d\b")
 _VOLATILE = {"seconds", "versions"}
 
 
@@ -61,7 +62,7 @@ def _output(command: str, expect: int) -> str:
 
 def steady(text: str) -> str:
     """Return a text without its wall-clock seconds, trailing blanks and absolute paths."""
-    text = _SECONDS.sub("", text).replace(f"{ROOT}/", "")
+    text = _TIMES.sub("time x…", _SECONDS.sub("", text)).replace(f"{ROOT}/", "")
     return "\n".join(line.rstrip() for line in text.strip("\n").splitlines())
 
 

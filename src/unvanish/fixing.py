@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
@@ -14,12 +15,14 @@ from unvanish.core.findings import Diagnosis
 from unvanish.core.patches import Patch
 from unvanish.core.prescriptions import Advice, Option, Receipt
 from unvanish.core.records import Recording
+from unvanish.core.verdicts import NotApplicable
 from unvanish.diagnose import diagnose
 from unvanish.observe import trace
 from unvanish.recipe import Recipe, load
 from unvanish.treat.patch import patch as patch_of
 from unvanish.treat.prescribing import CURED, prescribe
-from unvanish.treat.treatment import Treated, treat
+from unvanish.treat.registry import remedy_of
+from unvanish.treat.treatment import Treated, case_of, treat
 
 _MOST_TRIED: Final = 8
 
@@ -40,6 +43,10 @@ class Fix:
         backups: Copies of the files as they were.
         after: What the rules say about the written files' network; None where none was written.
         warnings: What the user should know.
+        learning_rate: Rate of the optimiser the network was treated with; ``nan`` where none is
+            known.
+        suggested_rate: What a range test on the treated copy suggests; ``nan`` where none could be
+            made.
     """
 
     target: str
@@ -53,6 +60,8 @@ class Fix:
     backups: tuple[str, ...] = ()
     after: Diagnosis | None = None
     warnings: tuple[str, ...] = ()
+    learning_rate: float = math.nan
+    suggested_rate: float = math.nan
 
 
 def fix(
@@ -131,7 +140,15 @@ def fix(
             if tried[-1][2].files:
                 break
         chosen, treated, edit = next((each for each in tried if each[2].files), tried[0])
-    known = replace(known, chosen=chosen, receipts=treated.receipts, patch=edit)
+        own, suggested = _rates(treated, recipe)
+    known = replace(
+        known,
+        chosen=chosen,
+        receipts=treated.receipts,
+        patch=edit,
+        learning_rate=own,
+        suggested_rate=suggested,
+    )
     return _write(known, reload) if write and edit.files else known
 
 
@@ -146,6 +163,28 @@ def _candidates(advice: Advice, *, forced: bool) -> list[Option]:
     least = min(advice.best.score, -CURED)
     good = [o for o in options if o.cures and not o.brings and o.score >= least]
     return sorted(good, key=lambda o: not o.can_be_written)[:_MOST_TRIED]
+
+
+def _rates(treated: Treated, recipe: Recipe) -> tuple[float, float]:
+    """Return the learning rate of a treated copy, and the one that a range test suggests."""
+    if treated.optimizer is None:
+        return math.nan, math.nan
+    own = treated.optimizer.param_groups[0].get("lr", math.nan)
+    try:
+        case = case_of(
+            treated.model,
+            recipe.batch,
+            treated.loss,
+            optimizer=treated.optimizer,
+            autocast=treated.autocast,
+            seed=recipe.seed,
+        )
+        found = remedy_of("learning-rate-range").assess(case)
+    except UnvanishError:
+        return float(own), math.nan
+    if isinstance(found, NotApplicable):
+        return float(own), math.nan
+    return float(own), float(found.settings["lr"])
 
 
 def _look(recipe: Recipe) -> Recording:

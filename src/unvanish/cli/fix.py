@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +73,12 @@ def _lines(found: Fix, options: FixOptions, sheet: Sheet) -> Lines:
     lines += fix_lines(
         found.advice, found.chosen, found.receipts, found.patch, sheet, verbose=options.verbose
     )
+    if not math.isnan(found.suggested_rate):
+        words = (
+            f"a range test on the treated copy suggests {found.suggested_rate:.1e}; it was treated "
+            f"with {found.learning_rate:.1e}"
+        )
+        lines += sheet.paragraph(styled("   rate: ", "strong"), [sheet.prose(words)])
     for warning in found.warnings:
         lines += sheet.paragraph(styled("warning: ", "warning"), [sheet.prose(warning)])
     return lines + _ending(found, options, sheet)
@@ -122,4 +129,6 @@ def _document(found: Fix) -> dict[str, Any]:
         "backups": list(found.backups),
         "after": None if found.after is None else _worrying(found.after),
         "warnings": list(found.warnings),
+        "learning_rate": plain(found.learning_rate),
+        "suggested_rate": plain(found.suggested_rate),
     }
