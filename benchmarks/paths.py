@@ -106,7 +106,7 @@ def networks() -> Iterator[tuple[str, nn.Module, tuple[str, ...], int]]:
 def flow(model: nn.Module, batch: tuple[Tensor, Tensor]) -> float:
     """Return by how many decades the gradient changes between the outputs and a layer."""
     recording = unvanish.trace(model, batch, batches=1, probe_steps=0)
-    return outlook_of(recording, diagnose(recording), 0.0).flow_decades
+    return outlook_of(recording, diagnose(recording)).flow_decades
 
 
 def accuracy(model: nn.Module, steps: int) -> float:

@@ -58,7 +58,7 @@ def batch_of(net: nn.Module) -> tuple[Tensor, Tensor]:
 def look(net: nn.Module) -> Outlook:
     batch = batch_of(net)
     recording = unvanish.trace(net, batch, nn.CrossEntropyLoss(), batches=1, probe_steps=0)
-    return outlook_of(recording, diagnose(recording), 0.0)
+    return outlook_of(recording, diagnose(recording))
 
 
 def effective_rank(net: nn.Module) -> float:

@@ -44,7 +44,7 @@ def batch_of(width: int = 64, size: int = 128) -> tuple[Tensor, Tensor]:
 
 def look(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Outlook:
     recording = unvanish.trace(model, batch, nn.CrossEntropyLoss(), batches=1, probe_steps=0)
-    return outlook_of(recording, diagnose(recording), 0.0)
+    return outlook_of(recording, diagnose(recording))
 
 
 def outputs_of(model: nn.Module, kinds: tuple[type[nn.Module], ...], x: Tensor) -> list[Tensor]:

@@ -330,7 +330,7 @@ def test_undo_restores_every_bit_and_the_flow_is_level(name):
     before = {key: value.clone() for key, value in net.state_dict().items()}
     treated = treated_by(name, net, batch, in_place=True)
     recording = trace(treated.model, batch, batches=1, probe_steps=0)
-    assert abs(outlook_of(recording, diagnose(recording), 0.0).flow_decades) < 1.0
+    assert abs(outlook_of(recording, diagnose(recording)).flow_decades) < 1.0
     treated.undo()
     assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())
 

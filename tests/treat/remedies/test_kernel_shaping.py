@@ -91,7 +91,7 @@ def total(output: Tensor | tuple[Tensor, ...], _: Tensor | None = None) -> Tenso
 
 def look(model: nn.Module, batch: tuple[Tensor, ...]) -> Outlook:
     recording = unvanish.trace(model, batch, nn.CrossEntropyLoss(), batches=1, probe_steps=0)
-    return outlook_of(recording, diagnose(recording), 0.0)
+    return outlook_of(recording, diagnose(recording))
 
 
 @pytest.mark.parametrize("name", NAMES)

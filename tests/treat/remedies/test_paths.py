@@ -838,7 +838,7 @@ def test_branches_that_look_at_another_sequence_begin_where_they_part() -> None:
 
 def _flow(model: nn.Module, batch: tuple[Tensor, Tensor]) -> float:
     recording = unvanish.trace(model, batch, batches=1, probe_steps=0)
-    return outlook_of(recording, diagnose(recording), 0.0).flow_decades
+    return outlook_of(recording, diagnose(recording)).flow_decades
 
 
 def _plain(function: type[nn.Module], depth: int = 30, width: int = 64) -> nn.Module:
