@@ -5,7 +5,8 @@
 Each remedy that fits is applied to a copy of each sick patient of the development half, alone and
 whether or not it is offered for what the patient has. The copy is looked at as `unvanish fix`
 looks at it: one batch, one probe step. Held fixed: seed, batch, weights before the remedy. Writes
-results/remedies.json (every pair) and results/remedies.md (the table by remedy, and by remedy and
+results/remedies.json (every pair, patient by patient, so that a run that was cut short goes on
+where it was) and results/remedies.md (the table by remedy, and by remedy and
 sickness).
 
 - *flow*: decades by which the gradient changes on its way from the outputs to the worst layer,
@@ -23,8 +24,9 @@ import json
 import math
 import multiprocessing
 import os
+import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -112,9 +114,9 @@ def predicted(recipe: Any, remedy: str, seed: int) -> float:
     return max((layer.predicted for layer in layers), key=abs, default=math.nan)
 
 
-def middle(values: Iterable[float]) -> float:
-    """Return the median of the numbers among some values."""
-    known = [value for value in values if not math.isnan(value)]
+def middle(values: Iterable[Any]) -> float:
+    """Return the median of the numbers among some values; a file holds None for nan."""
+    known = [float(v) for v in values if v is not None and not math.isnan(float(v))]
     return median(known) if known else math.nan
 
 
@@ -208,18 +210,33 @@ def main() -> None:
         if patient_of(name).is_sick and half_of(name) is Half.DEVELOPMENT
         if not options.only or name in options.only
     ]
-    work: Callable[..., Any] = multiprocessing.get_context("spawn").Pool(options.jobs).imap
-    rows = [row for found in work(tried, [(n, options.seed) for n in names]) for row in found]
     command = "python -m benchmarks.remedies" + (f" --seed {options.seed}" if options.seed else "")
+    rows = [] if options.only else kept(command)
+    done = {row["patient"] for row in rows}
+    RESULTS.mkdir(exist_ok=True)
+    with multiprocessing.get_context("spawn").Pool(options.jobs) as pool:
+        waiting = [(name, options.seed) for name in names if name not in done]
+        for found in pool.imap_unordered(tried, waiting):
+            rows += found
+            print(f"{found[-1]['patient']}: {found[-1].get('cpu_seconds')} s", file=sys.stderr)
+            if not options.only:
+                document = {"command": command, "rows": strict(rows)}
+                (RESULTS / "remedies.json").write_text(json.dumps(document, indent=1) + "\n")
+    rows.sort(key=lambda row: names.index(row["patient"]))
     text = written(rows, command)
     print(text)
-    if options.only:
-        return
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "remedies.json").write_text(
-        json.dumps({"command": command, "rows": strict(rows)}, indent=1) + "\n"
-    )
-    (RESULTS / "remedies.md").write_text(text)
+    if not options.only:
+        (RESULTS / "remedies.md").write_text(text)
+
+
+def kept(command: str) -> list[dict[str, Any]]:
+    """Return the rows of an earlier run of the same command that did not come to its end."""
+    file = RESULTS / "remedies.json"
+    if not file.exists() or (RESULTS / "remedies.md").exists():
+        return []
+    document = json.loads(file.read_text())
+    rows: list[dict[str, Any]] = document["rows"] if document["command"] == command else []
+    return rows
 
 
 if __name__ == "__main__":
