@@ -212,8 +212,10 @@ def outside() -> None:
             row("second corpus, nothing looked at", "outside_second_first"),
             row("third corpus, nothing looked at", "outside_third_first"),
             row("fourth corpus, nothing looked at", "outside_fourth_first"),
+            row("fifth corpus, nothing looked at", "outside_fifth_first"),
             row("first and second, after mending what they showed", "outside"),
             row("third, after mending what it showed", "outside_third"),
+            row("fifth, after mending what it showed", "outside_fifth"),
         ],
     )
 

@@ -19,6 +19,7 @@ _MOST_EDITS: Final = 4
 _MOST_PLACES: Final = 3
 _NAME: Final = 31
 _NUMBER: Final = 9
+_ROUNDING: Final = 1e-8
 _NOTHING: Final = "nothing"
 
 
@@ -167,8 +168,8 @@ def _outcome(before: Outlook, option: Option, sheet: Sheet) -> Lines:
         )
     if not math.isnan(after.smallest_update):
         rows.append(
-            f"smallest relative step of a parameter: {before.smallest_update:.1e} before, "
-            f"{after.smallest_update:.1e} after"
+            f"smallest relative step of a weight: {_step(before.smallest_update, '.1e')} before, "
+            f"{_step(after.smallest_update, '.1e')} after"
         )
     rows.append(
         f"cost of a step: time x{after.milliseconds / before.milliseconds:.1f}, memory of the "
@@ -229,12 +230,17 @@ def _row(
     numbers = (
         "" if math.isnan(outlook.flow_decades) else power(outlook.flow_decades),
         "" if math.isnan(outlook.sample_cosine) else f"{outlook.sample_cosine:.3f}",
-        "" if math.isnan(outlook.smallest_update) else f"{outlook.smallest_update:.0e}",
+        _step(outlook.smallest_update, ".0e"),
     )
     words = "".join(f"{number:>{_NUMBER}}" for number in numbers)
     head = f"  {mark:>2}  {sheet.elide(name, _NAME - 1):{_NAME}}{words}  "
     line = f"{head}{_fitted(left, max(8, sheet.width - len(head)))}"
     return sheet.text(line.rstrip(), style)
+
+
+def _step(value: float, form: str) -> str:
+    """Return a relative step; one below the rounding of float32 moves nothing."""
+    return "" if math.isnan(value) else "none" if value < _ROUNDING else format(value, form)
 
 
 def _fitted(codes: str, width: int) -> str:
