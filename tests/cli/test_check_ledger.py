@@ -124,3 +124,15 @@ def test_the_ledger_of_a_layer_of_ones_choice(saved: str) -> None:
     result = CliRunner().invoke(app, ["show", saved, "--layer", "layers.99"])
     assert result.exit_code == 2
     assert "nearest: layers." in result.stderr
+
+
+def test_in_full_every_layer_stands_beside_theory(saved: str) -> None:
+    text = run("show", saved, "--explain", "full", "-v")
+    start = text.index("profile: layer")
+    rows = re.findall(
+        r"^ {9}layers\.\d+ linear +(-[\d.]+) +(-[\d.]+) ± ([\d.]+)", text[start:], re.M
+    )
+    assert len(rows) == 16
+    for measured, predicted, band in (map(float, row) for row in rows):
+        assert abs(measured - predicted) <= band
+    assert "one layer in 2; -v writes all" in run("show", saved, "--explain", "full")

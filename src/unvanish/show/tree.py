@@ -9,7 +9,7 @@ from typing import Final
 
 from rich.text import Text
 
-from unvanish.core.explanations import Explanation, Factor, Level, ParameterTerms, Term
+from unvanish.core.explanations import Explanation, Factor, Level, ParameterTerms, Prediction, Term
 from unvanish.core.records import Recording
 from unvanish.explain.composites import collapsed
 from unvanish.show.axes import axes_lines
@@ -20,6 +20,7 @@ from unvanish.show.words import plural, power
 _SMALL: Final = 0.005
 """Decades; a factor below this would be printed as zero."""
 
+_MOST_LAYERS: Final = 8
 _MOST_SHARES: Final = 3
 _MANY: Final = 10.0
 """A share beyond which it is told as a multiple."""
@@ -99,12 +100,36 @@ def tree_lines(
         words = sheet.prose(f"no prediction: {explanation.prediction.reason}")
         theory = sheet.paragraph(styled(" theory: ", "strong"), [words])
     lines += theory
+    lines += _profile(explanation.prediction, recording, sheet, verbose=verbose)
     for terms in explanation.parameters:
         if math.isnan(terms.log10_coherence):
             continue
         words = sheet.text(weight_words(terms))
         lines += sheet.paragraph(styled(" weight: ", "strong"), [words])
     lines += axes_lines(explanation.axes, sheet)
+    return lines
+
+
+def _profile(prediction: Prediction, recording: Recording, sheet: Sheet, *, verbose: bool) -> Lines:
+    """Set the gradient measured at every layer beside theory with its band for this width."""
+    layers = prediction.layers[:-1]
+    if not layers:
+        return []
+    every = 1 if verbose else -(-len(layers) // _MOST_LAYERS)
+    shown = layers[::every]
+    room = min(30, sheet.width - 36)
+    places = [place_words(recording.sites[one.site].name) for one in shown]
+    names = sheet.elide_alike(places, room)
+    width = max(5, *map(len, names))
+    head = f"{'layer':{width}}  measured  theory"
+    lines = sheet.paragraph(styled("profile: ", "strong"), [styled(head, "quiet")])
+    for name, one in zip(names, shown, strict=True):
+        inside = abs(one.measured - one.predicted) <= one.band
+        mark = " " if inside else sheet.glyphs.weak
+        row = f"{name:{width}}  {one.measured:+8.2f}  {one.predicted:+.2f} ± {one.band:.2f} {mark}"
+        lines.append(sheet.text(f"{'':9}{row}".rstrip()))
+    if every > 1:
+        lines.append(styled(f"{'':9}one layer in {every}; -v writes all", "quiet"))
     return lines
 
 
