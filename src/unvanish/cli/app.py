@@ -62,6 +62,27 @@ _LAYER = click.option(
     help="Draw the whole ledger of this module, whatever the findings are about.",
 )
 
+_SEED = click.option(
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    default=0,
+    show_default=True,
+    help="Seed of the weights, the batch and everything random.",
+)
+_DEVICE = click.option("--device", metavar="D", help="Where to run: cpu, cuda, cuda:1, mps.")
+_INPUT_SHAPE = click.option(
+    "--input-shape",
+    callback=shape_of,
+    metavar="3,224,224",
+    help="Shape of one sample, for a target without a batch.",
+)
+_CLASSES = click.option(
+    "--classes",
+    type=click.IntRange(min=1),
+    metavar="10",
+    help="Number of classes, for a target without a batch.",
+)
+
 _EPILOG = """\b
 Exit codes:
   0  clear, or findings below --fail-on only
@@ -105,26 +126,10 @@ What is missing is inferred, and the report says so.
 @_FORMAT
 @_FAIL_ON
 @_SELECT
-@click.option(
-    "--seed",
-    type=click.IntRange(0, 2**32 - 1),
-    default=0,
-    show_default=True,
-    help="Seed of the weights, the batch and everything random.",
-)
-@click.option("--device", metavar="D", help="Where to run: cpu, cuda, cuda:1, mps.")
-@click.option(
-    "--input-shape",
-    callback=shape_of,
-    metavar="3,224,224",
-    help="Shape of one sample, for a target without a batch.",
-)
-@click.option(
-    "--classes",
-    type=click.IntRange(min=1),
-    metavar="10",
-    help="Number of classes, for a target without a batch.",
-)
+@_SEED
+@_DEVICE
+@_INPUT_SHAPE
+@_CLASSES
 @click.option(
     "--batches",
     type=click.IntRange(min=1),
@@ -383,7 +388,7 @@ def theory(
     show_default=True,
     help="Seed of the weights, the batch and the directions.",
 )
-@click.option("--device", metavar="D", help="Where to run: cpu, cuda, cuda:1, mps.")
+@_DEVICE
 @_FORMAT
 @_COLOR
 @click.pass_context
@@ -423,26 +428,10 @@ written network is checked again. TARGET is as for `unvanish check`.
     is_flag=True,
     help="Leave out remedies that change activations, normalisation or paths.",
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(0, 2**32 - 1),
-    default=0,
-    show_default=True,
-    help="Seed of the weights, the batch and everything random.",
-)
-@click.option("--device", metavar="D", help="Where to run: cpu, cuda, cuda:1, mps.")
-@click.option(
-    "--input-shape",
-    callback=shape_of,
-    metavar="3,224,224",
-    help="Shape of one sample, for a target without a batch.",
-)
-@click.option(
-    "--classes",
-    type=click.IntRange(min=1),
-    metavar="10",
-    help="Number of classes, for a target without a batch.",
-)
+@_SEED
+@_DEVICE
+@_INPUT_SHAPE
+@_CLASSES
 @click.option("-v", "--verbose", is_flag=True, help="Tell everything that was tried and changed.")
 @_FORMAT
 @_COLOR
