@@ -100,7 +100,7 @@ def networks() -> Iterator[tuple[str, nn.Module, tuple[str, ...], int]]:
         yield name, residual(normalised=normalised), SCALING, 100
     for depth, steps in ((12, 100), (48, 60)):
         torch.manual_seed(0)
-        yield f"{depth} post-norm layers", post_norm(depth), ("deep-norm",), steps
+        yield f"{depth} post-norm layers", post_norm(depth), ("deep-norm", "keel"), steps
 
 
 def flow(model: nn.Module, batch: tuple[Tensor, Tensor]) -> float:

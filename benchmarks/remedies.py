@@ -1,20 +1,13 @@
 """What every remedy does to every sick network of the zoo, before any training.
 
-    python -m benchmarks.remedies [--jobs 2] [--only NAME ...] [--seed 0]
+    python -m benchmarks.remedies [--jobs 1] [--only NAME ...] [--seed 0] [--limit 20]
 
 Each remedy that fits is applied to a copy of each sick patient of the development half, alone and
 whether or not it is offered for what the patient has. The copy is looked at as `unvanish fix`
-looks at it: one batch, one probe step. Held fixed: seed, batch, weights before the remedy. Writes
-results/remedies.json (every pair, patient by patient, so that a run that was cut short goes on
-where it was) and results/remedies.md (the table by remedy, and by remedy and
-sickness).
-
-- *flow*: decades by which the gradient changes on its way from the outputs to the worst layer,
-  before and after, medians over the patients; in brackets what theory predicts for the treated
-  network, where it can follow it;
-- *alike*: cosine between the outputs of two samples, before and after, medians;
-- *time*, *parameters*: of one forward and backward pass, after over before, medians;
-- *cured*: patients in which no finding is left, among those that the remedy is offered for.
+looks at it: one batch, one probe step. Held fixed: seed, batch, weights before the remedy. A pair
+that takes more CPU seconds than the limit is a row that says so. Writes results/remedies.json
+(every pair, patient by patient, so that a run that was cut short goes on where it was) and
+results/remedies.md, which `benchmarks.remedies_page` lays out.
 """
 
 from __future__ import annotations
@@ -24,174 +17,302 @@ import json
 import math
 import multiprocessing
 import os
+import signal
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
+from types import FrameType
 from typing import Any
 
-from benchmarks.accuracy import strict, table
+from benchmarks.accuracy import strict
+from benchmarks.remedies_page import written
 
 RESULTS = Path("results")
-SHOWN = ("UV101", "UV102", "UV103", "UV201", "UV202", "UV301", "UV401", "UV404")
+FILE = RESULTS / "remedies.json"
+WIDE = 16
+"""Units of a layer at least, for its likeness to be set beside theory."""
+DIGITS = 4
+"""Significant digits of a number in the file."""
 
 
-def tried(job: tuple[str, int]) -> list[dict[str, Any]]:
-    """Try every remedy on one patient; a failure is a result."""
-    import torch
+class OutOfTimeError(BaseException):
+    """A pair took too long. No `Exception`: code that carries on after any error must not."""
 
-    from unvanish.core.errors import UnvanishError
-    from unvanish.recipe import load
-    from unvanish.treat import prescribe
-    from unvanish.treat.registry import remedies
 
-    torch.set_num_threads(1)
-    name, seed = job
-    start = time.process_time()
-    recipe = load(f"zoo:{name}", seed=seed)
-    with recipe.running():
+@dataclass(frozen=True, kw_only=True)
+class Pairing:
+    """One patient and the conditions that every remedy finds."""
+
+    name: str
+    recipe: Any
+    case: Any
+    before: Mapping[str, Any]
+    seed: int
+
+    def tried(self, remedy: Any) -> dict[str, Any]:
+        """Apply a remedy to a copy and look at it; a failure is a result."""
+        from unvanish.core.errors import UnvanishError
+        from unvanish.core.verdicts import NotApplicable
+        from unvanish.observe.optimizer import follow
+        from unvanish.treat import treat
+
+        recipe = self.recipe
+        offered = sorted(remedy.treats & set(self.before["findings"]))
+        row: dict[str, Any] = {"patient": self.name, "remedy": remedy.name, "offered": offered}
         try:
-            advice = prescribe(
+            found = remedy.assess(self.case)
+            if isinstance(found, NotApplicable):
+                return row | {"refused": found.reason}
+            treated = treat(
                 recipe.model,
-                None,
+                found,
                 recipe.batch,
                 recipe.loss,
                 optimizer=recipe.optimizer,
-                names=[remedy.name for remedy in remedies()],
-                seed=seed,
+                recording=self.case.recording,
+                built=recipe.built,
+                validate=False,
+                seed=self.seed,
             )
+            optimizer = treated.optimizer or follow(recipe.optimizer, recipe.model, treated.model)
+            after = looked_at(
+                treated.model,
+                recipe.batch,
+                treated.loss,
+                self.seed,
+                optimizer=optimizer,
+                autocast=treated.autocast,
+                clip_grad_norm=treated.clip_grad_norm,
+            )[1]
         except UnvanishError as error:
-            return [{"patient": name, "refused": error.what}]
-        rows = []
-        offered = {remedy.name: remedy.treats for remedy in remedies()}
-        worrying = sorted(c for c, s in advice.before.findings.items() if s != "note")
-        for option in advice.options:
-            row: dict[str, Any] = {
-                "patient": name,
-                "remedy": option.name,
-                "findings": worrying,
-                "offered": bool(offered[option.name] & set(worrying)),
-                "failed": option.failed,
-            }
-            if option.outlook is not None:
-                left = sorted(c for c, s in option.outlook.findings.items() if s != "note")
-                row |= {
-                    "left": left,
-                    "cured": bool(worrying) and not left,
-                    "flow": [advice.before.flow_decades, option.outlook.flow_decades],
-                    "predicted": predicted(recipe, option.name, seed)
-                    if row["offered"]
-                    else math.nan,
-                    "alike": [advice.before.sample_cosine, option.outlook.sample_cosine],
-                    "time": option.outlook.milliseconds / advice.before.milliseconds,
-                    "parameters": option.outlook.parameters / max(1, advice.before.parameters),
-                }
-            rows.append(row)
-    rows.append(
-        {
-            "patient": name,
-            "refusals": dict(advice.refused),
-            "cpu_seconds": round(time.process_time() - start, 1),
-        }
-    )
+            return row | {"failed": error.what}
+        except Exception as error:  # what a user would meet belongs into the table
+            return row | {"failed": f"{type(error).__name__}: {error}", "crash": True}
+        gone = set(self.before["findings"]) - {*after["findings"], *after["unjudged"]}
+        come = set(after["findings"]) - set(self.before["findings"])
+        return row | {"gone": sorted(gone), "come": sorted(come), "after": after}
+
+
+def looked_at(
+    model: Any, batch: Any, loss: Any, seed: int, **conditions: Any
+) -> tuple[tuple[Any, Any], dict[str, Any]]:
+    """Look at a network; return recording and diagnosis, and what the table says of it."""
+    from unvanish.core.errors import UnvanishError
+    from unvanish.diagnose import diagnose
+    from unvanish.explain import explain
+    from unvanish.explain.composites import collapsed
+    from unvanish.observe.tracing import trace
+    from unvanish.treat.prescribing import outlook_of
+
+    look = trace(model, batch, loss, batches=1, probe_steps=1, seed=seed, **conditions)
+    diagnosis = diagnose(look)
+    outlook = outlook_of(look, diagnosis)
+    milliseconds, kept = cost(model, batch, seed)
+    summary: dict[str, Any] = {
+        "findings": sorted(code for code, kind in outlook.findings.items() if kind != "note"),
+        "unjudged": sorted(outlook.unjudged),
+        "flow": outlook.flow_decades,
+        "alike": outlook.sample_cosine,
+        "milliseconds": milliseconds,
+        "kept_bytes": kept,
+        "parameters": outlook.parameters,
+    }
+    try:
+        prediction = explain(look).prediction
+    except UnvanishError as error:
+        return (look, diagnosis), summary | {"untold": error.what}
+    if not prediction.layers:
+        return (look, diagnosis), summary | {"untold": prediction.reason}
+    first = prediction.layers[0]
+    return (look, diagnosis), summary | {
+        "first_layer": [first.measured, first.predicted, first.band],
+        "profile_gap": max(abs(one.measured - one.predicted) for one in prediction.layers),
+        "wide_alike": wide_alike(collapsed(look), prediction),
+    }
+
+
+def wide_alike(look: Any, prediction: Any) -> list[float]:
+    """Return the cosine of two samples at the last wide layer, measured and predicted.
+
+    A layer of a few outputs has only a few directions, of which theory knows nothing.
+    """
+    from unvanish.core.glossary import Quantity
+    from unvanish.explain.prediction import likeness
+
+    measured = look[Quantity.SAMPLE_COSINE]
+    pairs = zip(prediction.layers, likeness(look, prediction), strict=False)
+    wide = [
+        [measured.get(layer.site), cosine] for layer, cosine in pairs if units(look, layer) >= WIDE
+    ]
+    return wide[-1] if wide else [math.nan, math.nan]
+
+
+def units(look: Any, layer: Any) -> int:
+    """Return the width of a predicted layer: the rows of its weight."""
+    names = look.sites[layer.site].weights
+    shapes = {parameter.name: parameter.shape for parameter in look.parameters}
+    return max((shapes[name][0] for name in names if len(shapes.get(name, ())) > 1), default=0)
+
+
+def cost(model: Any, batch: Any, seed: int) -> tuple[float, int]:
+    """Return milliseconds of a forward and backward pass, the best of five, and its bytes.
+
+    Of this thread: the limit of a pair makes the clock of the process coarse.
+    """
+    import torch
+
+    from unvanish.observe.batch import as_batch, call_model, main_output
+    from unvanish.observe.guard import seed_everything, untouched
+
+    best, kept = math.inf, {}
+
+    def keep(tensor: Any) -> Any:
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    inputs = as_batch(batch, model).inputs
+    with untouched(model, seed=seed):
+        for counting in (True, *[False] * 5):
+            seed_everything(seed)
+            start = time.thread_time()
+            hooks = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
+            with hooks if counting else nullcontext():
+                output = main_output(call_model(model, inputs))
+            if not counting:
+                if output is not None and output.requires_grad:
+                    output.sum().backward()
+                best = min(best, time.thread_time() - start)
+    return 1000.0 * best, sum(kept.values())
+
+
+@contextmanager
+def limited(seconds: float) -> Iterator[None]:
+    """Raise `OutOfTimeError` inside of the block after some CPU seconds."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise OutOfTimeError
+
+    previous = signal.signal(signal.SIGPROF, stop)
+    # Again after a while, should something on the way have caught the first.
+    signal.setitimer(signal.ITIMER_PROF, seconds, 10.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0.0)
+        signal.signal(signal.SIGPROF, previous)
+
+
+def treated_by_all(job: tuple[str, int, float]) -> list[dict[str, Any]]:
+    """Try every remedy on one patient."""
+    import torch
+
+    from unvanish.treat.registry import remedies
+
+    torch.set_num_threads(1)
+    name, seed, limit = job
+    start = time.process_time()
+    rows: list[dict[str, Any]] = []
+    waiting = list(remedies())
+    while waiting:
+        sat = sitting(name, seed, limit, waiting)
+        rows = [*sat, *(row for row in rows if "remedy" in row)]
+    rows.append({"patient": name, "cpu_seconds": round(time.process_time() - start, 1)})
     return rows
 
 
-def predicted(recipe: Any, remedy: str, seed: int) -> float:
-    """Return what theory says of the flow in the treated network; nan where it does not."""
-    from unvanish import diagnose, explain, trace
-    from unvanish.treat import treat
+def sitting(name: str, seed: int, limit: float, waiting: list[Any]) -> list[dict[str, Any]]:
+    """Try remedies until one takes too long: what it left half done is not used again."""
+    from unvanish.core.errors import UnvanishError
+    from unvanish.observe.optimizer import build_optimizer
+    from unvanish.recipe import load
+    from unvanish.treat.treatment import case_of
 
-    try:
-        treated = treat(
-            recipe.model, remedy, recipe.batch, recipe.loss, optimizer=recipe.optimizer, seed=seed
+    recipe = load(f"zoo:{name}", seed=seed)
+    rows: list[dict[str, Any]] = []
+    with recipe.running():
+        (look, diagnosis), before = looked_at(
+            recipe.model,
+            recipe.batch,
+            recipe.loss,
+            seed,
+            optimizer=recipe.optimizer,
+            autocast=recipe.autocast,
+            clip_grad_norm=recipe.clip_grad_norm,
+            built=recipe.built,
         )
-        look = trace(treated.model, recipe.batch, treated.loss, batches=1, probe_steps=0, seed=seed)
-        layers = explain(look, diagnose(look)).prediction.layers
-    except Exception:
-        return math.nan
-    return max((layer.predicted for layer in layers), key=abs, default=math.nan)
+        rows.append({"patient": name, "before": before})
+        own = None
+        if recipe.optimizer is not None:
+            own = build_optimizer(recipe.optimizer, recipe.model)
+        try:
+            case = case_of(
+                recipe.model,
+                recipe.batch,
+                recipe.loss,
+                optimizer=own,
+                recording=look,
+                diagnosis=diagnosis,
+            )
+        except UnvanishError as error:
+            waiting.clear()
+            return [*rows, {"patient": name, "untreatable": error.what}]
+        # Once more, now that everything has been loaded and run.
+        again = cost(recipe.model, recipe.batch, seed)[0]
+        before["milliseconds"] = min(before["milliseconds"], again)
+        pairing = Pairing(name=name, recipe=recipe, case=case, before=before, seed=seed)
+        while waiting:
+            remedy = waiting.pop(0)
+            start = time.process_time()
+            try:
+                with limited(limit):
+                    row = pairing.tried(remedy)
+            except OutOfTimeError:
+                offered = sorted(remedy.treats & set(before["findings"]))
+                row = {"patient": name, "remedy": remedy.name, "offered": offered}
+                rows.append(row | {"failed": f"took longer than {limit:g} s", "slow": True})
+                return rows
+            rows.append(row | {"cpu_seconds": time.process_time() - start})
+    return rows
 
 
-def middle(values: Iterable[Any]) -> float:
-    """Return the median of the numbers among some values; a file holds None for nan."""
-    known = [float(v) for v in values if v is not None and not math.isnan(float(v))]
-    return median(known) if known else math.nan
+def rounded(value: Any) -> Any:
+    """Return a value with the digits that mean something; what is infinite as text."""
+    if isinstance(value, dict):
+        return {key: rounded(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [rounded(item) for item in value]
+    if not isinstance(value, float) or math.isnan(value):
+        return value
+    return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else str(value)
 
 
-def number(value: float, form: str = "+.1f") -> str:
-    """Return a number for a table; nothing where it is not known."""
-    return "" if math.isnan(value) else "0 arrives" if value == -math.inf else format(value, form)
+def document(command: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the file: one row a line, and what the remedies and codes are called."""
+    from unvanish.core.prescriptions import Change
+    from unvanish.diagnose.run import all_rules
+    from unvanish.treat.registry import remedies
+
+    order = sorted(remedies(), key=lambda remedy: list(Change).index(remedy.change))
+    cards = {one.name: {"change": one.change, "treats": sorted(one.treats)} for one in order}
+    head = {
+        "command": command,
+        "remedies": cards,
+        "codes": {rule.code: rule.name for rule in all_rules().members},
+    }
+    lines = ",\n".join(json.dumps(strict(rounded(row)), ensure_ascii=False) for row in rows)
+    return f'{json.dumps(head)[:-1]}, "rows": [\n{lines}\n]}}\n'
 
 
-def pairs(rows: Sequence[Mapping[str, Any]], key: str, form: str) -> str:
-    """Return the medians of a quantity before and after."""
-    before, after = (middle(row[key][i] for row in rows) for i in (0, 1))
-    return f"{number(before, form)} → {number(after, form)}" if rows else ""
-
-
-def by_remedy(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
-    """Return one line for every remedy that was applied to a patient it is offered for."""
-    lines = []
-    for remedy in dict.fromkeys(row["remedy"] for row in rows):
-        mine = [row for row in rows if row["remedy"] == remedy and row["offered"]]
-        done = [row for row in mine if not row["failed"]]
-        if not mine:
-            continue
-        theory = middle(row["predicted"] for row in done)
-        told = f" ({number(theory)})" if not math.isnan(theory) else ""
-        lines.append(
-            [
-                remedy,
-                f"{sum(row['cured'] for row in done)} of {len(mine)}",
-                pairs(done, "flow", "+.1f") + told,
-                pairs(done, "alike", ".3f"),
-                number(middle(row["time"] for row in done), ".2f"),
-                number(middle(row["parameters"] for row in done), ".3f"),
-            ]
-        )
-    return lines
-
-
-def by_sickness(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
-    """Return, for every remedy and code, how often the code is gone afterwards."""
-    lines = []
-    for remedy in dict.fromkeys(row["remedy"] for row in rows):
-        done = [row for row in rows if row["remedy"] == remedy and not row["failed"]]
-        cells = []
-        for code in SHOWN:
-            ill = [row for row in done if code in row["findings"]]
-            gone = sum(code not in row["left"] for row in ill)
-            cells.append(f"{gone}/{len(ill)}" if ill else "")
-        if any(cells):
-            lines.append([remedy, *cells])
-    return lines
-
-
-def written(rows: Sequence[Mapping[str, Any]], command: str) -> str:
-    """Return the tables."""
-    applied = [row for row in rows if "remedy" in row]
-    patients = len({row["patient"] for row in rows})
-    failed = [row for row in applied if row["failed"]]
-    lines = [
-        "# Remedies on the zoo, before any training",
-        "",
-        f"`{command}`",
-        "",
-        f"{patients} sick patients of the development half, one seed. {len(applied)} pairs of "
-        f"remedy and patient, of which {len(failed)} could not be applied.",
-        "",
-        *table(
-            ["remedy", "cured", "flow in decades (theory)", "alike", "time", "parameters"],
-            by_remedy(applied),
-        ),
-        "",
-        "Patients whose finding is gone, of those that have it; offered for it or not:",
-        "",
-        *table(["remedy", *SHOWN], by_sickness(applied)),
-    ]
-    return "\n".join(lines) + "\n"
+def kept(command: str) -> list[dict[str, Any]]:
+    """Return the rows of an earlier run of the same command that did not come to its end."""
+    if not FILE.exists() or (RESULTS / "remedies.md").exists():
+        return []
+    found = json.loads(FILE.read_text())
+    rows: list[dict[str, Any]] = found["rows"] if found["command"] == command else []
+    return rows
 
 
 def main() -> None:
@@ -199,9 +320,11 @@ def main() -> None:
     from unvanish.zoo.patient import Half, half_of, patient_of, patients
 
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--limit", type=float, default=20.0, help="CPU seconds for a pair")
     parser.add_argument("--only", nargs="*", default=())
+    parser.add_argument("--page", action="store_true", help="lay the page out anew, run nothing")
     options = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     names = [
@@ -210,33 +333,28 @@ def main() -> None:
         if patient_of(name).is_sick and half_of(name) is Half.DEVELOPMENT
         if not options.only or name in options.only
     ]
-    command = "python -m benchmarks.remedies" + (f" --seed {options.seed}" if options.seed else "")
+    command = "python -m benchmarks.remedies"
+    command += f" --seed {options.seed}" if options.seed else ""
+    command += f" --limit {options.limit:g}" if options.limit != 20.0 else ""
+    if options.page:
+        (RESULTS / "remedies.md").write_text(written(json.loads(FILE.read_text())))
+        return
     rows = [] if options.only else kept(command)
     done = {row["patient"] for row in rows}
     RESULTS.mkdir(exist_ok=True)
-    with multiprocessing.get_context("spawn").Pool(options.jobs) as pool:
-        waiting = [(name, options.seed) for name in names if name not in done]
-        for found in pool.imap_unordered(tried, waiting):
-            rows += found
-            print(f"{found[-1]['patient']}: {found[-1].get('cpu_seconds')} s", file=sys.stderr)
+    with multiprocessing.get_context("spawn").Pool(options.jobs, maxtasksperchild=1) as pool:
+        waiting = [(name, options.seed, options.limit) for name in names if name not in done]
+        for new in pool.imap_unordered(treated_by_all, waiting):
+            rows += new
+            print(f"{new[-1]['patient']}: {new[-1]['cpu_seconds']} s", file=sys.stderr, flush=True)
             if not options.only:
-                document = {"command": command, "rows": strict(rows)}
-                (RESULTS / "remedies.json").write_text(json.dumps(document, indent=1) + "\n")
+                FILE.write_text(document(command, rows))
     rows.sort(key=lambda row: names.index(row["patient"]))
-    text = written(rows, command)
-    print(text)
-    if not options.only:
-        (RESULTS / "remedies.md").write_text(text)
-
-
-def kept(command: str) -> list[dict[str, Any]]:
-    """Return the rows of an earlier run of the same command that did not come to its end."""
-    file = RESULTS / "remedies.json"
-    if not file.exists() or (RESULTS / "remedies.md").exists():
-        return []
-    document = json.loads(file.read_text())
-    rows: list[dict[str, Any]] = document["rows"] if document["command"] == command else []
-    return rows
+    if options.only:
+        print(document(command, rows))
+        return
+    FILE.write_text(document(command, rows))
+    (RESULTS / "remedies.md").write_text(written(json.loads(FILE.read_text())))
 
 
 if __name__ == "__main__":

@@ -93,6 +93,14 @@ def run(command: str, *, expect: int = 0, show_exit: bool = False, first: int = 
     _block("console", "\n".join([f"$ {command}", *lines]))
 
 
+def run_cure(command: str, *, expect: int = 0) -> None:
+    """Print a trial without what depends on the speed of the machine: times and harms by time."""
+    text = steady(_output(command, expect))
+    text = re.sub(r"  x\d+\.\d$", "  x…", text, flags=re.MULTILINE)
+    text = re.sub(r"^   harm: .*?\n\n", "   harm: …\n\n", text, flags=re.MULTILINE | re.DOTALL)
+    _block("console", f"$ {command}\n{text}")
+
+
 def run_json(command: str, *, expect: int = 0, keep: int = 2) -> None:
     """Print a command and its JSON.
 
@@ -218,6 +226,23 @@ def outside() -> None:
             row("fifth, after mending what it showed", "outside_fifth"),
         ],
     )
+
+
+def remedies() -> None:
+    """Print which remedies take each finding of the zoo away, and which never do."""
+    from benchmarks.remedies_page import digest
+
+    lines = digest(_results("remedies"))
+    head = "finding | networks | gone most often | never gone, though offered for two or more"
+    table(head, [*map(tuple, lines)])
+
+
+def remedy_trials() -> dict[str, Any]:
+    """Return how many pairs of remedy and network were tried, and how near theory came."""
+    from benchmarks.remedies_page import agreement, counts
+
+    document = _results("remedies")
+    return {**counts(document), **agreement(document)}
 
 
 def theory_errors() -> tuple[int, int]:

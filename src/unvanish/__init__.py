@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from unvanish.core.findings import Cause, Diagnosis, Finding, Severity
     from unvanish.core.glossary import Quantity
     from unvanish.core.records import Recording
+    from unvanish.curing import Cured, cure
     from unvanish.diagnose import diagnose
     from unvanish.fixing import fix
     from unvanish.observe import trace
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Cause",
+    "Cured",
     "Diagnosis",
     "Explanation",
     "Finding",
@@ -43,6 +45,7 @@ __all__ = [
     "UnvanishError",
     "__version__",
     "checkup",
+    "cure",
     "diagnose",
     "explain",
     "fix",
@@ -54,6 +57,7 @@ __all__ = [
 
 _HOMES = {
     "Cause": "unvanish.core.findings",
+    "Cured": "unvanish.curing",
     "Diagnosis": "unvanish.core.findings",
     "Explanation": "unvanish.core.explanations",
     "Finding": "unvanish.core.findings",
@@ -63,6 +67,7 @@ _HOMES = {
     "Severity": "unvanish.core.findings",
     "UnvanishError": "unvanish.core.errors",
     "checkup": "unvanish.api",
+    "cure": "unvanish.curing",
     "diagnose": "unvanish.diagnose",
     "explain": "unvanish.api",
     "fix": "unvanish.fixing",

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import math
-import shutil
-import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Final
 
 from unvanish.core.errors import UnvanishError
@@ -20,6 +17,7 @@ from unvanish.diagnose import diagnose
 from unvanish.observe import trace
 from unvanish.recipe import Recipe, load
 from unvanish.treat.patch import patch as patch_of
+from unvanish.treat.patch.files import write as write_files
 from unvanish.treat.prescribing import CURED, prescribe
 from unvanish.treat.registry import remedy_of
 from unvanish.treat.treatment import Treated, case_of, treat
@@ -211,77 +209,14 @@ def _why_not(names: Sequence[str], advice: Advice) -> tuple[str]:
 def _write(found: Fix, reload: Callable[[], Recipe]) -> Fix:
     """Write the files, keep their old text beside them, and check the network again."""
     assert found.patch is not None
-    ours = next((e.path for e in found.patch.files if _is_ours(Path(e.path))), "")
-    if ours:
-        raise UnvanishError(
-            "this file is a part of unvanish and is not written",
-            where=ours,
-            help=f"cp {ours} my_network.py && unvanish fix my_network.py --write",
-        )
-    for edit in found.patch.files:
-        if not Path(edit.path).stat().st_mode & 0o222:
-            raise UnvanishError(
-                "the file is read-only",
-                where=edit.path,
-                help=f"chmod u+w {edit.path}   if it is meant to be edited",
-            )
-    warnings = [
-        f"{edit.path} has changes that are not committed; the backup holds them"
-        for edit in found.patch.files
-        if _is_dirty(Path(edit.path))
-    ]
-    backups: list[str] = []
-    for edit in found.patch.files:
-        path = Path(edit.path)
-        backup = _free(path.with_suffix(path.suffix + ".orig"))
-        try:
-            shutil.copy2(path, backup)
-            path.write_bytes(edit.after.encode("utf-8"))
-        except OSError as error:
-            for written, old in zip(found.patch.files, backups, strict=False):
-                shutil.copy2(old, written.path)
-            raise UnvanishError(
-                f"the file cannot be written: {error.strerror}",
-                where=str(path),
-                help="nothing was changed; unvanish fix without --write shows what to write",
-            ) from error
-        backups.append(str(backup))
+    written = write_files(found.patch, verb="fix")
     fresh = reload()
     with fresh.running():
         after = diagnose(_look(fresh))
     return replace(
         found,
-        written=tuple(edit.path for edit in found.patch.files),
-        backups=tuple(backups),
+        written=written.files,
+        backups=written.backups,
         after=after,
-        warnings=(*found.warnings, *warnings),
+        warnings=(*found.warnings, *written.warnings),
     )
-
-
-def _is_ours(path: Path) -> bool:
-    return path.resolve().is_relative_to(Path(__file__).resolve().parent)
-
-
-def _free(path: Path) -> Path:
-    """Return a path that nothing stands at."""
-    number, free = 1, path
-    while free.exists():
-        number += 1
-        free = path.with_suffix(f"{path.suffix}{number}")
-    return free
-
-
-def _is_dirty(path: Path) -> bool:
-    """Tell whether git knows of changes in a file that are not committed."""
-    try:
-        done = subprocess.run(
-            ["git", "status", "--porcelain", "--", path.name],
-            cwd=path.parent,
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=False,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return False
-    return done.returncode == 0 and bool(done.stdout.strip())

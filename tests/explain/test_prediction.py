@@ -9,7 +9,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from unvanish.core.glossary import Quantity
 from unvanish.explain import explain
+from unvanish.explain.composites import collapsed
+from unvanish.explain.prediction import likeness
 from unvanish.observe import trace
 
 
@@ -391,3 +394,55 @@ def test_a_scale_of_zero_is_told():
     blocks = [Block(16, None, scale=0.0) for _ in range(3)]
     model = nn.Sequential(linear(16, 16), *blocks, linear(16, 10))
     assert "exactly zero" in prediction(model, torch.randn(32, 16)).reason
+
+
+class Centred(nn.Module):
+    """A sigmoid of mean zero: a constant is taken off, and the rest scaled to slope one at 0."""
+
+    def __init__(self, sign):
+        super().__init__()
+        self.sign = sign
+
+    def forward(self, x):
+        return 4.0 * (x.sigmoid() - 0.5) if self.sign > 0 else 4.0 * (0.5 - x.sigmoid())
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_constant_that_is_added_moves_the_mean(sign):
+    torch.manual_seed(0)
+    layers = [part for _ in range(15) for part in (linear(64, 64, "xavier"), Centred(sign))]
+    said = prediction(nn.Sequential(*layers, linear(64, 10, "xavier")), torch.randn(64, 64))
+    first = said.layers[0]
+    assert first.measured == pytest.approx(first.predicted, abs=0.25), said.reason
+    assert abs(first.predicted) < 1.5  # with a mean of 2 in every entry the sigmoids would shut
+
+
+@pytest.mark.parametrize("activation", [nn.ReLU, nn.Tanh])
+def test_the_likeness_of_samples_is_foretold_from_the_first_layer_on(activation):
+    torch.manual_seed(0)
+    model = plain(activation, "he", 256, depth=8).double()
+    batch = torch.randn(32, 256).double(), torch.randint(10, (32,))
+    look = collapsed(trace(model, batch, F.cross_entropy, probe_steps=0, batches=1))
+    said = explain(look).prediction
+    measured = look[Quantity.SAMPLE_COSINE]
+    told = likeness(look, said)
+    assert len(told) == len(said.layers)
+    # The head's ten outputs are too few for a cosine that theory knows.
+    for layer, cosine in zip(said.layers[:-1], told, strict=False):
+        assert cosine == pytest.approx(measured.get(layer.site), abs=0.06)
+    if activation is nn.ReLU:
+        assert told[-1] > told[0] + 0.5
+
+
+def test_there_is_no_likeness_where_theory_follows_nothing():
+    look = trace(nn.Linear(4, 2), (torch.randn(8, 4), torch.randint(2, (8,))), F.cross_entropy)
+    assert likeness(look, explain(look).prediction) == ()
+
+
+def test_a_prediction_that_holds_for_no_single_network_is_not_made():
+    torch.manual_seed(0)
+    layers = [part for _ in range(4) for part in (linear(32, 32), nn.LeakyReLU())]
+    for layer in layers[::2]:
+        nn.init.constant_(layer.bias, -3.0)
+    said = prediction(nn.Sequential(*layers, linear(32, 10)), torch.randn(32, 32))
+    assert said.reason == "networks of this width scatter too far about what theory says"

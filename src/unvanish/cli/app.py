@@ -1,4 +1,4 @@
-"""The commands: check, demo, explain, fix, jacobian, show, theory, zoo."""
+"""The commands: check, cure, demo, depth, explain, fix, jacobian, show, theory, zoo."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 
 from unvanish import __version__
 from unvanish.cli.check import CheckOptions, run_check, shape_of
+from unvanish.cli.depth import factors_of
 from unvanish.cli.explain import explanation
 from unvanish.cli.guard import GuardedGroup, settings_of
 from unvanish.cli.screen import Screen, emit
@@ -225,11 +226,18 @@ def show(
     verbose: bool,
     color: str,
 ) -> None:
-    """Show the report saved in FILE by `unvanish check --output FILE`. Needs no torch."""
+    """Show the report that `unvanish check` or `cure` saved in FILE with --output. No torch."""
     from unvanish.api import Report
     from unvanish.cli.check import print_report, words
+    from unvanish.cli.cure import show_cure
+    from unvanish.core.reports import holds_cure
 
     settings_of(ctx).as_json = format_ == "json"
+    if holds_cure(file):
+        if select or layer:
+            raise click.UsageError("--select and --layer go with the report of a check")
+        screen = Screen.of(sys.stdout, color)
+        ctx.exit(show_cure(file, screen, as_json=format_ == "json", verbose=verbose))
     report = Report.load(file, select=words(select))
     screen = Screen.of(sys.stdout, color)
     ctx.exit(
@@ -389,6 +397,8 @@ def theory(
     help="Seed of the weights, the batch and the directions.",
 )
 @_DEVICE
+@_INPUT_SHAPE
+@_CLASSES
 @_FORMAT
 @_COLOR
 @click.pass_context
@@ -402,6 +412,79 @@ def jacobian(ctx: click.Context, /, format_: str, color: str, **options: Any) ->
     settings_of(ctx).as_json = format_ == "json"
     screen = Screen.of(sys.stdout, color)
     run_jacobian(JacobianOptions(**options), screen, as_json=format_ == "json")
+
+
+_DEPTH_HELP = """Train the network TARGET beside shallower or deeper ones of its kind.
+
+Its repeated blocks are found, some of them taken away or further ones added, and every depth is
+trained alike: the same batches, seeds, steps and learning rate. What is compared is the training
+loss. A network that ends at a higher one than a part of itself is too deep to train as it is.
+
+TARGET is as for `unvanish check`; it needs data, its own or --data as for `unvanish cure`.
+"""
+
+_DEPTH_EPILOG = """\b
+Exit codes:
+  0  deeper is better, or makes no difference
+  1  deeper is worse
+  2  wrong use, or a target that cannot be loaded
+  3  not decided, or could not be tried"""
+
+
+@app.command(
+    help=_DEPTH_HELP, short_help="Tell whether a network is too deep.", epilog=_DEPTH_EPILOG
+)
+@click.argument("target")
+@click.option(
+    "--factors",
+    callback=factors_of,
+    default="0.25,0.5",
+    show_default=True,
+    metavar="0.25,0.5",
+    help="What the number of blocks is multiplied by.",
+)
+@click.option(
+    "--steps",
+    type=click.IntRange(min=1),
+    default=200,
+    show_default=True,
+    help="Optimiser steps of every run.",
+)
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    help="Runs of every depth; below 3 nothing is concluded.",
+)
+@click.option("--data", default="", metavar="SPEC", help="Data in place of the target's own.")
+@click.option(
+    "--engine",
+    default="local",
+    show_default=True,
+    metavar="NAME",
+    help="What runs the trainings, as for `unvanish cure`.",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Trainings at once; by default one a processor.",
+)
+@_SEED
+@_DEVICE
+@_INPUT_SHAPE
+@_CLASSES
+@_FORMAT
+@_COLOR
+@click.pass_context
+def depth(ctx: click.Context, /, format_: str, color: str, **options: Any) -> None:
+    """Train the network TARGET beside shallower or deeper ones of its kind."""
+    from unvanish.cli.depth import DepthOptions, run_depth
+
+    settings_of(ctx).as_json = format_ == "json"
+    screen = Screen.of(sys.stdout, color)
+    ctx.exit(run_depth(DepthOptions(**options), screen, as_json=format_ == "json"))
 
 
 _FIX_HELP = """Choose a remedy for the network TARGET, and show the edit of its source.
@@ -443,3 +526,106 @@ def fix(ctx: click.Context, /, format_: str, color: str, **options: Any) -> None
     settings_of(ctx).as_json = format_ == "json"
     screen = Screen.of(sys.stdout, color)
     ctx.exit(run_fix(FixOptions(**options), screen, as_json=format_ == "json"))
+
+
+_CURE_HELP = """Find what ails the network TARGET, try what may cure it, and prove what does.
+
+The network is checked. What may help is tried on a copy, then trained beside the network as it
+is: the same data, the same seeds, several learning rates for both. What is best on the part to
+choose by is proven on other seeds and on samples that no training has seen.
+
+TARGET is as for `unvanish check`; it needs data, its own or --data. A report that --output saved
+is a TARGET, too: its edit is written or saved without another trial.
+
+\b
+--data is
+  digits            handwritten digits, 8 x 8, that ship with scikit-learn
+  csv:FILE          a table with a header; the last column is the target
+  npz:FILE          arrays x and y, or the first two
+  mnist-idx:FOLDER  images and labels in the format of MNIST
+  module:function   batches, or a data set, from a function of yours
+"""
+
+_CURE_EPILOG = """\b
+Exit codes:
+  0    healthy, cured or improved
+  1    no effect, harmed or inconclusive
+  2    wrong use, or a target that cannot be loaded
+  3    could not be tried
+  130  interrupted; what is known so far is told"""
+
+
+@app.command(help=_CURE_HELP, short_help="Repair a network, and prove it.", epilog=_CURE_EPILOG)
+@click.argument("target")
+@click.option("--data", default="", metavar="SPEC", help="Data in place of the target's own.")
+@click.option(
+    "--budget",
+    default="",
+    metavar="60s|500steps",
+    help="Time for the whole trial, or steps for every run; without it, by the network's speed.",
+)
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="Pairs of runs that the proof rests on; below 3 nothing is concluded.",
+)
+@click.option(
+    "--remedy",
+    multiple=True,
+    metavar="NAME",
+    help="Try this remedy only; may be repeated to combine. `unvanish explain remedies` lists "
+    "them.",
+)
+@click.option(
+    "--keep-architecture",
+    is_flag=True,
+    help="Leave out remedies that change activations, normalisation or paths.",
+)
+@click.option(
+    "--engine",
+    default="local",
+    show_default=True,
+    metavar="NAME",
+    help="What runs the trainings: local, inline (this process), ray, or ray://HOST:PORT.",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Trainings at once; by default one a processor.",
+)
+@click.option("--write", is_flag=True, help="Write the edit, with a copy of what was there.")
+@click.option(
+    "--save",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Save a module that builds the cured network, the edit, and the report.",
+)
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    metavar="FILE",
+    help="Save the report; `unvanish show FILE` opens it.",
+)
+@click.option(
+    "--no-resume", is_flag=True, help="Do not use what an interrupted trial had finished."
+)
+@_SEED
+@_DEVICE
+@_INPUT_SHAPE
+@_CLASSES
+@click.option(
+    "-v", "--verbose", is_flag=True, help="Tell everything that was tried, compared and held fixed."
+)
+@_FORMAT
+@_COLOR
+@click.pass_context
+def cure(ctx: click.Context, /, format_: str, color: str, **options: Any) -> None:
+    """Find what ails the network TARGET, try what may cure it, and prove what does."""
+    from unvanish.cli.cure import CureOptions, run_cure
+
+    settings_of(ctx).as_json = format_ == "json"
+    screen = Screen.of(sys.stdout, color)
+    ctx.exit(run_cure(CureOptions(**options), screen, as_json=format_ == "json"))

@@ -77,7 +77,7 @@ def run_check(options: CheckOptions, screen: Screen, *, as_json: bool) -> int:
             f"there is no folder {folder} for --output",
             help=f"mkdir -p {shlex.quote(str(folder))}",
         )
-    with _held_back(say=not as_json), _spinner(f"checking {options.target}"):
+    with held_back(say=not as_json), spinner(f"checking {options.target}"):
         report = _checked(options)
     if output is not None:
         try:
@@ -180,8 +180,15 @@ def _use_few_threads(model: nn.Module) -> None:
 
 
 @contextmanager
-def _spinner(text: str) -> Iterator[None]:
-    """Show that work goes on, where somebody looks at stderr."""
+def spinner(text: str) -> Iterator[None]:
+    """Show that work goes on, where somebody looks at stderr.
+
+    Args:
+        text: What goes on.
+
+    Yields:
+        Nothing.
+    """
     if not sys.stderr.isatty():
         yield
         return
@@ -192,8 +199,15 @@ def _spinner(text: str) -> Iterator[None]:
 
 
 @contextmanager
-def _held_back(*, say: bool) -> Iterator[None]:
-    """Keep warnings of the checked code out of the report, and say that there were some."""
+def held_back(*, say: bool) -> Iterator[None]:
+    """Keep warnings of the checked code out of the report, and say that there were some.
+
+    Args:
+        say: Whether to say so.
+
+    Yields:
+        Nothing.
+    """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         yield

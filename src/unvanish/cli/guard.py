@@ -16,6 +16,7 @@ import click
 from unvanish.cli.screen import complain, emit
 from unvanish.cli.streams import silence
 from unvanish.core.errors import UnvanishError
+from unvanish.core.verbs import run_as
 
 TRACEBACK: Final = "UNVANISH_TRACEBACK"
 """Environment variable that lets the traceback of an unexpected exception through."""
@@ -41,8 +42,21 @@ def settings_of(ctx: click.Context) -> Settings:
     return settings
 
 
+class SpokenCommand(click.Command):
+    """A command that errors name in the calls they advise, where it takes a TARGET."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        if not any(parameter.name == "target" for parameter in self.params):
+            return super().invoke(ctx)
+        with run_as(self.name or "check"):
+            return super().invoke(ctx)
+
+
 class GuardedGroup(click.Group):
     """A group of commands whose exceptions end as one message and one exit code."""
+
+    command_class = SpokenCommand
 
     def main(  # type: ignore[override]
         self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any

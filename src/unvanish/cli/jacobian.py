@@ -24,6 +24,8 @@ class JacobianOptions:
     top: int = 4
     seed: int = 0
     device: str | None = None
+    input_shape: tuple[int, ...] | None = None
+    classes: int | None = None
 
 
 def run_jacobian(options: JacobianOptions, screen: Screen, *, as_json: bool) -> None:
@@ -32,7 +34,13 @@ def run_jacobian(options: JacobianOptions, screen: Screen, *, as_json: bool) -> 
     from unvanish.recipe import load
 
     with stdout_set_aside():
-        recipe = load(options.target, seed=options.seed, device=options.device)
+        recipe = load(
+            options.target,
+            seed=options.seed,
+            device=options.device,
+            input_shape=options.input_shape,
+            classes=options.classes,
+        )
         with recipe.running():
             found = jacobian(
                 recipe.model,

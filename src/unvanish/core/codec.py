@@ -76,11 +76,11 @@ def decode_recording(document: Mapping[str, Any]) -> Recording:
     Raises:
         UnvanishError: If it is no recording, comes from a newer version, or is damaged.
     """
-    _check_header(document, _RECORDING, "recording")
+    check_header(document, _RECORDING, "recording")
     try:
         return _recording_in(document)
     except (MalformedError, KeyError, TypeError, ValueError) as error:
-        raise UnvanishError(f"the recording is damaged: {_reason(error)}") from None
+        raise UnvanishError(f"the recording is damaged: {reason_of(error)}") from None
 
 
 def encode_diagnosis(diagnosis: Diagnosis) -> Json:
@@ -108,7 +108,7 @@ def decode_diagnosis(document: Mapping[str, Any]) -> Diagnosis:
     Raises:
         UnvanishError: If it is no diagnosis, comes from a newer version, or is damaged.
     """
-    _check_header(document, _DIAGNOSIS, "diagnosis")
+    check_header(document, _DIAGNOSIS, "diagnosis")
     try:
         verdicts: dict[str, Verdict] = {}
         for code, raw in document["verdicts"].items():
@@ -116,7 +116,7 @@ def decode_diagnosis(document: Mapping[str, Any]) -> Diagnosis:
             verdicts[code] = unpacker(_KINDS[raw["kind"]])(rest)
         return Diagnosis(verdicts, unpacker(Mapping[str, str])(document["names"]))
     except (MalformedError, AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UnvanishError(f"the diagnosis is damaged: {_reason(error)}") from None
+        raise UnvanishError(f"the diagnosis is damaged: {reason_of(error)}") from None
 
 
 # --- text and files ------------------------------------------------------------------
@@ -188,11 +188,22 @@ def load(path: str | Path) -> Recording:
 # --- the parts -----------------------------------------------------------------------
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """Say what is wrong with a document, from the exception that reading it raised."""
     return f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
 
 
-def _check_header(document: Mapping[str, Any], form: str, noun: str) -> None:
+def check_header(document: Mapping[str, Any], form: str, noun: str) -> None:
+    """Refuse a document of another kind or of a newer version.
+
+    Args:
+        document: Any JSON object.
+        form: What its ``format`` has to be.
+        noun: What it has to be, in words.
+
+    Raises:
+        UnvanishError: If it is something else.
+    """
     if document.get("format") != form:
         raise UnvanishError(
             f"this is not a {noun} of unvanish",
@@ -219,7 +230,7 @@ def _recording_in(document: Mapping[str, Any]) -> Recording:
             values["profiles"] = {Quantity(q): _profile_in(Quantity(q), p) for q, p in raw.items()}
         elif field.name == "later":
             if raw is not None:
-                _check_header(raw, _RECORDING, "recording")
+                check_header(raw, _RECORDING, "recording")
             values["later"] = None if raw is None else _recording_in(raw)
         else:
             values[field.name] = unpacker(hint)(raw)

@@ -76,8 +76,13 @@ def packer(hint: Any) -> Callable[[Any], Any]:
         members = [(field.name, packer(kind)) for field, kind in hints_of(hint)]
         return lambda value: {name: pack(getattr(value, name)) for name, pack in members}
     if origin in (Union, types.UnionType):
+        if _are_scalars(args):
+            return _scalar_out
         (inner,) = (packer(arg) for arg in args if arg is not type(None))
         return lambda value: None if value is None else inner(value)
+    if origin is frozenset:
+        member = packer(args[0])
+        return lambda values: sorted(member(value) for value in values)
     if origin is tuple:
         if is_dataclass(args[0]) and args[-1] is Ellipsis:
             return lambda rows: _columns_out(args[0], rows)
@@ -102,8 +107,13 @@ def unpacker(hint: Any) -> Callable[[Any], Any]:
     if is_dataclass(hint) and isinstance(hint, type):
         return lambda raw: _record_in(hint, raw)
     if origin in (Union, types.UnionType):
+        if _are_scalars(args):
+            return _scalar_in
         (inner,) = (unpacker(arg) for arg in args if arg is not type(None))
         return lambda raw: None if raw is None else inner(raw)
+    if origin is frozenset:
+        member = unpacker(args[0])
+        return lambda raw: frozenset(member(value) for value in exactly(list)(raw))
     if origin is tuple:
         if is_dataclass(args[0]) and args[-1] is Ellipsis:
             return lambda raw: _columns_in(args[0], raw)
@@ -113,6 +123,21 @@ def unpacker(hint: Any) -> Callable[[Any], Any]:
         item = unpacker(args[1])
         return lambda raw: {key: item(value) for key, value in exactly(dict)(raw).items()}
     raise TypeError(f"no JSON form for {hint}")
+
+
+def _are_scalars(args: Sequence[Any]) -> bool:
+    """Whether a union is one of numbers and text, such as the settings of a remedy hold."""
+    return len(args) > 1 and set(args) <= {int, float, str, bool}
+
+
+def _scalar_out(value: Any) -> Any:
+    return value if isinstance(value, str | bool | int) else number_out(value)
+
+
+def _scalar_in(raw: Any) -> Any:
+    if type(raw) in (bool, int):
+        return raw
+    return raw if isinstance(raw, str) and raw not in _NAMED else number_in(raw)
 
 
 def _record_in(cls: type[Any], raw: Any) -> Any:

@@ -132,6 +132,8 @@ class Outlook:
             was not measured.
         smallest_update: Smallest relative change of a weight in one step of the optimiser;
             ``nan`` where no step was taken.
+        updates: Name of each trained weight to its relative change in one step of the optimiser,
+            rms of the change over rms of the weight; empty where no step was taken.
         findings: Code to severity, as ``"error"``, of everything a check says.
         unjudged: Codes of the rules that could not be judged.
         milliseconds: Time of one forward and backward pass.
@@ -149,6 +151,7 @@ class Outlook:
     saved_bytes: int = 0
     parameters: int = 0
     loss: float = math.nan
+    updates: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +166,7 @@ class Option:
         cures: Codes of the findings that are gone.
         brings: Codes of findings that were not there before.
         can_be_written: Whether source code can say it without a call of `unvanish`.
-        score: The larger the better; see `unvanish.treat.prescribing`.
+        score: The larger the better; see `unvanish.treat.ranking`.
         failed: Why it could not be applied or measured; empty where it was.
     """
 

@@ -665,6 +665,71 @@ _WORKS = (
         "DeepNet: scaling transformers to 1,000 layers",
         "IEEE Transactions on Pattern Analysis and Machine Intelligence 46",
     ),
+    Source(
+        "williams1990",
+        "Williams and Peng",
+        1990,
+        "An efficient gradient-based algorithm for on-line training of recurrent network "
+        "trajectories",
+        "Neural Computation 2",
+    ),
+    Source(
+        "chen2026",
+        "Chen and Wei",
+        2026,
+        "Post-LayerNorm is back: stable, expressive, and deep",
+        "arXiv 2601.19895",
+    ),
+    Source(
+        "student1908",
+        "Student",
+        1908,
+        "The probable error of a mean",
+        "Biometrika 6",
+    ),
+    Source(
+        "fisher1935",
+        "Fisher",
+        1935,
+        "The design of experiments",
+        "Oliver and Boyd",
+    ),
+    Source(
+        "efron1969",
+        "Efron",
+        1969,
+        "Student's t-test under symmetry conditions",
+        "Journal of the American Statistical Association 64",
+    ),
+    Source(
+        "holm1979",
+        "Holm",
+        1979,
+        "A simple sequentially rejective multiple test procedure",
+        "Scandinavian Journal of Statistics 6",
+    ),
+    Source(
+        "agresti2000",
+        "Agresti and Caffo",
+        2000,
+        "Simple and effective confidence intervals for proportions and differences of proportions "
+        "result from adding two successes and two failures",
+        "The American Statistician 54",
+    ),
+    Source(
+        "ernst2004",
+        "Ernst",
+        2004,
+        "Permutation methods: a basis for exact inference",
+        "Statistical Science 19",
+    ),
+    Source(
+        "bouthillier2021",
+        "Bouthillier and others",
+        2021,
+        "Accounting for variance in machine learning benchmarks",
+        "MLSys",
+    ),
 )
 
 SOURCES: Final = {work.key: work for work in _WORKS}

@@ -13,6 +13,7 @@ from typing import Final
 
 from unvanish.core.errors import TargetError
 from unvanish.core.stack import Owner, display_path, owner_of
+from unvanish.core.verbs import running_verb
 from unvanish.recipe.suggest import command, listing, nearest
 from unvanish.recipe.usercode import reported, surroundings
 
@@ -20,7 +21,6 @@ _FILE: Final = re.compile(r"(?P<file>.*\.pyw?)(?::{1,2}(?P<name>.*))?$", re.IGNO
 _DOTTED: Final = re.compile(r"(?P<module>\w+(?:\.\w+)*)(?::(?P<name>.*))?$")
 _NAME: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*$")
 _ZOO: Final = "unvanish.zoo.patients"
-_GRAMMAR: Final = "unvanish check file.py[:name], package.module[:name] or zoo:NAME"
 _WEIGHTS: Final = {".pt", ".pth", ".ckpt", ".safetensors", ".bin", ".onnx"}
 
 _imported: set[str] = set()
@@ -97,7 +97,7 @@ def parse(text: str) -> Address:
         raise _missing_file(file, match["name"] or "")
     stem, _, name = text.partition(":")
     if not stem:
-        raise TargetError(f"{text!r} is no target", help=_GRAMMAR)
+        raise TargetError(f"{text!r} is no target", help=_grammar())
     for path in (Path(text).expanduser(), Path(stem).expanduser()):
         if path.is_file() or (path.is_dir() and not _DOTTED.match(text)):
             raise _not_python(path)
@@ -107,7 +107,7 @@ def parse(text: str) -> Address:
         return Address(text, module=match["module"], name=_valid_name(text, match["name"] or ""))
     if "/" in stem or "\\" in stem:
         raise _missing_file(Path(f"{stem}.py"), name)
-    raise TargetError(f"{text!r} is no target", help=_GRAMMAR)
+    raise TargetError(f"{text!r} is no target", help=_grammar())
 
 
 def import_target(address: Address) -> ModuleType:
@@ -185,7 +185,7 @@ def _import_module(address: Address) -> ModuleType:
             where=address.text,
             help=f"did you mean {' or '.join(command(prefix + c) for c in close)}?"
             if close
-            else _GRAMMAR,
+            else _grammar(),
         ) from None
 
 
@@ -195,9 +195,13 @@ def _package_root(folder: Path) -> Path:
     return folder
 
 
+def _grammar() -> str:
+    return f"unvanish {running_verb()} file.py[:name], package.module[:name] or zoo:NAME"
+
+
 def _valid_name(text: str, name: str) -> str:
     if name and not _NAME.match(name):
-        raise TargetError(f"{name!r} is no Python name", where=text, help=_GRAMMAR)
+        raise TargetError(f"{name!r} is no Python name", where=text, help=_grammar())
     return name
 
 
@@ -210,7 +214,7 @@ def _zoo_address(text: str) -> Address:
         close = nearest(name, patients)
         raise TargetError(
             f"the zoo has no patient {name!r}",
-            help=f"unvanish check zoo:{close[0]}" if close else "unvanish zoo   lists all of them",
+            help=command(f"zoo:{close[0]}") if close else "unvanish zoo   lists all of them",
         )
     return Address(text, module=f"{_ZOO}.{name}")
 
@@ -241,7 +245,7 @@ def _not_python(path: Path) -> TargetError:
             f"{path} is a folder, not a Python file",
             help=f"name one of its files, such as {command(str(path / files[0]))}"
             if files
-            else _GRAMMAR,
+            else _grammar(),
         )
     if path.suffix in _WEIGHTS:
         return TargetError(
@@ -254,4 +258,4 @@ def _not_python(path: Path) -> TargetError:
             f"{path} is a notebook, not a Python file",
             help="write in the notebook: unvanish.checkup(model, (inputs, target))",
         )
-    return TargetError(f"{path} is not a Python file", help=_GRAMMAR)
+    return TargetError(f"{path} is not a Python file", help=_grammar())

@@ -207,7 +207,7 @@ def _where_to_look(module: ModuleType, address: Address) -> str:
         return (
             "write in a file of your own, net.py:\n"
             f"  import {dotted}\n  def model(): return {dotted}.NAME(...)\n"
-            "  then: unvanish check net.py"
+            f"  then: {command('net.py')}"
         )
     return f"add to {address.place}: def model(): return Net()"
 

@@ -68,7 +68,8 @@ def load(
         own_batch, data = None, None
     else:
         own_batch, data = rest.batches()
-    if own_batch is None:
+    is_invented = own_batch is None
+    if is_invented:
         with seeded(seed), surroundings(address.folders):
             invented = _invented(model, parts, address, input_shape, classes)
         own_batch, inferred = moved(invented.batch, place), inferred + invented.inferred
@@ -92,7 +93,10 @@ def load(
         higher_is_better=rest.flag("HIGHER_IS_BETTER", default=True),
         clip_grad_norm=rest.number("CLIP_GRAD_NORM", positive=True),
         autocast=rest.autocast(),
+        steps=rest.steps(),
         inferred=inferred,
+        is_invented=is_invented,
+        is_finished=isinstance(parts.model, nn.Module),
         built=lines,
         folders=address.folders,
         make=make,
@@ -233,7 +237,7 @@ def _needs_arguments(name: str, needed: list[str], address: Address, thing: Fore
         if address.is_users
         else f"write in a file of your own, net.py:\n"
         f"  from {address.module} import {name.partition('.')[0]}\n"
-        f"  def model(): return {call}\n  then: unvanish check net.py",
+        f"  def model(): return {call}\n  then: {command('net.py')}",
     )
 
 

@@ -24,6 +24,7 @@ RECIPE_NAMES: Final = (
     "HIGHER_IS_BETTER",
     "CLIP_GRAD_NORM",
     "AUTOCAST",
+    "STEPS",
 )
 """Everything a recipe may offer."""
 

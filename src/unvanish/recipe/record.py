@@ -35,7 +35,11 @@ class Recipe:
         higher_is_better: Direction of the metric.
         clip_grad_norm: Largest gradient norm the user allows, or None.
         autocast: ``"bfloat16"``, ``"float16"`` or ``""``.
+        steps: Optimiser steps of a training run, or None.
         inferred: What the target did not say and had to be assumed, one sentence each.
+        is_invented: Whether the batch was made up, for want of any.
+        is_finished: Whether the target is a network rather than something that makes one, so
+            that its weights do not depend on a seed.
         built: Each module's line in the user's code, where it was seen.
         folders: What the user's code expects on ``sys.path``.
         make: Makes the network anew from a seed.
@@ -53,7 +57,10 @@ class Recipe:
     higher_is_better: bool = True
     clip_grad_norm: float | None = None
     autocast: str = ""
+    steps: int | None = None
     inferred: tuple[str, ...] = ()
+    is_invented: bool = False
+    is_finished: bool = False
     built: BuildLines
     folders: tuple[str, ...] = ()
     make: Maker

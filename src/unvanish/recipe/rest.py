@@ -216,6 +216,13 @@ class Rest:
             raise self._wrong(name, f"{part!r:.40}, not {kind}", f"{name} = 0.9")
         return float(part)
 
+    def steps(self) -> int | None:
+        """Return how many steps a training run has, where the recipe says so."""
+        number = self.number("STEPS", positive=True)
+        if number is not None and number != int(number):
+            raise self._wrong("STEPS", f"{number!r}, not a whole number", "STEPS = 500")
+        return None if number is None else int(number)
+
     def flag(self, name: str, *, default: bool) -> bool:
         """Return a constant that has to be True or False."""
         part = self._rest.get(name, default)

@@ -6,6 +6,8 @@ import difflib
 import shlex
 from collections.abc import Iterable
 
+from unvanish.core.verbs import running_verb
+
 
 def nearest(name: str, known: Iterable[str], *, count: int = 3) -> list[str]:
     """Return the known names most like a mistyped one, best first; case does not matter."""
@@ -31,5 +33,8 @@ def joined(words: Iterable[str], *, by: str = "and") -> str:
 
 
 def command(target: str, *options: str) -> str:
-    """Return the literal ``unvanish check`` of a target, quoted for a shell where it must be."""
-    return shlex.join(["unvanish", "check", target, *options])
+    """Return the literal call for a target, quoted for a shell where it must be.
+
+    It is of the command that is running: ``unvanish fix net.py`` where that is ``fix``.
+    """
+    return shlex.join(["unvanish", running_verb(), target, *options])

@@ -19,6 +19,7 @@ from unvanish.core.errors import (
     memory_asked,
 )
 from unvanish.core.stack import Owner, display_path, owner_of
+from unvanish.recipe.suggest import command
 
 Foreign = Any
 """Something the user's code made, of which nothing is known yet."""
@@ -192,5 +193,5 @@ def _help_for(error: BaseException) -> str:
         install = f"{shlex.quote(sys.executable)} -m pip install {PACKAGES.get(package, package)}"
         return f"{install}, or start unvanish in the folder that holds it"
     if isinstance(error, ImportError) and "relative import" in str(error):
-        return "give the dotted name instead: unvanish check package.module"
+        return f"give the dotted name instead: {command('package.module')}"
     return ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from rich.text import Text
@@ -17,7 +17,10 @@ _MOST: Final = 6
 _MOST_USELESS: Final = 4
 _MOST_EDITS: Final = 4
 _MOST_PLACES: Final = 3
+_MOST_UPDATES: Final = 12
 _NAME: Final = 31
+_SHORTEST: Final = 9
+_CODES: Final = 9
 _NUMBER: Final = 9
 _ROUNDING: Final = 1e-8
 _NOTHING: Final = "nothing"
@@ -51,19 +54,19 @@ def advice_lines(advice: Advice, sheet: Sheet, *, target: str = "", verbose: boo
     )
     lines = sheet.paragraph(styled("   help: ", "help"), [styled(words, "")])
     lines.append(_heading(sheet))
-    lines.append(_row(sheet, sheet.glyphs.none, "as it is", advice.before, _left(advice.before)))
+    lines += _row(sheet, sheet.glyphs.none, "as it is", advice.before, _left(advice.before))
     shown = useful if verbose else useful[:_MOST]
     for number, option in enumerate(shown, start=1):
         assert option.outlook is not None
         left = _left(option.outlook)
         mark = str(number) if left == _NOTHING else sheet.glyphs.weak
-        lines.append(_row(sheet, mark, option.name, option.outlook, left))
+        lines += _row(sheet, mark, option.name, option.outlook, left)
     if len(useful) > len(shown):
         lines.append(styled(f"      and {len(useful) - len(shown)} more; -v lists them", "quiet"))
     for option in useless if verbose else useless[:_MOST_USELESS]:
         assert option.outlook is not None
         said = _left(option.outlook)
-        lines.append(_row(sheet, sheet.glyphs.no, option.name, option.outlook, said, style="quiet"))
+        lines += _row(sheet, sheet.glyphs.no, option.name, option.outlook, said, style="quiet")
     if not useful:
         lines += sheet.paragraph(
             Text(" " * 9), [sheet.prose("nothing that was tried cures what was found")]
@@ -116,13 +119,22 @@ def fix_lines(
         lines += sheet.paragraph(styled("    why: ", "strong"), [sheet.prose(one.why)])
         if one.cost:
             lines += sheet.paragraph(styled("   cost: ", "strong"), [sheet.prose(one.cost)])
-    lines += _outcome(advice.before, chosen, sheet)
+    lines += _outcome(advice.before, chosen, sheet, verbose=verbose)
     for receipt in receipts:
-        lines += _changes(receipt, sheet, verbose=verbose)
-    return lines if patch is None else lines + _patch(patch, sheet)
+        lines += change_lines(receipt, sheet, verbose=verbose)
+    return lines if patch is None else lines + patch_lines(patch, sheet)
 
 
-def _patch(patch: Patch, sheet: Sheet) -> Lines:
+def patch_lines(patch: Patch, sheet: Sheet) -> Lines:
+    """Lay out the edit of the source, or the lines to paste where it is not edited.
+
+    Args:
+        patch: The edit.
+        sheet: Where to lay it out.
+
+    Returns:
+        Lines, an empty one first.
+    """
     lines: Lines = [Text()]
     if not patch.files:
         lines += sheet.paragraph(
@@ -149,7 +161,7 @@ def _patch(patch: Patch, sheet: Sheet) -> Lines:
     return lines
 
 
-def _outcome(before: Outlook, option: Option, sheet: Sheet) -> Lines:
+def _outcome(before: Outlook, option: Option, sheet: Sheet, *, verbose: bool) -> Lines:
     after = option.outlook
     if after is None:
         return []
@@ -171,6 +183,8 @@ def _outcome(before: Outlook, option: Option, sheet: Sheet) -> Lines:
             f"smallest relative step of a weight: {_step(before.smallest_update, '.1e')} before, "
             f"{_step(after.smallest_update, '.1e')} after"
         )
+    if verbose:
+        rows += _updates(before.updates, after.updates, sheet)
     rows.append(
         f"cost of a step: time x{after.milliseconds / before.milliseconds:.1f}, memory of the "
         f"forward pass x{after.saved_bytes / max(1, before.saved_bytes):.2f}, parameters "
@@ -183,7 +197,37 @@ def _outcome(before: Outlook, option: Option, sheet: Sheet) -> Lines:
     return lines
 
 
-def _changes(receipt: Receipt, sheet: Sheet, *, verbose: bool) -> Lines:
+def _updates(before: Mapping[str, float], after: Mapping[str, float], sheet: Sheet) -> list[str]:
+    """Return the relative step of each weight before and after; of many the smallest after."""
+    names = list(after)
+    if len(names) > _MOST_UPDATES:
+        smallest = set(sorted(names, key=after.__getitem__)[: _MOST_UPDATES // 2])
+        names = [name for name in names if name in smallest]
+    width = max((len(name) for name in names), default=0)
+    rows = [
+        f"  {sheet.elide(name, _NAME):{min(width, _NAME)}}  "
+        f"{_step(before.get(name, math.nan), '.1e') or 'new':>7} before, "
+        f"{_step(after[name], '.1e'):>7} after"
+        for name in names
+    ]
+    others = sorted(value for name, value in after.items() if name not in names)
+    if others:
+        span = f"{_step(others[0], '.1e')} to {_step(others[-1], '.1e')}"
+        rows.append(f"  and {len(others)} weights more: {span} after")
+    return rows
+
+
+def change_lines(receipt: Receipt, sheet: Sheet, *, verbose: bool = False) -> Lines:
+    """Lay out what one remedy changed, like changes in one line.
+
+    Args:
+        receipt: What it changed.
+        sheet: Where to lay it out.
+        verbose: Whether every single change is told.
+
+    Returns:
+        Lines.
+    """
     alike: dict[tuple[str, str], list[str]] = {}
     for edit in receipt.edits:
         alike.setdefault((edit.before, edit.after), []).append(edit.place)
@@ -221,21 +265,41 @@ def _refusals(advice: Advice, sheet: Sheet) -> Lines:
 def _heading(sheet: Sheet) -> Text:
     titles = ("gradient", "alike", "step")
     words = "".join(f"{title:>{_NUMBER}}" for title in titles)
-    return styled(f"      {'':{_NAME}}{words}  {sheet.elide('left', 10)}", "quiet")
+    return styled(f"      {'':{_name(sheet)}}{words}  {sheet.elide('left', 10)}", "quiet")
+
+
+def _name(sheet: Sheet) -> int:
+    """Return how wide the names are: as wide as they may be, but for a code or two beside them."""
+    return max(_SHORTEST, min(_NAME, sheet.width - 8 - 3 * _NUMBER - _CODES))
 
 
 def _row(
     sheet: Sheet, mark: str, name: str, outlook: Outlook, left: str, *, style: str = ""
-) -> Text:
+) -> Lines:
+    """Lay out one option; of a combination too long for its column the rest stands below."""
     numbers = (
         "" if math.isnan(outlook.flow_decades) else power(outlook.flow_decades),
         "" if math.isnan(outlook.sample_cosine) else f"{outlook.sample_cosine:.3f}",
         _step(outlook.smallest_update, ".0e"),
     )
     words = "".join(f"{number:>{_NUMBER}}" for number in numbers)
-    head = f"  {mark:>2}  {sheet.elide(name, _NAME - 1):{_NAME}}{words}  "
+    room = _name(sheet)
+    first, *rest = (sheet.elide(part, room - 1) for part in _parts(name, room - 1))
+    head = f"  {mark:>2}  {first:{room}}{words}  "
     line = f"{head}{_fitted(left, max(8, sheet.width - len(head)))}"
-    return sheet.text(line.rstrip(), style)
+    return [sheet.text(one.rstrip(), style) for one in (line, *(f"      {part}" for part in rest))]
+
+
+def _parts(name: str, width: int) -> list[str]:
+    """Return the names of a combination in as few lines as they fit in."""
+    lines: list[str] = []
+    for number, one in enumerate(name.split(" + ")):
+        words = f"+ {one}" if number else one
+        if lines and len(lines[-1]) + 1 + len(words) <= width:
+            lines[-1] += f" {words}"
+        else:
+            lines.append(words)
+    return lines
 
 
 def _step(value: float, form: str) -> str:

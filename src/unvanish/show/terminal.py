@@ -148,11 +148,20 @@ def head_lines(context: RunContext, sheet: Sheet, *, target: str) -> Lines:
     items.append(context.device)
     if context.seconds == context.seconds:
         items.append(duration(context.seconds))
-    return _flow(styled(f"unvanish {version}".rstrip(), "strong"), filter(None, items), sheet)
+    return flow(styled(f"unvanish {version}".rstrip(), "strong"), filter(None, items), sheet)
 
 
-def _flow(first: Text, items: Sequence[str] | filter[str], sheet: Sheet) -> Lines:
-    """Set items side by side, going on to the next line only between two of them."""
+def flow(first: Text, items: Sequence[str] | filter[str], sheet: Sheet) -> Lines:
+    """Set items side by side, going on to the next line only between two of them.
+
+    Args:
+        first: What stands before them.
+        items: Words that are kept whole.
+        sheet: Where to lay them out.
+
+    Returns:
+        Lines.
+    """
     dot = f" {sheet.glyphs.dot} "
     lines: Lines = []
     line = first

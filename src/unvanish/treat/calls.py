@@ -7,20 +7,16 @@ which call of which module's forward each was made, and with which argument firs
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.module import (
-    register_module_forward_hook,
-    register_module_forward_pre_hook,
-)
-from torch.overrides import TorchFunctionMode
 
 from unvanish.core.operations import clean
 from unvanish.observe.batch import call_model, main_output, tensors_in
 from unvanish.observe.guard import untouched
+from unvanish.treat.following import Following, Running
 
 CONVOLUTIONS: Final = frozenset(
     f"{kind}{axes}d" for kind in ("conv", "conv_transpose") for axes in (1, 2, 3)
@@ -107,22 +103,13 @@ def calls_of(model: nn.Module, inputs: Any, *, seed: int = 0) -> Calls:
     return Calls(tuple(tape.calls), used, frozenset(tape.entered))
 
 
-@dataclass(slots=True)
-class _Running:
-    """A module whose forward runs."""
-
-    module: nn.Module
-    seen: dict[str, int] = field(default_factory=dict)
-
-
-class _Tape(TorchFunctionMode):
+class _Tape(Following):
     """Writes the calls down; holds every tensor until the end, so that no two share an id."""
 
     def __init__(self, model: nn.Module) -> None:
-        super().__init__()
+        super().__init__(model)
         self.calls: list[Call] = []
         self.entered: set[str] = set()
-        self._paths = {id(module): path for path, module in model.named_modules()}
         self._names: dict[int, tuple[str, ...]] = {}
         for name, parameter in model.named_parameters():
             self._names.setdefault(id(parameter), (name,))
@@ -131,37 +118,18 @@ class _Tape(TorchFunctionMode):
         self._made: dict[int, int] = {}
         self._nodes: dict[Any, int] = {}
         self._held: list[Any] = []
-        self._running: list[_Running] = []
-        self._hooks: list[Any] = []
-
-    def __enter__(self) -> _Tape:
-        self._hooks = [
-            register_module_forward_pre_hook(self._begin),
-            register_module_forward_hook(self._end, always_call=True),
-        ]
-        super().__enter__()  # type: ignore[no-untyped-call]
-        return self
 
     def __exit__(self, *exception: Any) -> None:
-        super().__exit__(*exception)  # type: ignore[no-untyped-call]
-        for hook in self._hooks:
-            hook.remove()
+        super().__exit__(*exception)
         self._held.clear()
 
-    def _begin(self, module: nn.Module, args: Any) -> None:  # noqa: ARG002
-        self._running.append(_Running(module))
-        self.entered.add(self._paths.get(id(module), ""))
+    def _begin(self, running: Running) -> None:
+        self.entered.add(running.path)
 
-    def _end(self, module: nn.Module, args: Any, output: Any) -> None:  # noqa: ARG002
-        while self._running and self._running[-1].module is not module:
-            self._running.pop()
-        if not self._running:
-            return
-        self._running.pop()
-        path = self._paths.get(id(module))
-        main = main_output(output)
+    def _end(self, running: Running, output: Any) -> None:
+        path, main = running.path, main_output(output)
         # What torch's own modules call inside may differ from pass to pass; their call does not.
-        if path and main is not None and type(module).__module__.startswith("torch.nn"):
+        if path and main is not None and type(running.module).__module__.startswith("torch.nn"):
             index = self._made.get(id(main), -1)
             if index >= 0 and self.calls[index].path == path:
                 self.calls[index] = replace(self.calls[index], place=(path, "", None))
@@ -178,11 +146,7 @@ class _Tape(TorchFunctionMode):
         if not args:
             return func(*args, **options)
         name = clean(raw)
-        number = 0
-        if self._running:
-            seen = self._running[-1].seen
-            number = seen.get(name, 0)
-            seen[name] = number + 1
+        number = self._count(name)
         with torch._C.DisableTorchFunction():
             given = list(tensors_in((*args, *options.values())))
             behind = [(t, self._maker(t)) for t in given]
@@ -211,7 +175,7 @@ class _Tape(TorchFunctionMode):
                 self._names[id(tensor)] = weights
                 self._held.append(tensor)
             return
-        path = self._path()
+        path = self._path
         first = args[0]
         is_signal = isinstance(first, Tensor) and id(first) not in self._names
         index = len(self.calls)
@@ -249,13 +213,6 @@ class _Tape(TorchFunctionMode):
                 seen.add(node)
                 waiting.extend(n for n, _ in node.next_functions if n is not None)
         return -1
-
-    def _path(self) -> str:
-        for running in reversed(self._running):
-            path: str | None = self._paths.get(id(running.module))
-            if path is not None:
-                return path
-        return ""
 
 
 def is_layer(call: Call) -> bool:

@@ -22,7 +22,7 @@ from unvanish.treat.surgery import CannotTreatError, common_path
 
 CONNECTS: Final = frozenset({"residual", "scaled-residual", "rezero", "layer-scale", "highway"})
 """Remedies that lead connections round the same blocks; one of them is enough."""
-SCALES: Final = frozenset({"rezero", "skip-init", "layer-scale", "fixup", "deep-norm"})
+SCALES: Final = frozenset({"rezero", "skip-init", "layer-scale", "fixup", "deep-norm", "keel"})
 """Remedies that scale the branches of the same residual blocks."""
 EXCHANGES_BEFORE: Final = frozenset(
     "relu leaky-relu prelu elu selu gelu silu batch-norm layer-norm rms-norm group-norm "
@@ -106,6 +106,40 @@ def fit_branches(
         keeps=keeps,
         settings={"paths": PRESENT, "blocks": count, **settings(count)},
         places=tuple(dict.fromkeys(branch.weights[0] for branch in paths.branches)),
+    )
+
+
+def fit_either(
+    case: Case,
+    *,
+    remedy: str,
+    keeps: frozenset[Keeps],
+    layers: int,
+    settings: Callable[[int], Mapping[str, float | str | bool]],
+    centre: bool,
+    shortcut: str,
+) -> Prescription | NotApplicable:
+    """Prescribe something for the residual branches there are, or else connections.
+
+    Args:
+        case: The network.
+        remedy: Name of the remedy.
+        keeps: What it keeps.
+        layers: Layers a new block holds.
+        settings: Number of branches to the remedy's own settings.
+        centre: Whether a new block loses what its function adds to every unit.
+        shortcut: As in `fit`.
+    """
+    paths = paths_of(case)
+    if paths.branches:
+        return fit_branches(paths, remedy=remedy, keeps=keeps, settings=settings)
+    return fit(
+        case,
+        remedy=remedy,
+        keeps=keeps,
+        layers=layers,
+        settings=lambda blocks: {**settings(blocks), "centre": centre},
+        shortcut=shortcut,
     )
 
 

@@ -75,7 +75,7 @@ def check_remedy(
     _demand(_state(network) == before, "treating a copy must not change the network")
     again = treat(network, found, batch, loss, optimizer=own, autocast=autocast)
     _demand(_values(treated.model) == _values(again.model), "one seed must give one result")
-    _check_keeps(remedy, network, treated.model, batch)
+    _check_keeps(found, network, treated.model, batch)
     _check_runs(treated.model, batch)
     try:
         treat(treated.model, remedy.name, batch, treated.loss, optimizer=treated.optimizer)
@@ -114,7 +114,10 @@ def _check_card(remedy: Remedy) -> None:
 
 def _check_prescription(remedy: Remedy, found: Prescription) -> None:
     _demand(found.remedy == remedy.name, "a prescription names its remedy")
-    _demand(found.change is remedy.change, "a prescription repeats the remedy's change")
+    _demand(
+        found.change.rank >= remedy.change.rank,
+        "a prescription cannot change less of the design than its remedy says",
+    )
     _demand(found.keeps <= remedy.keeps, "a prescription cannot promise more than its remedy")
     why = found.why
     _demand(bool(why) and "\n" not in why and not why.endswith("."), "why is one clause")
@@ -122,21 +125,21 @@ def _check_prescription(remedy: Remedy, found: Prescription) -> None:
     _demand(plain, "settings are plain numbers and text")
 
 
-def _check_keeps(remedy: Remedy, old: nn.Module, new: nn.Module, batch: Any) -> None:
+def _check_keeps(found: Prescription, old: nn.Module, new: nn.Module, batch: Any) -> None:
     before, after = old.state_dict(), new.state_dict()
-    if Keeps.STATE_NAMES in remedy.keeps:
+    if Keeps.STATE_NAMES in found.keeps:
         for name, value in before.items():
             same = isinstance(after.get(name), Tensor) and after[name].shape == value.shape
             _demand(not isinstance(value, Tensor) or same, f"{name} is gone or has another shape")
-    if Keeps.WEIGHTS in remedy.keeps:
+    if Keeps.WEIGHTS in found.keeps:
         for name, parameter in old.named_parameters():
             now = dict(new.named_parameters()).get(name)
             _demand(now is not None and _same(parameter, now), f"{name} has another value")
-    if Keeps.ARCHITECTURE in remedy.keeps:
+    if Keeps.ARCHITECTURE in found.keeps:
         kinds = [[type(m) for m in net.modules()] for net in (old, new)]
         _demand(kinds[0] == kinds[1], "the architecture has other modules")
         _demand(not any(is_shadowed(m) for m in new.modules()), "the architecture is intercepted")
-    if Keeps.FUNCTION in remedy.keeps:
+    if Keeps.FUNCTION in found.keeps:
         for training in (True, False):
             outputs = [_output(copied(net).train(training), batch) for net in (old, new)]
             _demand(

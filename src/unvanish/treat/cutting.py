@@ -13,17 +13,13 @@ from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.module import (
-    register_module_forward_hook,
-    register_module_forward_pre_hook,
-)
-from torch.overrides import TorchFunctionMode
 
 from unvanish.core.operations import clean
 from unvanish.core.places import SourceLine
 from unvanish.core.stack import user_line
 from unvanish.observe.batch import Batch, call_model
 from unvanish.observe.guard import untouched
+from unvanish.treat.following import Following
 from unvanish.treat.interception import name_of
 
 SWITCH: Final = "set_grad_enabled"
@@ -65,44 +61,13 @@ def met(model: nn.Module, batch: Batch) -> list[Met]:
     return watch.met
 
 
-@dataclass(slots=True)
-class _Running:
-    path: str
-    seen: dict[str, int] = field(default_factory=dict)
-
-
-class _Watch(TorchFunctionMode):
+class _Watch(Following):
     """Writes down the calls that cut, and what runs under them."""
 
     def __init__(self, model: nn.Module) -> None:
-        super().__init__()
+        super().__init__(model)
         self.met: list[Met] = []
-        self._paths = {id(module): path for path, module in model.named_modules()}
-        self._running: list[_Running] = []
         self._open: list[Met] = []
-        self._hooks: list[Any] = []
-
-    def __enter__(self) -> _Watch:
-        self._hooks = [
-            register_module_forward_pre_hook(self._begin),
-            register_module_forward_hook(self._end, always_call=True),
-        ]
-        super().__enter__()  # type: ignore[no-untyped-call]
-        return self
-
-    def __exit__(self, *exception: Any) -> None:
-        super().__exit__(*exception)  # type: ignore[no-untyped-call]
-        for hook in self._hooks:
-            hook.remove()
-
-    def _begin(self, module: nn.Module, args: Any) -> None:  # noqa: ARG002
-        path = self._paths.get(id(module))
-        if path is not None:
-            self._running.append(_Running(path))
-
-    def _end(self, module: nn.Module, args: Any, output: Any) -> None:  # noqa: ARG002
-        if id(module) in self._paths and self._running:
-            self._running.pop()
 
     def __torch_function__(
         self,
@@ -113,13 +78,10 @@ class _Watch(TorchFunctionMode):
     ) -> Any:
         name = clean(name_of(func))
         if self._running and args:
-            running = self._running[-1]
             if name in _WATCHED:
-                number = running.seen.get(name, 0)
-                running.seen[name] = number + 1
-                self._note(name, running.path, number, args)
+                self._note(name, self._path, self._count(name), args)
             for one in self._open:
-                one.under.add((running.path, name))
+                one.under.add((self._path, name))
         return func(*args, **(kwargs or {}))
 
     def _note(self, name: str, path: str, number: int, args: tuple[Any, ...]) -> None:

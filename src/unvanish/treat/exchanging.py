@@ -286,12 +286,12 @@ class _Hidden:
         level, seen = [site], {site.index}
         met = False
         while level:
-            after = [c for one in level for c in self._wiring.consumers(one)]
+            after = {c.index: c for one in level for c in self._wiring.consumers(one)}
             if any(not self._wiring.consumers(one) for one in level):
                 return False
-            met = met or any(c.index in self._softmaxes for c in after)
-            level = [c for c in after if c.index not in seen and c.index not in self._softmaxes]
-            seen.update(c.index for c in level)
+            met = met or not self._softmaxes.isdisjoint(after)
+            level = [after[index] for index in after.keys() - seen - self._softmaxes]
+            seen |= after.keys()
         return met
 
 

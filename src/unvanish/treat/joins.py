@@ -45,7 +45,12 @@ class Branch:
 
 
 def branches_of(calls: Calls, model: nn.Module) -> list[Branch]:
-    """Return the sums of a signal and of what is computed from it."""
+    """Return the sums of a signal and of what is computed from it.
+
+    A loop that is fed at each step, ``h = f(W h + u)``, adds as well; what it adds is the next
+    step, which holds the ones before it, and no branch beside a stream.
+    """
+    looping: set[Place] = set()
     wide = {name for name, parameter in model.named_parameters() if parameter.dim() > 1}
     found: dict[tuple[Place, Place], Branch] = {}
     runs: dict[tuple[Place, Place], int] = {}
@@ -63,6 +68,9 @@ def branches_of(calls: Calls, model: nn.Module) -> list[Branch]:
             continue
         if any(c.function in ACTIVATIONS for c in sides[1 - branch]):
             continue
+        steps = [start_of(c, model) for c in layers[branch]]
+        if steps.count(steps[-1]) > 1:
+            looping.add(steps[-1])
         end = calls[ways[branch]]
         place = (join.path, join.function, join.number)
         key = (end.place, place)
@@ -71,7 +79,7 @@ def branches_of(calls: Calls, model: nn.Module) -> list[Branch]:
             end=end.place,
             join=place,
             weights=tuple(dict.fromkeys(n for c in layers[branch] for n in c.weights if n in wide)),
-            layers=tuple(dict.fromkeys(start_of(c, model) for c in layers[branch])),
+            layers=tuple(dict.fromkeys(steps)),
             activations=tuple(c.function for c in sides[branch] if c.function in ACTIVATIONS),
             norms=tuple(dict.fromkeys(c.path for c in sides[branch] if c.function in NORMS)),
             shape=end.shape,
@@ -81,7 +89,7 @@ def branches_of(calls: Calls, model: nn.Module) -> list[Branch]:
             normalised=[c.function in NORMS for c in calls.users(join.index)] == [True],
             calls=runs[key],
         )
-    return list(found.values())
+    return [branch for branch in found.values() if branch.layers[-1] not in looping]
 
 
 def _has_matrix(call: Call) -> bool:

@@ -82,16 +82,18 @@ def _layers_of(wiring: Wiring, site: Site) -> frozenset[str]:
     names: set[str] = set()
     level, seen = [site], {site.index}
     while level:
-        before = [p for one in level for p in wiring.producers(one) if p.index not in seen]
-        seen.update(one.index for one in before)
-        names.update(name for one in before for name in one.weights)
-        level = [one for one in before if not one.weights and not activation_name(one)]
+        before = {p.index: p for one in level for p in wiring.producers(one)}
+        new = [before[index] for index in before.keys() - seen]
+        seen |= before.keys()
+        names.update(name for one in new for name in one.weights)
+        level = [one for one in new if not one.weights and not activation_name(one)]
     return frozenset(names)
 
 
 def _reached(wiring: Wiring, site: Site) -> Iterator[int]:
     level, seen = [site], {site.index}
     while level:
-        level = [c for one in level for c in wiring.consumers(one) if c.index not in seen]
-        seen.update(one.index for one in level)
+        after = {c.index: c for one in level for c in wiring.consumers(one)}
+        level = [after[index] for index in after.keys() - seen]
+        seen |= after.keys()
         yield from (one.index for one in level)

@@ -106,8 +106,9 @@ class Remedy(Protocol):
     Attributes:
         name: In kebab case, as `unvanish fix --remedy NAME` takes it.
         treats: Codes of the rules whose findings it may cure; it is not offered for others.
-        change: What it touches.
-        keeps: What it promises to leave as it is; tested by `unvanish.testing.check_remedy`.
+        change: What it touches at the least; a prescription may say that it touches more.
+        keeps: What it leaves as it is at the most. A prescription promises all of it or less,
+            and is held to that by `unvanish.testing.check_remedy`.
         sources: Where it comes from.
         after: Names of remedies that, in a combination, are applied before this one.
         excludes: Names of remedies that it cannot be combined with.

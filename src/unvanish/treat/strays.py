@@ -21,12 +21,14 @@ class Unregistered:
         name: Name of the attribute.
         kind: ``"list"``, ``"dict"`` or ``"tensor"``.
         tensors: How many trainable tensors it holds.
+        shapes: Their shapes.
     """
 
     path: str
     name: str
     kind: str
     tensors: int
+    shapes: frozenset[tuple[int, ...]] = frozenset()
 
     @property
     def place(self) -> str:
@@ -47,9 +49,12 @@ def unregistered(model: nn.Module) -> tuple[Unregistered, ...]:
             if name.startswith("_"):
                 continue
             kind, tensors = _held(value)
-            missing = {id(t) for t in tensors if t.requires_grad and t.is_leaf} - known
+            missing = {id(t): tuple(t.shape) for t in tensors if t.requires_grad and t.is_leaf}
+            for own in known & missing.keys():
+                del missing[own]
             if kind and missing:
-                found.append(Unregistered(path, name, kind, len(missing)))
+                shapes = frozenset(missing.values())
+                found.append(Unregistered(path, name, kind, len(missing), shapes))
     return tuple(found)
 
 

@@ -10,19 +10,16 @@ from typing import Any, Final
 import torch
 from torch import nn
 
-from unvanish.core.errors import UnvanishError
-from unvanish.core.findings import Diagnosis
 from unvanish.core.places import SourceLine
 from unvanish.core.prescriptions import Prescription, Receipt
 from unvanish.core.records import Recording
 from unvanish.core.verdicts import NotApplicable
-from unvanish.observe.batch import as_batch, call_model, main_output
 from unvanish.observe.copies import copied
-from unvanish.observe.guard import seed_everything, untouched
-from unvanish.observe.look import Conditions, running
+from unvanish.observe.guard import seed_everything
 from unvanish.observe.optimizer import OptimizerLike, build_optimizer
 from unvanish.observe.tracing import trace
-from unvanish.treat.anatomy import anatomy_of
+from unvanish.treat.cases import case_of
+from unvanish.treat.checks import check_settings, try_out
 from unvanish.treat.protocol import Case, Patient, Remedy
 from unvanish.treat.registry import ordered, remedy_of
 from unvanish.treat.surgery import (
@@ -32,6 +29,8 @@ from unvanish.treat.surgery import (
     given_to,
     refuse_untreatable,
 )
+
+__all__ = ["Treated", "case_of", "treat"]
 
 _APART: Final = 0x5EED
 """Distance of the seed of the remedies from that of the looks."""
@@ -63,55 +62,6 @@ class Treated:
     prescriptions: tuple[Prescription, ...]
     looks: tuple[Recording, ...]
     undo: Callable[[], None]
-
-
-def case_of(
-    model: nn.Module,
-    batch: Any,
-    loss: Callable[..., Any] | str | None = None,
-    *,
-    optimizer: torch.optim.Optimizer | None = None,
-    recording: Recording | None = None,
-    diagnosis: Diagnosis | None = None,
-    built: Mapping[nn.Module, SourceLine] | None = None,
-    autocast: str = "",
-    seed: int = 0,
-) -> Case:
-    """Return what remedies are asked about.
-
-    Args:
-        model: The network.
-        batch: ``(inputs, target)``, a mapping of keyword arguments, or the inputs alone.
-        loss: As in `unvanish.trace`.
-        optimizer: An optimiser over the network's parameters.
-        recording: One look at this network; made here where it is missing.
-        diagnosis: What the rules said; empty where it is missing.
-        built: Module to the line that built it.
-        autocast: ``"bfloat16"`` or ``"float16"`` for a look under autocast.
-        seed: Seed of that look.
-    """
-    refuse_untreatable(model)
-    if recording is None:
-        recording = trace(
-            model,
-            batch,
-            loss,
-            optimizer=optimizer,
-            batches=1,
-            probe_steps=0,
-            seed=seed,
-            autocast=autocast,
-            built=built,
-        )
-    return Case(
-        model=model,
-        batch=as_batch(batch, model),
-        loss=loss,
-        optimizer=optimizer,
-        recording=recording,
-        diagnosis=diagnosis or Diagnosis(),
-        anatomy=anatomy_of(recording),
-    )
 
 
 def treat(
@@ -228,7 +178,7 @@ def treat(
                 looks.append(case.recording)
                 done.append(_settled(remedy, one, case, validate=validate))
                 receipts.append(_apply(remedy, done[-1], patient))
-        _try_out(patient, seed, was_finite=math.isfinite(recording.context.loss_value))
+        try_out(patient, seed, was_finite=math.isfinite(recording.context.loss_value))
     except BaseException:
         patient.surgery.undo()
         raise
@@ -303,45 +253,11 @@ def _settled(
     found = remedy.assess(case)
     if isinstance(one, Prescription):
         if isinstance(found, Prescription):
-            _check_settings(one, found)
+            check_settings(one, found)
         return one
     if isinstance(found, NotApplicable):
         raise CannotTreatError(f"{remedy.name} does not fit this network: {found.reason}")
     return found
-
-
-def _check_settings(given: Prescription, own: Prescription) -> None:
-    """Compare settings that were given with those the remedy would choose itself.
-
-    Raises:
-        CannotTreatError: If one is missing, not known, of another kind, not finite, or negative
-            where the remedy's own is not.
-    """
-    missing = own.settings.keys() - given.settings.keys()
-    unknown = given.settings.keys() - own.settings.keys()
-    if unknown or missing:
-        wrong = sorted(unknown or missing)[0]
-        said = "has no setting" if unknown else "needs the setting"
-        raise CannotTreatError(
-            f"{given.remedy} {said} {wrong!r}",
-            help=f"its settings are {', '.join(map(repr, own.settings)) or 'none'}",
-        )
-    for name, value in given.settings.items():
-        usual = own.settings[name]
-        numbers = isinstance(usual, int | float) and not isinstance(usual, bool)
-        if numbers != (isinstance(value, int | float) and not isinstance(value, bool)) or (
-            not numbers and type(value) is not type(usual)
-        ):
-            raise CannotTreatError(
-                f"{given.remedy}: {name}={value!r} is {type(value).__name__}, not "
-                f"{type(usual).__name__}",
-                help=f"its own choice is {usual!r}",
-            )
-        if numbers and (not math.isfinite(value) or (value < 0 <= usual)):  # type: ignore[arg-type,operator]
-            raise CannotTreatError(
-                f"{given.remedy}: {name}={value!r} is out of range",
-                help=f"its own choice is {usual!r}",
-            )
 
 
 def _apply(remedy: Remedy, prescription: Prescription, patient: Patient) -> Receipt:
@@ -357,32 +273,3 @@ def _apply(remedy: Remedy, prescription: Prescription, patient: Patient) -> Rece
         )
     surgery.mark(remedy.name)
     return Receipt(remedy=remedy.name, edits=edits, notes=tuple(patient.notes))
-
-
-def _try_out(patient: Patient, seed: int, *, was_finite: bool) -> None:
-    """Run the treated network once, and find calls that were to be changed and never came."""
-    model = patient.model
-    device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    conditions = Conditions(None, seed, patient.autocast, {})
-    with untouched(model, seed=seed), running(conditions, device), torch.no_grad():
-        try:
-            output = main_output(call_model(model, patient.batch.inputs))
-        except UnvanishError:
-            raise
-        except Exception as error:
-            raise CannotTreatError(
-                f"the treated network does not run: {type(error).__name__}: {error}",
-                help="the network is as it was; try another remedy",
-            ) from error
-    finite = output is None or not output.is_floating_point() or bool(output.isfinite().all())
-    if was_finite and not finite:
-        raise CannotTreatError(
-            "the treated network's outputs are not finite numbers",
-            help="the network is as it was; a scaled or gated form of the remedy may do",
-        )
-    unused = patient.surgery.unused()
-    if unused:
-        raise CannotTreatError(
-            f"the network never calls {', '.join(unused[:3])}",
-            help="the network is as it was; a remedy cannot act on a call that is not made",
-        )

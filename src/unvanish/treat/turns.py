@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import traceback
+from collections.abc import Container
+from threading import get_ident
 from typing import Any
 
 import torch
@@ -16,19 +18,24 @@ class Turns:
     """Tells the calls of one place in a forward pass of the network apart, by counting them.
 
     Args:
-        chosen: Which calls are meant, from 0.
+        chosen: Which calls are meant, from 0: a set, or anything that can tell.
         expected: How many there are in one forward pass.
     """
 
-    __slots__ = ("chosen", "count", "expected")
+    __slots__ = ("_counts", "chosen", "expected")
 
-    def __init__(self, chosen: frozenset[int], expected: int) -> None:
+    def __init__(self, chosen: Container[int], expected: int) -> None:
         self.chosen, self.expected = chosen, expected
-        self.count = 0
+        self._counts: dict[int, int] = {}
+
+    @property
+    def count(self) -> int:
+        """Number of calls in this forward pass so far; each thread runs one of its own."""
+        return self._counts.get(get_ident(), 0)
 
     def begin(self) -> None:
         """Begin a forward pass of the network."""
-        self.count = 0
+        self._counts[get_ident()] = 0
 
     def is_meant(self) -> bool:
         """Count one call, and tell whether it is meant.
@@ -39,12 +46,15 @@ class Turns:
         """
         if torch._C._current_graph_task_id() != -1:
             raise UnvanishError(
-                "one function shapes the output and hidden layers too, and a checkpoint runs a "
-                "part of the network again: its calls cannot be told apart",
-                help="give the output a function of its own, or leave the checkpoint out",
+                "only some calls of one place were changed, and a checkpoint runs a part of the "
+                "network again: its calls cannot be told apart",
+                help="give what was changed a layer or function of its own, or leave the "
+                "checkpoint out",
             )
-        self.count += 1
-        return self.count - 1 in self.chosen
+        thread = get_ident()
+        number = self._counts.get(thread, 0)
+        self._counts[thread] = number + 1
+        return number in self.chosen
 
 
 class CheckpointGuard:

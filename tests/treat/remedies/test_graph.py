@@ -511,6 +511,42 @@ def test_layers_in_lists_and_dicts_are_registered() -> None:
     assert all(vars(model)[key] is own[key] for key in ("layers", "heads", "temperature"))
 
 
+class DrawsAnew(nn.Module):
+    """A layer that every forward pass makes, and one that a plain list holds."""
+
+    def __init__(self, *, beside: bool) -> None:
+        super().__init__()
+        self.first, self.beside = nn.Linear(6, 8), [nn.Linear(8, 8)] if beside else []
+        self.cache: list[nn.Module] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.tanh(self.first(x))
+        for layer in self.beside:
+            x = torch.tanh(layer(x))
+        self.cache = [nn.Linear(8, 3)]
+        return self.cache[0](x)
+
+
+def test_a_layer_that_is_drawn_anew_is_not_given_to_an_optimiser() -> None:
+    torch.manual_seed(0)
+    model = DrawsAnew(beside=False)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    said = reason("train-parameter", model, optimizer=optimizer)
+    assert "made anew" in said
+    assert "test_graph.py" in said
+    assert "__init__" in said
+
+
+def test_what_lasts_is_registered_beside_what_is_drawn_anew() -> None:
+    torch.manual_seed(0)
+    model = DrawsAnew(beside=True)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    assert asked("train-parameter", model, optimizer=optimizer).places == ("beside",)
+    treated = treat(model, "train-parameter", BATCH, optimizer=optimizer)
+    names = {name for name, _ in treated.model.named_parameters()}
+    assert names == {"first.weight", "first.bias", "beside.0.weight", "beside.0.bias"}
+
+
 def test_what_is_held_and_what_is_meant_is_left_alone() -> None:
     model = layers(fine)
     assert "no optimiser" in reason("train-parameter", model)

@@ -6,6 +6,7 @@ import copy
 import importlib
 import io
 import math
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -79,7 +80,9 @@ def test_the_network_stays_and_undo_gives_everything_back(name: str) -> None:
     if name == "lower-epsilon":
         optimizer = adamw(1e-3, eps=0.1)(model)
     else:
-        optimizer = sgd(0.1, 0.9, weight_decay=0.01)(model)
+        # A rate that is right is left alone.
+        rate = 1e-4 if "rate" in name else 0.1
+        optimizer = sgd(rate, 0.9, weight_decay=0.01)(model)
     x, y = rows()
     F.cross_entropy(model(x), y).backward()
     optimizer.step()
@@ -147,8 +150,69 @@ def test_a_scheduler_on_the_old_optimiser_is_told() -> None:
     torch.optim.lr_scheduler.StepLR(optimizer, 10)
     done = treat(model, "muon", rows(), optimizer=optimizer)
     assert any("scheduler" in note for note in done.receipts[0].notes)
+    optimizer = sgd(1e-4)(model)
+    torch.optim.lr_scheduler.StepLR(optimizer, 10)
     done = treat(model, "curvature-learning-rate", rows(), optimizer=optimizer)
     assert any("scheduler" in note for note in done.receipts[0].notes)
+
+
+def dropping(share: float) -> nn.Module:
+    torch.manual_seed(0)
+    layers: list[nn.Module] = []
+    for _ in range(3):
+        linear = nn.Linear(64, 64)
+        nn.init.kaiming_normal_(linear.weight)
+        layers += [linear, nn.ReLU(), nn.Dropout(share)]
+    return nn.Sequential(*layers, nn.Linear(64, 10))
+
+
+@pytest.mark.parametrize("rate", [0.02, 0.05, 0.1])
+@pytest.mark.parametrize("remedy", ["learning-rate-range", "curvature-learning-rate"])
+def test_a_rate_that_is_right_is_left_as_it_is_or_does_no_worse(remedy: str, rate: float) -> None:
+    model = deep(3, nn.Tanh, gain=1.0)
+    optimizer = sgd(rate, 0.9)(model)
+    found = assess(remedy, model, lambda _: optimizer, first_digits())
+    if isinstance(found, NotApplicable):
+        assert re.search("as good as|further than at the present one", found.reason)
+        return
+    done = treat(model, found, first_digits(), optimizer=optimizer)
+    before, after = accuracy(model, optimizer, 60), accuracy(done.model, done.optimizer, 60)
+    assert after > before - 0.02
+
+
+def test_noise_does_not_pass_for_a_falling_loss() -> None:
+    """The loss of a collapsing network falls to that of chance: no rate for it to be trained at."""
+    for rate in (1e-5, 1.0):
+        model = dropping(0.5)
+        done = treat(model, "learning-rate-range", first_digits(), optimizer=adamw(rate)(model))
+        assert done.optimizer is not None
+        assert 5e-4 < done.optimizer.param_groups[0]["lr"] < 1e-2
+    assert "the present one" in refusal(
+        "learning-rate-range", dropping(0.5), adamw(1e-2), first_digits()
+    )
+
+
+def test_what_falls_behind_the_lowest_loss_is_no_progress() -> None:
+    rates = tuple(10.0**k for k in range(-6, 2))
+    sweep = Sweep(rates, (2.3, 2.3, 2.2, 2.0, 1.5, 1.4, 9.0, 8.0, 3.0), diverged=False)
+    assert sweep.steepest <= 1e-2
+
+
+def test_a_group_at_rest_stays_at_rest() -> None:
+    model = deep(3, nn.Tanh, gain=1.0)
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": model[0].parameters(), "lr": 0.0},
+            {"params": model[2].parameters(), "lr": 1e-7},
+            {"params": model[4].parameters(), "lr": 2e-7},
+        ]
+    )
+    done = treat(model, "learning-rate-range", rows(), optimizer=optimizer)
+    assert done.optimizer is not None
+    first, second, third = (group["lr"] for group in done.optimizer.param_groups)
+    assert first == 0.0
+    assert second > 1e-4
+    assert third == pytest.approx(2.0 * second)
 
 
 def test_what_is_not_installed_is_named_with_its_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,6 +100,7 @@ def decades_lost(model: nn.Module, data: Any) -> float:
         (nn.GRU, "forget-bias", 4.5),
         (nn.GRU, "chrono", 4.0),
         (nn.RNN, "gated-cell", 4.5),
+        (nn.RNN, "lstm-cell", 3.0),
         (nn.RNN, "orthogonal-recurrence", 12.0),
     ],
 )
@@ -352,6 +353,7 @@ def test_an_rnn_learns_to_recall_once_it_is_gated() -> None:
         (nn.GRU, "chrono", 0.9),
         (nn.RNN, "", 0.0),
         (nn.RNN, "gated-cell", 0.9),
+        (nn.RNN, "lstm-cell", 0.5),
     ],
 )
 def test_the_first_of_60_tokens_is_recalled(

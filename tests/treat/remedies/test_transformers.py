@@ -14,9 +14,11 @@ from torch.nn import functional as F
 
 import unvanish
 from unvanish.core.glossary import Quantity
+from unvanish.core.prescriptions import Change, Keeps, Prescription
 from unvanish.core.verdicts import NotApplicable
 from unvanish.diagnose import diagnose
 from unvanish.treat.attention import NormalisedAttention, attentions_of, to_unit_size
+from unvanish.treat.prescribing import prescribe
 from unvanish.treat.registry import remedy_of
 from unvanish.treat.streams import branches_of
 from unvanish.treat.surgery import CannotTreatError
@@ -480,6 +482,29 @@ def test_weights_that_are_too_large_are_scaled(module: bool) -> None:
         assert kept
     else:
         assert torch.equal(new.value.weight, old.value.weight)
+
+
+@pytest.mark.parametrize("divided", [True, False])
+def test_the_prescription_says_whether_weights_change_or_the_softmax(divided: bool) -> None:
+    model = sharp(made(lambda: Tokens(2, 32, norm="pre", module=False, scaled=divided)), 6.0)
+    found = remedy_of("attention-scale").assess(case_of(model, WORDS))
+    assert isinstance(found, Prescription)
+    treated = treat(model, found, WORDS).model
+    added = set(dict(treated.named_modules())) - set(dict(model.named_modules()))
+    same = all(torch.equal(p, treated.get_parameter(n)) for n, p in model.named_parameters())
+    assert bool(added) is not divided
+    assert found.change is (Change.INITIALISATION if divided else Change.ACTIVATION)
+    assert (Keeps.ARCHITECTURE in found.keeps) is not bool(added)
+    assert (Keeps.WEIGHTS in found.keeps) is same
+
+
+def test_a_kept_design_gets_no_division_of_its_scores() -> None:
+    model = sharp(made(lambda: Tokens(2, 32, norm="pre", module=False, scaled=False)), 6.0)
+    advice = prescribe(
+        model, None, WORDS, names=["attention-scale"], keep_architecture="the design is fixed"
+    )
+    assert advice.refused == {"attention-scale": "the design is fixed"}
+    assert not advice.options
 
 
 def test_fused_attention_with_one_matrix_is_divided_where_it_is_called() -> None:

@@ -21,6 +21,24 @@ from unvanish.diagnose.words import percent
 
 _PARTIAL: Final = ("muon", "sparseadam")
 """Optimisers that take matrices only, or sparse gradients only."""
+_UNREGISTERED: Final = (
+    "they get a gradient, but model.parameters() does not list them, so no optimiser "
+    "built from it steps them, and no checkpoint keeps them"
+)
+_UNREGISTERED_HELP: Final = (
+    "keep layers in nn.ModuleList or nn.ModuleDict, and tensors in nn.ParameterList "
+    "or as nn.Parameter attributes; a plain list, dict or tensor is not seen",
+    "if they are meant to stay as they are: part.requires_grad_(False)",
+)
+_DRAWN: Final = (
+    "forward() fills them with other random numbers each time, so what comes before "
+    "and behind them has nothing to adapt to, and no step ever changes them"
+)
+_DRAWN_HELP: Final = (
+    "build the layer once, in __init__, and call it in forward()",
+    "where its input size is not known there: torch.nn.LazyLinear, torch.nn.LazyConv2d",
+    "where random features are meant: keep them in a buffer, self.register_buffer(...)",
+)
 
 
 @final
@@ -145,57 +163,23 @@ class MissingParameter:
         places = dict.fromkeys(stray.site for stray in strays)
         sites = tuple(recording.sites[index] for index in places)
         entries = sum(math.prod(stray.shape) for stray in strays)
-        one = len(strays) == 1
-        place = f" at {sites[0].source}" if sites[0].source else ""
-        if strays[0].drawn:
-            return self._drawn(strays, sites, f"of {entries} entries {'is' if one else 'are'}")
+        one, drawn = len(strays) == 1, strays[0].drawn
+        said = "made anew in every forward pass" if drawn else "no parameter of the network"
+        place = f"{',' if drawn else ''} at {sites[0].source}" if sites[0].source else ""
         return Finding(
             code=self.code,
             name=self.name,
             severity=Severity.WARNING,
             message=f"{len(strays)} trainable tensor{'' if one else 's'} of "
-            f"{entries} entries {'is' if one else 'are'} no parameter of the network{place}",
+            f"{entries} entries {'is' if one else 'are'} {said}{place}",
             sites=sites,
             measured=float(len(strays)),
             expected=0.0,
             limit=float(self.max_missing_parameters),
             unit="parameters",
             causes=(Cause.DETACHED_GRAPH,),
-            notes=(
-                "they get a gradient, but model.parameters() does not list them, so no optimiser "
-                "built from it steps them, and no checkpoint keeps them",
-            ),
-            help=(
-                "keep layers in nn.ModuleList or nn.ModuleDict, and tensors in nn.ParameterList "
-                "or as nn.Parameter attributes; a plain list, dict or tensor is not seen",
-                "if they are meant to stay as they are: part.requires_grad_(False)",
-            ),
-        )
-
-    def _drawn(self, strays: Sequence[Stray], sites: tuple[Site, ...], which: str) -> Finding:
-        one = len(strays) == 1
-        place = f", at {sites[0].source}" if sites[0].source else ""
-        return Finding(
-            code=self.code,
-            name=self.name,
-            severity=Severity.WARNING,
-            message=f"{len(strays)} trainable tensor{'' if one else 's'} {which} made anew in "
-            f"every forward pass{place}",
-            sites=sites,
-            measured=float(len(strays)),
-            expected=0.0,
-            limit=float(self.max_missing_parameters),
-            unit="parameters",
-            causes=(Cause.DETACHED_GRAPH,),
-            notes=(
-                "forward() fills them with other random numbers each time, so what comes before "
-                "and behind them has nothing to adapt to, and no step ever changes them",
-            ),
-            help=(
-                "build the layer once, in __init__, and call it in forward()",
-                "where its input size is not known there: torch.nn.LazyLinear, torch.nn.LazyConv2d",
-                "where random features are meant: keep them in a buffer, self.register_buffer(...)",
-            ),
+            notes=(_DRAWN if drawn else _UNREGISTERED,),
+            help=_DRAWN_HELP if drawn else _UNREGISTERED_HELP,
         )
 
     def _none_held(self, recording: Recording, missing: list[Parameter]) -> Finding:

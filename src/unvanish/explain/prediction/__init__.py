@@ -45,11 +45,13 @@ from unvanish.explain.prediction.forward import forward
 from unvanish.explain.prediction.steps import Kind, Step, Steps, UnpredictableError
 from unvanish.theory.depth_scales import trainable_depth
 
-__all__ = ["predict"]
+__all__ = ["likeness", "predict"]
 
 _TOO_FEW: Final = 3
 _NARROWEST: Final = 4
 """Units of the narrowest layer; below, no entry is Gaussian."""
+_VAGUE: Final = 6.0
+"""Decades of the first layer's band from which on a prediction says nothing."""
 _KEEPS: Final = 1e-6
 """Decades a layer below which a network keeps its gradient: it is trainable at any depth."""
 
@@ -78,8 +80,7 @@ def predict(recording: Recording, target: int) -> Prediction:
         where = recording.sites[min(hooked)].path or "the model"
         return Prediction(reason=f"a hook on the gradient changes what arrives in {where}")
     try:
-        known = {i: steps.step(recording.sites[i]) for i in between if i != target}
-        known = {target: Step(recording.sites[target], Kind.SAME), **known}
+        known = _known(steps, between, target)
         signals = forward(steps, known, target)
         gradients = backward(steps, known, signals, top)
     except UnpredictableError as unknown:
@@ -105,6 +106,8 @@ def predict(recording: Recording, target: int) -> Prediction:
         )
     if len(rows) < _TOO_FEW or rows[0].site != layers[0]:
         return Prediction(reason="no random-direction gradient was measured there")
+    if rows[0].band > _VAGUE:
+        return Prediction(reason="networks of this width scatter too far about what theory says")
     depth = recording.sites[top].depth - recording.sites[layers[0]].depth
     a_layer = 0.5 * gradients[layers[0]].log_energy / math.log(10.0) / max(1, depth)
     return Prediction(
@@ -112,6 +115,43 @@ def predict(recording: Recording, target: int) -> Prediction:
         depth=depth,
         trainable_depth=math.inf if abs(a_layer) < _KEEPS else trainable_depth(a_layer),
     )
+
+
+def likeness(recording: Recording, prediction: Prediction) -> tuple[float, ...]:
+    """Return the cosine of two samples that theory predicts at each layer of a prediction.
+
+    It follows what two samples have in common from the measured cosine of the first layer on, as
+    in Poole et al. (2016).
+
+    Args:
+        recording: What was observed.
+        prediction: What `predict` said of it.
+
+    Returns:
+        One cosine a layer; nothing where theory cannot follow the network.
+    """
+    if not prediction.layers:
+        return ()
+    steps = Steps(recording)
+    target, top = prediction.layers[0].site, prediction.layers[-1].site
+    try:
+        known = _known(steps, _between(steps, target, top), target)
+        signals = forward(steps, known, target, samples=True)
+    except UnpredictableError:
+        return ()
+    found = [signals[layer.site] for layer in prediction.layers]
+    return tuple(min(max(one.shared / one.q, -1.0), 1.0) for one in found)
+
+
+def _known(steps: Steps, between: list[int], target: int) -> dict[int, Step]:
+    """Return the steps behind a layer in forward order; of the layer itself only what it gives.
+
+    Raises:
+        UnpredictableError: If theory knows nothing of one of them.
+    """
+    sites = steps.recording.sites
+    known = {i: steps.step(sites[i]) for i in between if i != target}
+    return {target: Step(sites[target], Kind.SAME), **known}
 
 
 def _last_layer(recording: Recording, steps: Steps, target: int) -> int | None:

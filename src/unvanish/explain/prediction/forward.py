@@ -13,20 +13,25 @@ from unvanish.explain.prediction.steps import Kind, Step, Steps, UnpredictableEr
 
 _NEW: Final = (Kind.MATRIX, Kind.FEATURE_NORM, Kind.BATCH_NORM, Kind.MIX)
 """Steps whose output is independent of other functions of the same input."""
+_SAME: Final = 0.01
+"""Relative difference up to which two measured variances are taken for one."""
 
 
-def forward(steps: Steps, known: dict[int, Step], target: int) -> dict[int, Signal]:
+def forward(
+    steps: Steps, known: dict[int, Step], target: int, *, samples: bool = False
+) -> dict[int, Signal]:
     """Follow the moments of the signal from a layer's measured ones.
 
     Args:
         steps: The steps of the recording.
         known: Those between the layer and the last, in forward order.
         target: Index of the layer's site.
+        samples: Whether what two samples share is followed where no BatchNorm asks for it.
 
     Raises:
         UnpredictableError: If the signal is not known or its branches are not independent.
     """
-    batch_matters = any(step.kind is Kind.BATCH_NORM for step in known.values())
+    batch_matters = samples or any(step.kind is Kind.BATCH_NORM for step in known.values())
     tokens_matter = any(step.kind is Kind.MIX for step in known.values())
     signals: dict[int, Signal] = {}
     roots: dict[int, frozenset[int]] = {}
@@ -96,6 +101,8 @@ def _followed(
         case Kind.BATCH_NORM | Kind.FEATURE_NORM:
             over_batch = step.kind is Kind.BATCH_NORM
             return before[0].normalised(step.weight2, step.bias2, over_batch=over_batch)
+        case Kind.SUM if len(before) == 1 and not step.site.weights:
+            return _moved_by(steps.recording, step.site, edges[0].producer, before[0])
         case Kind.SUM:
             whole = before[0]
             for other in before[1:]:
@@ -125,6 +132,27 @@ def _followed(
             return _joined(before, sizes)
         case _:
             return before[0]
+
+
+def _moved_by(recording: Recording, site: Site, producer: int, before: Signal) -> Signal:
+    """Return the moments behind the addition of one constant, which is read off the means.
+
+    What changes the variance is none: a mask, positions, a constant for each unit.
+    """
+    rms, means = recording[Quantity.ACTIVATION_RMS], recording[Quantity.ACTIVATION_MEAN]
+    old, new = means.get(producer), means.get(site)
+    spreads = (rms.get(producer) ** 2 - old * old, rms.get(site) ** 2 - new * new)
+    if not all(spread > 0.0 for spread in spreads) or not math.isclose(*spreads, rel_tol=_SAME):
+        return before
+    mean = before.mean + new - old
+    more = mean * mean - before.mean * before.mean
+    return replace(
+        before,
+        q=before.q + more,
+        mean=mean,
+        shared=before.shared + more,
+        tokens=before.tokens + more,
+    )
 
 
 def _joined(parts: list[Signal], sizes: list[int]) -> Signal:

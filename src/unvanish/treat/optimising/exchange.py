@@ -53,6 +53,21 @@ def kind_of(known: Case | Patient) -> str:
     return type(stepping(optimizer_of(known))).__name__
 
 
+def rate_of(optimizer: torch.optim.Optimizer) -> float:
+    """Return the learning rate of the first group that has one above zero; 0 where none has."""
+    rates = (float(group.get("lr") or 0.0) for group in optimizer.param_groups)
+    return next((rate for rate in rates if rate > 0.0), 0.0)
+
+
+def shares_of(optimizer: torch.optim.Optimizer) -> list[float]:
+    """Return the learning rate of each group over that of `rate_of`; 1 where none has a rate."""
+    first = rate_of(optimizer)
+    return [
+        float(group.get("lr") or 0.0) / first if first > 0.0 else 1.0
+        for group in optimizer.param_groups
+    ]
+
+
 def attach(patient: Patient, treatment: Treatment, words: str) -> None:
     """Put a treatment around the optimiser of a patient.
 
@@ -118,11 +133,8 @@ def groups_of(
     optimizer: torch.optim.Optimizer, *, rate: float, decays: bool = True
 ) -> list[dict[str, Any]]:
     """Return groups for another optimiser: the parameters, rates in proportion, the decay."""
-    groups = optimizer.param_groups
-    first = float(groups[0].get("lr") or 0.0)
     made = []
-    for group in groups:
-        share = float(group.get("lr") or 0.0) / first if first > 0.0 else 1.0
+    for group, share in zip(optimizer.param_groups, shares_of(optimizer), strict=True):
         one: dict[str, Any] = {
             "params": [p for p in group["params"] if p.requires_grad],
             "lr": rate * share,
@@ -137,7 +149,7 @@ def groups_of(
 def rate_like_adam(case: Case, otherwise: float) -> float:
     """Return the user's learning rate where it belongs to a rescaling optimiser, else another."""
     optimizer = optimizer_of(case)
-    rate = float(optimizer.param_groups[0].get("lr") or 0.0)
+    rate = rate_of(optimizer)
     known = type(stepping(optimizer)).__name__ in RESCALING and rate > 0.0
     return rate if known else otherwise
 
@@ -163,15 +175,13 @@ def own_optimizer(patient: Patient) -> torch.optim.Optimizer:
 
 
 def set_rate(patient: Patient, rate: float) -> None:
-    """Set the learning rate of the first group; those of others keep their ratio to it."""
+    """Set the learning rate of the first group that has one; others keep their ratio to it."""
     optimizer = own_optimizer(patient)
-    groups = optimizer.param_groups
-    first = float(groups[0]["lr"])
+    groups, first = optimizer.param_groups, rate_of(optimizer)
     old: list[dict[str, Any]] = [
         {key: group[key] for key in ("lr", "initial_lr") if key in group} for group in groups
     ]
-    for group in groups:
-        share = float(group["lr"]) / first if first > 0.0 else 1.0
+    for group, share in zip(groups, shares_of(optimizer), strict=True):
         for key in ("lr", "initial_lr"):
             if key in group:
                 group[key] = rate * share

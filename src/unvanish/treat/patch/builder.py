@@ -32,13 +32,7 @@ class Builder:
         if not isinstance(self.last, ast.Return):
             self.source.add_lines(self.last, lines)
             return
-        value = self.last.value
-        assert value is not None
-        named = isinstance(value, ast.Name)
-        head = [] if named else [f"{self.network} = {self.source.segment(value)}"]
-        indent = self.source.indent(self.last)
-        text = f"\n{indent}".join([*head, *lines, f"return {self.network}"])
-        self.source.replace(self.last, text)
+        self.source.add_tail(self.last, self.network, lines)
 
 
 def builder_of(work: Work) -> Builder:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -16,12 +16,7 @@ from typing import Final, TypeVar
 
 from unvanish.core.patches import FileEdit
 from unvanish.core.stack import Owner, display_path, owner_of
-
-_HOMES: Final = {
-    "torch.nn.functional": "import torch.nn.functional as F",
-    "torch.nn": "from torch import nn",
-    "torch": "import torch",
-}
+from unvanish.treat.patch.names import Names
 
 _INDENT: Final = re.compile(r"(?m)^(\t*)((?: {4})+)")
 
@@ -32,26 +27,36 @@ class NoSafeEditError(Exception):
     """This source cannot be edited safely; the message says why."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class _Splice:
     start: int
     end: int
     text: str
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
+class _Tail:
+    """Statements between what a function makes and its return of it."""
+
+    network: str
+    lines: list[str]
+
+
+@dataclass(eq=False)
 class Source:
     """A file that is being edited.
 
     Attributes:
         path: Where it is.
         text: What it holds.
+        given: Names that edits have given to attributes.
     """
 
     path: Path
     text: str
-    _splices: set[_Splice] = field(default_factory=set)
-    _imports: list[str] = field(default_factory=list)
+    given: set[str] = field(default_factory=set)
+    _splices: dict[_Splice, None] = field(default_factory=dict)
+    _tails: dict[ast.Return, _Tail] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         try:
@@ -67,7 +72,7 @@ class Source:
             for parent in ast.walk(self.tree)
             for child in ast.iter_child_nodes(parent)
         }
-        self._aliases = dict(self._imported())
+        self.names = Names(self.tree)
 
     @classmethod
     def of(cls, file: str) -> Source:
@@ -105,14 +110,7 @@ class Source:
 
     def meaning(self, node: ast.AST) -> str:
         """Return the dotted name an expression stands for, imports resolved; else ``""``."""
-        parts: list[str] = []
-        while isinstance(node, ast.Attribute):
-            parts.append(node.attr)
-            node = node.value
-        if not isinstance(node, ast.Name):
-            return ""
-        parts.append(self._aliases.get(node.id, node.id))
-        return ".".join(reversed(parts))
+        return self.names.meaning(node)
 
     def parent(self, node: ast.AST) -> ast.AST | None:
         """Return the node that holds a node."""
@@ -127,7 +125,7 @@ class Source:
 
     def segment(self, node: ast.AST) -> str:
         """Return the text of a node."""
-        start, end = self._span(node)
+        start, end = self.span(node)
         return self.text[start:end]
 
     def indent(self, node: ast.AST) -> str:
@@ -135,39 +133,20 @@ class Source:
         line = self.text[self._lines[node.lineno - 1] :]  # type: ignore[attr-defined]
         return line[: len(line) - len(line.lstrip(" \t"))]
 
-    def spell(self, dotted: str) -> str:
-        """Write a dotted name of torch's in the file's own style; import it where it must be.
+    def begins_line(self, node: ast.AST) -> bool:
+        """Tell whether only white space stands before a node in its line."""
+        start, _ = self.span(node)
+        return not self.text[self.text.rfind("\n", 0, start) + 1 : start].strip()
 
-        Args:
-            dotted: Such as ``"torch.nn.BatchNorm1d"``.
-        """
-        home = max(
-            (
-                (len(meant), alias)
-                for alias, meant in self._aliases.items()
-                if dotted.startswith(f"{meant}.") or dotted == meant
-            ),
-            default=None,
-        )
-        if home is not None:
-            alias = home[1]
-            return alias + dotted[len(self._aliases[alias]) :]
-        for module, line in _HOMES.items():
-            if dotted.startswith(f"{module}."):
-                self.need(line)
-                alias = line.split()[-1]
-                self._aliases[alias] = module
-                return alias + dotted[len(module) :]
-        module = dotted.rpartition(".")[0]
-        self.need(f"import {module}")
-        self._aliases[module.split(".")[0]] = module.split(".")[0]
-        return dotted
+    def spell(self, dotted: str) -> str:
+        """Write a dotted name of torch's in the file's own style; import it where it must be."""
+        return self.names.spell(dotted)
 
     # ------------------------------------------------------------------ editing
 
     def replace(self, node: ast.AST, text: str) -> None:
         """Put other text in the place of an expression or a statement."""
-        start, end = self._span(node)
+        start, end = self.span(node)
         self._add(_Splice(start, end, text))
 
     def replace_between(self, first: ast.AST, last: ast.AST, text: str) -> None:
@@ -178,7 +157,7 @@ class Source:
             last: Where it ends.
             text: With ``{text}`` for what stood there.
         """
-        start, end = self._span(first)[0], self._span(last)[1]
+        start, end = self.span(first)[0], self.span(last)[1]
         self._add(_Splice(start, end, text.replace("{text}", self.text[start:end])))
 
     def add_class(self, text: str) -> None:
@@ -186,9 +165,22 @@ class Source:
         at = self._behind_imports()
         self._add(_Splice(at, at, f"\n\n{text}"))
 
+    def insert_before(self, node: ast.AST, text: str) -> None:
+        """Put text directly before an expression; before one that begins its line, on its own."""
+        start, _ = self.span(node)
+        line = self.text.rfind("\n", 0, start) + 1
+        space = self.text[line:start]
+        own = f"\n{space}" if not space.strip() else " "
+        self._add(_Splice(start, start, text + own))
+
+    def prefix(self, node: ast.AST, text: str) -> None:
+        """Put text directly before an expression."""
+        start, _ = self.span(node)
+        self._add(_Splice(start, start, text))
+
     def insert_after(self, node: ast.AST, text: str) -> None:
         """Put text directly behind an expression."""
-        _, end = self._span(node)
+        _, end = self.span(node)
         self._add(_Splice(end, end, text))
 
     def add_lines(self, after: ast.stmt, lines: Sequence[str]) -> None:
@@ -199,15 +191,33 @@ class Source:
         body = "".join(f"{indent}{line}\n" if line else "\n" for line in lines)
         self._add(_Splice(end, end, gap + body))
 
-    def need(self, line: str) -> None:
-        """Add an import, once."""
-        if line not in self._imports:
-            self._imports.append(line)
+    def add_before(self, statement: ast.stmt, lines: Sequence[str]) -> None:
+        """Put statements before a statement, with its indentation."""
+        first = min(
+            [statement.lineno, *(d.lineno for d in getattr(statement, "decorator_list", ()))]
+        )
+        start, indent = self._lines[first - 1], self.indent(statement)
+        body = "".join(f"{indent}{line}\n" if line else "\n" for line in lines)
+        self._add(_Splice(start, start, body))
+
+    def add_tail(self, last: ast.Return, name: str, lines: Sequence[str]) -> None:
+        """Put statements before a return, once what it returns has a name.
+
+        Args:
+            last: The return statement.
+            name: What it returns is called, or is to be called.
+            lines: The statements; they are written when the file is, behind those before them.
+        """
+        self._tails.setdefault(last, _Tail(name, [])).lines.extend(lines)
+
+    def cut(self, start: int, end: int) -> None:
+        """Take out what stands between two positions of the text."""
+        self._add(_Splice(start, end, ""))
 
     @property
     def is_changed(self) -> bool:
         """Whether anything was edited."""
-        return bool(self._splices)
+        return bool(self._splices or self._tails)
 
     def edit(self) -> FileEdit:
         """Return the file before and after.
@@ -215,7 +225,8 @@ class Source:
         Raises:
             NoSafeEditError: If two edits overlap, or the result is no Python.
         """
-        splices = sorted(self._splices)
+        self._write_tails()
+        splices = sorted(self._splices, key=lambda one: (one.start, one.end))
         for one, other in pairwise(splices):
             if other.start < one.end:
                 raise NoSafeEditError("two edits fall on the same expression")
@@ -230,11 +241,39 @@ class Source:
             raise NoSafeEditError("the edited file would be no Python") from error
         return FileEdit(path=display_path(str(self.path)), before=self.text, after=after)
 
+    def _write_tails(self) -> None:
+        for last, tail in self._tails.items():
+            if isinstance(last.value, ast.Name):
+                self._before_return(last, tail.lines)
+                continue
+            start, _ = self.span(last)
+            line = self._lines[last.lineno - 1]
+            indent = self.indent(last)
+            head = f"{tail.network} ="
+            if self.text[line:start].strip():  # it stands on the line of its function
+                indent += "    "
+                start = len(self.text[:start].rstrip(" "))
+                head = f"\n{indent}{head}"
+            keyword = self.text.index("return", start) + len("return")
+            self._add(_Splice(start, keyword, head))
+            end = self._lines[last.end_lineno or last.lineno]
+            gap = "" if self.text[:end].endswith("\n") else "\n"
+            body = [*tail.lines, f"return {tail.network}"]
+            text = "".join(f"{indent}{one}\n" if one else "\n" for one in body)
+            self._add(_Splice(end, end, gap + text))
+        self._tails.clear()
+
+    def _before_return(self, last: ast.Return, lines: Sequence[str]) -> None:
+        start, _ = self.span(last)
+        if self.text[self._lines[last.lineno - 1] : start].strip():
+            raise NoSafeEditError(f"line {last.lineno} holds a whole function")
+        self.add_before(last, lines)
+
     def _import_splices(self) -> list[_Splice]:
-        if not self._imports:
+        if not self.names.needed:
             return []
         at = self._behind_imports()
-        return [_Splice(at, at, self._in_style("".join(f"{line}\n" for line in self._imports)))]
+        return [_Splice(at, at, self._in_style("".join(f"{line}\n" for line in self.names.needed)))]
 
     def _behind_imports(self) -> int:
         """Return the position behind the imports at the head of the file."""
@@ -248,7 +287,7 @@ class Source:
         return self._lines[last.end_lineno or last.lineno] if last is not None else 0
 
     def _add(self, splice: _Splice) -> None:
-        self._splices.add(_Splice(splice.start, splice.end, self._in_style(splice.text)))
+        self._splices[_Splice(splice.start, splice.end, self._in_style(splice.text))] = None
 
     def _in_style(self, text: str) -> str:
         """Write new lines as the file does: its line ends, its unit of indentation."""
@@ -258,7 +297,8 @@ class Source:
             text = text.replace("\r\n", "\n").replace("\n", "\r\n")
         return text
 
-    def _span(self, node: ast.AST) -> tuple[int, int]:
+    def span(self, node: ast.AST) -> tuple[int, int]:
+        """Return the positions in the text at which a node begins and ends."""
         return (
             self._offset(node.lineno, node.col_offset),  # type: ignore[attr-defined]
             self._offset(node.end_lineno, node.end_col_offset),  # type: ignore[attr-defined]
@@ -268,16 +308,3 @@ class Source:
         """Turn a line and a column in bytes of UTF-8 into a position in the text."""
         text = self._bytes[line - 1]
         return self._lines[line - 1] + len(text.encode("utf-8")[:column].decode("utf-8"))
-
-    def _imported(self) -> Iterator[tuple[str, str]]:
-        for node in ast.walk(self.tree):
-            if isinstance(node, ast.Import):
-                for name in node.names:
-                    if name.asname:
-                        yield name.asname, name.name
-                    else:
-                        root = name.name.split(".")[0]
-                        yield root, root
-            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                for name in node.names:
-                    yield name.asname or name.name, f"{node.module}.{name.name}"

@@ -25,18 +25,22 @@ class Work:
         receipt: What it changed.
         recording: The network before this remedy.
         anatomy: Its layers.
+        first: Those of the network before all remedies, as the source still says them.
         model: The network after all remedies.
         sources: File to what is edited there; shared by the remedies of one patch.
         optimizer: The user's function that makes the optimiser, or the optimiser itself.
+        rate_factor: What the learning rate is to be multiplied by, beside the remedies.
     """
 
     prescription: Prescription
     receipt: Receipt
     recording: Recording
     anatomy: Anatomy
+    first: Anatomy
     model: nn.Module
     sources: dict[str, Source] = field(default_factory=dict)
     optimizer: Any = None
+    rate_factor: float = 1.0
 
     def source(self, line: SourceLine | None) -> Source:
         """Open the file of a line.

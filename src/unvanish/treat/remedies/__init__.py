@@ -35,6 +35,7 @@ from unvanish.treat.remedies.group_norm import GroupNorm
 from unvanish.treat.remedies.he import He
 from unvanish.treat.remedies.highway import Highway
 from unvanish.treat.remedies.jacobian_tuning import JacobianTuning
+from unvanish.treat.remedies.keel import Keel
 from unvanish.treat.remedies.kfac import KroneckerFactors
 from unvanish.treat.remedies.layer_norm import LayerNorm
 from unvanish.treat.remedies.layer_normalised_gradient import LayerNormalisedGradient
@@ -47,6 +48,7 @@ from unvanish.treat.remedies.logits_loss import LogitsLoss
 from unvanish.treat.remedies.looks_linear import LooksLinear
 from unvanish.treat.remedies.loss_scaling import LossScaling
 from unvanish.treat.remedies.lower_epsilon import LowerEpsilon
+from unvanish.treat.remedies.lstm_cell import LstmCell
 from unvanish.treat.remedies.lsuv import LSUV
 from unvanish.treat.remedies.muon import MuonRemedy
 from unvanish.treat.remedies.non_saturating_gan import NonSaturatingGan
@@ -75,6 +77,7 @@ from unvanish.treat.remedies.straight_through import StraightThroughEstimator
 from unvanish.treat.remedies.t_fixup import TFixup
 from unvanish.treat.remedies.tailored_activation import TailoredActivation
 from unvanish.treat.remedies.train_parameter import TrainParameter
+from unvanish.treat.remedies.truncated_sequences import TruncatedSequences
 from unvanish.treat.remedies.trust_ratio import TrustRatio
 from unvanish.treat.remedies.unit_variance import CentreAndUnitVariance
 from unvanish.treat.remedies.warm_up import WarmUpRemedy
@@ -101,6 +104,7 @@ BUILTIN_REMEDIES: Final[tuple[Remedy, ...]] = (
     Chrono(),
     OrthogonalRecurrence(),
     GatedCell(),
+    LstmCell(),
     ReviveDeadUnits(),
     Relu(),
     LeakyRelu(),
@@ -147,6 +151,7 @@ BUILTIN_REMEDIES: Final[tuple[Remedy, ...]] = (
     Reattach(),
     CheckpointGradient(),
     TrainParameter(),
+    TruncatedSequences(),
     Residual(),
     ScaledResidual(),
     ReZero(),
@@ -158,4 +163,5 @@ BUILTIN_REMEDIES: Final[tuple[Remedy, ...]] = (
     Fixup(),
     SkipInit(),
     DeepNorm(),
+    Keel(),
 )

@@ -42,7 +42,8 @@ class AttentionScale:
     Where nothing scales the scores they are divided by sqrt(d), and by their spread where that is
     not enough. Where they are scaled and still too far apart, the weights and biases that make
     queries and keys are multiplied with 1 / sqrt(spread) each; where one matrix makes values too,
-    and cannot be told apart by its rows, the scores are divided by the spread.
+    and cannot be told apart by its rows, the scores are divided by the spread. Where a division is
+    added, the prescription calls it a change of the activation: it is the temperature of a softmax.
 
     ## What it costs
     A trained network computes something else. A division a layer, where one is added.
@@ -68,7 +69,9 @@ class AttentionScale:
     name: ClassVar[str] = "attention-scale"
     treats: ClassVar[frozenset[str]] = frozenset({"UV302"})
     change: ClassVar[Change] = Change.INITIALISATION
-    keeps: ClassVar[frozenset[Keeps]] = frozenset({Keeps.STATE_NAMES})
+    keeps: ClassVar[frozenset[Keeps]] = frozenset(
+        {Keeps.STATE_NAMES, Keeps.ARCHITECTURE, Keeps.WEIGHTS}
+    )
     sources: ClassVar[tuple[Source, ...]] = (SOURCES["vaswani2017"],)
     after: ClassVar[frozenset[str]] = frozenset({"pre-norm", "xavier", "orthogonal", "lecun", "he"})
     excludes: ClassVar[frozenset[str]] = frozenset({"query-key-norm"})
@@ -84,13 +87,17 @@ class AttentionScale:
             return NotApplicable(f"the scores of a query lie at most {most:.2g} apart")
         factors = _measured(case, wide)
         unscaled = sum(not one.scaled for one in wide)
+        parameters = {name for name, _ in case.model.named_parameters(remove_duplicate=False)}
+        start, added = parameters.issuperset(factors), parameters.isdisjoint(factors)
         return Prescription(
             remedy=self.name,
             why=f"the scores of a query lie up to {max(one.spread for one in wide):.3g} apart in "
             f"{len(wide)} of {len(found)} attention layers"
             + (f"; {unscaled} do not divide them by sqrt(d)" if unscaled else ""),
-            change=self.change,
-            keeps=self.keeps,
+            change=self.change if start else Change.ACTIVATION,
+            keeps=self.keeps
+            - (frozenset() if start else {Keeps.ARCHITECTURE})
+            - (frozenset() if added else {Keeps.WEIGHTS}),
             settings=factors,
             places=tuple(factors),
             cost="what the scores were",

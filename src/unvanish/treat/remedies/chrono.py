@@ -48,8 +48,8 @@ class Chrono:
     Nothing for the LSTM. The paper writes the GRU's gate the other way round and negates it.
 
     ## Composes with
-    gated-cell, which is made first; orthogonal-recurrence. Not with forget-bias, which sets the
-    same biases.
+    gated-cell or lstm-cell, which is made first; orthogonal-recurrence. Not with forget-bias, which
+    sets the same biases.
 
     ## Evidence
     A gradient that enters at the last of 101 steps, 64 units, three seeds, random inputs: from
@@ -67,7 +67,7 @@ class Chrono:
     change: ClassVar[Change] = Change.INITIALISATION
     keeps: ClassVar[frozenset[Keeps]] = frozenset({Keeps.ARCHITECTURE, Keeps.STATE_NAMES})
     sources: ClassVar[tuple[Source, ...]] = (SOURCES["tallec2018"],)
-    after: ClassVar[frozenset[str]] = frozenset({"gated-cell"})
+    after: ClassVar[frozenset[str]] = frozenset({"gated-cell", "lstm-cell"})
     excludes: ClassVar[frozenset[str]] = frozenset({"forget-bias"})
 
     def assess(self, case: Case) -> Prescription | NotApplicable:

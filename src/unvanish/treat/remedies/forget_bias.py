@@ -38,8 +38,8 @@ class ForgetBias:
     The papers use 1 for any length; Gers and others set it without a rule.
 
     ## Composes with
-    gated-cell, which is made first; orthogonal-recurrence. Not with chrono, which sets the same
-    biases.
+    orthogonal-recurrence. Not with chrono, which sets the same biases, nor with gated-cell and
+    lstm-cell, which bring this bias along.
 
     ## Evidence
     A gradient that enters at the last of 101 steps, 64 units, three seeds, random inputs: from
@@ -56,8 +56,8 @@ class ForgetBias:
     change: ClassVar[Change] = Change.INITIALISATION
     keeps: ClassVar[frozenset[Keeps]] = frozenset({Keeps.ARCHITECTURE, Keeps.STATE_NAMES})
     sources: ClassVar[tuple[Source, ...]] = (SOURCES["gers2000"], SOURCES["jozefowicz2015"])
-    after: ClassVar[frozenset[str]] = frozenset({"gated-cell"})
-    excludes: ClassVar[frozenset[str]] = frozenset({"chrono"})
+    after: ClassVar[frozenset[str]] = frozenset()
+    excludes: ClassVar[frozenset[str]] = frozenset({"chrono", "gated-cell", "lstm-cell"})
 
     def assess(self, case: Case) -> Prescription | NotApplicable:
         """Fit any LSTM or GRU of `torch.nn` with biases."""

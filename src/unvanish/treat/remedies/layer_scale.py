@@ -8,7 +8,6 @@ from typing import ClassVar, final
 from unvanish.core.prescriptions import Change, Keeps, Prescription
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import NotApplicable
-from unvanish.treat.connecting import paths_of
 from unvanish.treat.connections import (
     CONNECTS,
     EXCHANGES_BEFORE,
@@ -17,8 +16,7 @@ from unvanish.treat.connections import (
     centre_of,
     channels_of,
     connect_blocks,
-    fit,
-    fit_branches,
+    fit_either,
     scale_branches,
 )
 from unvanish.treat.protocol import Case, Patient
@@ -81,15 +79,13 @@ class LayerScale:
 
     def assess(self, case: Case) -> Prescription | NotApplicable:
         """Fit residual branches, or else blocks that nothing leads round."""
-        paths = paths_of(case)
-        if paths.branches:
-            return fit_branches(paths, remedy=self.name, keeps=self.keeps, settings=_start)
-        return fit(
+        return fit_either(
             case,
             remedy=self.name,
             keeps=self.keeps,
             layers=self.layers_per_block,
-            settings=lambda blocks: {**_start(blocks), "centre": self.centre},
+            settings=_start,
+            centre=self.centre,
             shortcut=self.shortcut,
         )
 

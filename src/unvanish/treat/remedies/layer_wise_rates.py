@@ -88,8 +88,11 @@ class LayerWiseRates:
             )
         found = held_rates(case, rates)
         if found is None:
-            return NotApplicable("at no rates near what the curvature allows does the loss fall")
-        rates, halvings = found
+            return NotApplicable(
+                "at no rates near what the curvature allows does the loss fall further than at "
+                "the present one"
+            )
+        rates = dict(found.rates)
         if len(rates) < 2:
             return NotApplicable("there is one layer only: curvature-learning-rate sets its rate")
         low, high = min(rates.values()), max(rates.values())
@@ -102,7 +105,7 @@ class LayerWiseRates:
                 "share": 0.5,
                 "joint": joint,
                 "max_change": 0.1,
-                "halvings": halvings,
+                "halvings": found.halvings,
                 **{f"rate of {place or 'the network'}": rate for place, rate in rates.items()},
             },
             places=tuple(rates),

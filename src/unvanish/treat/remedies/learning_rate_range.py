@@ -17,6 +17,7 @@ from unvanish.treat.optimising.exchange import (
     RATES,
     kind_of,
     optimizer_of,
+    rate_of,
     set_rate,
 )
 from unvanish.treat.optimising.sweep import held_rates, range_test
@@ -43,7 +44,8 @@ class LearningRateRange:
     The learning rate of every group; their ratios stay.
 
     ## What it costs
-    A hundred steps on a copy, once, or a few more.
+    A hundred steps on a copy, once, or a few more; with a network that draws random numbers, as
+    dropout does, eight more forward passes a step.
 
     ## Settings
     low, high, steps: the rate grows from 1e-6 to 10 by a constant factor in 60 steps, on the batch
@@ -55,6 +57,9 @@ class LearningRateRange:
     ## Where we differ
     Smith reads the range off a plot of accuracy over epochs of the whole data; here one batch is
     used again and again, which makes a rate come out larger than noise allows. Hence the tenth.
+    The loss of a network that draws random numbers is read as a mean over eight passes, with the
+    same draws each time. A rate that is within a factor of three of what comes out, and holds, is
+    left as it is.
 
     ## Composes with
     Every remedy of the network: apply those first. Warm-up.
@@ -84,7 +89,7 @@ class LearningRateRange:
         optimizer = optimizer_of(case)
         if kind_of(case) == "LBFGS":
             return NotApplicable("L-BFGS searches along each step itself")
-        if float(optimizer.param_groups[0].get("lr") or 0.0) <= 0.0:
+        if rate_of(optimizer) <= 0.0:
             return NotApplicable("the optimiser has no learning rate above zero to start from")
         lost = lost_decades(case)
         if kind_of(case) in DESCENTS and lost > _SOUND:
@@ -102,7 +107,12 @@ class LearningRateRange:
             case, {"": min(sweep.steepest, sweep.rates[-1] / 10.0 if sweep.diverged else _HIGH)}
         )
         if found is None:
-            return NotApplicable("at no rate near what the sweep shows does the loss keep falling")
+            return NotApplicable(
+                "at no rate near what the sweep shows does the loss fall further than at the "
+                "present one"
+            )
+        if found.why_near:
+            return NotApplicable(found.why_near)
         return Prescription(
             remedy=self.name,
             why=f"the loss falls fastest at {sweep.steepest:.2g}"
@@ -114,8 +124,8 @@ class LearningRateRange:
                 "high": _HIGH,
                 "steps": _STEPS,
                 "fall": sweep.fall,
-                "halvings": found[1],
-                "lr": found[0][""],
+                "halvings": found.halvings,
+                "lr": found.rates[""],
             },
         )
 

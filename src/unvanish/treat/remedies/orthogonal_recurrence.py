@@ -66,7 +66,7 @@ class OrthogonalRecurrence:
     change: ClassVar[Change] = Change.INITIALISATION
     keeps: ClassVar[frozenset[Keeps]] = frozenset({Keeps.ARCHITECTURE, Keeps.STATE_NAMES})
     sources: ClassVar[tuple[Source, ...]] = (SOURCES["saxe2014"], SOURCES["le2015"])
-    after: ClassVar[frozenset[str]] = frozenset({"gated-cell"})
+    after: ClassVar[frozenset[str]] = frozenset({"gated-cell", "lstm-cell"})
     excludes: ClassVar[frozenset[str]] = frozenset()
 
     def assess(self, case: Case) -> Prescription | NotApplicable:

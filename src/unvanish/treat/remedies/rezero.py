@@ -8,7 +8,6 @@ from typing import ClassVar, final
 from unvanish.core.prescriptions import Change, Keeps, Prescription
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import NotApplicable
-from unvanish.treat.connecting import paths_of
 from unvanish.treat.connections import (
     CONNECTS,
     EXCHANGES_BEFORE,
@@ -16,8 +15,7 @@ from unvanish.treat.connections import (
     SCALES,
     centre_of,
     connect_blocks,
-    fit,
-    fit_branches,
+    fit_either,
     scale_branches,
 )
 from unvanish.treat.protocol import Case, Patient
@@ -84,20 +82,13 @@ class ReZero:
 
     def assess(self, case: Case) -> Prescription | NotApplicable:
         """Fit residual branches, or else blocks that nothing leads round."""
-        paths = paths_of(case)
-        if paths.branches:
-            return fit_branches(
-                paths,
-                remedy=self.name,
-                keeps=self.keeps,
-                settings=lambda blocks: {"start": self.start},  # noqa: ARG005
-            )
-        return fit(
+        return fit_either(
             case,
             remedy=self.name,
             keeps=self.keeps,
             layers=self.layers_per_block,
-            settings=lambda blocks: {"start": self.start, "centre": self.centre},  # noqa: ARG005
+            settings=lambda blocks: {"start": self.start},  # noqa: ARG005
+            centre=self.centre,
             shortcut=self.shortcut,
         )
 

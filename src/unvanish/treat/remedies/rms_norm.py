@@ -11,15 +11,8 @@ from unvanish.core.prescriptions import Change, Keeps, Prescription
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import NotApplicable
 from unvanish.treat.exchanging import EXCHANGES
-from unvanish.treat.forecasting import useless
-from unvanish.treat.normalising import (
-    NORMALISATIONS,
-    Fitting,
-    epsilon,
-    fitting,
-    insert_behind,
-    why_none,
-)
+from unvanish.treat.normalising import NORMALISATIONS, Fitting, insert_behind
+from unvanish.treat.over_units import fit_over_units
 from unvanish.treat.protocol import Case, Patient
 
 
@@ -77,24 +70,13 @@ class RmsNorm:
 
     def assess(self, case: Case) -> Prescription | NotApplicable:
         """Fit networks whose functions leave little in common to all units."""
-        found = fitting(case)
-        if not found:
-            return why_none(case)
-        fits = [one for one in found if one.units > 1 and not one.is_convolution]
-        if not fits:
-            return NotApplicable(
-                "its hidden layers are convolutions: take layer-norm or group-norm there"
-            )
-        hopeless = useless(case, [one.layer for one in fits], self.max_changed_decades, "RMSNorm")
-        if hopeless:
-            return NotApplicable(hopeless)
-        return Prescription(
-            remedy=self.name,
-            why=f"{len(fits)} hidden layers pass their signal on unnormalised",
-            change=self.change,
-            keeps=self.keeps,
-            settings={"eps": epsilon(case, fits)},
-            places=tuple(one.layer.weight for one in fits),
+        return fit_over_units(
+            case,
+            self,
+            called="RMSNorm",
+            suits=lambda one: one.units > 1 and not one.is_convolution,
+            otherwise="its hidden layers are convolutions: take layer-norm or group-norm there",
+            limit=self.max_changed_decades,
             cost="one parameter a unit",
         )
 

@@ -9,7 +9,6 @@ from typing import ClassVar, final
 from unvanish.core.prescriptions import Change, Keeps, Prescription
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import NotApplicable
-from unvanish.treat.connecting import paths_of
 from unvanish.treat.connections import (
     CONNECTS,
     EXCHANGES_BEFORE,
@@ -17,8 +16,7 @@ from unvanish.treat.connections import (
     SCALES,
     centre_of,
     connect_blocks,
-    fit,
-    fit_branches,
+    fit_either,
     scale_branches,
 )
 from unvanish.treat.protocol import Case, Patient
@@ -84,15 +82,13 @@ class ScaledResidual:
 
     def assess(self, case: Case) -> Prescription | NotApplicable:
         """Fit residual branches, or else blocks that nothing leads round."""
-        paths = paths_of(case)
-        if paths.branches:
-            return fit_branches(paths, remedy=self.name, keeps=self.keeps, settings=_scale)
-        return fit(
+        return fit_either(
             case,
             remedy=self.name,
             keeps=self.keeps,
             layers=self.layers_per_block,
-            settings=lambda blocks: {**_scale(blocks), "centre": self.centre},
+            settings=_scale,
+            centre=self.centre,
             shortcut=self.shortcut,
         )
 

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from unvanish.core.findings import Finding, Severity
+from unvanish.core.incidents import Stray
 from unvanish.core.prescriptions import Change, Edit, Keeps, Prescription
 from unvanish.core.records import Recording
 from unvanish.core.sources import SOURCES, Source
@@ -74,9 +75,12 @@ class TrainParameter:
 
     def assess(self, case: Case) -> Prescription | NotApplicable:
         """Fit a network some of whose trained parameters no optimiser holds by mistake."""
-        strays = unregistered(case.model) if case.recording.strays else ()
-        if case.recording.strays and not strays:
-            return NotApplicable(_by_hand(case.recording))
+        seen = [stray for stray in case.recording.strays if not stray.in_optimizer]
+        strays = _held_by_attributes(case.model, seen)
+        if seen and not strays:
+            drawn = next((stray for stray in seen if stray.drawn), None)
+            reason = _by_hand if drawn is None else _drawn_anew
+            return NotApplicable(reason(case.recording, drawn or seen[0]))
         if case.optimizer is None and not strays:
             return NotApplicable("there is no optimiser; one built from the network holds it all")
         missing: list[str] = []
@@ -247,10 +251,30 @@ def _on_purpose(finding: Finding) -> str:
     )
 
 
-def _by_hand(recording: Recording) -> str:
-    site = recording.sites[recording.strays[0].site]
-    where = f" at {site.source}" if site.source else ""
+def _held_by_attributes(model: nn.Module, seen: Sequence[Stray]) -> tuple[Unregistered, ...]:
+    """Return the attributes to register: not one that the forward pass fills anew each time."""
+    lasting = {stray.shape for stray in seen if not stray.drawn}
+    drawn = {stray.shape for stray in seen if stray.drawn}
+    return tuple(
+        one for one in unregistered(model) if one.shapes & lasting and not one.shapes <= drawn
+    )
+
+
+def _drawn_anew(recording: Recording, stray: Stray) -> str:
     return (
-        f"a trainable tensor that is used{where} is no parameter of the network, nor held by one "
-        "of its attributes: make it an nn.Parameter in __init__, or keep its layer in nn.ModuleList"
+        f"the trainable tensor{_used(recording, stray)} is made anew, of other random numbers, in "
+        "every forward pass: no optimiser can hold it; build its layer once, in __init__"
+    )
+
+
+def _used(recording: Recording, stray: Stray) -> str:
+    site = recording.sites[stray.site]
+    return f" that is used at {site.source}" if site.source else ""
+
+
+def _by_hand(recording: Recording, stray: Stray) -> str:
+    return (
+        f"a trainable tensor{_used(recording, stray)} is no parameter of the network, nor held "
+        "by one of its attributes: make it an nn.Parameter in __init__, or keep its layer in "
+        "nn.ModuleList"
     )

@@ -3,12 +3,42 @@
 from collections.abc import Callable
 from typing import Final
 
-from unvanish.treat.patch.rewriters import activation, memory, normalisation, optimiser, path, start
+from unvanish.treat.patch.rewriters import (
+    activation,
+    cell,
+    data,
+    ending,
+    gradient,
+    graph,
+    loss,
+    memory,
+    normalisation,
+    optimiser,
+    path,
+    precision,
+    start,
+    transformer,
+)
 from unvanish.treat.patch.work import Work
 
 REWRITERS: Final[dict[str, Callable[[Work], None]]] = {
     name: module.rewrite
-    for module in (activation, memory, normalisation, optimiser, path, start)
+    for module in (
+        activation,
+        cell,
+        data,
+        ending,
+        gradient,
+        graph,
+        loss,
+        memory,
+        normalisation,
+        optimiser,
+        path,
+        precision,
+        start,
+        transformer,
+    )
     for name in module.REMEDIES
 }
 """Name of a remedy to what writes it; a remedy that is not here is given as a snippet."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Container
 from typing import Final
 
 from torch import nn
 
+from unvanish.core.records import Site
 from unvanish.treat.anatomy import Layer
 from unvanish.treat.patch.source import NoSafeEditError, Source
 from unvanish.treat.patch.work import Work
@@ -70,20 +72,13 @@ def _norm_of(model: nn.Module, layer: Layer) -> nn.Module:
 
 def _write(source: Source, layer: Layer, norm: nn.Module) -> None:
     assert layer.site.built is not None
-    call = next(
-        (
-            each
-            for each in source.nodes(ast.Call, layer.site.built.line)
-            if source.meaning(each.func) in _LAYERS
-        ),
-        None,
-    )
+    call = made_by(source, layer.site, _LAYERS)
     if call is None:
         raise NoSafeEditError(
             f"{layer.site.built} makes {layer.path} by no call of a torch.nn class"
         )
-    made = _made(source, norm, _outputs(source, call))
-    if _is_listed(source, call):
+    made = _made(source, norm, outputs_of(source, call))
+    if is_listed(source, call):
         source.insert_after(call, f", {made}")
     else:
         source.replace(
@@ -91,7 +86,14 @@ def _write(source: Source, layer: Layer, norm: nn.Module) -> None:
         )
 
 
-def _outputs(source: Source, call: ast.Call) -> str:
+def made_by(source: Source, site: Site, classes: Container[str]) -> ast.Call | None:
+    """Return the call of one of some classes that made a module; None where there is none."""
+    assert site.built is not None
+    calls = source.nodes(ast.Call, site.built.line)
+    return next((call for call in calls if source.meaning(call.func) in classes), None)
+
+
+def outputs_of(source: Source, call: ast.Call) -> str:
     """Return the text that says how many outputs a layer has."""
     keyword = _LAYERS[source.meaning(call.func)]
     for given in call.keywords:
@@ -109,7 +111,7 @@ def _made(source: Source, norm: nn.Module, outputs: str) -> str:
     return f"{name}({outputs})"
 
 
-def _is_listed(source: Source, call: ast.Call) -> bool:
+def is_listed(source: Source, call: ast.Call) -> bool:
     """Tell whether a layer stands in a list of modules that run one after the other."""
     parent = source.parent(call)
     if isinstance(parent, ast.Call):

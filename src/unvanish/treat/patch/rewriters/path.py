@@ -8,24 +8,33 @@ from typing import Final
 
 from torch import nn
 
+from unvanish.core.places import SourceLine
 from unvanish.core.records import Site
 from unvanish.treat.anatomy import Layer
+from unvanish.treat.connections import PRESENT
+from unvanish.treat.patch.rewriters.branches import write_branches
+from unvanish.treat.patch.rewriters.factors import Kind, factor_of_loop, free_name
+from unvanish.treat.patch.rewriters.normalisation import outputs_of
 from unvanish.treat.patch.source import NoSafeEditError, Source
 from unvanish.treat.patch.work import Work
-from unvanish.treat.shortcuts import Residual
+from unvanish.treat.shortcuts import Residual, ScaledResidual
 
-REMEDIES: Final = frozenset({"residual", "scaled-residual"})
+REMEDIES: Final = frozenset({"residual", "scaled-residual", "rezero", "layer-scale", "skip-init"})
 
 _CLASS: Final = '''class Residual({nn}.Module):
     """Adds what goes in to what comes out."""
 
-    def __init__(self, *layers):
+    def __init__(self, {arguments}*layers):
         super().__init__()
         self.layers = {nn}.Sequential(*layers)
-
+{scale}
     def forward(self, x):
-        return x + {branch}
+        {forward}
 '''
+
+_ALWAYS: Final = "return x + {branch}"
+_WHERE_IT_FITS: Final = """out = self.layers(x)
+        return x + {branch} if out.shape == x.shape else out"""
 
 
 def rewrite(work: Work) -> None:
@@ -34,34 +43,45 @@ def rewrite(work: Work) -> None:
     Raises:
         NoSafeEditError: If a connection does more than add, or its block is no such statement.
     """
-    sums = {module for module in work.model.modules() if isinstance(module, Residual)}
-    if not sums or len(sums) < len(work.receipt.edits):
-        said = next(edit.after for edit in work.receipt.edits)
-        raise NoSafeEditError(f"a connection is more than a sum: {said}")
-    if any(one.shortcut.projection is not None or one.shortcut.pad for one in sums):
-        raise NoSafeEditError("a connection changes the width of what it carries")
-    kinds = {(one.scale, one.centre) for one in sums}
-    if len(kinds) > 1:
-        raise NoSafeEditError("the connections are not all of one kind")
-    scale, centre = kinds.pop()
+    if work.prescription.settings.get("paths") == PRESENT:
+        write_branches(work)
+        return
+    kind = _kind_of(work)
     blocks = [
         layer
-        for layer in work.anatomy.layers
+        for layer in work.first.layers
         if layer.weight in work.prescription.places and layer.activation_site is not None
     ]
     if not blocks:
         raise NoSafeEditError("the blocks were not seen")
     if any(layer.activation_site is None or _is_module(layer.activation_site) for layer in blocks):
-        _write_modules(work, blocks, _branch("self.layers(x)", scale, centre))
+        _write_modules(work, blocks, kind)
     else:
-        _write_calls(work, blocks, scale, centre)
+        _write_calls(work, blocks, kind)
 
 
-def _branch(called: str, scale: float, centre: float) -> str:
-    text = f"{called} - {centre:.6g}" if centre else called
-    if scale == 1.0:
-        return text
-    return f"{scale:.6g} * ({text})" if centre else f"{scale:.6g} * {text}"
+def _kind_of(work: Work) -> Kind:
+    """Return what every connection of a treated network adds.
+
+    Raises:
+        NoSafeEditError: If they are not all of one kind, or do more than add.
+    """
+    modules = list(work.model.modules())
+    sums = [one for one in modules if isinstance(one, Residual | ScaledResidual)]
+    if not sums or len(sums) < len(work.receipt.edits):
+        said = next(edit.after for edit in work.receipt.edits)
+        raise NoSafeEditError(f"a connection is more than a sum: {said}")
+    if any(one.shortcut.projection is not None or one.shortcut.pad for one in sums):
+        raise NoSafeEditError("a connection changes the width of what it carries")
+    kinds = {
+        Kind(one.scale, one.centre)
+        if isinstance(one, Residual)
+        else Kind.trained(one.scale, one.centre)
+        for one in sums
+    }
+    if len(kinds) > 1:
+        raise NoSafeEditError("the connections are not all of one kind")
+    return kinds.pop()
 
 
 def _is_module(site: Site) -> bool:
@@ -69,19 +89,77 @@ def _is_module(site: Site) -> bool:
     return hasattr(nn, site.module) and site.path != ""
 
 
-def _write_calls(work: Work, blocks: Sequence[Layer], scale: float, centre: float) -> None:
+def _narrow(work: Work, blocks: Sequence[Layer]) -> set[SourceLine]:
+    """Return the lines that also run, or also make, a layer that nothing is led round.
+
+    It is the first one, which reads the data: where data is as wide as what the layer makes of it,
+    no test of the shape would leave it out.
+
+    Raises:
+        NoSafeEditError: If it is as wide.
+    """
+    shapes = {p.name: p.shape for p in work.recording.parameters}
+    lines: set[SourceLine] = set()
+    for layer in work.first.layers:
+        if layer in blocks or layer.activation_site is None:
+            continue
+        for line in (layer.activation_site.source, layer.site.built):
+            if line is None or line not in _lines(blocks):
+                continue
+            shape = shapes.get(layer.weight, ())
+            if len(shape) < 2 or shape[0] == shape[1]:
+                raise NoSafeEditError(f"{line} also runs {layer.path}, which stays as it is")
+            lines.add(line)
+    return lines
+
+
+def _lines(blocks: Sequence[Layer]) -> set[SourceLine | None]:
+    ends = {layer.activation_site.source for layer in blocks if layer.activation_site is not None}
+    return ends | {layer.site.built for layer in blocks}
+
+
+def _write_calls(work: Work, blocks: Sequence[Layer], kind: Kind) -> None:
     statements: dict[tuple[str, int], tuple[Source, ast.Assign, ast.Name]] = {}
+    narrow = _narrow(work, blocks)
+    tested = {(str(work.source(line).path), line.line) for line in narrow}
     for layer in blocks:
         assert layer.activation_site is not None
         source, statement, target = _assignment(work, layer.path, layer.activation_site)
         statements[str(source.path), statement.lineno] = source, statement, target
-    for source, statement, target in statements.values():
-        branch = _branch(source.segment(statement.value), scale, centre)
-        source.replace(statement.value, f"{target.id} + {branch}")
+    for (file, number), (source, statement, target) in statements.items():
+        last = statement.end_lineno or number
+        if any(path == file and number <= line <= last for path, line in tested):
+            _write_tested(source, statement, target.id, kind)
+            continue
+        factor = factor_of_loop(work, source, statement, kind) if kind.is_trained else ""
+        simple = isinstance(statement.value, ast.Call | ast.Name | ast.Subscript)
+        before, after = kind.around(simple, factor)
+        source.prefix(statement.value, f"{target.id} + {before}")
+        source.insert_after(statement.value, after)
 
 
-def _write_modules(work: Work, blocks: Sequence[Layer], branch: str) -> None:
+def _write_tested(source: Source, statement: ast.Assign, x: str, kind: Kind) -> None:
+    """Write a connection that is led round where it fits: not round the layer that reads data.
+
+    Raises:
+        NoSafeEditError: If every block has a factor of its own, and this layer would get one.
+    """
+    if kind.is_trained:
+        raise NoSafeEditError(f"line {statement.lineno} also runs the layer that reads the data")
+    out = free_name(source, statement, "y", "out", "hidden")
+    source.replace(statement.targets[0], out)
+    line = f"{x} = {x} + {kind.branch(out)} if {out}.shape == {x}.shape else {out}"
+    source.add_lines(statement, [line])
+
+
+def _write_modules(work: Work, blocks: Sequence[Layer], kind: Kind) -> None:
     """Wrap a layer and the function behind it, neighbours in one list of modules."""
+    factor = "self.scale" if kind.is_trained else ""
+    forward = _ALWAYS.format(branch=kind.branch("self.layers(x)", factor))
+    if _narrow(work, blocks):
+        if kind.is_trained:
+            raise NoSafeEditError("the layer that reads the data is made with the others")
+        forward = _WHERE_IT_FITS.format(branch=kind.branch("out"))
     sources: dict[str, Source] = {}
     done: set[tuple[str, int, int]] = set()
     for layer in blocks:
@@ -98,12 +176,21 @@ def _write_modules(work: Work, blocks: Sequence[Layer], branch: str) -> None:
         elements: list[ast.AST] = getattr(holder, "elts", None) or getattr(holder, "args", [])
         if last not in elements or elements.index(last) != elements.index(first) + 1:
             raise NoSafeEditError(f"{layer.path} and {site.path} are no neighbours in one list")
-        source.replace_between(first, last, "Residual({text})")
+        width = f"{outputs_of(source, first)}, " if kind.channels > 0 else ""
+        source.prefix(first, f"Residual({width}")
+        source.insert_after(last, ")")
     for source in sources.values():
         if any(node.name == "Residual" for node in source.nodes(ast.ClassDef)):
             raise NoSafeEditError("the file has a class Residual already")
-        module = source.spell("torch.nn.Module").rpartition(".")[0]
-        source.add_class(_CLASS.format(nn=module, branch=branch))
+        made = f"        self.scale = {kind.parameter(source, 'channels')}\n"
+        source.add_class(
+            _CLASS.format(
+                nn=source.spell("torch.nn.Module").rpartition(".")[0],
+                arguments="channels, " if kind.channels > 0 else "",
+                scale=made if kind.is_trained else "",
+                forward=forward,
+            )
+        )
 
 
 def _made(source: Source, site: Site, path: str) -> ast.Call:

@@ -1,0 +1,321 @@
+"""From a target to a network that demonstrably trains: check, prescribe, try, prove, patch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, Unpack
+
+from torch import nn
+
+from unvanish.core.cures import Origin
+from unvanish.core.errors import BatchError, UnvanishError
+from unvanish.core.findings import Diagnosis, Severity
+from unvanish.core.prescriptions import Advice
+from unvanish.core.proofs import Conclusion, Job, Proof
+from unvanish.core.records import Recording
+from unvanish.curing.cured import Cured
+from unvanish.curing.given import Given, recipe_from
+from unvanish.curing.loading import experiment_from, reloaded
+from unvanish.diagnose import diagnose
+from unvanish.observe import trace
+from unvanish.prove.engines import engine_of
+from unvanish.prove.engines.journal import Journal
+from unvanish.prove.engines.protocol import Engine
+from unvanish.prove.experiment import Experiment
+from unvanish.prove.plan import budget as budget_of
+from unvanish.prove.plan import planned
+from unvanish.prove.shortlist import GENERAL, fitting, shortlist
+from unvanish.prove.training import execute
+from unvanish.prove.trial import Progress, Trial
+from unvanish.recipe import Recipe
+from unvanish.treat import Treated, prescribe, treat
+from unvanish.treat.patch import patch as patch_of
+
+_TIMED_STEPS: Final = 6
+"""Steps of the run that shows how fast a network is, and that it trains at all."""
+_SHORT_STEPS: Final = 1000
+"""Steps that data are drawn for, where nobody says how long a run is."""
+
+
+def cure(
+    target: str | Recipe | nn.Module | Callable[..., nn.Module],
+    *,
+    data: str | Iterable[Any] | None = None,
+    budget: str = "",
+    steps: int | None = None,
+    seeds: int = 5,
+    remedy: Sequence[str] | str = (),
+    keep_architecture: bool = False,
+    engine: str | Engine = "local",
+    jobs: int | None = None,
+    seed: int = 0,
+    input_shape: Sequence[int] | None = None,
+    classes: int | None = None,
+    device: str | None = None,
+    resume: bool = True,
+    progress: Callable[[Progress], None] | None = None,
+    **given: Unpack[Given],
+) -> Cured:
+    """Find what ails a network, try what may cure it, and prove what does.
+
+    Args:
+        target: ``file.py[:name]``, ``package.module[:name]``, ``zoo:NAME``, a recipe, a function
+            that makes a network, or a network.
+        data: Batches, or the name of some, in place of the recipe's own: ``"digits"``,
+            ``"csv:FILE"``, ``"npz:FILE"``, ``"mnist-idx:FOLDER"``, ``"module:function"``.
+        budget: ``"500steps"`` for the steps of every run, ``"60s"`` for the time of the whole
+            trial; empty to choose by the speed of the network.
+        steps: Steps of a run where neither `budget` nor the recipe says so.
+        seeds: Pairs that the proof rests on, at least 1; below 3 it can hardly conclude anything.
+        remedy: Treatment to try, whether or not others promise more; several names are one
+            combination.
+        keep_architecture: Whether remedies that change activations, normalisation or paths are
+            left out.
+        engine: ``"local"``, ``"inline"``, ``"ray"``, or an engine.
+        jobs: Runs at once; None for one on every processor.
+        seed: Seed of everything random.
+        input_shape: Shape of one sample, for a target without a batch.
+        classes: Number of classes, for a target without a batch.
+        device: Where to build the network.
+        resume: Whether what an interrupted trial of the same network had finished is used.
+        progress: Called after every run.
+        given: Where the network is given in Python, what else is known of its training: `batch`,
+            `loss`, `optimizer`, `metric`, `goal`, `higher_is_better`, `clip_grad_norm`,
+            `autocast`; see `unvanish.curing.given.recipe_from`.
+
+    Returns:
+        What was found, tried and proven.
+
+    Raises:
+        UnvanishError: If the target cannot be loaded, or does not train a step.
+    """
+    start = time.monotonic()
+    if seeds < 1:
+        raise UnvanishError(f"{seeds} seeds prove nothing", help="--seeds 5")
+    run_steps, seconds = budget_of(budget) if budget else (None, None)
+    recipe = None if isinstance(target, str) else _given(target, data, seed, given)
+    origin = Origin(
+        target=target if isinstance(target, str) else recipe.target if recipe else "",
+        is_given=recipe is not None,
+        seed=seed,
+        data=data if isinstance(data, str) else "",
+        input_shape=tuple(input_shape or ()),
+        classes=classes or 0,
+        device=device or "",
+    )
+    recipe = recipe or reloaded(origin)
+    wanted = run_steps or recipe.steps or steps
+    origin = replace(origin, steps=wanted or _SHORT_STEPS)
+    names = (remedy,) if isinstance(remedy, str) else tuple(remedy)
+    with recipe.running():
+        before = _look(recipe)
+    known = _Known(
+        origin=origin,
+        recipe=recipe,
+        before=before,
+        diagnosis=diagnose(before),
+        names=names,
+        keep_architecture=keep_architecture,
+    )
+    try:
+        own = data if isinstance(target, str | Recipe) or isinstance(data, str) else None
+        experiment = experiment_from(origin, recipe, own)
+    except BatchError as error:
+        return _untried(known, error, start)
+    trained = execute(experiment, Job(steps=_TIMED_STEPS, judged=True))
+    if trained.failed:
+        raise UnvanishError(f"the network does not train: {trained.failed}", where=origin.target)
+    runner = engine_of(engine, jobs) if isinstance(engine, str) else engine
+    plan = planned(
+        trained.milliseconds_per_step,
+        jobs=runner.jobs,
+        steps=wanted,
+        seeds=seeds,
+        seconds=seconds,
+    )
+    advice = _advice(known)
+    options = shortlist(advice, plan.arms)
+    if names and not options:
+        raise UnvanishError(*_why_not(names, advice))
+    journal = Journal.default(f"{experiment.fingerprint}{plan}{names}") if resume else None
+    trial = Trial(
+        experiment=experiment,
+        options=options,
+        plan=plan,
+        engine=runner,
+        lots=fitting(advice),
+        is_forced=bool(names),
+        is_suspect=known.is_suspect,
+        journal=journal,
+        progress=progress,
+        seed=seed,
+    )
+    try:
+        proof = trial.run()
+        if journal is not None and not proof.is_partial:
+            journal.finish()
+    finally:
+        if journal is not None:
+            journal.close()
+        if isinstance(engine, str):
+            runner.close()
+    return _concluded(known, experiment, advice, proof, start)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Known:
+    """What the first look found, and what was asked for."""
+
+    origin: Origin
+    recipe: Recipe
+    before: Recording
+    diagnosis: Diagnosis
+    names: tuple[str, ...]
+    keep_architecture: bool
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether something is found at or above a warning."""
+        return any(f.severity is not Severity.NOTE for f in self.diagnosis.findings)
+
+    def reload(self, seed: int | None = None) -> Recipe:
+        """Load the network anew."""
+        return reloaded(self.origin if seed is None else replace(self.origin, seed=seed))
+
+    @property
+    def reloads(self) -> Callable[[], Recipe] | None:
+        """What loads the network anew; None where it was given in Python."""
+        return None if self.origin.is_given else self.reload
+
+
+def _given(target: Any, data: Any, seed: int, given: Given) -> Recipe:
+    """Return the recipe of what was given in Python."""
+    if isinstance(target, Recipe):
+        return target
+    return recipe_from(target, data=None if isinstance(data, str) else data, seed=seed, **given)
+
+
+def _look(recipe: Recipe) -> Recording:
+    recording = trace(
+        recipe.model,
+        recipe.batch,
+        recipe.loss,
+        optimizer=recipe.optimizer,
+        data=recipe.data,
+        seed=recipe.seed,
+        autocast=recipe.autocast,
+        clip_grad_norm=recipe.clip_grad_norm,
+        built=recipe.built,
+    )
+    inferred = (*recipe.inferred, *recording.context.inferred)
+    return replace(recording, context=replace(recording.context, inferred=inferred))
+
+
+def _advice(known: _Known) -> Advice:
+    """Try remedies on a copy: those asked for, those that treat what was found, or general ones."""
+    names: Sequence[str] | None = known.names or (None if known.is_suspect else GENERAL)
+    recipe = known.recipe
+    with recipe.running():
+        return prescribe(
+            recipe.model,
+            known.diagnosis,
+            recipe.batch,
+            recipe.loss,
+            optimizer=recipe.optimizer,
+            recording=known.before,
+            names=names,
+            together=bool(known.names),
+            keep_architecture="the architecture is to be kept" if known.keep_architecture else "",
+            seed=recipe.seed,
+            built=recipe.built,
+        )
+
+
+def _why_not(names: Sequence[str], advice: Advice) -> tuple[str]:
+    """Say why remedies that were asked for are not tried."""
+    reasons = [f"{name} does not fit this network: {why}" for name, why in advice.refused.items()]
+    reasons += [f"{option.name}: {option.failed}" for option in advice.options if option.failed]
+    return ("; ".join(reasons) or f"{', '.join(names)} cannot be used",)
+
+
+def _untried(known: _Known, error: BatchError, start: float) -> Cured:
+    """Return what can be said without a trial, and what cannot."""
+    advice = _advice(known)
+    best = advice.best
+    can = "the gradient's profile and whether outputs tell inputs apart, before and after a remedy"
+    said = f"no trial could be made: {error.what}. Shown is {can}; that it learns is not"
+    treated = _treated(known, best.remedies) if best else None
+    return Cured(
+        origin=known.origin,
+        conclusion=Conclusion.CANNOT if known.is_suspect else Conclusion.HEALTHY,
+        said=said,
+        before=known.before,
+        advice=advice,
+        remedies=best.remedies if best else (),
+        **_changes(known, treated, 1.0),
+        left=tuple(error.help.splitlines()),
+        seconds=time.monotonic() - start,
+        recipe=known.recipe,
+    )
+
+
+def _concluded(
+    known: _Known, experiment: Experiment, advice: Advice, proof: Proof, start: float
+) -> Cured:
+    """Put together what was proven with the edit that gives it."""
+    answer = proof.answer
+    remedies = answer.remedies if answer else ()
+    rate = answer.rate_factor if answer else 1.0
+    treated = _treated(known, remedies) if remedies or rate != 1.0 else None
+    return Cured(
+        origin=known.origin,
+        conclusion=proof.conclusion,
+        said=proof.said,
+        before=known.before,
+        advice=advice,
+        proof=proof,
+        remedies=remedies,
+        rate_factor=rate,
+        **_changes(known, treated, rate),
+        seconds=time.monotonic() - start,
+        experiment=experiment,
+        recipe=known.recipe,
+    )
+
+
+def _treated(known: _Known, remedies: Sequence[str]) -> Treated:
+    """Treat a copy of the network, as the edit of the source is to do."""
+    recipe = known.recipe
+    with recipe.running():
+        return treat(
+            recipe.model,
+            list(remedies),
+            recipe.batch,
+            recipe.loss,
+            optimizer=recipe.optimizer,
+            recording=known.before,
+            built=recipe.built,
+            seed=recipe.seed,
+        )
+
+
+def _changes(known: _Known, treated: Treated | None, rate: float) -> dict[str, Any]:
+    """Return the edit of the source, and a look at the treated network."""
+    if treated is None:
+        return {}
+    recipe = known.recipe
+    with recipe.running():
+        edit = patch_of(treated, known.reloads, optimizer=recipe.optimizer, rate_factor=rate)
+        after = trace(
+            treated.model,
+            recipe.batch,
+            treated.loss,
+            optimizer=treated.optimizer,
+            data=recipe.data,
+            seed=recipe.seed,
+            autocast=treated.autocast,
+            clip_grad_norm=treated.clip_grad_norm,
+        )
+    return {"receipts": treated.receipts, "patch": edit, "after": after}

@@ -1,0 +1,54 @@
+"""Write the edit of a cure into the user's files, and look at what they build."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TypeVar
+
+from unvanish.core.cures import Cure
+from unvanish.core.errors import UnvanishError
+from unvanish.curing.loading import reloaded
+from unvanish.observe import trace
+from unvanish.treat.patch.files import write as write_files
+
+C = TypeVar("C", bound=Cure)
+
+
+def written(cure: C) -> C:
+    """Write the edit, keep what the files held beside them, and check the network again.
+
+    Args:
+        cure: What was proven, perhaps loaded from a file.
+
+    Returns:
+        The cure, with what was written.
+
+    Raises:
+        UnvanishError: If there is no edit that agrees with what was tested, or a file cannot be
+            written.
+    """
+    patch = cure.patch
+    if patch is None or not patch.files:
+        why = patch.unsafe if patch is not None else "nothing is to be changed"
+        raise UnvanishError(f"there is nothing to write: {why}", where=cure.origin.target)
+    done = write_files(patch, verb="cure")
+    recipe = reloaded(cure.origin)
+    with recipe.running():
+        after = trace(
+            recipe.model,
+            recipe.batch,
+            recipe.loss,
+            optimizer=recipe.optimizer,
+            data=recipe.data,
+            seed=recipe.seed,
+            autocast=recipe.autocast,
+            clip_grad_norm=recipe.clip_grad_norm,
+            built=recipe.built,
+        )
+    return replace(
+        cure,
+        written=done.files,
+        backups=done.backups,
+        warnings=(*cure.warnings, *done.warnings),
+        rechecked=after,
+    )

@@ -1,0 +1,66 @@
+"""Which of the treatments that were tried on a copy get a trial."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from unvanish.core.prescriptions import Advice, Change, Option
+
+GENERAL: Final = (
+    "standardise-input",
+    "he",
+    "xavier",
+    "lsuv",
+    "batch-norm",
+    "layer-norm",
+    "relu",
+    "residual",
+    "forget-bias",
+    "pre-norm",
+    "learning-rate-range",
+    "warm-up",
+    "soap",
+)
+"""What is tried where a network does not learn and a check finds nothing."""
+_BEST: Final = 2
+"""How many of the best are taken whatever they change."""
+
+
+def shortlist(advice: Advice, arms: int) -> list[Option]:
+    """Choose treatments for a trial: the best, then the best of every kind of change.
+
+    A look at a copy before any training tells whether the gradient arrives, and not which of two
+    networks whose gradient arrives will learn. So the trial is given different things to decide
+    between, rather than six normalisations.
+
+    Args:
+        advice: What was tried on a copy, best first.
+        arms: How many to choose at most.
+
+    Returns:
+        The treatments, in the order of the advice.
+    """
+    done = [o for o in advice.options if o.outlook is not None and not o.failed]
+    helping = [o for o in done if o.cures] or done
+    chosen = helping[: min(_BEST, arms)]
+    kinds = {_kind(option) for option in chosen}
+    for option in helping:
+        if len(chosen) < arms and _kind(option) not in kinds:
+            chosen.append(option)
+            kinds.add(_kind(option))
+    for option in helping:
+        if len(chosen) < arms and option not in chosen:
+            chosen.append(option)
+    return sorted(chosen, key=advice.options.index)
+
+
+def _kind(option: Option) -> tuple[Change, ...]:
+    return tuple(sorted({one.change for one in option.prescriptions}))
+
+
+def fitting(advice: Advice | None, options: Sequence[Option] = ()) -> tuple[str, ...]:
+    """Return the names of all remedies that fit, from which an arm may be drawn by lot."""
+    known = [*(advice.options if advice else ()), *options]
+    names = {o.remedies[0] for o in known if len(o.remedies) == 1 and not o.failed}
+    return tuple(sorted(names | set(advice.untried if advice else ())))

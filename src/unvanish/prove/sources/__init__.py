@@ -1,0 +1,1 @@
+"""Samples from files, and in the shape that a network takes."""

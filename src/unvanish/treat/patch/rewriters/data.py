@@ -1,0 +1,215 @@
+"""Write what standardises the data where it enters the network."""
+
+from __future__ import annotations
+
+import ast
+import math
+import textwrap
+from dataclasses import dataclass
+from typing import Final
+
+from torch import nn
+
+from unvanish.treat.anatomy import Layer
+from unvanish.treat.patch.optimisers import spelt
+from unvanish.treat.patch.removal import in_brackets
+from unvanish.treat.patch.rewriters.normalisation import is_listed, made_by
+from unvanish.treat.patch.source import NoSafeEditError, Source
+from unvanish.treat.patch.work import Work
+from unvanish.treat.standardising import Standardise
+
+REMEDIES: Final = frozenset({"standardise-input"})
+
+_MOST: Final = 64
+"""Features whose statistics are written as numbers, at most."""
+
+_WIDTH: Final = 84
+
+_DIGITS: Final = 6
+
+_CLASS: Final = '''class Standardise({nn}.Module):
+    """Brings each feature to mean 0 and deviation 1."""
+
+    def __init__(self):
+        super().__init__()
+{buffers}
+    def forward(self, x):
+        return (x - {mean}) / {deviation}
+'''
+
+
+def rewrite(work: Work) -> None:
+    """Write the step before the layer that reads the data.
+
+    Raises:
+        NoSafeEditError: If several layers read data, or their features are too many to write.
+    """
+    layers = list(work.layers({edit.rpartition(".")[0] for edit in work.prescription.places}))
+    layers = [one for one in layers if one.weight in work.prescription.places]
+    if len(layers) != 1:
+        raise NoSafeEditError(f"{len(layers) or 'none'} of its layers can be told to read the data")
+    layer = layers[0]
+    part = _part(work, layer)
+    if part.mean.numel() > _MOST:
+        raise NoSafeEditError(
+            f"it needs the mean of {part.mean.numel()} features, too many to write as numbers"
+        )
+    first = _listed(work, layer) or _heads(work, layer)
+    if first is not None:
+        _write_module(work.source(layer.site.built), first, part)
+    else:
+        _write_forward(work, layer, part)
+
+
+def _part(work: Work, layer: Layer) -> Standardise:
+    """Return what the treated layer was given."""
+    owner = work.model.get_submodule(layer.path) if layer.path else work.model
+    found = [one for one in owner.children() if isinstance(one, Standardise)]
+    if len(found) != 1:
+        raise NoSafeEditError(f"{layer.path} holds no step of its own")
+    return found[0]
+
+
+def _listed(work: Work, layer: Layer) -> ast.Call | None:
+    """Return the call that makes a layer in a list of modules; None where it stands in none."""
+    if layer.site.built is None:
+        return None
+    source = work.source(layer.site.built)
+    call = made_by(source, layer.site, {f"torch.nn.{layer.site.module}"})
+    if call is None or not is_listed(source, call):
+        return None
+    others = [one for one in work.anatomy.layers if one.path != layer.path]
+    return None if any(one.site.built == layer.site.built for one in others) else call
+
+
+def _heads(work: Work, layer: Layer) -> ast.expr | None:
+    """Return the first argument of the one `nn.Sequential` of a file that is the whole network."""
+    if type(work.model) is not nn.Sequential or layer.path.partition(".")[0] != "0":
+        return None
+    source = work.source(layer.site.built)
+    calls = [
+        call
+        for call in source.nodes(ast.Call)
+        if source.meaning(call.func) == "torch.nn.Sequential" and call.args
+    ]
+    return calls[0].args[0] if len(calls) == 1 else None
+
+
+def _write_module(source: Source, first: ast.expr, part: Standardise) -> None:
+    if any(node.name == "Standardise" for node in source.nodes(ast.ClassDef)):
+        raise NoSafeEditError("the file has a class Standardise already")
+    module = source.spell("torch.nn.Module").rpartition(".")[0]
+    mean, deviation = _statistics(source, part, "self")
+    lines = [*mean.lines, *deviation.lines]
+    source.add_class(
+        _CLASS.format(
+            nn=module,
+            buffers="".join(f"{' ' * 8}{line}\n" for line in lines),
+            mean=mean.read("self"),
+            deviation=deviation.read("self"),
+        )
+    )
+    source.insert_before(first, "Standardise(),")
+
+
+def _write_forward(work: Work, layer: Layer, part: Standardise) -> None:
+    """Write the step into the forward that calls the layer, and its numbers into ``__init__``."""
+    line = layer.site.source
+    source = work.source(line)
+    assert line is not None
+    call = _call_of(source, line.line, layer.path.rpartition(".")[2])
+    function = source.around(call, ast.FunctionDef)
+    cls = source.around(call, ast.ClassDef)
+    if function is None or cls is None or not function.args.args:
+        raise NoSafeEditError(f"{line} calls {layer.path} outside of a method")
+    me = function.args.args[0].arg
+    mean, deviation = _statistics(source, part, me)
+    lines = [*mean.lines, *deviation.lines]
+    if lines:
+        source.add_lines(_end_of_init(cls), lines)
+    step = f"{mean.read(me)}) / {deviation.read(me)}"
+    given = call.args[0]
+    loop = _loop(source, call)
+    if loop is None:
+        source.replace(given, f"({in_brackets(source, given)} - {step}")
+        return
+    if not isinstance(given, ast.Name):
+        raise NoSafeEditError(f"{line} runs all layers, and their input has no name")
+    source.add_before(loop, [f"{given.id} = ({given.id} - {step}"])
+
+
+def _call_of(source: Source, line: int, leaf: str) -> ast.Call:
+    """Return the call of a layer: by its attribute, or by the name that a loop gives it."""
+    calls = [c for c in source.nodes(ast.Call, line) if c.args and c.lineno <= line]
+    for call in calls:
+        if isinstance(call.func, ast.Attribute) and call.func.attr == leaf:
+            return call
+    for call in calls:
+        loop = _loop(source, call)
+        if isinstance(call.func, ast.Name) and loop is not None and _targets(loop, call.func.id):
+            return call
+    raise NoSafeEditError(f"line {line} calls the layer in a way that cannot be followed")
+
+
+def _targets(loop: ast.For, name: str) -> bool:
+    return any(isinstance(n, ast.Name) and n.id == name for n in ast.walk(loop.target))
+
+
+def _loop(source: Source, node: ast.AST) -> ast.For | None:
+    return source.around(node, ast.For)
+
+
+def _end_of_init(cls: ast.ClassDef) -> ast.stmt:
+    for one in cls.body:
+        if isinstance(one, ast.FunctionDef) and one.name == "__init__":
+            return one.body[-1]
+    raise NoSafeEditError(f"{cls.name} has no __init__ to hold the statistics")
+
+
+@dataclass(frozen=True, slots=True)
+class _Statistic:
+    """One number a feature as source text.
+
+    Attributes:
+        name: What the buffer is called.
+        number: The one number that all features share; empty where they differ.
+        lines: The lines that make the buffer; empty where a number will do.
+    """
+
+    name: str
+    number: str
+    lines: tuple[str, ...]
+
+    def read(self, me: str) -> str:
+        """Return how a method whose first argument is `me` reads it."""
+        if not self.number:
+            return f"{me}.{self.name}"
+        return f"({self.number})" if self.number.startswith("-") else self.number
+
+
+def _statistics(source: Source, part: Standardise, me: str) -> list[_Statistic]:
+    torch = source.spell("torch.tensor")
+    shape = ".reshape(-1" + ", 1" * (-part.axis - 1) + ")" if part.axis < -1 else ""
+    found = []
+    for name, values in (("mean", part.mean), ("deviation", part.deviation)):
+        sizes = zip(values.tolist(), part.deviation.tolist(), strict=True)
+        numbers = [spelt(value, _digits(value, deviation)) for value, deviation in sizes]
+        if len(set(numbers)) == 1:
+            found.append(_Statistic(name, numbers[0], ()))
+            continue
+        listed = f"[{', '.join(numbers)}]"
+        line = f'{me}.register_buffer("{name}", {torch}({listed}){shape})'
+        if len(line) <= _WIDTH:
+            found.append(_Statistic(name, "", (line,)))
+            continue
+        wrapped = textwrap.wrap(", ".join(numbers) + ",", _WIDTH - 4)
+        held = f'{me}.register_buffer("{name}", {torch}({name}){shape})'
+        lines = (f"{name} = [", *(f"    {one}" for one in wrapped), "]", held)
+        found.append(_Statistic(name, "", lines))
+    return found
+
+
+def _digits(value: float, deviation: float) -> int:
+    """Return the digits that tell a value to a millionth of a deviation."""
+    share = abs(value) / deviation if deviation else 0.0
+    return _DIGITS + max(0, math.ceil(math.log10(share))) if share > 0.0 else _DIGITS

@@ -1,0 +1,276 @@
+"""Take out of the source what cuts the gradient off, or let the step pass it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from typing import Final
+
+from torch import nn
+
+from unvanish.core.places import SourceLine
+from unvanish.treat.patch.optimisers import spelt
+from unvanish.treat.patch.removal import in_brackets
+from unvanish.treat.patch.source import NoSafeEditError, Source
+from unvanish.treat.patch.work import Work
+
+_SWITCHES: Final = frozenset({"torch.no_grad", "torch.inference_mode"})
+_CHECKPOINTS: Final = frozenset(
+    {
+        "torch.utils.checkpoint.checkpoint",
+        "torch.utils.checkpoint.checkpoint_sequential",
+        "checkpoint.checkpoint",
+    }
+)
+_CONTAINERS: Final = {
+    nn.ModuleList: "torch.nn.ModuleList",
+    nn.ModuleDict: "torch.nn.ModuleDict",
+    nn.Parameter: "torch.nn.Parameter",
+}
+_ROUNDING: Final = frozenset({"round", "floor", "ceil", "trunc", "fix", "bernoulli"})
+_SIGNS: Final = frozenset({"sign", "sgn"})
+
+
+def rewrite(work: Work) -> None:
+    """Write the change of the graph into the lines that the prescription names.
+
+    Raises:
+        NoSafeEditError: If such a line holds nothing that is known.
+    """
+    _WRITERS[work.prescription.remedy](work)
+
+
+def _reattach(work: Work) -> None:
+    for told in str(work.prescription.settings["lines"]).split(", "):
+        file, _, number = told.rpartition(":")
+        source = work.source(SourceLine(file, int(number)))
+        if not (_undetached(source, int(number)) or _switched(source, int(number))):
+            raise NoSafeEditError(f"{told} cuts the gradient in a way that cannot be followed")
+
+
+def _undetached(source: Source, line: int) -> bool:
+    """Take ``.detach()`` and ``.data`` out of a line."""
+    done = False
+    for call in source.nodes(ast.Call, line):
+        func = call.func
+        if call.lineno == line and isinstance(func, ast.Attribute) and func.attr == "detach":
+            _, kept = source.span(func.value)
+            source.cut(kept, source.span(call)[1])
+            done = True
+    for one in source.nodes(ast.Attribute, line):
+        if one.lineno == line and one.attr == "data" and isinstance(one.ctx, ast.Load):
+            _, kept = source.span(one.value)
+            source.cut(kept, source.span(one)[1])
+            done = True
+    return done
+
+
+def _switched(source: Source, line: int) -> bool:
+    """Take ``with torch.no_grad():`` off the statements of a line, or the decorator off them."""
+    for one in source.nodes(ast.With, line):
+        if len(one.items) == 1 and _is_switch(source, one.items[0].context_expr):
+            _dedent(source, one)
+            return True
+    called = {
+        call.func.attr if isinstance(call.func, ast.Attribute) else source.meaning(call.func)
+        for call in source.nodes(ast.Call, line)
+    }
+    for function in source.nodes(ast.FunctionDef):
+        for decorator in function.decorator_list:
+            first = decorator.lineno
+            is_meant = function.name in called or first <= line <= (function.end_lineno or first)
+            if _is_switch(source, decorator) and is_meant:
+                start, end = source.span(decorator)
+                source.cut(source.text.rindex("@", 0, start), _next_line(source, end))
+                return True
+    return False
+
+
+def _is_switch(source: Source, node: ast.expr) -> bool:
+    return source.meaning(node.func if isinstance(node, ast.Call) else node) in _SWITCHES
+
+
+def _next_line(source: Source, position: int) -> int:
+    """Return where the next statement begins: behind the line's end and its own white space."""
+    end = source.text.index("\n", position) + 1
+    while source.text[end] in " \t":
+        end += 1
+    return end
+
+
+def _dedent(source: Source, block: ast.With) -> None:
+    """Take the head of a block off and move its lines one step to the left.
+
+    Raises:
+        NoSafeEditError: If text over several lines stands there, which would be moved too.
+    """
+    for inner in ast.walk(block):
+        if isinstance(inner, ast.Constant | ast.JoinedStr) and inner.lineno != inner.end_lineno:
+            raise NoSafeEditError(f"line {inner.lineno} holds text over several lines")
+    first = block.body[0]
+    step = len(source.indent(first)) - len(source.indent(block))
+    head, _ = source.span(block)
+    body, end = source.span(first)[0], source.span(block.body[-1])[1]
+    start = source.text.rfind("\n", 0, body) + 1
+    if step <= 0 or start <= head:
+        raise NoSafeEditError(f"line {block.lineno} holds a whole block")
+    head_line = source.text.rfind("\n", 0, head) + 1
+    colon = source.text.index("\n", source.span(block.items[0].context_expr)[1]) + 1
+    source.cut(head_line, colon)
+    position = colon
+    while 0 < position < end:
+        if source.text[position : position + step].strip() == "":
+            rest = source.text[position:]
+            white = len(rest) - len(rest.lstrip(" \t"))
+            if rest[white : white + 1] != "\n":
+                source.cut(position, position + step)
+        position = source.text.find("\n", position) + 1
+
+
+def _checkpoint(work: Work) -> None:
+    """Write ``use_reentrant=False`` into every checkpoint of the file."""
+    file, _, number = str(work.prescription.settings["line"]).rpartition(":")
+    if not file:
+        raise NoSafeEditError("the line of the checkpoint was not seen")
+    source = work.source(SourceLine(file, int(number)))
+    calls = [c for c in source.nodes(ast.Call) if source.meaning(c.func) in _CHECKPOINTS]
+    for call in calls:
+        told = next((one.value for one in call.keywords if one.arg == "use_reentrant"), None)
+        if told is not None:
+            if source.segment(told) != "False":
+                source.replace(told, "False")
+            continue
+        last = [*call.args, *(one.value for one in call.keywords)][-1]
+        source.insert_after(last, ", use_reentrant=False")
+    if not calls:
+        raise NoSafeEditError(f"{file} calls the checkpoint in a way that cannot be followed")
+
+
+def _register(work: Work) -> None:
+    """Hold layers in a `nn.ModuleList`, tensors in a `nn.Parameter`."""
+    if not work.prescription.settings["register"]:
+        raise NoSafeEditError("it is the optimiser that has to be given all parameters")
+    for place in dict.fromkeys(edit.place for edit in work.receipt.edits):
+        if place not in work.prescription.places:
+            continue
+        path, _, name = place.rpartition(".")
+        owner = work.model.get_submodule(path) if path else work.model
+        held = getattr(owner, name, None)
+        kind = next((text for cls, text in _CONTAINERS.items() if isinstance(held, cls)), "")
+        if kind:
+            _hold(work, type(owner), name, kind)
+
+
+def _hold(work: Work, cls: type, name: str, kind: str) -> None:
+    """Wrap what a class gives to an attribute.
+
+    Raises:
+        NoSafeEditError: If it is given in no line of the class, or in more than one.
+    """
+    makers = (vars(one)["__init__"] for one in cls.__mro__ if "__init__" in vars(one))
+    code = getattr(next(makers, None), "__code__", None)
+    if code is None:
+        raise NoSafeEditError(f"{cls.__name__} has no __init__ of its own")
+    source = work.open(code.co_filename)
+    function = next(iter(source.nodes(ast.FunctionDef, code.co_firstlineno)), None)
+    found = [
+        one.value
+        for one in (ast.walk(function) if function is not None else ())
+        if isinstance(one, ast.Assign | ast.AnnAssign)
+        and one.value is not None
+        and any(
+            isinstance(t, ast.Attribute) and t.attr == name
+            for t in (one.targets if isinstance(one, ast.Assign) else [one.target])
+        )
+    ]
+    if len(found) != 1:
+        raise NoSafeEditError(f"{cls.__name__}.{name} is made in {len(found) or 'no'} places")
+    given = found[0]
+    is_empty = isinstance(given, ast.List) and not given.elts
+    container = source.spell(kind)
+    if is_empty or (isinstance(given, ast.Dict) and not given.keys):
+        source.replace(given, f"{container}()")
+    elif isinstance(given, ast.ListComp):
+        # A generator in the place of the list: the brackets become those of the call.
+        start, end = source.span(given)
+        source.replace(given, f"{container}({source.text[start + 1 : end - 1]})")
+    else:
+        source.insert_after(given, ")")
+        source.prefix(given, f"{container}(")
+
+
+def _straight_through(work: Work) -> None:
+    """Write ``x + (step(x) - x).detach()`` for a step."""
+    functions = set(str(work.prescription.settings["functions"]).split(", "))
+    window = float(work.prescription.settings["window"])
+    if not functions <= _ROUNDING | _SIGNS:
+        raise NoSafeEditError(
+            f"the gradient of {min(functions - _ROUNDING - _SIGNS)} is to lead inside of its "
+            "bounds, which takes a function of its own"
+        )
+    done: set[tuple[str, int]] = set()
+    for edit in work.receipt.edits:
+        if edit.source is None:
+            raise NoSafeEditError("the line of a step was not seen")
+        where = (edit.source.file, edit.source.line)
+        if where not in done:
+            _through(work.source(edit.source), edit.source.line, functions, window)
+        done.add(where)
+
+
+def _through(source: Source, line: int, functions: set[str], window: float) -> None:
+    for call in source.nodes(ast.Call, line):
+        name = source.meaning(call.func).removeprefix("torch.")
+        given: ast.expr
+        if name in functions and call.args:
+            given = call.args[0]
+        elif isinstance(call.func, ast.Attribute) and call.func.attr in functions:
+            name, given = call.func.attr, call.func.value
+        else:
+            continue
+        holder = source.parent(call)
+        if not isinstance(given, ast.Name | ast.Attribute):
+            _through_target(source, call, given, name, window)
+            return
+        x, step = in_brackets(source, given), source.segment(call)
+        passed = x if name in _ROUNDING else _line(x, window)
+        text = f"{passed} + ({step} - {passed}).detach()"
+        alone = isinstance(holder, ast.Return | ast.Assign)
+        in_call = isinstance(holder, ast.Call) and call in holder.args
+        source.replace(call, text if alone or in_call else f"({text})")
+        return
+    raise NoSafeEditError(f"line {line} takes the step in a way that cannot be followed")
+
+
+def _through_target(
+    source: Source, call: ast.Call, given: ast.expr, name: str, window: float
+) -> None:
+    """Write two statements for ``h = step(f(x))``: the first gives what enters the step a name.
+
+    Raises:
+        NoSafeEditError: If the call is not all of an assignment to a name.
+    """
+    statement = source.parent(call)
+    target = statement.targets[0] if isinstance(statement, ast.Assign) else None
+    if not isinstance(target, ast.Name) or not isinstance(statement, ast.Assign):
+        raise NoSafeEditError(f"line {call.lineno}: what {name} is given has no name")
+    step = source.segment(call).replace(source.segment(given), target.id, 1)
+    passed = target.id if name in _ROUNDING else _line(target.id, window)
+    source.replace(call, source.segment(given))
+    source.add_lines(statement, [f"{target.id} = {passed} + ({step} - {passed}).detach()"])
+
+
+def _line(x: str, window: float) -> str:
+    """Return the straight line between the two levels of a sign."""
+    edge = spelt(window)
+    clamped = f"{x}.clamp(-{edge}, {edge})"
+    return clamped if window == 1.0 else f"{clamped} / {edge}"
+
+
+_WRITERS: Final[dict[str, Callable[[Work], None]]] = {
+    "reattach": _reattach,
+    "checkpoint-gradient": _checkpoint,
+    "train-parameter": _register,
+    "straight-through": _straight_through,
+}
+REMEDIES: Final = frozenset(_WRITERS)

@@ -1,0 +1,258 @@
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Any
+
+import pytest
+
+from unvanish.core.prescriptions import Change, Option, Outlook, Prescription
+from unvanish.core.proofs import Conclusion, Endpoint, Job, Role, Run
+from unvanish.prove.plan import Plan
+from unvanish.prove.trial import FIRST_SEED, Progress, Trial
+
+
+class Parts:
+    notes = ("100 samples",)
+
+
+class Setting:
+    """What of an experiment a trial itself reads."""
+
+    partition = Parts()
+
+    def __init__(self, endpoint):
+        self.endpoint = endpoint
+
+
+class Oracle:
+    """An engine whose runs come from a table: (remedies, rate) to the metric."""
+
+    name, jobs = "oracle", 2
+
+    def __init__(self, table, *, milliseconds=None, stop_after=None):
+        self.table, self.asked = table, []
+        self.milliseconds = milliseconds or {}
+        self.stop_after = stop_after
+
+    def run(self, _: Any, jobs: Sequence[Job]) -> Generator[Run, None, None]:
+        for job in jobs:
+            if self.stop_after is not None and len(self.asked) >= self.stop_after:
+                raise KeyboardInterrupt
+            self.asked.append(job)
+            value = self.table.get((job.remedies, job.rate_factor), 0.1)
+            wobble = 0.001 * (job.seed % 3)
+            each = self.milliseconds.get(job.remedies, 1.0)
+            yield Run(
+                job=job,
+                metric=value + wobble if job.judged else float("nan"),
+                validation=value,
+                steps=job.steps,
+                seconds=each * job.steps / 1000,
+                losses=(1.0,),
+                loss_steps=(job.steps,),
+            )
+
+    def close(self) -> None:
+        pass
+
+
+def option(name, change=Change.NORMALISATION, *, written=True):
+    return Option(
+        remedies=(name,),
+        prescriptions=(Prescription(remedy=name, why="w", change=change),),
+        outlook=Outlook(),
+        cures=("UV101",),
+        can_be_written=written,
+    )
+
+
+GOAL = Endpoint(name="accuracy", goal=0.9, chance=0.1, samples=1000)
+OPTIONS = (option("batch-norm"), option("he", Change.INITIALISATION))
+
+
+def trial(table, *, endpoint=GOAL, options=OPTIONS, plan=None, **more):
+    engine = Oracle(
+        table, milliseconds=more.pop("milliseconds", None), stop_after=more.pop("stop_after", None)
+    )
+    made = Trial(
+        experiment=Setting(endpoint),
+        options=options,
+        plan=plan or Plan(steps=100),
+        engine=engine,
+        **more,
+    )
+    return made, engine
+
+
+def test_where_the_control_learns_nothing_else_is_trained():
+    made, engine = trial({((), 1.0): 0.95})
+    proof = made.run()
+    assert proof.conclusion is Conclusion.HEALTHY
+    assert proof.answer is None
+    assert {job.remedies for job in engine.asked} == {()}
+    assert len(engine.asked) == 5
+
+
+def test_without_a_goal_a_suspect_control_stands_the_comparison():
+    endpoint = Endpoint(name="accuracy", chance=0.1, samples=1000)
+    made, engine = trial({((), 1.0): 0.95}, endpoint=endpoint)
+    assert made.run().conclusion is Conclusion.HEALTHY
+    assert ("he",) in {job.remedies for job in engine.asked}
+
+
+def test_the_smallest_change_that_is_as_good_is_proven():
+    table = {(("batch-norm",), 1.0): 0.96, (("he",), 1.0): 0.955}
+    proof = trial(table)[0].run()
+    assert proof.conclusion is Conclusion.CURED
+    assert proof.chosen == "he"
+    assert proof.comparison is not None
+    assert proof.comparison.low > 0.8
+    assert len(proof.arm("he").runs) == 5
+    assert proof.arm("batch-norm").fate == "dropped"
+
+
+def test_a_better_rate_is_found_and_named():
+    table = {(("he",), 0.1): 0.95, (("he",), 1.0): 0.3}
+    proof = trial(table)[0].run()
+    assert proof.chosen == "he, rate x0.1"
+    assert proof.answer is not None
+    assert proof.answer.rate_factor == 0.1
+
+
+def test_a_rate_alone_is_the_smallest_change_of_all():
+    table = {((), 0.1): 0.95, (("he",), 1.0): 0.95}
+    proof = trial(table)[0].run()
+    assert proof.chosen == "rate x0.1"
+    assert proof.conclusion is Conclusion.CURED
+
+
+def test_where_the_first_does_not_hold_the_second_is_put_to_the_proof():
+    class Fickle(Oracle):
+        def run(self, experiment, jobs):
+            for run in super().run(experiment, jobs):
+                if run.job.judged and run.job.remedies == ("he",):
+                    run = Run(job=run.job, metric=0.5, validation=0.5, steps=1, seconds=0.001)
+                yield run
+
+    made, _ = trial({})
+    made.engine = Fickle({(("batch-norm",), 1.0): 0.96, (("he",), 1.0): 0.955})
+    proof = made.run()
+    assert proof.chosen == "batch-norm"
+    assert proof.arm("he").fate == "beaten"
+
+
+def test_nothing_that_helps_is_no_effect():
+    proof = trial({})[0].run()
+    assert proof.conclusion is Conclusion.NO_EFFECT
+    assert proof.chosen == ""
+
+
+def test_a_treatment_that_is_forced_is_said_to_harm_where_it_does():
+    table = {((), 1.0): 0.95, (("he",), 1.0): 0.2, (("he",), 0.1): 0.2, (("he",), 10.0): 0.2}
+    proof = trial(table, options=(OPTIONS[1],), is_forced=True)[0].run()
+    assert proof.conclusion is Conclusion.HARMED
+    assert proof.chosen == ""
+
+
+def test_seeds_that_choose_do_not_judge():
+    _, engine = made = trial({(("he",), 1.0): 0.95})
+    made[0].run()
+    judging = {job.seed for job in engine.asked if job.judged}
+    choosing = {job.seed for job in engine.asked if not job.judged}
+    assert judging == {FIRST_SEED + k for k in range(5)}
+    assert not judging & choosing
+
+
+def test_every_arm_is_tried_at_every_rate_for_equal_steps_and_the_control_too():
+    made, engine = trial({(("he",), 1.0): 0.95})
+    made.run()
+    first = [job for job in engine.asked if job.seed == 0]
+    for remedies in ((), ("he",), ("batch-norm",)):
+        rates = {job.rate_factor for job in first if job.remedies == remedies}
+        assert rates == {1.0, 0.1, 10.0}
+    assert {job.steps for job in first} == {25}
+    assert {job.steps for job in engine.asked if job.judged} == {100}
+
+
+def test_null_arm_and_arm_by_lot_stand_beside_the_answer():
+    made, engine = trial({(("he",), 1.0): 0.95}, lots=("relu", "elu", "he"))
+    proof = made.run()
+    null = next(arm for arm in proof.arms if arm.role is Role.NULL)
+    lot = next(arm for arm in proof.arms if arm.role is Role.RANDOM)
+    assert len(null.runs) == len(lot.runs) == 3
+    assert all(run.job.redraw for run in null.runs)
+    drawn = {run.job.remedies for run in lot.runs}
+    assert drawn <= {("relu",), ("elu",)}
+    assert sum(job.redraw > 0 for job in engine.asked) == 3
+
+
+def test_a_slower_network_is_also_judged_after_the_time_of_the_control():
+    made, engine = trial({(("he",), 1.0): 0.95}, milliseconds={("he",): 2.0})
+    made.run()
+    checkpoints = {job.checkpoints for job in engine.asked if job.judged and job.remedies}
+    assert checkpoints == {(50,)}
+
+
+def test_an_interrupted_trial_tells_what_had_ended():
+    made, _ = trial({(("he",), 1.0): 0.95}, stop_after=12)
+    proof = made.run()
+    assert proof.is_partial
+    assert proof.conclusion is Conclusion.INCONCLUSIVE
+    assert len(proof.arm("control").runs) == 5
+    assert any("interrupted" in note for note in proof.notes)
+
+
+def test_a_trial_that_is_interrupted_at_once_says_so():
+    proof = trial({}, stop_after=0)[0].run()
+    assert proof.is_partial
+    assert proof.conclusion is Conclusion.INCONCLUSIVE
+
+
+def test_a_budget_that_is_used_up_ends_the_trial_between_two_stages():
+    plan = Plan(steps=100, seconds=0.0)
+    proof = trial({(("he",), 1.0): 0.95}, plan=plan)[0].run()
+    assert proof.is_partial
+    assert any("budget" in note for note in proof.notes)
+
+
+def test_no_run_is_asked_for_twice():
+    made, engine = trial({(("he",), 1.0): 0.95})
+    made.run()
+    assert len(engine.asked) == len(set(engine.asked))
+
+
+def test_progress_is_told_after_every_run():
+    heard: list[Progress] = []
+    made, engine = trial({(("he",), 1.0): 0.95}, progress=heard.append)
+    made.run()
+    assert sum(each.run is not None for each in heard) == len(engine.asked)
+    assert [p.stage for p in heard if p.done == 0] == [
+        "control",
+        "first tries",
+        "finalists",
+        "proof",
+    ]
+
+
+@pytest.mark.parametrize("name", ["accuracy", "loss"])
+def test_the_direction_of_the_endpoint_does_not_matter(name):
+    table = {((), 1.0): 1.0, (("he",), 1.0): 0.05, (("batch-norm",), 1.0): 0.9}
+
+    class Falling(Oracle):
+        def run(self, experiment, jobs):
+            for run in super().run(experiment, jobs):
+                yield Run(
+                    job=run.job,
+                    metric=run.metric,
+                    validation=-run.validation,
+                    steps=run.steps,
+                    seconds=run.seconds,
+                )
+
+    made, _ = trial({}, endpoint=Endpoint(name=name, higher_is_better=False, goal=0.3))
+    made.engine = Falling({**{((), r): 1.0 for r in (0.1, 10.0, 0.32)}, **table})
+    made.engine.table |= {(("he",), r): 0.9 for r in (0.1, 10.0, 0.32)}
+    made.engine.table |= {(("batch-norm",), r): 0.9 for r in (0.1, 10.0, 0.32)}
+    proof = made.run()
+    assert proof.conclusion is Conclusion.CURED
+    assert proof.chosen == "he"

@@ -1,0 +1,254 @@
+"""Lines that cut a gradient off lose what cuts; what is shared with a target network stays."""
+
+from __future__ import annotations
+
+import pytest
+
+from unvanish.core.patches import Safety
+
+HEAD = """import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+
+def batch():
+    inputs = torch.randn(32, 6)
+    return inputs, inputs[:, :3].argmax(dim=1)
+
+
+def loss(output, target):
+    return nn.functional.cross_entropy(output, target)
+
+
+def optimizer(model):
+    return torch.optim.SGD(model.parameters(), lr=0.1)
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Linear(6, 8)
+        self.more = {more}
+        self.head = nn.Linear(8, 3)
+
+"""
+PLAIN = HEAD.format(more="nn.Linear(8, 8)")
+
+
+def test_a_detach(edited) -> None:
+    found = edited(
+        PLAIN
+        + """    def forward(self, x):
+        x = torch.tanh(self.body(x)).detach()  # features
+        return self.head(torch.tanh(self.more(x)))
+""",
+        "reattach",
+    )
+    assert found.diff == [
+        "-        x = torch.tanh(self.body(x)).detach()  # features",
+        "+        x = torch.tanh(self.body(x))  # features",
+    ]
+    assert found.safety is Safety.SAFE
+
+
+def test_data_is_read_as_it_is(edited) -> None:
+    found = edited(
+        PLAIN
+        + """    def forward(self, x):
+        x = torch.tanh(self.body(x))
+        return self.head(torch.tanh(self.more(x.data)))
+""",
+        "reattach",
+    )
+    assert "+        return self.head(torch.tanh(self.more(x)))" in found.diff
+
+
+def test_a_block_without_gradients_moves_to_the_left(edited) -> None:
+    found = edited(
+        PLAIN
+        + """    def forward(self, x):
+        with torch.no_grad():  # cheap
+            # features
+            x = self.body(x)
+
+            x = torch.tanh(
+                x
+            )
+        return self.head(torch.tanh(self.more(x)))
+""",
+        "reattach",
+    )
+    assert found.after.endswith(
+        """    def forward(self, x):
+        # features
+        x = self.body(x)
+
+        x = torch.tanh(
+            x
+        )
+        return self.head(torch.tanh(self.more(x)))
+"""
+    )
+
+
+def test_a_method_without_gradients(edited) -> None:
+    found = edited(
+        PLAIN
+        + """    @torch.no_grad()
+    def features(self, x):
+        return torch.tanh(self.body(x))
+
+    def forward(self, x):
+        return self.head(torch.tanh(self.more(self.features(x))))
+""",
+        "reattach",
+    )
+    assert found.diff == ["-    @torch.no_grad()"]
+
+
+def test_text_over_several_lines_is_not_moved(edited) -> None:
+    found = edited(
+        PLAIN
+        + '''    def forward(self, x):
+        with torch.no_grad():
+            note = """one
+            two"""
+            x = torch.tanh(self.body(x))
+        return self.head(torch.tanh(self.more(x)))
+''',
+        "reattach",
+    )
+    assert "text over several lines" in found.unsafe
+
+
+@pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad")
+@pytest.mark.parametrize(
+    ("call", "becomes"),
+    [
+        (
+            "checkpoint(self.run, x, use_reentrant=True)  # memory",
+            "checkpoint(self.run, x, use_reentrant=False)  # memory",
+        ),
+        (
+            "torch.utils.checkpoint.checkpoint(self.run, x, use_reentrant=True)",
+            "torch.utils.checkpoint.checkpoint(self.run, x, use_reentrant=False)",
+        ),
+        (
+            "checkpoint(\n            self.run,\n            x,\n            use_reentrant=True,\n"
+            "        )",
+            "            use_reentrant=False,",
+        ),
+    ],
+    ids=["imported", "dotted", "lines"],
+)
+def test_a_checkpoint(edited, call, becomes) -> None:
+    found = edited(
+        PLAIN
+        + f"""    def forward(self, x):
+        x = {call}
+        return self.head(x)
+
+    def run(self, x):
+        return torch.tanh(self.more(torch.tanh(self.body(x))))
+""",
+        "checkpoint-gradient",
+    )
+    assert next(line for line in found.diff if line.startswith("+")).endswith(becomes)
+
+
+@pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad")
+def test_a_checkpoint_by_another_name_is_left(edited) -> None:
+    found = edited(
+        PLAIN
+        + """    def forward(self, x):
+        again = checkpoint
+        x = again(self.run, x, use_reentrant=True)
+        return self.head(x)
+
+    def run(self, x):
+        return torch.tanh(self.more(torch.tanh(self.body(x))))
+""",
+        "checkpoint-gradient",
+    )
+    assert "cannot be followed" in found.unsafe
+
+
+@pytest.mark.parametrize(
+    ("more", "used", "becomes"),
+    [
+        (
+            "[nn.Linear(8, 8) for _ in range(3)]  # deep",
+            "self.more[2](self.more[1](self.more[0](x)))",
+            "nn.ModuleList(nn.Linear(8, 8) for _ in range(3))  # deep",
+        ),
+        (
+            "[nn.Linear(8, 8), nn.Linear(8, 8)]",
+            "self.more[1](self.more[0](x))",
+            "nn.ModuleList([nn.Linear(8, 8), nn.Linear(8, 8)])",
+        ),
+        ('{"a": nn.Linear(8, 8)}', 'self.more["a"](x)', 'nn.ModuleDict({"a": nn.Linear(8, 8)})'),
+        (
+            "torch.ones(8, requires_grad=True)",
+            "self.more * x",
+            "nn.Parameter(torch.ones(8, requires_grad=True))",
+        ),
+    ],
+    ids=["comprehension", "list", "dict", "tensor"],
+)
+def test_layers_that_nothing_knows_of(edited, more, used, becomes) -> None:
+    forward = (
+        f"    def forward(self, x):\n        x = torch.tanh(self.body(x))\n        x = {used}\n"
+    )
+    text = HEAD.replace("{more}", more) + forward + "        return self.head(torch.tanh(x))\n"
+    assert f"+        self.more = {becomes}" in edited(text, "train-parameter").diff
+
+
+def test_layers_that_are_given_in_two_places_are_left(edited) -> None:
+    text = HEAD.format(more="[nn.Linear(8, 8)]").replace(
+        "        self.head", "        self.more = [*self.more, nn.Linear(8, 8)]\n        self.head"
+    )
+    forward = """    def forward(self, x):
+        x = torch.tanh(self.body(x))
+        for layer in self.more:
+            x = torch.tanh(layer(x))
+        return self.head(x)
+"""
+    assert "made in 2 places" in edited(text + forward, "train-parameter").unsafe
+
+
+@pytest.mark.parametrize(
+    ("lines", "becomes"),
+    [
+        (
+            "        h = self.body(x)\n        h = torch.round(h)  # code\n",
+            ["+        h = h + (torch.round(h) - h).detach()  # code"],
+        ),
+        (
+            "        h = self.body(x)\n        h = h.sign()\n",
+            ["+        h = h.clamp(-1.0, 1.0) + (h.sign() - h.clamp(-1.0, 1.0)).detach()"],
+        ),
+        (
+            "        h = torch.sign(self.body(x))  # code\n",
+            [
+                "+        h = self.body(x)  # code",
+                "+        h = h.clamp(-1.0, 1.0) + (torch.sign(h) - h.clamp(-1.0, 1.0)).detach()",
+            ],
+        ),
+    ],
+    ids=["round", "method", "expression"],
+)
+def test_a_step_passes_the_gradient(edited, lines, becomes) -> None:
+    end = "        return self.head(torch.tanh(self.more(h)))\n"
+    found = edited(PLAIN + "    def forward(self, x):\n" + lines + end, "straight-through")
+    assert [line for line in found.diff if line.startswith("+")] == becomes
+
+
+def test_a_step_within_an_expression_is_left(edited) -> None:
+    found = edited(
+        PLAIN
+        + """    def forward(self, x):
+        return self.head(torch.tanh(self.more(torch.sign(self.body(x)))))
+""",
+        "straight-through",
+    )
+    assert "has no name" in found.unsafe
