@@ -290,7 +290,10 @@ def rounded(value: Any) -> Any:
 
 
 def document(command: str, rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return the file: one row a line, and what the remedies and codes are called."""
+    """Return the file: one row a line, and what the remedies and codes are called.
+
+    Why a remedy does not fit is kept where it is offered.
+    """
     from unvanish.core.prescriptions import Change
     from unvanish.diagnose.run import all_rules
     from unvanish.treat.registry import remedies
@@ -302,7 +305,8 @@ def document(command: str, rows: Sequence[Mapping[str, Any]]) -> str:
         "remedies": cards,
         "codes": {rule.code: rule.name for rule in all_rules().members},
     }
-    lines = ",\n".join(json.dumps(strict(rounded(row)), ensure_ascii=False) for row in rows)
+    told = [row for row in rows if row.get("offered", True) or "refused" not in row]
+    lines = ",\n".join(json.dumps(strict(rounded(row)), ensure_ascii=False) for row in told)
     return f'{json.dumps(head)[:-1]}, "rows": [\n{lines}\n]}}\n'
 
 

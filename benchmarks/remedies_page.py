@@ -297,8 +297,8 @@ def written(document: Mapping[str, Any]) -> str:
         "on a copy, whether or not it is offered for what the patient has: one batch and one step "
         "of the optimiser before and after; seed, batch and weights before the remedy were held "
         f"fixed. {size['pairs']} pairs of remedy and patient, of which {size['failed']} came to "
-        f"nothing (last table). One batch does not show everything: {size['sound']} patients have "
-        "no finding in such a look and count in the costs only.",
+        "nothing (last table). Patients in which one batch shows nothing, and which count in the "
+        f"costs only: {size['sound']}.",
         "",
         "**Nothing was trained.** A network that looks sound at its start has not been shown to "
         "learn.",
@@ -308,7 +308,8 @@ def written(document: Mapping[str, Any]) -> str:
         "Patients from which the finding is gone, of those that have it and that the remedy fits; "
         "in brackets where the remedy is not offered for it. *cured*: nothing is left that is "
         "worse than a note, of the patients that it is offered for; *worse*: how many of these "
-        "have a finding that they did not have.",
+        "have a finding that they did not have. What is gone from sight may be there still: "
+        "truncated-sequences cuts the long ways on which it could be seen.",
         "",
         *table(["remedy", "kind", "cured", "worse", *results.codes], by_sickness(results)),
         "",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -48,10 +50,10 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Fake:
 
 def test_the_text_and_the_progress(answer: Fake) -> None:
     answer(cures.cure())
-    result = run("model.py:Net", "--budget", "300steps", "--remedy", "he")
+    result = run("model.py:Net")
     assert result.exit_code == 0
     assert "cured: the network as it is does not learn" in result.stdout
-    command = "unvanish cure model.py:Net --data digits --budget 300steps --remedy he --write"
+    command = "unvanish cure model.py:Net --data digits --budget 300steps --write"
     assert command in " ".join(result.stdout.replace("\\\n", " ").split())
     assert result.stderr == "control: the network as it is: 2 runs\n"
 
@@ -145,6 +147,23 @@ def test_a_report_is_saved_and_shown_again(answer: Fake, tmp_path: Path) -> None
     assert document["verdict"] == "cured"
 
 
+@pytest.mark.parametrize("format_", ["text", "json"])
+def test_a_report_opens_without_torch(tmp_path: Path, format_: str) -> None:
+    save_cure(cures.cure(), tmp_path / "run.json")
+    code = (
+        "import sys; sys.modules['torch'] = None\nfrom unvanish.cli import app; app(sys.argv[1:])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "show", "run.json", "--format", format_],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "the network as it is does not learn" in done.stdout
+
+
 def test_a_damaged_report_is_one_clear_error(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     save_cure(cures.cure(), path)
@@ -211,6 +230,14 @@ def test_writing_nothing_is_said(answer: Fake) -> None:
     assert "note: nothing was written: nothing is to be changed" in result.stderr
 
 
+def test_what_is_not_proven_is_not_written(answer: Fake) -> None:
+    answer(cures.untried())
+    result = run("net.py", "--write")
+    assert result.exit_code == 3
+    assert "note: nothing was written: nothing is proven" in result.stderr
+    assert "write: unvanish fix model.py:Net --remedy he --remedy relu --write" in result.stdout
+
+
 def test_errors_are_told_as_documents_too(monkeypatch: pytest.MonkeyPatch) -> None:
     def failing(target: str, **options: Any) -> Cure:
         del options
@@ -259,8 +286,6 @@ def test_nobody_who_looks_is_shown_no_bar(capsys: pytest.CaptureFixture[str]) ->
 def test_a_bar_vanishes_and_leaves_the_streams_alone(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import sys
-
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     monkeypatch.setenv("TERM", "xterm")
     before = (sys.stdout, sys.stderr)

@@ -51,3 +51,11 @@ def test_all_remedies_are_listed():
     assert result.exit_code == 0
     for remedy in BUILTIN_REMEDIES:
         assert f"{remedy.name}  " in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("remedy", "said"),
+    [("he", "unvanish fix TARGET --remedy he --write"), ("kfac", "a call of unvanish")],
+)
+def test_a_card_says_whether_source_can_say_it(remedy, said):
+    assert said in " ".join(run("explain", remedy).stdout.split())

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 import unvanish
 from unvanish.core.errors import TargetError, UnvanishError
 from unvanish.core.findings import Severity
-from unvanish.core.patches import Patch
+from unvanish.core.patches import Patch, Safety
 from unvanish.core.proofs import Conclusion
 from unvanish.curing import Cured, load
 from unvanish.curing.given import recipe_from
@@ -24,6 +24,8 @@ from unvanish.diagnose import diagnose
 def test_it_prints_as_the_terminal_shows_it(cured: Cured) -> None:
     assert repr(cured) == cured.text(width=80).rstrip("\n")
     assert "judged: accuracy on 51 samples" in repr(cured)
+    command = "unvanish cure net.py --budget 30steps --seeds 3 --remedy batch-norm --write"
+    assert command in " ".join(repr(cured).replace("\\\n", " ").split())
     assert cured._repr_html_().startswith("<pre>unvanish")
 
 
@@ -75,6 +77,13 @@ def test_where_there_is_no_edit_nothing_is_written(cured: Cured) -> None:
         replace(cured, patch=pasted).write()
 
 
+def test_what_is_not_proven_is_not_written(cured: Cured, tmp_path: Path) -> None:
+    with pytest.raises(UnvanishError, match="nothing is proven") as caught:
+        replace(cured, proof=None).write()
+    assert caught.value.help.startswith("unvanish fix net.py --remedy batch-norm --write")
+    assert (tmp_path / "net.py").read_text() == SOURCE
+
+
 def test_the_exit_code_follows_the_conclusion(cured: Cured) -> None:
     codes = {c: replace(cured, conclusion=c).exit_code() for c in Conclusion}
     assert {c for c, code in codes.items() if code == 0} == {
@@ -90,6 +99,31 @@ def test_without_an_experiment_nothing_is_built(cured: Cured) -> None:
     bare = replace(cured, experiment=None, said="there are no data")
     with pytest.raises(UnvanishError, match="no experiment to build from: there are no data"):
         bare.build()
+
+
+def test_a_learning_rate_alone_is_written_into_the_source(
+    made: tuple[Cured, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from unvanish.curing.loading import reloaded
+    from unvanish.curing.rates import at_rate
+    from unvanish.treat.patch import patch
+
+    cured, folder = made
+    monkeypatch.chdir(folder)
+    recipe = cured.recipe
+    treated = at_rate(recipe, cured.before, 10.0)
+    with recipe.running():
+        edit = patch(
+            treated, lambda: reloaded(cured.origin), optimizer=recipe.optimizer, rate_factor=10.0
+        )
+    assert [(e.before, e.after) for e in treated.receipts[0].edits] == [("learning rate 0.1", "1")]
+    assert edit.agrees is True
+    assert edit.safety is Safety.SAFE
+    assert [line for line in edit.files[0].diff() if line.startswith("+ ")] == [
+        "+    return torch.optim.SGD(model.parameters(), lr=1.0)"
+    ]
+    pasted = patch(treated, None, optimizer=None, rate_factor=10.0)
+    assert pasted.snippet == 'for group in optimizer.param_groups:\n    group["lr"] *= 10\n'
 
 
 # --- networks that are given ------------------------------------------------------

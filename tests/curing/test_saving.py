@@ -149,7 +149,7 @@ def test_where_nothing_is_changed_there_is_only_a_report(cured: Cured, tmp_path:
 
 def test_a_network_given_in_python_cannot_be_saved(cured: Cured) -> None:
     given = replace(cured, origin=replace(cured.origin, is_given=True))
-    with pytest.raises(UnvanishError, match="was given in Python"):
+    with pytest.raises(UnvanishError, match="came from Python"):
         given.export("out")
 
 

@@ -28,7 +28,7 @@ class Constant(nn.Module):
         self.answer = nn.Parameter(answer.clone().float())
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.answer.expand(len(x), *self.answer.shape) + 0.0 * x.sum()
+        return self.answer + 0.0 * x[:, :1]
 
 
 class Says(nn.Module):

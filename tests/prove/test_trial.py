@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -98,6 +99,41 @@ def test_without_a_goal_a_suspect_control_stands_the_comparison():
     made, engine = trial({((), 1.0): 0.95}, endpoint=endpoint)
     assert made.run().conclusion is Conclusion.HEALTHY
     assert ("he",) in {job.remedies for job in engine.asked}
+
+
+def test_a_control_in_which_nothing_is_found_is_given_more_steps_before_it_is_changed():
+    class Late(Oracle):
+        def run(self, experiment, jobs):
+            for run in super().run(experiment, jobs):
+                metric = 0.95 if run.job.steps > 100 else run.metric
+                yield replace(run, metric=metric)
+
+    made, _ = trial({(("he",), 1.0): 0.95}, is_suspect=False)
+    made.engine = late = Late({})
+    proof = made.run()
+    assert proof.conclusion is Conclusion.HEALTHY
+    assert proof.steps == 400
+    assert {job.remedies for job in late.asked} == {()}
+    assert any("too few" in note for note in proof.notes)
+
+
+def test_a_control_that_misses_its_goal_whatever_its_steps_gets_remedies():
+    made, _ = trial({(("he",), 1.0): 0.95}, is_suspect=False)
+    proof = made.run()
+    assert proof.conclusion is Conclusion.CURED
+    assert proof.steps == 100
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(0.3, Conclusion.HEALTHY), (0.05, Conclusion.INCONCLUSIVE)]
+)
+def test_without_a_goal_or_a_finding_nothing_is_changed(value, expected):
+    endpoint = Endpoint(name="accuracy", chance=0.1, samples=1000)
+    made, engine = trial({((), 1.0): value}, endpoint=endpoint, is_suspect=False)
+    proof = made.run()
+    assert proof.conclusion is expected
+    assert proof.chosen == ""
+    assert {job.remedies for job in engine.asked} == {()}
 
 
 def test_the_smallest_change_that_is_as_good_is_proven():

@@ -351,6 +351,27 @@ def test_a_class_without_a_model(write):
     assert "def model(self)" in caught.value.help
 
 
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [("GAOL = 0.9", "GOAL"), ("HIGHER_IS_BETER = False", "HIGHER_IS_BETTER"), ("goal = 1", "GOAL")],
+)
+def test_a_constant_that_would_be_ignored_is_named(write, line, meant):
+    file = write(
+        "net.py", f"import torch\n{line}\ndef model():\n    return torch.nn.Linear(3, 2)\n"
+    )
+    with pytest.raises(TargetError, match="would be ignored") as error:
+        load(file, seed=0)
+    assert f"did you mean {meant}?" in error.value.help
+
+
+@pytest.mark.parametrize("line", ["steps = 7", "STEP = 7", "STEPS = [1, 2]", "COAL = 1"])
+def test_constants_of_the_files_own_are_left_alone(write, line):
+    file = write(
+        "net.py", f"import torch\n{line}\ndef model():\n    return torch.nn.Linear(3, 2)\n"
+    )
+    assert load(file, seed=0).steps is None
+
+
 def test_a_class_with_a_misspelt_model(write):
     with pytest.raises(TargetError, match="no 'Model'") as caught:
         recipe_of(write, "class Task:\n    def Model(self): return model()", ":Task")

@@ -13,7 +13,7 @@ from tests.show import cures
 from tests.show.fixtures import healthy, sick
 
 from unvanish.core.cures import Cure
-from unvanish.core.proofs import Conclusion, Harm, Proof
+from unvanish.core.proofs import Conclusion, Harm, Proof, Role
 from unvanish.show.arms import Scale
 from unvanish.show.cure import render_cure
 from unvanish.show.cure_json import cure_json, text_of
@@ -95,6 +95,13 @@ def test_a_sentence_without_an_answer_keeps_its_numbers() -> None:
     assert "no-effect: he makes no difference: accuracy 0.1 as it is, 0.1 treated\n" in page
 
 
+def test_a_control_at_another_rate_has_a_name_of_its_own() -> None:
+    proof = cures.proof()
+    tuned = replace(proof.arms[0], name="rate x10", role=Role.CANDIDATE, rate_factor=10.0)
+    page = text(cures.cure(proof=replace(proof, arms=(*proof.arms, tuned))), width=96)
+    assert line_with("learning rate alone", page).split()[-2:] == ["x10", "x1.0"]
+
+
 def test_dropped_arms_say_why() -> None:
     page = " ".join(text(cures.cure()).split())
     assert "3 treatments dropped in the first tries after 75 steps" in page
@@ -154,6 +161,14 @@ def test_the_next_commands_are_literal() -> None:
     assert command_of(cures.cure(origin=spaced)).startswith(
         "unvanish cure 'my net.py' --data digits --input-shape 3,8 --seed 3"
     )
+
+
+def test_a_network_given_in_python_has_calls_instead_of_commands() -> None:
+    given = replace(cures.cure().origin, is_given=True)
+    page = text(cures.cure(origin=given))
+    assert "write: cured.write()\n" in page
+    assert "build: cured.build(seed=0)\n" in page
+    assert "unvanish cure" not in page
 
 
 def test_what_may_decide_it_is_named() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,14 +41,6 @@ class CureOptions:
     input_shape: tuple[int, ...] | None = None
     classes: int | None = None
     verbose: bool = False
-
-    def of_the_trial(self) -> tuple[str, ...]:
-        """Return the words that the result depends on, beside the target and its data."""
-        words = ["--budget", self.budget] if self.budget else []
-        words += ["--seeds", str(self.seeds)] if self.seeds != CureOptions.seeds else []
-        for name in self.remedy:
-            words += ["--remedy", name]
-        return (*words, *(["--keep-architecture"] if self.keep_architecture else []))
 
 
 def run_cure(options: CureOptions, screen: Screen, *, as_json: bool) -> int:
@@ -124,7 +116,7 @@ def _tried(options: CureOptions, *, as_json: bool) -> Cure:
         shown_progress(options.target, quiet=as_json) as progress,
         stdout_set_aside(),
     ):
-        found = cure(
+        return cure(
             options.target,
             data=options.data or None,
             steps=_own_steps(options.target),
@@ -136,7 +128,6 @@ def _tried(options: CureOptions, *, as_json: bool) -> Cure:
             progress=progress,
             **asked,
         )
-    return replace(found, origin=replace(found.origin, options=options.of_the_trial()))
 
 
 def _own_steps(target: str) -> int | None:
@@ -151,12 +142,15 @@ def _own_steps(target: str) -> int | None:
 
 def _opened(options: CureOptions) -> Cure:
     """Open a saved report as the target, which needs no trial and takes no options of one."""
-    without = [*options.of_the_trial()[:1], *(["--data"] if options.data else [])]
-    if without:
+    defaults = CureOptions(target=options.target)
+    trial = ("data", "budget", "seeds", "remedy", "keep_architecture")
+    changed = [name for name in trial if getattr(options, name) != getattr(defaults, name)]
+    if changed:
+        option = f"--{changed[0].replace('_', '-')}"
         raise UnvanishError(
-            f"{without[0]} is for a trial, and {options.target} is the report of one",
+            f"{option} is for a trial, and {options.target} is the report of one",
             help=f"unvanish cure {shlex.quote(load_cure(options.target).origin.target)} "
-            f"{without[0]} ...   makes another trial",
+            f"{option} ...   makes another trial",
         )
     return load_cure(options.target)
 
@@ -165,13 +159,13 @@ def _applied(found: Cure, options: CureOptions) -> Cure:
     """Write and save what was asked for, where there is something to write."""
     is_file = found.patch is not None and bool(found.patch.files)
     with stdout_set_aside():
-        if options.write and is_file:
+        if options.write and is_file and found.proof is not None:
             from unvanish.curing.writing import written
 
             found = written(found)
         elif options.write:
             why = found.patch.unsafe if found.patch is not None else "nothing is to be changed"
-            complain(f"note: nothing was written: {why}")
+            complain(f"note: nothing was written: {why or 'nothing is proven'}")
         if options.save is not None:
             from unvanish.curing.saving import REPORT, exported
 

@@ -46,7 +46,8 @@ def explanation(word: str | None, screen: Screen) -> str:
         return _list(rows, "unvanish explain NAME", "shows the card of a remedy", screen)
     for remedy in known:
         if wanted == remedy.name:
-            return _page(page_of(remedy), remedy.name, f"({remedy.change.value})", screen)
+            text = f"{page_of(remedy).rstrip()}\n\n{_written(remedy.name)}\n"
+            return _page(text, remedy.name, f"({remedy.change.value})", screen)
     raise _unknown(
         word,
         {
@@ -54,6 +55,17 @@ def explanation(word: str | None, screen: Screen) -> str:
             **{remedy.name: remedy.name for remedy in known},
         },
     )
+
+
+def _written(remedy: str) -> str:
+    """Return the section that says whether source code can say a remedy."""
+    from unvanish.treat.patch.rewriters import REWRITERS
+
+    if remedy in REWRITERS:
+        said = f"`unvanish fix TARGET --remedy {remedy} --write` writes it."
+    else:
+        said = "It takes a call of unvanish; `unvanish fix` prints the lines."
+    return f"## In your source\n{said}"
 
 
 def _list(rows: Sequence[tuple[str, str, str]], command: str, purpose: str, screen: Screen) -> str:

@@ -104,6 +104,6 @@ def _nothing(progress: Progress) -> None:
 
 def _line(progress: Progress) -> None:
     """Write a line at the beginning of a stage."""
-    if not progress.done:
+    if progress.total and not progress.done:
         runs = f"{progress.total} run{'' if progress.total == 1 else 's'}"
         complain(f"{_STAGES.get(progress.stage, progress.stage)}: {runs}")

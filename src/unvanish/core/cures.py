@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from unvanish.core.patches import Patch
 from unvanish.core.prescriptions import Advice, Receipt
 from unvanish.core.proofs import Conclusion, Proof
 from unvanish.core.records import Recording
+
+IN_PYTHON: Final = "(in Python)"
+"""What stands for data that were given as batches rather than by name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +22,7 @@ class Origin:
         target: ``file.py[:name]``, ``package.module[:name]`` or ``zoo:NAME``; the class of the
             network where it was given in Python.
         seed: Seed of the check and of the frozen data.
-        data: What ``--data`` said; empty for the target's own.
+        data: What ``--data`` said; empty for the target's own, `IN_PYTHON` for batches.
         input_shape: What ``--input-shape`` said; empty for none.
         classes: What ``--classes`` said; 0 for nothing.
         device: What ``--device`` said; empty for nothing.

@@ -9,7 +9,7 @@ from typing import Any, Final, Unpack
 
 from torch import nn
 
-from unvanish.core.cures import Origin
+from unvanish.core.cures import IN_PYTHON, Origin
 from unvanish.core.errors import BatchError, UnvanishError
 from unvanish.core.findings import Diagnosis, Severity
 from unvanish.core.prescriptions import Advice
@@ -17,7 +17,8 @@ from unvanish.core.proofs import Conclusion, Job, Proof
 from unvanish.core.records import Recording
 from unvanish.curing.cured import Cured
 from unvanish.curing.given import Given, recipe_from
-from unvanish.curing.loading import experiment_from, reloaded
+from unvanish.curing.loading import UNKNOWN, experiment_from, reloaded, with_data
+from unvanish.curing.rates import at_rate
 from unvanish.diagnose import diagnose
 from unvanish.observe import trace
 from unvanish.prove.engines import engine_of
@@ -29,12 +30,14 @@ from unvanish.prove.plan import planned
 from unvanish.prove.shortlist import GENERAL, fitting, shortlist
 from unvanish.prove.training import execute
 from unvanish.prove.trial import Progress, Trial
-from unvanish.recipe import Recipe
+from unvanish.recipe import Batches, Recipe
 from unvanish.treat import Treated, prescribe, treat
 from unvanish.treat.patch import patch as patch_of
 
 _TIMED_STEPS: Final = 6
 """Steps of the run that shows how fast a network is, and that it trains at all."""
+_SEEDS: Final = 5
+"""Pairs that a proof rests on, where nobody says otherwise."""
 _SHORT_STEPS: Final = 1000
 """Steps that data are drawn for, where nobody says how long a run is."""
 
@@ -45,7 +48,7 @@ def cure(
     data: str | Iterable[Any] | None = None,
     budget: str = "",
     steps: int | None = None,
-    seeds: int = 5,
+    seeds: int = _SEEDS,
     remedy: Sequence[str] | str = (),
     keep_architecture: bool = False,
     engine: str | Engine = "local",
@@ -95,17 +98,19 @@ def cure(
     if seeds < 1:
         raise UnvanishError(f"{seeds} seeds prove nothing", help="--seeds 5")
     run_steps, seconds = budget_of(budget) if budget else (None, None)
+    data = data if data is None or isinstance(data, str) else Batches(data, origin="data")
     recipe = None if isinstance(target, str) else _given(target, data, seed, given)
     origin = Origin(
         target=target if isinstance(target, str) else recipe.target if recipe else "",
         is_given=recipe is not None,
         seed=seed,
-        data=data if isinstance(data, str) else "",
+        data=data if isinstance(data, str) else "" if data is None else IN_PYTHON,
         input_shape=tuple(input_shape or ()),
         classes=classes or 0,
         device=device or "",
+        options=asked_for(budget, seeds, remedy, keep_architecture=keep_architecture),
     )
-    recipe = recipe or reloaded(origin)
+    recipe = recipe or reloaded(origin, data)
     wanted = run_steps or recipe.steps or steps
     origin = replace(origin, steps=wanted or _SHORT_STEPS)
     names = (remedy,) if isinstance(remedy, str) else tuple(remedy)
@@ -116,12 +121,12 @@ def cure(
         recipe=recipe,
         before=before,
         diagnosis=diagnose(before),
+        data=data,
         names=names,
         keep_architecture=keep_architecture,
     )
     try:
-        own = data if isinstance(target, str | Recipe) or isinstance(data, str) else None
-        experiment = experiment_from(origin, recipe, own)
+        experiment = experiment_from(origin, recipe, known.reload)
     except BatchError as error:
         return _untried(known, error, start)
     trained = execute(experiment, Job(steps=_TIMED_STEPS, judged=True))
@@ -135,9 +140,9 @@ def cure(
         seeds=seeds,
         seconds=seconds,
     )
-    advice = _advice(known)
-    options = shortlist(advice, plan.arms)
-    if names and not options:
+    advice = _advice(known) if _may_be_changed(known, experiment) else None
+    options = shortlist(advice, plan.arms) if advice else []
+    if names and advice and not options:
         raise UnvanishError(*_why_not(names, advice))
     journal = Journal.default(f"{experiment.fingerprint}{plan}{names}") if resume else None
     trial = Trial(
@@ -172,6 +177,7 @@ class _Known:
     recipe: Recipe
     before: Recording
     diagnosis: Diagnosis
+    data: Iterable[Any] | str | None
     names: tuple[str, ...]
     keep_architecture: bool
 
@@ -182,7 +188,8 @@ class _Known:
 
     def reload(self, seed: int | None = None) -> Recipe:
         """Load the network anew."""
-        return reloaded(self.origin if seed is None else replace(self.origin, seed=seed))
+        origin = self.origin if seed is None else replace(self.origin, seed=seed)
+        return reloaded(origin, self.data)
 
     @property
     def reloads(self) -> Callable[[], Recipe] | None:
@@ -190,11 +197,32 @@ class _Known:
         return None if self.origin.is_given else self.reload
 
 
+def asked_for(
+    budget: str, seeds: int, remedy: Sequence[str] | str, *, keep_architecture: bool
+) -> tuple[str, ...]:
+    """Return the words on the command line that ask for such a trial.
+
+    Args:
+        budget: As in `cure`.
+        seeds: As in `cure`.
+        remedy: As in `cure`.
+        keep_architecture: As in `cure`.
+    """
+    words = ["--budget", budget] if budget else []
+    words += ["--seeds", str(seeds)] if seeds != _SEEDS else []
+    for name in (remedy,) if isinstance(remedy, str) else remedy:
+        words += ["--remedy", name]
+    return (*words, *(["--keep-architecture"] if keep_architecture else []))
+
+
 def _given(target: Any, data: Any, seed: int, given: Given) -> Recipe:
     """Return the recipe of what was given in Python."""
     if isinstance(target, Recipe):
-        return target
-    return recipe_from(target, data=None if isinstance(data, str) else data, seed=seed, **given)
+        return target if data is None else with_data(target, data)
+    if not isinstance(data, str):
+        return recipe_from(target, data=data, seed=seed, **given)
+    bare: Given = {"batch": UNKNOWN, **given}
+    return with_data(recipe_from(target, seed=seed, **bare), data)
 
 
 def _look(recipe: Recipe) -> Recording:
@@ -233,6 +261,11 @@ def _advice(known: _Known) -> Advice:
         )
 
 
+def _may_be_changed(known: _Known, experiment: Experiment) -> bool:
+    """Tell whether anybody said that something is wrong: a check, a goal, or the user."""
+    return bool(known.is_suspect or known.names or experiment.endpoint.goal is not None)
+
+
 def _why_not(names: Sequence[str], advice: Advice) -> tuple[str]:
     """Say why remedies that were asked for are not tried."""
     reasons = [f"{name} does not fit this network: {why}" for name, why in advice.refused.items()]
@@ -262,13 +295,15 @@ def _untried(known: _Known, error: BatchError, start: float) -> Cured:
 
 
 def _concluded(
-    known: _Known, experiment: Experiment, advice: Advice, proof: Proof, start: float
+    known: _Known, experiment: Experiment, advice: Advice | None, proof: Proof, start: float
 ) -> Cured:
     """Put together what was proven with the edit that gives it."""
     answer = proof.answer
     remedies = answer.remedies if answer else ()
     rate = answer.rate_factor if answer else 1.0
-    treated = _treated(known, remedies) if remedies or rate != 1.0 else None
+    treated = _treated(known, remedies) if remedies else None
+    if treated is None and rate != 1.0:
+        treated = at_rate(known.recipe, known.before, rate)
     return Cured(
         origin=known.origin,
         conclusion=proof.conclusion,

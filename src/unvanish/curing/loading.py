@@ -2,68 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
-from unvanish.core.cures import Origin
+from unvanish.core.cures import IN_PYTHON, Origin
 from unvanish.core.errors import UnvanishError
 from unvanish.prove.building import experiment_of
 from unvanish.prove.experiment import Experiment
-from unvanish.recipe import Recipe, load
+from unvanish.recipe import Batches, Recipe, load, seeded
+
+UNKNOWN: Final = "the batch is not known yet"
+"""Stands for the batch while a network is loaded whose data come from elsewhere."""
 
 
-def reloaded(origin: Origin) -> Recipe:
+def reloaded(origin: Origin, data: Iterable[Any] | str | None = None) -> Recipe:
     """Load a recipe as it was loaded before.
 
     Args:
         origin: What it was loaded from.
+        data: Batches, or the name of some, in place of what `origin` names.
 
     Returns:
-        The recipe.
+        The recipe; its batch is the first of the data that were named.
 
     Raises:
         UnvanishError: If that is not possible, or not any more.
     """
-    if origin.is_given:
+    if origin.is_given or (origin.data == IN_PYTHON and data is None):
+        what = origin.target if origin.is_given else "data of the trial"
         raise UnvanishError(
-            f"{origin.target} was given in Python, and cannot be loaded from a file",
+            f"{what} was given in Python, and cannot be loaded from a file",
             help="unvanish cure net.py   where net.py has def model(): ... and def data(): ...",
         )
-    return load(
+    source = data if data is not None else origin.data or None
+    recipe = load(
         origin.target,
         seed=origin.seed,
         input_shape=origin.input_shape or None,
         classes=origin.classes or None,
         device=origin.device or None,
+        batch=None if source is None else UNKNOWN,
+    )
+    return recipe if source is None else with_data(recipe, source)
+
+
+def with_data(recipe: Recipe, data: Iterable[Any] | str) -> Recipe:
+    """Return a recipe with other data.
+
+    Args:
+        recipe: The recipe.
+        data: Batches, or the name of some.
+    """
+    batches = data
+    if isinstance(batches, str):
+        from unvanish.prove.data import named_data
+
+        batches = named_data(batches, recipe.model, recipe.loss)
+    drawn = batches if isinstance(batches, Batches) else Batches(batches, origin="data")
+    with seeded(recipe.seed):
+        first = drawn.first
+    return replace(
+        recipe,
+        batch=first,
+        data=drawn.after_first(),
+        is_invented=False,
+        inferred=(*recipe.inferred, *getattr(batches, "notes", ())),
     )
 
 
 def experiment_from(
-    origin: Origin, recipe: Recipe, data: Iterable[Any] | str | None = None
+    origin: Origin, recipe: Recipe, reload: Callable[[int], Recipe] | None = None
 ) -> Experiment:
     """Set up what a network is trained on, and what it is judged by.
 
     Args:
         origin: What it was loaded from, and the steps that data are drawn for.
-        recipe: What it was loaded as.
-        data: Batches in place of those that `origin` names, or the recipe's own.
+        recipe: What it was loaded as, with its data.
+        reload: Loads it anew from a seed; None to load it as `origin` says.
 
     Returns:
         The experiment: equal arguments give equal data in equal parts.
     """
-    source = data if data is not None else origin.data or None
-    batches: Iterable[Any] | None
-    if isinstance(source, str):
-        from unvanish.prove.data import named_data
 
-        batches = named_data(source, recipe.model, recipe.loss)
-    else:
-        batches = source
-    if origin.is_given:
-        return experiment_of(recipe, steps=origin.steps, data=batches)
-
-    def reload(seed: int) -> Recipe:
+    def again(seed: int) -> Recipe:
         return reloaded(replace(origin, seed=seed))
 
-    return experiment_of(recipe, steps=origin.steps, data=batches, reload=reload)
+    return experiment_of(
+        recipe, steps=origin.steps, reload=None if origin.is_given else reload or again
+    )

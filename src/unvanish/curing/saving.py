@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from unvanish.core.cures import Cure, Origin
+from unvanish.core.cures import IN_PYTHON, Cure, Origin
 from unvanish.core.errors import UnvanishError
 from unvanish.core.packing import plain
 from unvanish.core.reports import save_cure
@@ -44,9 +44,10 @@ def exported(cure: C, folder: str | Path) -> C:
     place = Path(folder)
     check_folder(place)
     buildable = cure.is_changed and cure.proof is not None
-    if buildable and cure.origin.is_given:
+    if buildable and (cure.origin.is_given or cure.origin.data == IN_PYTHON):
+        what = cure.origin.target if cure.origin.is_given else "the data of the trial"
         raise UnvanishError(
-            f"{cure.origin.target} was given in Python, and a file cannot build it again",
+            f"{what} came from Python, and a file cannot build it again",
             help="cured.save('report.json')   saves the report, cured.build() builds the network",
         )
     saved = replace(cure, saved=str(folder) if buildable else "")

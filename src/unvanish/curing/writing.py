@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TypeVar
 
-from unvanish.core.cures import Cure
+from unvanish.core.cures import IN_PYTHON, Cure
 from unvanish.core.errors import UnvanishError
 from unvanish.curing.loading import reloaded
 from unvanish.observe import trace
+from unvanish.show.following import fix_command
 from unvanish.treat.patch.files import write as write_files
 
 C = TypeVar("C", bound=Cure)
@@ -16,6 +17,8 @@ C = TypeVar("C", bound=Cure)
 
 def written(cure: C) -> C:
     """Write the edit, keep what the files held beside them, and check the network again.
+
+    A network that was given in Python is not checked again, as only its own script can make it.
 
     Args:
         cure: What was proven, perhaps loaded from a file.
@@ -31,7 +34,21 @@ def written(cure: C) -> C:
     if patch is None or not patch.files:
         why = patch.unsafe if patch is not None else "nothing is to be changed"
         raise UnvanishError(f"there is nothing to write: {why}", where=cure.origin.target)
+    if cure.proof is None:
+        raise UnvanishError(
+            "nothing is proven, and so nothing is written",
+            where=cure.origin.target,
+            help=f"{fix_command(cure)}   writes it all the same",
+        )
     done = write_files(patch, verb="cure")
+    cure = replace(
+        cure,
+        written=done.files,
+        backups=done.backups,
+        warnings=(*cure.warnings, *done.warnings),
+    )
+    if cure.origin.is_given or cure.origin.data == IN_PYTHON:
+        return cure
     recipe = reloaded(cure.origin)
     with recipe.running():
         after = trace(
@@ -45,10 +62,4 @@ def written(cure: C) -> C:
             clip_grad_norm=recipe.clip_grad_norm,
             built=recipe.built,
         )
-    return replace(
-        cure,
-        written=done.files,
-        backups=done.backups,
-        warnings=(*cure.warnings, *done.warnings),
-        rechecked=after,
-    )
+    return replace(cure, rechecked=after)

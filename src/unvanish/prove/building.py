@@ -66,6 +66,7 @@ def experiment_of(
             wanted=steps,
             keep_held_out=recipe.metric is None or metric_wants_batches(recipe.metric),
             seed=recipe.seed,
+            is_example=data is None and recipe.data is None,
         )
         endpoint = endpoint_of(
             recipe.model,

@@ -110,6 +110,7 @@ def conclude(
     confidence: float = 0.95,
     is_forced: bool = False,
     is_partial: bool = False,
+    is_suspect: bool = True,
 ) -> Judged:
     """Say what follows from the arms of a trial.
 
@@ -124,6 +125,7 @@ def conclude(
         confidence: What the intervals are to cover.
         is_forced: Whether the user named the treatment.
         is_partial: Whether the trial was stopped before its end.
+        is_suspect: Whether a check of the control finds something.
 
     Returns:
         The conclusion, the sentence, the comparison and the name of the answer.
@@ -145,6 +147,8 @@ def conclude(
     healthy = case.healthy(best, compared, is_partial=is_partial)
     if healthy is not None:
         return healthy
+    if best is None and not is_suspect and endpoint.goal is None and not is_partial:
+        return case.left_alone()
     doubt = case.doubt(best, compared, is_partial=is_partial)
     if doubt:
         return Judged(conclusion=Conclusion.INCONCLUSIVE, said=doubt, comparison=compared)
@@ -231,6 +235,33 @@ class _Case:
             said += f"; {best.name} is worse, by {interval(compared)}"
         return Judged(conclusion=Conclusion.HEALTHY, said=said, comparison=compared)
 
+    def left_alone(self) -> Judged:
+        """Judge a control in which nothing was found, and of which nobody said what is enough."""
+        here = level(self.endpoint, self.control)
+        if self._moves():
+            said = f"a check finds nothing, and the network learns: {here}"
+            return Judged(conclusion=Conclusion.HEALTHY, said=said)
+        said = (
+            f"a check finds nothing, and nobody said what is enough: {here}. "
+            "GOAL = ... in the recipe settles it"
+        )
+        return Judged(conclusion=Conclusion.INCONCLUSIVE, said=said)
+
+    def _moves(self) -> bool:
+        """Tell whether every seed ends better than chance, or than its own beginning."""
+        runs, chance = self.control.runs, self.endpoint.chance
+        if math.isfinite(chance):
+            return bool(runs) and all(
+                math.isfinite(run.metric)
+                and run.metric != chance
+                and self.endpoint.better(run.metric, chance)
+                for run in runs
+            )
+        return bool(runs) and all(
+            run.losses and math.isfinite(run.metric) and run.training_loss < run.losses[0]
+            for run in runs
+        )
+
     def doubt(self, best: Arm | None, compared: Comparison | None, *, is_partial: bool) -> str:
         """Return why nothing can be concluded; empty where something can."""
         if best is None:
@@ -271,9 +302,9 @@ class _Case:
         """Judge where the comparison decides."""
         here = level(self.endpoint, self.control)
         if best is None or compared is None:
-            said = f"the network does not learn, and nothing was put to the proof: {here}"
+            said = f"the network does not learn, and nothing did better in the tries: {here}"
             if math.isnan(bar(self.endpoint)):
-                said = f"nothing was put to the proof: {here}"
+                said = f"nothing did better in the tries: {here}"
             return Judged(conclusion=Conclusion.NO_EFFECT, said=said)
         seen = results(self.endpoint, self.control, best, compared)
         if self.holds(best, compared):

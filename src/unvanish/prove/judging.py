@@ -35,6 +35,7 @@ def judge(
     contenders: Sequence[str],
     is_forced: bool = False,
     is_partial: bool = False,
+    is_suspect: bool = True,
 ) -> Judged:
     """Compare all arms of a trial with its control, and say what follows.
 
@@ -45,6 +46,7 @@ def judge(
             each covers more, so that all of them together are told from chance 95 times in 100.
         is_forced: Whether the user named the treatment.
         is_partial: Whether the trial was stopped before its end.
+        is_suspect: Whether a check of the control finds something.
 
     Returns:
         The conclusion with all arms, each compared and with its fate, the control first.
@@ -71,6 +73,7 @@ def judge(
             confidence=confidence,
             is_forced=is_forced,
             is_partial=is_partial,
+            is_suspect=is_suspect,
         )
         for arm in tried
     ]

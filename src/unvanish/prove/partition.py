@@ -120,6 +120,7 @@ def partition(
     most_bytes: int = 1 << 30,
     loss: Callable[..., Any] | str | bool | None = False,
     again: Callable[[], Iterable[Any]] | None = None,
+    is_example: bool = False,
 ) -> Partition:
     """Draw batches once, freeze them on the device of the network, and part them.
 
@@ -132,6 +133,8 @@ def partition(
         most_bytes: Nothing more is drawn beyond this.
         loss: If it mixes the rows of a batch, whole batches are kept; False leaves it unasked.
         again: Draws the data anew, to see whether they come out the same.
+        is_example: Whether the batches were given to look at rather than to train on: they are
+            not parted, since what can be learnt from one batch may not be there in another.
 
     Returns:
         The parts. Where the batches are too few, all three are the same.
@@ -149,6 +152,9 @@ def partition(
             "the data differ when they are drawn again with the same seed; "
             "they were drawn once, and every run meets the same",
         )
+    if is_example:
+        _check(model, drawn[0])
+        return _seen(_different(drawn), keep_held_out, notes)
     layouts = [row_layout(batch) for batch in drawn]
     kinds = {layout[1] if layout else None for layout in layouts}
     if None not in kinds and len(kinds) == 1 and rows_are_independent(model, drawn[0], loss):

@@ -40,6 +40,8 @@ _REDRAW: Final = 50_000
 """What is added to the seed of the initial weights in the null arm."""
 _SLOWER: Final = 1.05
 """Ratio of step times from which a run is also judged after the control's time."""
+_PATIENCE: Final = 4
+"""Times the steps that a control gets before general remedies are tried on it."""
 _MOST_PROOFS: Final = 2
 """How many treatments are put to the proof, one after the other, until one holds."""
 _HELD_FIXED: Final = (
@@ -81,8 +83,9 @@ class Trial:
         lots: Names of remedies that fit, from which the arm by lot is drawn.
         is_forced: Whether the user named the treatment: it is tried even where the control
             learns, and said to harm where it does.
-        is_suspect: Whether a check of the control finds something: then a control without a goal
-            has to stand the comparison with what may cure it.
+        is_suspect: Whether a check of the control finds something. Then a control without a goal
+            has to stand the comparison with what may cure it. Where nothing is found, a control
+            that misses its goal is first given more steps, and one without a goal is left alone.
         journal: Keeps what is finished; None for none.
         progress: Called at the beginning of every stage and after every run.
         seed: Added to all seeds.
@@ -125,13 +128,35 @@ class Trial:
     # ---------------------------------------------------------------- the stages
 
     def _control_suffices(self) -> bool:
-        """Tell whether the control learns, so that nothing is to be done."""
-        if self.experiment.endpoint.goal is None and self.is_suspect:
+        """Tell whether the control learns, or nobody can say, so that nothing is to be done."""
+        has_goal = self.experiment.endpoint.goal is not None
+        if self._learned():
+            return has_goal or not self.is_suspect
+        if self.is_suspect:
             return False
-        return learned(self.experiment.endpoint, self._arm(Role.CONTROL, (CONTROL, 1.0)).metrics)
+        return not has_goal or self._learns_in_time()
+
+    def _learns_in_time(self) -> bool:
+        """Give a control in which nothing was found more steps, before anything is changed."""
+        steps, short = self.plan.steps, self._judged[Role.CONTROL, (CONTROL, 1.0)]
+        patient = replace(self.plan, steps=_PATIENCE * steps, seeds=min(3, self.plan.seeds))
+        plan, self.plan = self.plan, patient
+        self._train("control", self._pairs_of_seeds(CONTROL, 1.0, Role.CONTROL))
+        if self._learned():
+            self._notes.append(f"{steps} steps were too few for the network; it was given more")
+            return True
+        self.plan = plan
+        self._judged[Role.CONTROL, (CONTROL, 1.0)] = short
+        return False
+
+    def _learned(self) -> bool:
+        arm = self._arm(Role.CONTROL, (CONTROL, 1.0))
+        return learned(self.experiment.endpoint, arm.metrics)
 
     def _contest(self) -> None:
         """Choose a treatment, and put it to the proof."""
+        if not self.options:
+            self._notes.append("no remedy fits: other learning rates are all that was tried")
         entries = [CONTROL, *(Entry.of(option) for option in self.options[: self.plan.arms])]
         first = {(e, r): self._try(e, r) for e in entries for r in self.plan.rates}
         self._train("first tries", list(first.values()))
@@ -147,7 +172,11 @@ class Trial:
             return
         self._train("finalists", list(wanted.values()))
         full = self._scores(wanted)
-        standing = ranked(list(wanted), full)
+        standing = [
+            pair
+            for pair in ranked(list(wanted), full)
+            if self.is_forced or full(*pair) > full(CONTROL, 1.0)
+        ]
         tuned = next((p for p in standing if p[0] == CONTROL), None)
         for pair in standing[:_MOST_PROOFS]:
             if self._is_late():
@@ -304,6 +333,7 @@ class Trial:
             contenders=[name_of(e.remedies, rate) for e, rate in self._proven],
             is_forced=self.is_forced,
             is_partial=self._is_partial,
+            is_suspect=self.is_suspect,
         )
         return Proof(
             endpoint=self.experiment.endpoint,
@@ -319,7 +349,12 @@ class Trial:
             jobs=self.engine.jobs,
             seconds=time.monotonic() - self._start,
             held_fixed=_HELD_FIXED,
-            notes=(*self.experiment.partition.notes, *self._notes, *answer.notes),
+            notes=(
+                *self.experiment.partition.notes,
+                *(self.journal.notes if self.journal is not None else ()),
+                *self._notes,
+                *answer.notes,
+            ),
             is_partial=self._is_partial,
         )
 

@@ -28,6 +28,8 @@ RECIPE_NAMES: Final = (
 )
 """Everything a recipe may offer."""
 
+_OWN_WORDS: Final = frozenset({"STEPS"})
+"""Names that people use for things of their own, in any case and with any value."""
 _OTHER_WORDS: Final = {"optimiser": "optimizer"}
 
 
@@ -83,7 +85,9 @@ def misspelt(owner: object, *, names: set[str]) -> list[tuple[str, str]]:
 def _meant(name: str, thing: object) -> str:
     """Return the recipe name that was probably meant; empty if the name is no slip of one."""
     if not callable(thing) and name.upper() in RECIPE_NAMES:
-        return name.upper()
+        return "" if name.upper() in _OWN_WORDS else name.upper()
+    if name.isupper() and not callable(thing):
+        return next((c for c in RECIPE_NAMES if c.isupper() and _is_slip(name, c)), "")
     folded = _OTHER_WORDS.get(name.casefold(), name.casefold())
     verbs = [verb for verb in RECIPE_NAMES if not verb.isupper()]
     if folded in verbs:
@@ -94,6 +98,14 @@ def _meant(name: str, thing: object) -> str:
     # Neither a plural nor a beginning: `metrics` and `optimize` are words of their own.
     near = (v for v in verbs if folded != f"{v}s" and not v.startswith(folded))
     return next((v for v in near if SequenceMatcher(None, folded, v).ratio() >= 0.85), "")
+
+
+def _is_slip(name: str, constant: str) -> bool:
+    """Tell whether a constant has letters exchanged, or is long and nearly right."""
+    if name == constant or constant in _OWN_WORDS:
+        return False
+    near = SequenceMatcher(None, name, constant).ratio() >= 0.85
+    return sorted(name) == sorted(constant) or (near and len(constant) > 7)
 
 
 def spelling_error(name: str, meant: str, place: str, owner: object) -> TargetError:

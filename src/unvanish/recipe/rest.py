@@ -217,7 +217,12 @@ class Rest:
         return float(part)
 
     def steps(self) -> int | None:
-        """Return how many steps a training run has, where the recipe says so."""
+        """Return how many steps a training run has, where the recipe says so.
+
+        A constant of this name that is no number is the file's own affair.
+        """
+        if not isinstance(self._rest.get("STEPS"), int | float):
+            return None
         number = self.number("STEPS", positive=True)
         if number is not None and number != int(number):
             raise self._wrong("STEPS", f"{number!r}, not a whole number", "STEPS = 500")

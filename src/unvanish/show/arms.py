@@ -178,7 +178,7 @@ def _bare_name(arm: Arm) -> str:
     """Return the name of an arm without its learning rate, which has a column of its own."""
     if arm.role is not Role.CANDIDATE or arm.rate_factor == 1.0:
         return arm.name
-    return name_of(arm.remedies)
+    return name_of(arm.remedies) if arm.remedies else "learning rate alone"
 
 
 def _mark(arm: Arm, proof: Proof, sheet: Sheet) -> tuple[str, str]:
@@ -222,8 +222,9 @@ def _covers(found: Comparison) -> str:
 def _dropped(arms: Sequence[Arm], sheet: Sheet, *, verbose: bool) -> Lines:
     if not arms:
         return []
-    steps = {run.steps for arm in arms for run in arm.tries if not (run.diverged or run.failed)}
-    after = f" after {plural(min(steps), 'step')}" if steps and min(steps) else ""
+    ended = [run for arm in arms for run in arm.tries if not (run.diverged or run.failed)]
+    fewest = min((run.steps for run in ended), default=0)
+    after = f" after {plural(fewest, 'step')}" if fewest else ""
     words = f"{plural(len(arms), 'treatment')} dropped in the first tries{after}, on another seed"
     lines = sheet.paragraph(styled("dropped: ", "strong"), [sheet.prose(words)])
     alike: dict[str, list[str]] = {}

@@ -24,7 +24,7 @@ _STYLES: Final = {
     Conclusion.HEALTHY: "clear",
     Conclusion.HARMED: "error",
 }
-_MOST_NOTES: Final = 6
+_MOST_NOTES: Final = 8
 
 
 def render_cure(
@@ -185,7 +185,7 @@ def _numbers(proof: Proof, sheet: Sheet) -> str:
     interval = ""
     if math.isfinite(found.low):
         span = scale.span(found.low, found.high)
-        interval = f", {100 * found.confidence:.0f} % interval {span}"
+        interval = f", {100 * found.confidence:.4g} % interval {span}"
     count = len(found.differences)
     chance = found.p_corrected if math.isfinite(found.p_corrected) else found.p_value
     test = ""
@@ -227,15 +227,15 @@ def _harm(harm: Harm) -> str:
 
 
 def _small_print(cure: Cure, sheet: Sheet, *, verbose: bool) -> Lines:
+    """Lay out what a sceptical reader has to know: assumptions, data, what was held fixed."""
     proof = cure.proof
-    if proof is None:
-        return []
-    notes = list(dict.fromkeys(proof.notes))
+    notes = [*(proof.notes if proof is not None else ()), *cure.before.context.inferred]
+    notes = list(dict.fromkeys(notes))
     shown = notes if verbose else notes[:_MOST_NOTES]
     lines = list_lines("   note: ", shown, sheet, lead="note")
     if len(shown) < len(notes):
         lines.append(styled(f"         and {len(notes) - len(shown)} more; -v lists them", "quiet"))
-    if verbose and proof.held_fixed:
+    if verbose and proof is not None and proof.held_fixed:
         lines += list_lines("  fixed: ", proof.held_fixed, sheet)
     return lines
 

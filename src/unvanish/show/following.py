@@ -9,7 +9,7 @@ from typing import Final
 
 from rich.text import Text
 
-from unvanish.core.cures import Cure
+from unvanish.core.cures import IN_PYTHON, Cure
 from unvanish.core.findings import Diagnosis, Severity
 from unvanish.core.proofs import Conclusion
 from unvanish.show.sheet import Lines, Sheet, join, styled
@@ -31,13 +31,25 @@ def command_of(cure: Cure, *further: str, file: str = "") -> str:
         return shlex.join(["unvanish", "cure", file, *further])
     origin = cure.origin
     words = ["unvanish", "cure", origin.target]
-    words += ["--data", origin.data] if origin.data else []
+    words += ["--data", origin.data] if origin.data not in {"", IN_PYTHON} else []
     shape = ",".join(map(str, origin.input_shape))
     words += ["--input-shape", shape] if shape else []
     words += ["--classes", str(origin.classes)] if origin.classes else []
     words += ["--device", origin.device] if origin.device else []
     words += ["--seed", str(origin.seed)] if origin.seed else []
     return shlex.join([*words, *origin.options, *further])
+
+
+def fix_command(cure: Cure) -> str:
+    """Return the command line that writes an edit which nothing has proven.
+
+    Args:
+        cure: The cure.
+    """
+    words = ["unvanish", "fix", cure.origin.target]
+    for name in cure.remedies:
+        words += ["--remedy", name]
+    return shlex.join([*words, "--write"])
 
 
 def next_lines(cure: Cure, rechecked: Diagnosis | None, sheet: Sheet, *, file: str = "") -> Lines:
@@ -67,21 +79,36 @@ def next_lines(cure: Cure, rechecked: Diagnosis | None, sheet: Sheet, *, file: s
         lines += sheet.paragraph(styled("  saved: ", "clear"), [sheet.prose(words)])
     for warning in cure.warnings:
         lines += sheet.paragraph(styled("warning: ", "warning"), [sheet.prose(warning)])
-    if cure.patch is not None and cure.patch.files and not cure.written:
-        lines += _command("  write: ", command_of(cure, "--write", file=file), sheet)
-    if cure.is_changed and cure.proof is not None and not cure.saved:
-        lines += _command("   save: ", command_of(cure, "--save", "cured", file=file), sheet)
+    can_write = cure.patch is not None and bool(cure.patch.files) and not cure.written
+    can_save = cure.is_changed and cure.proof is not None and not cure.saved
+    if _is_in_python(cure):
+        calls = [("  write: ", "cured.write()")] if can_write else []
+        calls += [("  build: ", "cured.build(seed=0)")] if can_save else []
+        for title, call in calls:
+            lines += sheet.paragraph(styled(title, "help"), [sheet.text(call, "strong")])
+    else:
+        if can_write:
+            proven = command_of(cure, "--write", file=file)
+            command = proven if cure.proof is not None else fix_command(cure)
+            lines += _command("  write: ", command, sheet)
+        if can_save:
+            lines += _command("   save: ", command_of(cure, "--save", "cured", file=file), sheet)
     lines += _further(cure, sheet)
     if file:
         lines += _command("   show: ", shlex.join(["unvanish", "show", file]), sheet)
     return lines
 
 
+def _is_in_python(cure: Cure) -> bool:
+    """Tell whether no command line gives this cure, as a part of it was given in Python."""
+    return cure.origin.is_given or cure.origin.data == IN_PYTHON
+
+
 def _further(cure: Cure, sheet: Sheet) -> Lines:
     """Name the command that may decide what this trial did not."""
     proof = cure.proof
     undecided = cure.conclusion in {Conclusion.INCONCLUSIVE, Conclusion.NO_EFFECT}
-    if proof is None or not undecided or cure.origin.is_given:
+    if proof is None or not undecided or _is_in_python(cure):
         return []
     if any(note.startswith("it was interrupted") for note in proof.notes):
         words = "the same command goes on where it was"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import chain
 from typing import Any, Final
@@ -126,7 +127,12 @@ class Books:
         self._undo.append(undo)
 
     def _named(self, names: Sequence[str]) -> list[nn.Parameter]:
-        return [p for n, p in self.model.named_parameters() if n in names] if names else []
+        found = []
+        for name in names:
+            path, _, leaf = name.rpartition(".")
+            with suppress(AttributeError):
+                found.append(self.model.get_submodule(path)._parameters.get(leaf))
+        return [parameter for parameter in found if parameter is not None]
 
     def _exchange_in_optimizer(
         self, old: list[nn.Parameter], new: list[nn.Parameter], *, like: list[nn.Parameter]

@@ -34,7 +34,8 @@ _HOOKS: Final = ("_forward_hooks", "_forward_pre_hooks", "_backward", "_is_full_
 _MOST_HELD: Final = 4096
 """Longest list or dict that is searched for a module; a longer one holds data."""
 
-_TABLES: Final = frozenset({"_modules", "_parameters", "_buffers"})
+_EVERY_MODULES: Final = frozenset(nn.Module().__dict__)
+"""Attributes that PyTorch gives every module: its tables of parts and its hooks."""
 
 
 class Surgery(ValueSurgery, CallSurgery):
@@ -81,15 +82,16 @@ class Surgery(ValueSurgery, CallSurgery):
             )
         _share_hooks(old, new)
         new.train(old.training)
+        modules = _modules_of(self.model)
         places = [
             (parent, name)
-            for parent in self.model.modules()
+            for parent in modules
             for name, child in parent._modules.items()
             if child is old
         ]
         for parent, name in places:
             parent._modules[name] = new
-        hidden = list(_hidden_holders(self.model, old))
+        hidden = [found for module in modules for found in _holders_of(module, old)]
         for holder, key in hidden:
             holder[key] = new
 
@@ -158,10 +160,25 @@ def _share_hooks(old: nn.Module, new: nn.Module) -> None:
             new.__dict__[name] = table
 
 
-def _hidden_holders(model: nn.Module, held: nn.Module) -> Iterator[tuple[Any, Any]]:
+def _modules_of(model: nn.Module) -> list[nn.Module]:
+    """Return every module once: what `Module.modules` gives, without the price of its names."""
+    found, known = [model], {id(model)}
+    for module in found:
+        for child in module._modules.values():
+            if child is not None and id(child) not in known:
+                known.add(id(child))
+                found.append(child)
+    return found
+
+
+def _holders_of(module: nn.Module, held: nn.Module) -> Iterator[tuple[Any, Any]]:
     """Yield the plain attributes, lists and dicts that hold a module too, with its key in each."""
-    for module in model.modules():
-        yield from _holders_in(module.__dict__, held, 3)
+    own = module.__dict__
+    for key in own.keys() - _EVERY_MODULES:
+        if own[key] is held:
+            yield own, key
+        elif type(own[key]) in (list, dict) and len(own[key]) <= _MOST_HELD:
+            yield from _holders_in(own[key], held, 2)
 
 
 def _holders_in(holder: Any, held: nn.Module, depth: int) -> Iterator[tuple[Any, Any]]:
@@ -169,12 +186,7 @@ def _holders_in(holder: Any, held: nn.Module, depth: int) -> Iterator[tuple[Any,
     for key, value in list(entries):
         if value is held:
             yield holder, key
-        elif (
-            type(value) in (list, dict)
-            and depth
-            and len(value) <= _MOST_HELD
-            and key not in _TABLES
-        ):
+        elif type(value) in (list, dict) and depth and len(value) <= _MOST_HELD:
             yield from _holders_in(value, held, depth - 1)
 
 

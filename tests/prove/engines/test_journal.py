@@ -335,6 +335,7 @@ def test_a_process_on_another_machine_cannot_be_asked(path: Path) -> None:
 @linux
 def test_a_program_that_is_killed_goes_on_where_it_was(path: Path, tmp_path: Path) -> None:
     diary = Diary(tmp_path)
+    whole = timeless(Inline().run(experiment(), jobs(6)))
 
     def work(*, is_slow: bool) -> list[Run]:
         def trouble(seed: int) -> None:
@@ -352,7 +353,7 @@ def test_a_program_that_is_killed_goes_on_where_it_was(path: Path, tmp_path: Pat
     assert ended(pid) == -9
     runs = timeless(work(is_slow=False))
     assert diary.seeds == [0, 1, 2, 3, 3, 4, 4, 5]  # only what was under way is done twice
-    assert runs == timeless(Inline().run(experiment(), jobs(6)))
+    assert runs == whole
 
 
 @linux

@@ -156,6 +156,23 @@ def test_a_rate_that_was_multiplied(pair) -> None:
     assert differences(treated, replace(fresh, optimizer=sgd(lr=0.03)), rate_factor=0.3) == ""
 
 
+class Closing(torch.optim.SGD):
+    """Wants a closure, as optimisers do that evaluate the loss by themselves."""
+
+    def step(self, closure):
+        return super().step(closure)
+
+
+def test_an_optimiser_that_wants_a_closure(pair) -> None:
+    treated, fresh = pair
+    assert "not SGD" in differences(
+        treated, replace(fresh, optimizer=lambda model: Closing(model.parameters(), lr=0.1))
+    )
+    closing = replace(treated, optimizer=Closing(treated.model.parameters(), lr=0.1))
+    recipe = replace(fresh, optimizer=lambda model: Closing(model.parameters(), lr=0.1))
+    assert differences(closing, recipe) == ""
+
+
 def test_nothing_is_touched(pair) -> None:
     treated, fresh = pair
     before = [

@@ -51,8 +51,11 @@ class Net(nn.Module):
 
 def test_a_module_at_the_head_of_a_list(edited) -> None:
     found = edited(HEAD.format(n=6) + SEQUENTIAL, "standardise-input")
-    assert "+        Standardise()," in found.diff
-    assert "        # data comes in here\n        Standardise(),\n        nn.Linear" in found.after
+    assert "+        Standardise(MEAN, DEVIATION)," in found.diff
+    assert (
+        "        # data comes in here\n        Standardise(MEAN, DEVIATION),\n        nn.Linear"
+        in found.after
+    )
     assert not [line for line in found.diff if line.startswith("-")]
 
 
@@ -83,7 +86,7 @@ def model(widths=(6, 8, 8)):
     return nn.Sequential(*layers, nn.Linear(8, 3))
 """
     found = edited(HEAD.format(n=6) + text, "standardise-input")
-    assert "+    return nn.Sequential(Standardise(), *layers, nn.Linear(8, 3))" in found.diff
+    assert "nn.Sequential(Standardise(MEAN, DEVIATION), *layers, nn.Linear(8, 3))" in found.after
 
 
 IMAGES = """import torch
@@ -133,3 +136,22 @@ def test_a_layer_called_by_a_helper_is_left(edited) -> None:
     helper = "\ndef run(layer, x):\n    return layer(x)\n"
     unsafe = edited(HEAD.format(n=6) + helper + text, "standardise-input").unsafe
     assert "cannot be followed" in unsafe
+
+
+def test_a_file_with_one_class_and_no_factory_still_names_its_network(edited) -> None:
+    text = """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3))
+
+    def forward(self, x):
+        return self.layers(x)
+"""
+    found = edited(HEAD.format(n=6) + text, "standardise-input")
+    assert "nn.Sequential(Standardise(MEAN, DEVIATION), nn.Linear(6, 8)" in found.after
+
+
+def test_names_that_the_file_has_already(edited) -> None:
+    text = "MEAN = 3\n" + SEQUENTIAL
+    assert "its own MEAN" in edited(HEAD.format(n=6) + text, "standardise-input").unsafe

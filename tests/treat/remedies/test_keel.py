@@ -100,6 +100,19 @@ def test_queries_keys_and_values_share_one_norm() -> None:
     assert len(added) == 2 * 2 * 3
 
 
+def test_what_is_added_to_the_data_stays_as_it_is() -> None:
+    torch.manual_seed(0)
+    plain = nn.Sequential(*[Block(module=True) for _ in range(2)], nn.Flatten(), nn.Linear(40, 3))
+    x = torch.randn(4, STEPS, WIDTH)
+    treated = treat(plain, "keel", (x, batch()[1]))
+    assert treated.prescriptions[0].settings == {"alpha": 3.0}
+    first = plain[0]
+    y = first.first(x + first.mixed(x))
+    inner = F.layer_norm(y, (WIDTH,))
+    y = first.second(3.0 * y + first.narrow(torch.relu(first.wide(inner))))
+    torch.testing.assert_close(treated.model[0](x), y)
+
+
 def test_contract() -> None:
     unfit = [(encoder(norm_first=True), batch())]
     check_remedy(remedy_of("keel"), model, batch(), unfit=unfit)

@@ -47,6 +47,7 @@ class _Side:
         moved: Name to what two steps add to a parameter.
         gradients: Name to the gradient; parameters without one are left out.
         value: The loss.
+        refused: What the optimiser raised; one that wants a closure takes no step here.
     """
 
     model: nn.Module
@@ -58,6 +59,7 @@ class _Side:
     moved: dict[str, Tensor] = field(default_factory=dict)
     gradients: dict[str, Tensor] = field(default_factory=dict)
     value: float = math.nan
+    refused: str = ""
 
     @property
     def parameters(self) -> Mapping[str, nn.Parameter]:
@@ -201,12 +203,16 @@ def _train(side: _Side, fresh: Recipe) -> None:
         for name, p in side.parameters.items()
         if p.grad is not None
     }
-    if side.optimizer is None or type(stepping(side.optimizer)) is torch.optim.LBFGS:
+    if side.optimizer is None:
         return
     if side.clip is not None:
         torch.nn.utils.clip_grad_norm_(side.model.parameters(), side.clip)
-    for _ in range(2):  # a warm-up shows in the second
-        side.optimizer.step()
+    try:
+        for _ in range(2):  # a warm-up shows in the second
+            side.optimizer.step()
+    except Exception as error:
+        side.refused = f"{type(error).__name__}: {error}"
+        return
     side.moved = {name: p.detach() - before[name] for name, p in side.parameters.items()}
 
 
@@ -264,6 +270,8 @@ def _options(side: _Side) -> dict[str, dict[str, Any]]:
 
 
 def _steps_differ(tested: _Side, written: _Side) -> str:
+    if written.refused and not tested.refused:
+        return f"its optimiser raises {written.refused}"
     for name, other, mine, theirs in _pairs(tested, written, "moved"):
         if mine is None or theirs is None or _is_noise(tested, name):
             continue

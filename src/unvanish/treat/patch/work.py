@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,3 +76,54 @@ class Work:
         """Yield the layers at some paths, in the order of the network."""
         wanted = set(paths)
         return (layer for layer in self.anatomy.layers if layer.path in wanted)
+
+    def makers(self, site: Site) -> Makers:
+        """Return the calls in the source that may have made the module of a site.
+
+        Args:
+            site: A step that runs in a module of torch.nn.
+
+        Raises:
+            NoSafeEditError: If the line is not known, or the file is not the user's.
+        """
+        line = site.built or site.source
+        source = self.source(line)
+        assert line is not None
+        calls = [
+            call
+            for call in source.nodes(ast.Call, line.line)
+            if source.meaning(call.func) == f"torch.nn.{site.module}"
+        ]
+        begun = sorted(
+            (call for call in calls if call.lineno == line.line), key=lambda call: call.col_offset
+        )
+        paths = dict.fromkeys(
+            one.path
+            for one in self.first.recording.signal_sites()
+            if same_line(one.built or one.source, line) and one.module == site.module
+        )
+        if len(begun) > 1 and len(begun) == len(paths) and site.path in paths:
+            return Makers(source, (begun[list(paths).index(site.path)],), alone=True)
+        return Makers(source, tuple(calls), alone=len(paths) < 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Makers:
+    """The calls that may have made a module.
+
+    Attributes:
+        source: The file.
+        calls: The likeliest first.
+        alone: Whether the first makes this module and no other.
+    """
+
+    source: Source
+    calls: tuple[ast.Call, ...]
+    alone: bool
+
+
+def same_line(one: SourceLine | None, other: SourceLine | None) -> bool:
+    """Tell whether two places are one line: a comprehension counts as a function of its own."""
+    return (
+        one is not None and other is not None and (one.file, one.line) == (other.file, other.line)
+    )

@@ -45,6 +45,7 @@ def patch(
     safety = safety_of(treated.prescriptions)
     sources: dict[str, Source] = {}
     try:
+        done = list(zip(treated.prescriptions, treated.receipts, treated.looks, strict=False))
         works = [
             Work(
                 prescription=one,
@@ -57,11 +58,9 @@ def patch(
                 optimizer=optimizer,
                 rate_factor=rate_factor,
             )
-            for one, receipt, recording in zip(
-                treated.prescriptions, treated.receipts, treated.looks, strict=True
-            )
+            for one, receipt, recording in done or [(_RATE, treated.receipts[0], treated.looks[0])]
         ]
-        for work in works:
+        for work in works if done else ():
             if work.prescription.remedy not in REWRITERS:
                 raise NoSafeEditError(
                     f"{work.prescription.remedy} needs code of unvanish in the network"
@@ -95,12 +94,21 @@ def patch(
     return Patch(remedies=names, safety=safety, files=tuple(files.values()), agrees=True)
 
 
+_RATE: Final = Prescription(
+    remedy="learning-rate",
+    why="another learning rate is all that is changed",
+    change=Change.OPTIMISER,
+)
+"""What stands for a treatment without a remedy, of the learning rate alone."""
+
 _NEW_LOSS: Final = frozenset({Change.LOSS, Change.PRECISION})
 """Kinds of change after which another loss may be minimised."""
 
 
 def safety_of(prescriptions: Sequence[Prescription]) -> Safety:
     """Return what a treatment asks of a network that was trained."""
+    if not prescriptions:
+        return Safety.SAFE
     kept = frozenset.intersection(*(one.keeps for one in prescriptions))
     if Keeps.FUNCTION in kept:
         return Safety.SAFE
@@ -119,6 +127,8 @@ def snippet(
         treated: What came of them: lines for its loss and its number format are added.
         rate_factor: What the learning rates are multiplied by.
     """
+    if not names:
+        return f'for group in optimizer.param_groups:\n    group["lr"] *= {rate_factor:.3g}\n'
     quoted = [f'"{name}"' for name in names]
     asked = quoted[0] if len(quoted) == 1 else f"[{', '.join(quoted)}]"
     known = "optimizer=optimizer"

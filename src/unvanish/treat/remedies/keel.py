@@ -43,7 +43,8 @@ class Keel:
 
     ## Where we differ
     Norms that are read by layers for queries, keys and values without a module around them are
-    computed for each, with weights that they share.
+    computed for each, with weights that they share. A first branch that is added to the data itself
+    stays as it is: no gradient goes there.
 
     ## Composes with
     Remedies for the values that weights start from. Not with deep-norm, of which it is the
@@ -124,9 +125,11 @@ def _pairs(plan: PostNorms, joins: tuple[Join, ...]) -> list[tuple[Branch, Join]
     """Return each branch with the sum that an insertion meets, or say why one has none."""
     found: list[tuple[Branch, Join]] = []
     for branch in plan.branches:
+        if branch.start is None:  # no gradient goes to the data, whatever goes round
+            continue
         own = {name for site in branch.inside for name in site.weights}
         same = [j for j in joins if own & {*j.weights} and j.normalised and not j.projected]
         if len(same) != 1:
             return f"the sum at {branch.join.name} cannot be told from others by its weights"
         found.append((branch, same[0]))
-    return found
+    return found or "its one residual sum adds to the data, where no gradient goes"

@@ -80,7 +80,7 @@ def rewrite(work: Work) -> None:
             continue
         _refuse_mixed(work, site, name, exchanged)
         if _is_module(site, name):
-            _write_module(work.source(site.built or site.source), site, name, new)
+            _write_module(work, site, name, new)
         else:
             _write_call(work.source(site.source), site, name, new)
         done.add(site.index)
@@ -100,6 +100,8 @@ def _is_module(site: Site, name: str) -> bool:
 def _refuse_mixed(work: Work, site: Site, name: str, exchanged: set[tuple[str, str]]) -> None:
     """Refuse code that makes both functions that are exchanged and functions that stay."""
     is_module = _is_module(site, name)
+    if is_module and work.makers(site).alone:
+        return
     line = (site.built or site.source) if is_module else site.source
     for other in work.recording.signal_sites():
         if activation_name(other) != name or _is_module(other, name) is not is_module:
@@ -109,15 +111,15 @@ def _refuse_mixed(work: Work, site: Site, name: str, exchanged: set[tuple[str, s
             raise NoSafeEditError(f"{line} also makes the {name} of {other.name}, which stays")
 
 
-def _write_module(source: Source, site: Site, name: str, new: Spelling) -> None:
+def _write_module(work: Work, site: Site, name: str, new: Spelling) -> None:
     line = site.built or site.source
-    assert line is not None
-    wanted = f"torch.nn.{_CLASSES[name]}"
-    calls = [c for c in source.nodes(ast.Call, line.line) if source.meaning(c.func) == wanted]
-    if calls:
-        source.replace(calls[0], f"{source.spell(f'torch.nn.{new.module}')}({new.arguments})")
+    makers = work.makers(site)
+    source = makers.source
+    if makers.calls:
+        made = f"{source.spell(f'torch.nn.{new.module}')}({new.arguments})"
+        source.replace(makers.calls[0], made)
         return
-    named = _references(source, {wanted})
+    named = _references(source, {f"torch.nn.{_CLASSES[name]}"})
     if new.arguments or len(named) != 1:
         raise NoSafeEditError(f"{line} makes the {name} in a way that cannot be followed")
     source.replace(named[0], source.spell(f"torch.nn.{new.module}"))

@@ -13,9 +13,9 @@ from torch import nn
 from unvanish.treat.anatomy import Layer
 from unvanish.treat.patch.optimisers import spelt
 from unvanish.treat.patch.removal import in_brackets
-from unvanish.treat.patch.rewriters.normalisation import is_listed, made_by
+from unvanish.treat.patch.rewriters.normalisation import is_listed
 from unvanish.treat.patch.source import NoSafeEditError, Source
-from unvanish.treat.patch.work import Work
+from unvanish.treat.patch.work import Work, same_line
 from unvanish.treat.standardising import Standardise
 
 REMEDIES: Final = frozenset({"standardise-input"})
@@ -27,14 +27,20 @@ _WIDTH: Final = 84
 
 _DIGITS: Final = 6
 
-_CLASS: Final = '''class Standardise({nn}.Module):
+_CONSTANTS: Final = ("MEAN", "DEVIATION")
+
+_CLASS: Final = '''{constants}
+
+class Standardise({nn}.Module):
     """Brings each feature to mean 0 and deviation 1."""
 
-    def __init__(self):
+    def __init__(self, mean, deviation):
         super().__init__()
-{buffers}
+        self.register_buffer("mean", {tensor}(mean){shape})
+        self.register_buffer("deviation", {tensor}(deviation){shape})
+
     def forward(self, x):
-        return (x - {mean}) / {deviation}
+        return (x - self.mean) / self.deviation
 '''
 
 
@@ -74,12 +80,14 @@ def _listed(work: Work, layer: Layer) -> ast.Call | None:
     """Return the call that makes a layer in a list of modules; None where it stands in none."""
     if layer.site.built is None:
         return None
-    source = work.source(layer.site.built)
-    call = made_by(source, layer.site, {f"torch.nn.{layer.site.module}"})
-    if call is None or not is_listed(source, call):
+    makers = work.makers(layer.site)
+    call = makers.calls[0] if makers.calls else None
+    if call is None or not is_listed(makers.source, call):
         return None
+    if makers.alone:
+        return call
     others = [one for one in work.anatomy.layers if one.path != layer.path]
-    return None if any(one.site.built == layer.site.built for one in others) else call
+    return None if any(same_line(one.site.built, layer.site.built) for one in others) else call
 
 
 def _heads(work: Work, layer: Layer) -> ast.expr | None:
@@ -98,18 +106,21 @@ def _heads(work: Work, layer: Layer) -> ast.expr | None:
 def _write_module(source: Source, first: ast.expr, part: Standardise) -> None:
     if any(node.name == "Standardise" for node in source.nodes(ast.ClassDef)):
         raise NoSafeEditError("the file has a class Standardise already")
-    module = source.spell("torch.nn.Module").rpartition(".")[0]
-    mean, deviation = _statistics(source, part, "self")
-    lines = [*mean.lines, *deviation.lines]
+    if {node.id for node in source.nodes(ast.Name)} & set(_CONSTANTS):
+        raise NoSafeEditError(f"the file has its own {' or '.join(_CONSTANTS)}")
+    lines: list[str] = []
+    for name, numbers in zip(_CONSTANTS, _numbers(part), strict=True):
+        line = f"{name} = {numbers[0] if _are_one(numbers) else _listed_as(numbers)}"
+        lines += [line] if len(line) <= _WIDTH else [f"{name} = [", *_wrapped(numbers), "]"]
     source.add_class(
         _CLASS.format(
-            nn=module,
-            buffers="".join(f"{' ' * 8}{line}\n" for line in lines),
-            mean=mean.read("self"),
-            deviation=deviation.read("self"),
+            constants="".join(f"{line}\n" for line in lines),
+            nn=source.spell("torch.nn.Module").rpartition(".")[0],
+            tensor=source.spell("torch.tensor"),
+            shape=_shape(part),
         )
     )
-    source.insert_before(first, "Standardise(),")
+    source.insert_before(first, f"Standardise({', '.join(_CONSTANTS)}),")
 
 
 def _write_forward(work: Work, layer: Layer, part: Standardise) -> None:
@@ -189,24 +200,45 @@ class _Statistic:
 
 def _statistics(source: Source, part: Standardise, me: str) -> list[_Statistic]:
     torch = source.spell("torch.tensor")
-    shape = ".reshape(-1" + ", 1" * (-part.axis - 1) + ")" if part.axis < -1 else ""
+    shape = _shape(part)
     found = []
-    for name, values in (("mean", part.mean), ("deviation", part.deviation)):
-        sizes = zip(values.tolist(), part.deviation.tolist(), strict=True)
-        numbers = [spelt(value, _digits(value, deviation)) for value, deviation in sizes]
-        if len(set(numbers)) == 1:
+    for name, numbers in zip(("mean", "deviation"), _numbers(part), strict=True):
+        if _are_one(numbers):
             found.append(_Statistic(name, numbers[0], ()))
             continue
-        listed = f"[{', '.join(numbers)}]"
-        line = f'{me}.register_buffer("{name}", {torch}({listed}){shape})'
+        line = f'{me}.register_buffer("{name}", {torch}({_listed_as(numbers)}){shape})'
         if len(line) <= _WIDTH:
             found.append(_Statistic(name, "", (line,)))
             continue
-        wrapped = textwrap.wrap(", ".join(numbers) + ",", _WIDTH - 4)
         held = f'{me}.register_buffer("{name}", {torch}({name}){shape})'
-        lines = (f"{name} = [", *(f"    {one}" for one in wrapped), "]", held)
-        found.append(_Statistic(name, "", lines))
+        found.append(_Statistic(name, "", (f"{name} = [", *_wrapped(numbers), "]", held)))
     return found
+
+
+def _numbers(part: Standardise) -> tuple[list[str], list[str]]:
+    """Return means and deviations as they are written."""
+    deviations = part.deviation.tolist()
+    pairs = zip(part.mean.tolist(), deviations, strict=True)
+    means = [spelt(mean, _digits(mean, deviation)) for mean, deviation in pairs]
+    return means, [spelt(deviation, _DIGITS) for deviation in deviations]
+
+
+def _are_one(numbers: list[str]) -> bool:
+    return len(set(numbers)) == 1
+
+
+def _listed_as(numbers: list[str]) -> str:
+    return f"[{', '.join(numbers)}]"
+
+
+def _wrapped(numbers: list[str]) -> list[str]:
+    lines = textwrap.wrap(", ".join(numbers) + ",", _WIDTH - 4)
+    return [f"    {line}" for line in lines]
+
+
+def _shape(part: Standardise) -> str:
+    """Return the call that shapes one number a feature for what comes behind the features."""
+    return ".reshape(-1" + ", 1" * (-part.axis - 1) + ")" if part.axis < -1 else ""
 
 
 def _digits(value: float, deviation: float) -> int:

@@ -11,7 +11,7 @@ from torch import nn
 from unvanish.core.records import Site
 from unvanish.treat.anatomy import Layer
 from unvanish.treat.patch.source import NoSafeEditError, Source
-from unvanish.treat.patch.work import Work
+from unvanish.treat.patch.work import Work, same_line
 
 REMEDIES: Final = frozenset({"batch-norm", "layer-norm", "rms-norm", "group-norm"})
 
@@ -54,12 +54,13 @@ def rewrite(work: Work) -> None:
     treated = list(work.layers(places))
     if {layer.path for layer in treated} != places:
         raise NoSafeEditError("a normalisation stands where no layer of its own does")
-    lines = {layer.site.built for layer in treated}
+    lines = [layer.site.built for layer in treated if not work.makers(layer.site).alone]
     for layer in work.anatomy.layers:
-        if layer.path not in places and layer.site.built in lines:
+        stays = layer.path not in places
+        if stays and any(same_line(layer.site.built, line) for line in lines):
             raise NoSafeEditError(f"{layer.site.built} also makes {layer.path}, which stays")
     for layer in treated:
-        _write(work.source(layer.site.built), layer, _norm_of(work.model, layer))
+        _write(work, layer, _norm_of(work.model, layer))
 
 
 def _norm_of(model: nn.Module, layer: Layer) -> nn.Module:
@@ -70,9 +71,9 @@ def _norm_of(model: nn.Module, layer: Layer) -> nn.Module:
     raise NoSafeEditError(f"{layer.path} holds no normalisation of PyTorch's")
 
 
-def _write(source: Source, layer: Layer, norm: nn.Module) -> None:
+def _write(work: Work, layer: Layer, norm: nn.Module) -> None:
     assert layer.site.built is not None
-    call = made_by(source, layer.site, _LAYERS)
+    source, call = made_by(work, layer.site, _LAYERS)
     if call is None:
         raise NoSafeEditError(
             f"{layer.site.built} makes {layer.path} by no call of a torch.nn class"
@@ -86,11 +87,16 @@ def _write(source: Source, layer: Layer, norm: nn.Module) -> None:
         )
 
 
-def made_by(source: Source, site: Site, classes: Container[str]) -> ast.Call | None:
-    """Return the call of one of some classes that made a module; None where there is none."""
-    assert site.built is not None
-    calls = source.nodes(ast.Call, site.built.line)
-    return next((call for call in calls if source.meaning(call.func) in classes), None)
+def made_by(work: Work, site: Site, classes: Container[str]) -> tuple[Source, ast.Call | None]:
+    """Return the call of one of some classes that made a module, and its file."""
+    makers = work.makers(site)
+    if makers.calls:
+        return makers.source, makers.calls[0]
+    line = site.built or site.source
+    assert line is not None
+    calls = makers.source.nodes(ast.Call, line.line)
+    found = (call for call in calls if makers.source.meaning(call.func) in classes)
+    return makers.source, next(found, None)
 
 
 def outputs_of(source: Source, call: ast.Call) -> str:

@@ -24,9 +24,9 @@ REMEDIES: Final = frozenset({"residual", "scaled-residual", "rezero", "layer-sca
 _CLASS: Final = '''class Residual({nn}.Module):
     """Adds what goes in to what comes out."""
 
-    def __init__(self, {arguments}*layers):
+    def __init__(self, {arguments}layer, *more):
         super().__init__()
-        self.layers = {nn}.Sequential(*layers)
+        self.layers = {nn}.Sequential(layer, *more)
 {scale}
     def forward(self, x):
         {forward}
@@ -89,38 +89,46 @@ def _is_module(site: Site) -> bool:
     return hasattr(nn, site.module) and site.path != ""
 
 
-def _narrow(work: Work, blocks: Sequence[Layer]) -> set[SourceLine]:
+def _narrow(work: Work, blocks: Sequence[Layer], *, modules: bool) -> set[SourceLine]:
     """Return the lines that also run, or also make, a layer that nothing is led round.
 
     It is the first one, which reads the data: where data is as wide as what the layer makes of it,
     no test of the shape would leave it out.
 
+    Args:
+        work: The remedy.
+        blocks: The layers that something is led round.
+        modules: Whether it is the lines that make them which count, or those that run them.
+
     Raises:
         NoSafeEditError: If it is as wide.
     """
     shapes = {p.name: p.shape for p in work.recording.parameters}
+    theirs = {_line(layer, modules=modules) for layer in blocks}
     lines: set[SourceLine] = set()
     for layer in work.first.layers:
-        if layer in blocks or layer.activation_site is None:
+        line = _line(layer, modules=modules)
+        if layer in blocks or line is None or line not in theirs:
             continue
-        for line in (layer.activation_site.source, layer.site.built):
-            if line is None or line not in _lines(blocks):
-                continue
-            shape = shapes.get(layer.weight, ())
-            if len(shape) < 2 or shape[0] == shape[1]:
-                raise NoSafeEditError(f"{line} also runs {layer.path}, which stays as it is")
-            lines.add(line)
+        if modules and work.makers(layer.site).alone:
+            continue
+        shape = shapes.get(layer.weight, ())
+        if len(shape) < 2 or shape[0] == shape[1]:
+            raise NoSafeEditError(f"{line} also runs {layer.path}, which stays as it is")
+        lines.add(line)
     return lines
 
 
-def _lines(blocks: Sequence[Layer]) -> set[SourceLine | None]:
-    ends = {layer.activation_site.source for layer in blocks if layer.activation_site is not None}
-    return ends | {layer.site.built for layer in blocks}
+def _line(layer: Layer, *, modules: bool) -> SourceLine | None:
+    """Return the line that makes a layer, or that runs it with its function."""
+    if modules:
+        return layer.site.built
+    return layer.activation_site.source if layer.activation_site is not None else None
 
 
 def _write_calls(work: Work, blocks: Sequence[Layer], kind: Kind) -> None:
     statements: dict[tuple[str, int], tuple[Source, ast.Assign, ast.Name]] = {}
-    narrow = _narrow(work, blocks)
+    narrow = _narrow(work, blocks, modules=False)
     tested = {(str(work.source(line).path), line.line) for line in narrow}
     for layer in blocks:
         assert layer.activation_site is not None
@@ -156,7 +164,7 @@ def _write_modules(work: Work, blocks: Sequence[Layer], kind: Kind) -> None:
     """Wrap a layer and the function behind it, neighbours in one list of modules."""
     factor = "self.scale" if kind.is_trained else ""
     forward = _ALWAYS.format(branch=kind.branch("self.layers(x)", factor))
-    if _narrow(work, blocks):
+    if _narrow(work, blocks, modules=True):
         if kind.is_trained:
             raise NoSafeEditError("the layer that reads the data is made with the others")
         forward = _WHERE_IT_FITS.format(branch=kind.branch("out"))
@@ -165,9 +173,8 @@ def _write_modules(work: Work, blocks: Sequence[Layer], kind: Kind) -> None:
     for layer in blocks:
         site = layer.activation_site
         assert site is not None
-        source = work.source(layer.site.built)
-        first = _made(source, layer.site, layer.path)
-        last = _made(source, site, site.path)
+        source, first = _made(work, layer.site)
+        _, last = _made(work, site)
         sources[str(source.path)] = source
         if (str(source.path), first.lineno, first.col_offset) in done:
             continue
@@ -193,13 +200,16 @@ def _write_modules(work: Work, blocks: Sequence[Layer], kind: Kind) -> None:
         )
 
 
-def _made(source: Source, site: Site, path: str) -> ast.Call:
-    """Return the call that made a module."""
-    if site.built is not None:
-        for call in source.nodes(ast.Call, site.built.line):
-            if source.meaning(call.func) == f"torch.nn.{site.module}":
-                return call
-    raise NoSafeEditError(f"no call of a class of torch.nn makes {path}")
+def _made(work: Work, site: Site) -> tuple[Source, ast.Call]:
+    """Return the call that made a module, and its file.
+
+    Raises:
+        NoSafeEditError: If it is no call of its class.
+    """
+    makers = work.makers(site)
+    if site.built is None or not makers.calls:
+        raise NoSafeEditError(f"no call of a class of torch.nn makes {site.path}")
+    return makers.source, makers.calls[0]
 
 
 def _assignment(work: Work, path: str, end: Site) -> tuple[Source, ast.Assign, ast.Name]:
