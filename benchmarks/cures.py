@@ -32,6 +32,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import multiprocessing
 import os
 import random
 import time
@@ -87,7 +88,7 @@ def judged(name: str, seed: int, parts: Any) -> float:
                 optimizer.zero_grad(set_to_none=True)
                 with torch.autocast("cpu", getattr(torch, autocast or "bfloat16"), bool(autocast)):
                     value = compute_loss(loss, call_model(model, batch.inputs), batch)[0]
-                if not math.isfinite(float(value)):
+                if not math.isfinite(float(value.detach())):
                     return math.nan
                 if value.grad_fn is not None:
                     value.backward()
@@ -140,7 +141,6 @@ def examined(name: str, jobs: int) -> dict[str, Any]:
     from unvanish import cure
     from unvanish.core.errors import UnvanishError
     from unvanish.zoo.patient import half_of, patient_of
-    from unvanish.zoo.training import train
 
     patient = patient_of(name)
     row: dict[str, Any] = {
@@ -167,20 +167,49 @@ def examined(name: str, jobs: int) -> dict[str, Any]:
     experiment = found.experiment
     if experiment is None:
         return row
-    row["nothing"] = verdict(name, of_experiment(experiment, (), 1.0))
-    row["cure"] = row["nothing"]
-    if found.is_changed:
-        row["cure"] = verdict(name, of_experiment(experiment, found.remedies, found.rate_factor))
+    policies = ["nothing", "cure"]
     if patient.is_sick:
-        known = [train(name, cured=True, seed=seed) for seed in JUDGING_SEEDS]
-        row["known cure"] = {
-            "metrics": [outcome.metric for outcome in known],
-            "reached": sum(outcome.reached for outcome in known) >= 2,
-        }
-        if found.proof is not None:
-            row["by lot"] = by_lot(name, found)
-            row["first silent edit"] = first_silent(name, found)
+        policies += ["known cure", *(["by lot", "first silent edit"] if found.proof else [])]
+    if not found.is_changed:
+        policies.remove("cure")
+    context = multiprocessing.get_context("fork")
+    with context.Pool(jobs, initializer=hold, initargs=(found,)) as pool:
+        done = pool.starmap(under, [(name, policy) for policy in policies], chunksize=1)
+    row |= dict(zip(policies, done, strict=True))
+    row.setdefault("cure", row["nothing"])
     return row
+
+
+HELD: list[Any] = []
+"""The cure that a judging process was forked with."""
+
+
+def hold(found: Any) -> None:
+    """Keep a cure for the process, which works on one thread."""
+    import torch
+
+    torch.set_num_threads(1)
+    HELD.append(found)
+
+
+def under(name: str, policy: str) -> dict[str, Any]:
+    """Return what the judge says of a patient under a policy."""
+    from unvanish.zoo.training import train
+
+    found = HELD[0]
+    if policy == "nothing":
+        return verdict(name, of_experiment(found.experiment, (), 1.0))
+    if policy == "cure":
+        return verdict(name, of_experiment(found.experiment, found.remedies, found.rate_factor))
+    if policy == "by lot":
+        return by_lot(name, found)
+    if policy == "first silent edit":
+        return first_silent(name, found)
+    known = [train(name, cured=True, seed=seed) for seed in JUDGING_SEEDS]
+    return {
+        "metrics": [outcome.metric for outcome in known],
+        "reached": sum(outcome.reached for outcome in known) >= 2,
+    }
 
 
 def by_lot(name: str, found: Any) -> dict[str, Any]:
@@ -355,10 +384,14 @@ def named(names: Sequence[str]) -> str:
 
 def todo(arguments: argparse.Namespace, done: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield the patients that are still to be cured."""
-    from unvanish.zoo.patient import half_of, patients
+    from unvanish.zoo.patient import half_of, patient_of, patients
 
     known = {row["patient"] for row in done}
-    for name in arguments.only or patients():
+
+    def turn(name: str) -> tuple[str, bool]:
+        return half_of(name).value, not patient_of(name).is_sick
+
+    for name in arguments.only or sorted(patients(), key=turn):
         if name not in known and arguments.half in {"", half_of(name).value}:
             yield name
 

@@ -299,14 +299,16 @@ def test_warnings_are_held_back_and_counted(write):
     assert "held back" not in run("check", "net.py", "--format", "json").stderr
 
 
-def test_demo_finds_the_vanishing_gradient():
+def test_demo_cures_a_patient_of_ours(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        "unvanish.cli.cure.run_cure", lambda options, *_, **__: asked.append(options) or 0
+    )
     result = run("demo", "--format", "json")
-    assert result.exit_code == 1
-    document = json.loads(result.stdout)
-    assert document["target"] == "zoo:deep_sigmoid"
-    assert document["verdicts"]["UV101"] == "found"
+    assert result.exit_code == 0
+    assert [options.target for options in asked] == ["zoo:deep_sigmoid"]
     assert result.stderr.count("\n") == 1
-    assert "unvanish check zoo:deep_sigmoid" in result.stderr
+    assert "unvanish cure zoo:deep_sigmoid" in result.stderr
 
 
 def test_the_environment_of_the_process_is_left_alone(write):

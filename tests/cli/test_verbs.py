@@ -28,7 +28,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("desk")
-@pytest.mark.parametrize("verb", ["check", "fix", "jacobian"])
+@pytest.mark.parametrize("verb", ["check", "fix", "cure", "jacobian"])
 @pytest.mark.parametrize(
     ("target", "advice"),
     [
@@ -45,7 +45,7 @@ def test_the_running_command_is_advised(verb: str, target: str, advice: str) -> 
 
 
 @pytest.mark.usefixtures("desk")
-@pytest.mark.parametrize("verb", ["check", "fix", "jacobian"])
+@pytest.mark.parametrize("verb", ["check", "fix", "cure", "jacobian"])
 def test_what_is_advised_can_be_run(verb: str) -> None:
     result = CliRunner().invoke(app, [verb, "two.py:First", "--device", "cpux"])
     assert f"unvanish {verb} two.py:First --device cpu" in result.stderr

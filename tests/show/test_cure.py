@@ -6,6 +6,7 @@ import json
 import math
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -100,6 +101,14 @@ def test_a_control_at_another_rate_has_a_name_of_its_own() -> None:
     tuned = replace(proof.arms[0], name="rate x10", role=Role.CANDIDATE, rate_factor=10.0)
     page = text(cures.cure(proof=replace(proof, arms=(*proof.arms, tuned))), width=96)
     assert line_with("learning rate alone", page).split()[-2:] == ["x10", "x1.0"]
+
+
+def test_a_difference_that_is_not_that_of_the_means_is_explained() -> None:
+    said = "what is worse than the best constant answer counts as 10.1 %"
+    assert said in " ".join(text(cures.cure()).split())
+    assert said not in " ".join(
+        text(cures.cure(proof=cures.proof(endpoint=replace(cures.ACCURACY, chance=0.05)))).split()
+    )
 
 
 def test_dropped_arms_say_why() -> None:
@@ -270,3 +279,13 @@ def test_the_patch_is_a_diff_that_patch_takes() -> None:
     assert text_of(cures.PATCH).startswith("--- model.py\n+++ model.py\n@@ -1,5 +1,5 @@\n")
     pasted = replace(cures.PATCH, files=(), snippet="import unvanish\n")
     assert text_of(pasted) == "import unvanish\n"
+
+
+def test_every_field_of_the_document_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "json.md").read_text(encoding="utf-8")
+    section = page.split("## The document of `cure`")[1].split("\n## ")[0]
+    made = document(cures.cure())
+    arm = made["arms"][1]
+    parts = (made, arm, arm["runs"][0], made["comparison"], made["endpoint"], made["trial"])
+    fields = {name for part in parts for name in part} | set(made["harms"][0])
+    assert {name for name in fields if f"`{name}`" not in section} == set()

@@ -12,6 +12,7 @@ from unvanish.core.cures import IN_PYTHON, Cure, Origin
 from unvanish.core.errors import UnvanishError
 from unvanish.core.packing import plain
 from unvanish.core.reports import save_cure
+from unvanish.core.stack import Owner, owner_of
 from unvanish.curing.blueprint import digest
 from unvanish.recipe.address import parse
 from unvanish.show.cure_json import text_of
@@ -105,13 +106,17 @@ def _save_patched(cure: Cure, place: Path) -> None:
 
 
 def _sources(cure: Cure) -> dict[str, str]:
-    """Return the files that a treatment depends on, from the working directory, with digests."""
-    names = [edit.path for edit in cure.patch.files] if cure.patch is not None else []
+    """Return the user's files that the network is made of, as paths from here, with digests."""
+    if cure.origin.target.startswith("zoo:"):
+        return {}
+    names = {edit.path for edit in cure.patch.files} if cure.patch is not None else set()
+    for site in cure.before.sites:
+        names |= {line.file for line in (site.source, site.built) if line is not None}
     file = parse(cure.origin.target).file
-    if file is not None:
-        names.append(str(file))
-    found = {_relative(Path(name), Path.cwd()): Path(name) for name in names}
-    return {name: digest(path) for name, path in sorted(found.items()) if path.is_file()}
+    paths = [Path(name) for name in names if owner_of(name) is Owner.USER]
+    paths += [] if file is None else [file]
+    found = {_relative(path, Path.cwd()): path for path in paths if path.is_file()}
+    return {name: digest(path) for name, path in sorted(found.items())}
 
 
 def _relative(path: Path, folder: Path) -> str:

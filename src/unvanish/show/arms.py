@@ -208,9 +208,17 @@ def _explained(judged: Sequence[Arm], proof: Proof, sheet: Sheet) -> Lines:
         one = next(arm.comparison for arm in judged if arm.comparison is not None)
         unit = "percentage points" if scale_of(proof).per_cent else proof.endpoint.name
         told.append(f"better by: {unit}, against the control with the same seeds{_covers(one)}")
+        if any(_below_chance(metric, proof.endpoint) for arm in judged for metric in arm.metrics):
+            chance = scale_of(proof).value(proof.endpoint.chance)
+            told.append(f"in these, what is worse than the best constant answer counts as {chance}")
     for words in told:
         lines += sheet.paragraph(lead, [sheet.prose(words, "quiet")], hang=_MARK + 2)
     return lines
+
+
+def _below_chance(metric: float, endpoint: Endpoint) -> bool:
+    both = math.isfinite(metric) and math.isfinite(endpoint.chance)
+    return both and endpoint.better(endpoint.chance, metric)
 
 
 def _covers(found: Comparison) -> str:
