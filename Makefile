@@ -57,7 +57,7 @@ format: $(STAMP)
 docs: $(STAMP)
 	@$(BIN)/python docs/_pages.py
 	@$(BIN)/python docs/_picture.py
-	@$(COG) -r $(PAGES)
+	@TRIALS=1 $(COG) -r $(PAGES)
 
 bench: $(STAMP)
 	@$(BIN)/python -m benchmarks.cost

@@ -1,6 +1,6 @@
 """Plain networks of 1,000 layers and a residual one of 1,000 blocks, before and after, trained.
 
-    python -m benchmarks.very_deep [--only NAME ...] [--layers 1000] [--steps 100] [--fresh]
+    python -m benchmarks.very_deep [--only NAME ...] [--layers 1000] [--fresh]
 
 writes results/very_deep.json (arm by arm, so that a run that was cut short goes on where it was;
 `--fresh` begins anew) and results/very_deep.md.
@@ -8,8 +8,9 @@ writes results/very_deep.json (arm by arm, so that a run that was cut short goes
 Held fixed in all arms of a network: depth, width (32), PyTorch's default start before the remedy,
 scikit-learn's digits of 8 x 8 (1,437 to train and choose on, of which an eighth is for choosing;
 360 to judge by, which nothing else sees), batches of 64 and their order, Adam (3e-4), steps, and
-the seeds of weights and order. The plain networks have no skips, and nothing is normalised unless a
-remedy does it. Every arm, the untouched control included, chooses its learning rate in the same way
+the seeds of weights and order. The network of ReLUs is trained twice, for 100 and for 250 steps:
+in the first it had learnt, but less than the others. The plain networks have no skips, and nothing
+is normalised. Every arm, the untouched control included, chooses its learning rate in the same way
 as `unvanish cure` does: 1, 0.1 and 10 times the user's in a quarter of the steps, and one beside
 the best, on a seed of its own and by the samples for choosing. It is then trained in full on three
 other seeds. A remedy whose first tries are no better than the control's is not trained in full, and
@@ -71,6 +72,12 @@ ARMS: Mapping[str, Sequence[tuple[str, ...]]] = {
     "residual relu": ((), ("skip-init",), ("rezero",), ("fixup",), ("depth-scaled-init",)),
 }
 """Networks, and the remedies that each is trained with, the control first."""
+STEPS: Mapping[str, Sequence[int]] = {
+    "plain tanh": (100,),
+    "plain relu": (100, 250),
+    "residual relu": (100,),
+}
+"""Steps of a full run."""
 
 
 class Block(nn.Module):
@@ -83,7 +90,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Add the branch."""
-        return x + self.second(F.relu(self.first(x)))
+        branch: Tensor = self.second(F.relu(self.first(x)))
+        return x + branch
 
 
 def plain(function: Callable[[], nn.Module], layers: int) -> nn.Module:
@@ -199,6 +207,7 @@ def arm(
     row: dict[str, Any] = {
         "network": network,
         "arm": name_of(remedies),
+        "steps": plan.steps,
         "remedies": list(remedies),
         "tries": {f"{factor:g}": told(run) for factor, run in tries.items()},
         "best_try": value(tries[best]),
@@ -239,15 +248,16 @@ def told(run: Run) -> dict[str, Any]:
     }
 
 
-def cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+def cells(row: Mapping[str, Any]) -> tuple[Any, ...]:
     """Lay out one arm."""
     tries = row["best_try"]
+    named = row["network"], row["steps"], row["arm"] if row["remedies"] else "before (control)"
     if row["failed"]:
-        return (row["network"], row["arm"], "-", "-", row["failed"], "", "", "")
+        return (*named, "-", "-", row["failed"], "", "", "")
     short = f"{tries:.2f}" if tries is not None and math.isfinite(tries) else "diverged"
     rate = f"{row['rate']:.2g}"
     if not row["runs"]:
-        return (row["network"], row["arm"], rate, short, "not trained in full", "", "", "")
+        return (*named, rate, short, "not trained in full", "", "", "")
     reached = [
         run["accuracy"] if run["accuracy"] is not None and run["accuracy"] == run["accuracy"] else 0
         for run in row["runs"]
@@ -258,8 +268,7 @@ def cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     )
     middle = f"{100 * median(reached):.1f} %" if any(reached) else "diverged"
     return (
-        row["network"],
-        "before (control)" if not row["remedies"] else row["arm"],
+        *named,
         rate,
         short,
         middle,
@@ -274,7 +283,7 @@ def page(result: Mapping[str, Any]) -> str:
     lines = ["# 1,000 layers", "", f"`{result['command']}`", ""]
     lines.append(
         f"Real digits (8 x 8), {result['layers']} layers or residual blocks of {WIDTH} units, "
-        f"PyTorch's default start before the remedy, Adam, {result['steps']} steps of 64 images. "
+        f"PyTorch's default start before the remedy, Adam, batches of 64 images. "
         "Each arm, the control too, chooses among four learning rates by samples that are neither "
         "trained on nor judged by (*first tries*: the best of them, a share of right answers plus "
         f"up to 0.01), and is then trained on {SEEDS} other seeds. Accuracy is that on 360 images "
@@ -283,6 +292,7 @@ def page(result: Mapping[str, Any]) -> str:
     )
     header = (
         "network",
+        "steps",
         "arm",
         "rate",
         "first tries",
@@ -297,15 +307,19 @@ def page(result: Mapping[str, Any]) -> str:
 
 def written(command: str, options: argparse.Namespace, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write what there is so far."""
-    order = [(network, name_of(remedies)) for network, arms in ARMS.items() for remedies in arms]
+    order = [
+        (network, steps, name_of(remedies))
+        for network, arms in ARMS.items()
+        for steps in STEPS[network]
+        for remedies in arms
+    ]
     result = {
         "command": command,
         "layers": options.layers,
-        "steps": options.steps,
         "seeds": SEEDS,
         "user_rate": RATE,
         "torch": torch.__version__,
-        "rows": sorted(rows, key=lambda row: order.index((row["network"], row["arm"]))),
+        "rows": sorted(rows, key=lambda row: order.index(key_of(row))),
     }
     RESULTS.mkdir(exist_ok=True)
     FILE.write_text(json.dumps(finite(strict(result)), indent=1) + "\n", encoding="utf-8")
@@ -321,18 +335,22 @@ def finite(value: Any) -> Any:
     return None if isinstance(value, float) and math.isinf(value) else value
 
 
+def key_of(row: Mapping[str, Any]) -> tuple[str, int, str]:
+    """Return what tells an arm from all others."""
+    return row["network"], row["steps"], row["arm"]
+
+
 def todo(
     rows: Sequence[Mapping[str, Any]], only: Sequence[str]
-) -> Iterator[tuple[str, tuple[str, ...]]]:
+) -> Iterator[tuple[str, int, tuple[str, ...]]]:
     """Yield the arms that are still to be trained, the control of each network first."""
-    done = {(row["network"], row["arm"]) for row in rows}
+    done = {key_of(row) for row in rows}
     for number in range(max(map(len, ARMS.values()))):
         for network, arms in ARMS.items():
-            remedies = arms[number] if number < len(arms) else None
-            if remedies is None or (network, name_of(remedies)) in done:
-                continue
-            if not only or network in only:
-                yield network, remedies
+            for steps in STEPS[network] if number < len(arms) else ():
+                waits = (network, steps, name_of(arms[number])) not in done
+                if waits and (not only or network in only):
+                    yield network, steps, arms[number]
 
 
 def main() -> None:
@@ -340,24 +358,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--only", nargs="*", default=(), choices=list(ARMS))
     parser.add_argument("--layers", type=int, default=1000)
-    parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--fresh", action="store_true", help="begin anew")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    plan = Plan(steps=options.steps, seeds=SEEDS)
-    command = f"python -m benchmarks.very_deep --layers {options.layers} --steps {options.steps}"
+    command = f"python -m benchmarks.very_deep --layers {options.layers}"
     rows: list[dict[str, Any]] = []
     if FILE.exists() and not options.fresh:
         found = json.loads(FILE.read_text())
         rows = found["rows"] if found["command"] == command else []
-    settings: dict[str, Kept] = {}
-    for network, remedies in todo(rows, options.only):
-        print(f"{network}: {name_of(remedies)}", flush=True)
-        if network not in settings:
-            settings[network] = experiment(makers(options.layers)[network], options.steps)
-        control = [row for row in rows if row["network"] == network and not row["remedies"]]
+    settings: dict[tuple[str, int], Kept] = {}
+    for network, steps, remedies in todo(rows, options.only):
+        print(f"{network}, {steps} steps: {name_of(remedies)}", flush=True)
+        if (network, steps) not in settings:
+            make = makers(options.layers)[network]
+            settings[network, steps] = experiment(make, steps)
+        control = [row for row in rows if key_of(row) == (network, steps, "control")]
         floor = max((row["best_try"] or 0.0 for row in control), default=-math.inf)
-        rows.append(arm(network, settings[network], remedies, plan, floor))
+        plan = Plan(steps=steps, seeds=SEEDS)
+        rows.append(arm(network, settings[network, steps], remedies, plan, floor))
         written(command, options, rows)
 
 

@@ -93,12 +93,25 @@ def run(command: str, *, expect: int = 0, show_exit: bool = False, first: int = 
     _block("console", "\n".join([f"$ {command}", *lines]))
 
 
-def run_cure(command: str, *, expect: int = 0) -> None:
-    """Print a trial without what depends on the speed of the machine: times and harms by time."""
-    text = steady(_output(command, expect))
-    text = re.sub(r"  x\d+\.\d$", "  x…", text, flags=re.MULTILINE)
-    text = re.sub(r"^   harm: .*?\n\n", "   harm: …\n\n", text, flags=re.MULTILINE | re.DOTALL)
-    _block("console", f"$ {command}\n{text}")
+def run_trial(command: str, *, expect: int = 0) -> None:
+    """Print a command that trains, as it was last run by `make docs`.
+
+    What training comes to depends on the processor in the last digits, and takes long. So the
+    output is kept in `docs/trials`, and run anew only where TRIALS is set, as `make docs` does.
+
+    Args:
+        command: The line a person would type.
+        expect: The exit code it must have.
+    """
+    name = re.sub(r"[^a-z0-9]+", "-", command.removeprefix("unvanish ").casefold()).strip("-")
+    file = ROOT / "docs" / "trials" / f"{name}.txt"
+    if os.environ.get("TRIALS") or not file.exists():
+        text = steady(_output(command, expect))
+        text = re.sub(r"  x\d+\.\d$", "  x…", text, flags=re.MULTILINE)
+        text = re.sub(r"^   harm: .*?\n\n", "   harm: …\n\n", text, flags=re.MULTILINE | re.DOTALL)
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text + "\n", encoding="utf-8")
+    _block("console", f"$ {command}\n" + file.read_text(encoding="utf-8").rstrip("\n"))
 
 
 def run_json(command: str, *, expect: int = 0, keep: int = 2) -> None:

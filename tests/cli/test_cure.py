@@ -203,6 +203,7 @@ def test_a_report_as_the_target_takes_no_trial(
     [
         (["--seeds", "0"], "0 is not in the range"),
         (["--output", "nowhere/run.json"], "there is no folder nowhere for --output"),
+        (["--write"], "a network of the zoo is a part of unvanish"),
         (["--save", "full"], "the folder holds other things: mine.txt"),
     ],
 )
@@ -217,7 +218,7 @@ def test_what_could_not_be_written_is_said_before_the_work(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine.txt").write_text("")
-    result = run("net.py", *options)
+    result = run("zoo:deep_sigmoid", *options)
     assert result.exit_code == 2
     assert said in result.stderr
     assert asked == {}

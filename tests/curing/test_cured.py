@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -124,6 +125,20 @@ def test_a_learning_rate_alone_is_written_into_the_source(
     ]
     pasted = patch(treated, None, optimizer=None, rate_factor=10.0)
     assert pasted.snippet == 'for group in optimizer.param_groups:\n    group["lr"] *= 10\n'
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"engine": "loca"}, "there is no engine 'loca'"),
+        ({"budget": "soon"}, "'soon' is no budget"),
+        ({"remedy": "batch-nrom"}, "there is no remedy 'batch-nrom'"),
+        ({"seeds": 0}, "0 seeds prove nothing"),
+    ],
+)
+def test_a_slip_is_said_before_the_target_is_loaded(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(UnvanishError, match=said):
+        unvanish.cure("there_is_no_such_file.py", **options)
 
 
 # --- networks that are given ------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import re
 import shlex
@@ -14,6 +15,7 @@ from pathlib import Path
 import click
 import pytest
 
+import unvanish
 from unvanish.core.protocols import Rule
 
 ROOT = Path(__file__).parents[2]
@@ -65,7 +67,12 @@ def commands(page: Path) -> list[str]:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=name_of)
 def test_python_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The blocks of a page run in order and share their names, as a reader would type them."""
+    """The blocks of a page run in order and share their names, as a reader would type them.
+
+    Trials are as short as they can be: what they come to is not what is tested here.
+    """
+    short = {"budget": "3steps", "seeds": 1, "remedy": "batch-norm", "resume": False}
+    monkeypatch.setattr("unvanish.cure", functools.partial(unvanish.cure, **short))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "docs").symlink_to(ROOT / "docs")
     names: dict[str, object] = {"__name__": "__main__"}

@@ -30,7 +30,8 @@ class Plain(nn.Module):
         x = torch.tanh(self.first(x))
         for layer in self.layers:
             x = torch.tanh(layer(x))
-        return self.head(x)
+        logits: Tensor = self.head(x)
+        return logits
 
 
 def accuracy(model: nn.Module) -> float:

@@ -91,6 +91,11 @@ def _print(found: Cure, screen: Screen, *, as_json: bool, verbose: bool, file: s
 
 def _check_places(options: CureOptions) -> None:
     """Refuse before the work, not after it, what could not be written."""
+    if options.write and options.target.startswith("zoo:"):
+        raise UnvanishError(
+            "a network of the zoo is a part of unvanish and is not written",
+            help=f"unvanish cure {options.target} --save cured",
+        )
     if options.output is not None and not options.output.absolute().parent.is_dir():
         folder = options.output.parent
         raise UnvanishError(

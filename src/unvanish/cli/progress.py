@@ -53,7 +53,6 @@ def shown_progress(target: str, *, quiet: bool) -> Iterator[Callable[[Progress],
 
     def show(progress: Progress) -> None:
         waiting.stop()  # its thread must be gone before the first run is forked
-        bar.start()
         bar.update(
             task,
             description=_STAGES.get(progress.stage, progress.stage),
@@ -62,6 +61,7 @@ def shown_progress(target: str, *, quiet: bool) -> Iterator[Callable[[Progress],
             left=_left(progress),
             runs=f"{progress.done}/{progress.total} runs",
         )
+        bar.start()
         bar.refresh()
 
     waiting.start()

@@ -33,6 +33,7 @@ from unvanish.prove.trial import Progress, Trial
 from unvanish.recipe import Batches, Recipe
 from unvanish.treat import Treated, prescribe, treat
 from unvanish.treat.patch import patch as patch_of
+from unvanish.treat.registry import remedy_of
 
 _TIMED_STEPS: Final = 6
 """Steps of the run that shows how fast a network is, and that it trains at all."""
@@ -98,6 +99,10 @@ def cure(
     if seeds < 1:
         raise UnvanishError(f"{seeds} seeds prove nothing", help="--seeds 5")
     run_steps, seconds = budget_of(budget) if budget else (None, None)
+    runner = engine_of(engine, jobs) if isinstance(engine, str) else engine
+    names = tuple(
+        remedy_of(name).name for name in ((remedy,) if isinstance(remedy, str) else remedy)
+    )
     data = data if data is None or isinstance(data, str) else Batches(data, origin="data")
     recipe = None if isinstance(target, str) else _given(target, data, seed, given)
     origin = Origin(
@@ -108,12 +113,11 @@ def cure(
         input_shape=tuple(input_shape or ()),
         classes=classes or 0,
         device=device or "",
-        options=asked_for(budget, seeds, remedy, keep_architecture=keep_architecture),
+        options=asked_for(budget, seeds, names, keep_architecture=keep_architecture),
     )
     recipe = recipe or reloaded(origin, data)
     wanted = run_steps or recipe.steps or steps
     origin = replace(origin, steps=wanted or _SHORT_STEPS)
-    names = (remedy,) if isinstance(remedy, str) else tuple(remedy)
     with recipe.running():
         before = _look(recipe)
     known = _Known(
@@ -132,7 +136,6 @@ def cure(
     trained = execute(experiment, Job(steps=_TIMED_STEPS, judged=True))
     if trained.failed:
         raise UnvanishError(f"the network does not train: {trained.failed}", where=origin.target)
-    runner = engine_of(engine, jobs) if isinstance(engine, str) else engine
     plan = planned(
         trained.milliseconds_per_step,
         jobs=runner.jobs,
@@ -198,19 +201,19 @@ class _Known:
 
 
 def asked_for(
-    budget: str, seeds: int, remedy: Sequence[str] | str, *, keep_architecture: bool
+    budget: str, seeds: int, remedies: Sequence[str], *, keep_architecture: bool
 ) -> tuple[str, ...]:
     """Return the words on the command line that ask for such a trial.
 
     Args:
         budget: As in `cure`.
         seeds: As in `cure`.
-        remedy: As in `cure`.
+        remedies: Names of treatments that are to be tried.
         keep_architecture: As in `cure`.
     """
     words = ["--budget", budget] if budget else []
     words += ["--seeds", str(seeds)] if seeds != _SEEDS else []
-    for name in (remedy,) if isinstance(remedy, str) else remedy:
+    for name in remedies:
         words += ["--remedy", name]
     return (*words, *(["--keep-architecture"] if keep_architecture else []))
 

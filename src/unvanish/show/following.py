@@ -79,7 +79,9 @@ def next_lines(cure: Cure, rechecked: Diagnosis | None, sheet: Sheet, *, file: s
         lines += sheet.paragraph(styled("  saved: ", "clear"), [sheet.prose(words)])
     for warning in cure.warnings:
         lines += sheet.paragraph(styled("warning: ", "warning"), [sheet.prose(warning)])
-    can_write = cure.patch is not None and bool(cure.patch.files) and not cure.written
+    is_users = not cure.origin.target.startswith("zoo:")
+    has_files = cure.patch is not None and bool(cure.patch.files)
+    can_write = is_users and has_files and not cure.written
     can_save = cure.is_changed and cure.proof is not None and not cure.saved
     if _is_in_python(cure):
         calls = [("  write: ", "cured.write()")] if can_write else []
