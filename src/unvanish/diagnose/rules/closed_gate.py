@@ -28,7 +28,7 @@ _FEWEST_CALLS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
-class _Gate:
+class Gate:
     """One gate: a single site, or the same gate at every step of a recurrence.
 
     Attributes:
@@ -39,6 +39,7 @@ class _Gate:
             its opening is then the sum over them. 0 for any other gate.
         source: The layer that computes it.
         name: What to call it.
+        carries: Whether its complement multiplies other signal, as a highway layer's carry does.
     """
 
     sites: tuple[Site, ...]
@@ -47,6 +48,7 @@ class _Gate:
     steps: int
     source: Site | None
     name: str
+    carries: bool = False
 
 
 @final
@@ -127,11 +129,7 @@ class ClosedGate:
                 return NotMeasured(f"how far the gate {unseen.name} is open")
             return NotApplicable("the network has no gates and no routed experts")
         found = []
-        shut = [gate for gate in gates if gate.opening < self._limit(gate)]
-        if shut and recording.later is not None:
-            later, _ = _gates(recording.later)
-            opened = {_key(gate) for gate in later if gate.opening >= self._limit(gate)}
-            shut = [gate for gate in shut if _key(gate) not in opened]
+        shut = self._stay_shut(recording, gates)
         if shut:
             found.append(self._shut(recording, shut, gates))
         for site in choosing:
@@ -156,10 +154,23 @@ class ClosedGate:
             f"every gate lets at least {percent(least.opening, digits=1)} through",
         )
 
-    def _limit(self, gate: _Gate) -> float:
+    def gates(self, recording: Recording) -> tuple[list[Gate], list[Gate]]:
+        """Return every gate that was measured, and those that are shut and stay so."""
+        gates, _ = _gates(recording)
+        return gates, self._stay_shut(recording, gates)
+
+    def _stay_shut(self, recording: Recording, gates: list[Gate]) -> list[Gate]:
+        shut = [gate for gate in gates if gate.opening < self._limit(gate)]
+        if shut and recording.later is not None:
+            later, _ = _gates(recording.later)
+            opened = {_key(gate) for gate in later if gate.opening >= self._limit(gate)}
+            shut = [gate for gate in shut if _key(gate) not in opened]
+        return shut
+
+    def _limit(self, gate: Gate) -> float:
         return self.min_opening_of_memory if gate.keeps_memory else self.min_opening
 
-    def _shut(self, recording: Recording, shut: list[_Gate], gates: list[_Gate]) -> Finding:
+    def _shut(self, recording: Recording, shut: list[Gate], gates: list[Gate]) -> Finding:
         worst = min(shut, key=lambda gate: gate.opening / self._limit(gate))
         causes, bias = _why_shut(recording, worst)
         others = f" ({len(shut)} of {len(gates)} gates are shut)" if len(shut) > 1 else ""
@@ -258,13 +269,13 @@ _SMALL_ROUTER: Final = (
 )
 
 
-def _place(gate: _Gate) -> tuple[object, ...]:
+def _place(gate: Gate) -> tuple[object, ...]:
     """Return the cell or layer a gate belongs to: one shut gate of a cell shuts the cell."""
     first = gate.sites[0]
     return (first.path,) if first.function.removesuffix("_cell") in _NAMES else (first.index,)
 
 
-def _key(gate: _Gate) -> tuple[str, str, int, int, int]:
+def _key(gate: Gate) -> tuple[str, str, int, int, int]:
     first = gate.sites[0]
     return first.path, first.op, first.call, len(gate.sites), gate.steps
 
@@ -279,7 +290,7 @@ def _recovered(recording: Recording, site: Site, share: float) -> bool:
     return False
 
 
-def _why_shut(recording: Recording, gate: _Gate) -> tuple[tuple[Cause, ...], str]:
+def _why_shut(recording: Recording, gate: Gate) -> tuple[tuple[Cause, ...], str]:
     """Blame the bias where it is as large as what shuts the gate, the input elsewhere.
 
     Returns:
@@ -306,7 +317,7 @@ def _parameters(recording: Recording, source: Site) -> list[Parameter]:
     ]
 
 
-def _help(gate: _Gate, cause: Cause, bias: str) -> tuple[str, ...]:
+def _help(gate: Gate, cause: Cause, bias: str) -> tuple[str, ...]:
     if gate.steps:
         return (
             f"start the gate with a bias of ln(steps) = {math.log(gate.steps):.1f} and no more: "
@@ -328,7 +339,7 @@ def _help(gate: _Gate, cause: Cause, bias: str) -> tuple[str, ...]:
     )
 
 
-def _gates(recording: Recording) -> tuple[list[_Gate], Site | None]:
+def _gates(recording: Recording) -> tuple[list[Gate], Site | None]:
     """Return every gate that was measured, and one that was not."""
     wiring = Wiring(recording)
     means = recording[Quantity.GATE_MEAN]
@@ -350,7 +361,7 @@ def _gates(recording: Recording) -> tuple[list[_Gate], Site | None]:
 
 def _one_by_one(
     wiring: Wiring, sites: list[Site], sources: Mapping[int, Site | None]
-) -> Iterator[_Gate]:
+) -> Iterator[Gate]:
     """Take the steps of a recurrence apart into its gates, each over all steps."""
     calls = {source.index: source for s in sites if (source := sources[s.index]) is not None}
     steps = len(calls)
@@ -367,8 +378,9 @@ def _one_by_one(
         names = _NAMES.get(first.function.removesuffix("_cell"), ())
         inside = recurrent and len(names) == period
         name = f"the {names[k]} gate of {first.path}" if inside else f"the gate {first.name}"
+        carries = any(reverse for _, _, reverse in _uses(wiring, first))
         for opening, keeps_memory, taken in _openings(wiring, column, recurrent=recurrent):
-            yield _Gate(column, opening, keeps_memory, taken, source, name)
+            yield Gate(column, opening, keeps_memory, taken, source, name, carries)
 
 
 def _openings(
