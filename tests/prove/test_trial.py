@@ -251,6 +251,17 @@ def test_a_budget_that_is_used_up_ends_the_trial_between_two_stages():
     assert any("budget" in note for note in proof.notes)
 
 
+def test_a_budget_that_is_far_exceeded_ends_a_stage_that_has_begun(monkeypatch):
+    clock = iter(range(10_000))
+    monkeypatch.setattr("unvanish.prove.trial.time.monotonic", lambda: float(next(clock)))
+    plan = Plan(steps=100, seconds=12.0)
+    made, engine = trial({(("he",), 1.0): 0.95}, plan=plan)
+    proof = made.run()
+    assert proof.is_partial
+    assert 5 < len(engine.asked) < 14
+    assert len(proof.arm("control").runs) == 5
+
+
 def test_no_run_is_asked_for_twice():
     made, engine = trial({(("he",), 1.0): 0.95})
     made.run()

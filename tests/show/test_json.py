@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.show.fixtures import CASES
+from tests.show import cures
+from tests.show.fixtures import CASES, sick
 from tests.show.parts import context, diagnosis, vanishing
 
 from unvanish.core.counterfactuals import Counterfactual
@@ -22,6 +23,7 @@ from unvanish.core.prescriptions import Advice, Outlook
 from unvanish.core.records import Recording
 from unvanish.core.verdicts import Clear, Found
 from unvanish.fixing import Fix
+from unvanish.show.cure_json import cure_json
 from unvanish.show.json import dumps, explanation_json, to_json
 
 DOCS = Path(__file__).parents[2] / "docs" / "json.md"
@@ -120,6 +122,7 @@ def test_every_field_is_documented_and_every_documented_field_exists() -> None:
     swapped = Counterfactual(mechanism="slope-cap").to_json()
     made |= set(swapped)
     made |= {"advice", *plain(Advice(before=Outlook()))}
+    made |= set(cure_json(cures.cure(), before=sick()[1]))
     made |= {field.name for field in fields(Fix)} - {"recording", "diagnosis"} | {"schema"}
     settings = set(document("sick")["context"]["optimizer_settings"])
     assert made - settings | {"name"} == documented

@@ -50,6 +50,14 @@ _WORKS = (
         "NeurIPS",
     ),
     Source(
+        "fedus2022",
+        "Fedus, Zoph and Shazeer",
+        2022,
+        "Switch transformers: scaling to trillion parameter models with simple and efficient "
+        "sparsity",
+        "Journal of Machine Learning Research 23",
+    ),
+    Source(
         "shazeer2017",
         "Shazeer and others",
         2017,
@@ -226,6 +234,13 @@ _WORKS = (
         "Neural Networks: Tricks of the Trade",
     ),
     Source(
+        "jang2017",
+        "Jang, Gu and Poole",
+        2017,
+        "Categorical reparameterization with Gumbel-softmax",
+        "ICLR",
+    ),
+    Source(
         "bengio2013",
         "Bengio, Léonard and Courville",
         2013,
@@ -253,6 +268,20 @@ _WORKS = (
         2014,
         "Generative adversarial nets",
         "NeurIPS",
+    ),
+    Source(
+        "dugas2001",
+        "Dugas, Bengio, Bélisle, Nadeau and Garcia",
+        2001,
+        "Incorporating second-order functional knowledge for better option pricing",
+        "NeurIPS",
+    ),
+    Source(
+        "goodfellow2016",
+        "Goodfellow, Bengio and Courville",
+        2016,
+        "Deep learning",
+        "MIT Press",
     ),
     Source(
         "chen2016",

@@ -89,8 +89,18 @@ def is_of_a_saturated_output(neighbours: Neighbours, site: Site) -> bool:
         neighbours: The graph of a recording.
         site: A step that takes a logarithm of what it is given entry by entry.
     """
+    return saturated_behind(neighbours, site) is not None
+
+
+def saturated_behind(neighbours: Neighbours, site: Site) -> Site | None:
+    """Return the function whose answer, once it has saturated, is the zero a step is given.
+
+    Args:
+        neighbours: The graph of a recording.
+        site: A step that works on what it is given entry by entry, such as a logarithm.
+    """
     before = neighbours.source(site, _ENTRY_BY_ENTRY) or _numerator(neighbours, site)
-    return before is not None and before.op in _SATURATING
+    return before if before is not None and before.op in _SATURATING else None
 
 
 def is_undone(neighbours: Neighbours, site: Site) -> bool:

@@ -27,6 +27,7 @@ from unvanish.prove.readings import (
     replaced,
 )
 from unvanish.recipe.usercode import reported
+from unvanish.treat.guarding import GuardedLoss, GuardedModule
 from unvanish.treat.losses import Replacement
 from unvanish.treat.precision import ScaledLoss
 
@@ -279,6 +280,9 @@ def _comparable(
         loss = loss.loss
     if loss is experiment.loss or (isinstance(loss, str) and loss == experiment.loss):
         return experiment.loss, None
+    if isinstance(loss, GuardedLoss | GuardedModule):
+        # The same loss, but for entries at which it has no value.
+        return (loss, None) if loss.loss is experiment.loss else None
     if not isinstance(loss, Replacement):
         return None
     before, after = _end(experiment, experiment.model), _end(experiment, subject.model)

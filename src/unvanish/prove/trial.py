@@ -42,6 +42,8 @@ _SLOWER: Final = 1.05
 """Ratio of step times from which a run is also judged after the control's time."""
 _PATIENCE: Final = 4
 """Times the steps that a control gets before general remedies are tried on it."""
+_GRACE: Final = 1.25
+"""Times the budget after which even a stage that has begun is stopped."""
 _MOST_PROOFS: Final = 2
 """How many treatments are put to the proof, one after the other, until one holds."""
 _HELD_FIXED: Final = (
@@ -50,6 +52,10 @@ _HELD_FIXED: Final = (
     "number of steps, loss and optimiser as the recipe says, but for what a remedy changes",
     "the learning rates tried, the control's among them",
 )
+
+
+class _LateError(Exception):
+    """The budget was used up in the middle of a stage."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +126,8 @@ class Trial:
             self._train("control", self._pairs_of_seeds(CONTROL, 1.0, Role.CONTROL))
             if self.is_forced or not self._control_suffices():
                 self._contest()
+        except _LateError:
+            pass
         except KeyboardInterrupt:
             self._is_partial = True
             self._notes.append("it was interrupted: only the runs that had ended are told")
@@ -280,6 +288,8 @@ class Trial:
         with closing(self._ran(todo)) as runs:
             for done, run in enumerate(runs, 1):
                 self._runs[run.job] = run
+                if stage != "control" and done < len(todo) and self._is_late(_GRACE):
+                    raise _LateError
                 left = (time.monotonic() - begun) / done * (len(todo) - done)
                 self._tell(
                     Progress(stage=stage, done=done, total=len(todo), run=run, seconds_left=left)
@@ -294,9 +304,9 @@ class Trial:
         if self.progress is not None:
             self.progress(progress)
 
-    def _is_late(self) -> bool:
+    def _is_late(self, grace: float = 1.0) -> bool:
         limit = self.plan.seconds
-        if limit is None or time.monotonic() - self._start < limit:
+        if limit is None or time.monotonic() - self._start < grace * limit:
             return False
         self._notes.append(f"the budget of {limit:g} seconds was used up before the proof was done")
         self._is_partial = True

@@ -54,6 +54,21 @@ def time_constant(bias: float) -> float:
     return 1.0 / math.log1p(math.exp(-bias)) if bias > -30 else -1.0 / bias
 
 
+def carrying_bias(steps: int) -> float:
+    """Return the bias at which a carried state falls by e over all steps: sigmoid(b)^steps = 1/e.
+
+    The inverse of `time_constant`, about ln(steps).
+
+    Args:
+        steps: Time steps or layers, 1 or more.
+
+    Example:
+        >>> round(carrying_bias(10), 2), round(time_constant(carrying_bias(10)), 6)
+        (2.25, 10.0)
+    """
+    return -math.log(math.expm1(1.0 / max(1, steps)))
+
+
 def chrono_bias(longest: int) -> tuple[float, float]:
     """Return the range of forget biases for dependencies of up to so many steps.
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from torch import Tensor, nn
 
 from unvanish.treat.relay import Relay
 from unvanish.treat.turns import Turns
+
+
+_REFLECTED: Final = frozenset({"__rtruediv__", "__rdiv__"})
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -101,10 +104,21 @@ def with_first(
 def with_nth(
     args: tuple[Any, ...], options: Mapping[str, Any], number: int, change: Callable[[Any], Any]
 ) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
-    """Change one argument of a function; a weight may be given by its name."""
+    """Change one argument of a function; a weight or a divisor may be given by its name."""
     if number < len(args):
         return (*args[:number], change(args[number]), *args[number + 1 :]), options
-    return args, {**options, "weight": change(options["weight"])}
+    name = "other" if "other" in options else "weight"
+    return args, {**options, name: change(options[name])}
+
+
+def place_of(raw: str, argument: int) -> int:
+    """Return where an argument stands in a call: ``1 / x`` is called with the divisor first.
+
+    Args:
+        raw: What is called, as PyTorch names it.
+        argument: Which argument it is as it is written, from 0.
+    """
+    return 0 if raw in _REFLECTED and argument == 1 else argument
 
 
 def is_in_place(raw: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:

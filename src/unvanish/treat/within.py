@@ -24,6 +24,7 @@ from unvanish.treat.insertions import (
     is_in_place,
     name_of,
     on_main,
+    place_of,
     with_nth,
 )
 from unvanish.treat.turns import CheckpointGuard
@@ -114,7 +115,8 @@ class Watch(TorchFunctionMode):
             if one.where == "remember":
                 self._shadow.put(one, args[0])
             elif one.where == "before":
-                args, options = with_nth(args, options, one.argument, self._shadow.part(one))
+                place = place_of(raw, one.argument)
+                args, options = with_nth(args, options, place, self._shadow.part(one))
         replaced = next((one for one in due if one.where == "instead"), None)
         changed = any(one.where in ("instead", "after", "through", "recall") for one in due)
         in_place = changed and is_in_place(raw, args, options)

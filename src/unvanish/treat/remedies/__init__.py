@@ -32,6 +32,7 @@ from unvanish.treat.remedies.forget_bias import ForgetBias
 from unvanish.treat.remedies.gated_cell import GatedCell
 from unvanish.treat.remedies.gelu import Gelu
 from unvanish.treat.remedies.group_norm import GroupNorm
+from unvanish.treat.remedies.guard_singularity import GuardSingularity
 from unvanish.treat.remedies.he import He
 from unvanish.treat.remedies.highway import Highway
 from unvanish.treat.remedies.jacobian_tuning import JacobianTuning
@@ -52,9 +53,11 @@ from unvanish.treat.remedies.lstm_cell import LstmCell
 from unvanish.treat.remedies.lsuv import LSUV
 from unvanish.treat.remedies.muon import MuonRemedy
 from unvanish.treat.remedies.non_saturating_gan import NonSaturatingGan
+from unvanish.treat.remedies.open_gate import OpenGate
 from unvanish.treat.remedies.orthogonal import Orthogonal
 from unvanish.treat.remedies.orthogonal_recurrence import OrthogonalRecurrence
 from unvanish.treat.remedies.output_scale import OutputScale
+from unvanish.treat.remedies.positive_output import PositiveOutput
 from unvanish.treat.remedies.pre_norm import PreNorm
 from unvanish.treat.remedies.prelu import Prelu
 from unvanish.treat.remedies.query_key_norm import QueryKeyNorm
@@ -72,8 +75,10 @@ from unvanish.treat.remedies.silu import Silu
 from unvanish.treat.remedies.siren import Siren
 from unvanish.treat.remedies.skip_init import SkipInit
 from unvanish.treat.remedies.soap import Soap
+from unvanish.treat.remedies.soften_router import SoftenRouter
 from unvanish.treat.remedies.standardise_input import StandardiseInput
 from unvanish.treat.remedies.straight_through import StraightThroughEstimator
+from unvanish.treat.remedies.straight_through_choice import StraightThroughChoice
 from unvanish.treat.remedies.t_fixup import TFixup
 from unvanish.treat.remedies.tailored_activation import TailoredActivation
 from unvanish.treat.remedies.train_parameter import TrainParameter
@@ -102,6 +107,7 @@ BUILTIN_REMEDIES: Final[tuple[Remedy, ...]] = (
     FoldedKernelShape(),
     ForgetBias(),
     Chrono(),
+    OpenGate(),
     OrthogonalRecurrence(),
     GatedCell(),
     LstmCell(),
@@ -144,10 +150,13 @@ BUILTIN_REMEDIES: Final[tuple[Remedy, ...]] = (
     BFloat16(),
     Float32Islands(),
     StandardiseInput(),
+    GuardSingularity(),
+    PositiveOutput(),
     LogitsLoss(),
     DropInnerSoftmax(),
     NonSaturatingGan(),
     StraightThroughEstimator(),
+    StraightThroughChoice(),
     Reattach(),
     CheckpointGradient(),
     TrainParameter(),
@@ -159,6 +168,7 @@ BUILTIN_REMEDIES: Final[tuple[Remedy, ...]] = (
     Highway(),
     AttentionScale(),
     QueryKeyNorm(),
+    SoftenRouter(),
     TFixup(),
     Fixup(),
     SkipInit(),

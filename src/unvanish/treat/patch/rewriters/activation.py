@@ -38,6 +38,7 @@ _NEW: Final = {
     "selu": Spelling("SELU", "selu", is_torch=True),
     "gelu": Spelling("GELU", "gelu"),
     "silu": Spelling("SiLU", "silu"),
+    "positive-output": Spelling("Softplus", "softplus"),
 }
 REMEDIES: Final = frozenset(_NEW)
 
