@@ -55,7 +55,10 @@ def test_the_text_and_the_progress(answer: Fake) -> None:
     assert "cured: the network as it is does not learn" in result.stdout
     command = "unvanish cure model.py:Net --data digits --budget 300steps --write"
     assert command in " ".join(result.stdout.replace("\\\n", " ").split())
-    assert result.stderr == "control: the network as it is: 2 runs\n"
+    assert result.stderr == (
+        "checking model.py:Net, and trying remedies on copies\n"
+        "control: the network as it is: 2 runs\n"
+    )
 
 
 def test_json_is_alone_on_stdout_and_stderr_is_silent(answer: Fake) -> None:
@@ -281,7 +284,8 @@ def test_nobody_who_looks_is_shown_no_bar(capsys: pytest.CaptureFixture[str]) ->
     with shown_progress("net.py", quiet=False) as told:
         told(Progress(stage="proof", done=0, total=1))
         told(Progress(stage="proof", done=1, total=1))
-    assert capsys.readouterr().err == "proof: 1 run\n"
+    said = "checking net.py, and trying remedies on copies\nproof: 1 run\n"
+    assert capsys.readouterr().err == said
 
 
 def test_a_bar_vanishes_and_leaves_the_streams_alone(

@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 
 from unvanish.core.prescriptions import Change, Option, Prescription
-from unvanish.prove.contest import CONTROL, Entry, beside, best_rates, final_rates, gains, ranked
+from unvanish.prove.contest import CONTROL, Entry, best_rates, final_rates, gains, ranked
 
 RATES = (1.0, 0.1, 10.0)
 SMALL = Entry(remedies=("he",), size=(0.0, 1.0, 3.0))
@@ -27,9 +27,15 @@ def test_of_equal_rates_the_users_own_is_kept():
 def test_a_further_rate_lies_on_the_better_side():
     up = scores({(SMALL, 0.1): 0.2, (SMALL, 1.0): 0.9, (SMALL, 10.0): 0.8})
     down = scores({(SMALL, 0.1): 0.8, (SMALL, 1.0): 0.9})
-    assert beside(SMALL, 1.0, RATES, up) == 3.2
-    assert beside(SMALL, 1.0, RATES, down) == 0.32
-    assert beside(SMALL, 10.0, RATES, scores({(SMALL, 1.0): 0.5})) == 3.2
+    assert final_rates(SMALL, 1.0, RATES, up) == (1.0, 3.2)
+    assert final_rates(SMALL, 1.0, RATES, down) == (1.0, 0.32)
+
+
+def test_at_the_edge_of_the_sweep_a_rate_beyond_it_is_tried_too():
+    low = scores({(CONTROL, 1.0): 0.1, (SMALL, 0.1): 0.9, (SMALL, 1.0): 0.2})
+    high = scores({(CONTROL, 1.0): 0.1, (SMALL, 10.0): 0.9, (SMALL, 1.0): 0.2})
+    assert final_rates(SMALL, 0.1, RATES, low) == (0.1, 0.32, 0.032)
+    assert final_rates(SMALL, 10.0, RATES, high) == (10.0, 3.2, 32.0)
 
 
 def test_the_smallest_change_among_the_good_ones_comes_first_and_the_best_second():
@@ -59,9 +65,9 @@ def test_the_users_own_rate_is_kept_where_it_is_as_good():
 
 def test_the_users_own_rate_gets_a_full_run_where_it_came_close():
     near = {(CONTROL, 1.0): 0.1, (SMALL, 0.1): 0.9, (SMALL, 1.0): 0.85}
-    assert final_rates(SMALL, 0.1, RATES, scores(near)) == (0.1, 0.32, 1.0)
+    assert final_rates(SMALL, 0.1, RATES, scores(near)) == (0.1, 0.32, 0.032, 1.0)
     far = {(CONTROL, 1.0): 0.1, (SMALL, 0.1): 0.9, (SMALL, 1.0): 0.3}
-    assert final_rates(SMALL, 0.1, RATES, scores(far)) == (0.1, 0.32)
+    assert 1.0 not in final_rates(SMALL, 0.1, RATES, scores(far))
 
 
 def test_each_entry_comes_once_at_its_best_rate():

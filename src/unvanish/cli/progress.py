@@ -37,7 +37,10 @@ def shown_progress(target: str, *, quiet: bool) -> Iterator[Callable[[Progress],
     Yields:
         What is to be called with every `Progress`.
     """
+    beginning = f"checking {target}, and trying remedies on copies"
     if not sys.stderr.isatty():
+        if not quiet:
+            complain(beginning)
         yield _nothing if quiet else _line
         return
     from rich.console import Console
@@ -46,7 +49,7 @@ def shown_progress(target: str, *, quiet: bool) -> Iterator[Callable[[Progress],
     console = Console(stderr=True)
     words = TextColumn("{task.description}", markup=False)
     waiting = _display(console, SpinnerColumn(), words)
-    waiting.add_task(f"checking {target}, and trying remedies on copies", total=None)
+    waiting.add_task(beginning, total=None)
     runs, left = (TextColumn(f"{{task.fields[{name}]}}", style="dim") for name in ("runs", "left"))
     bar = _display(console, words, BarColumn(bar_width=28), runs, left, is_alive=False)
     task = bar.add_task("", total=None, runs="", left="")

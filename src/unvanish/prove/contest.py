@@ -73,25 +73,24 @@ def final_rates(
 ) -> tuple[float, ...]:
     """Return the rates of an entry in full runs.
 
-    They are the best; a further one next to it, on the side where the other results are better;
-    and the user's own, where that came close.
+    They are the best; a further one next to it, on the side where the other results are better,
+    and where the best is the least or the largest tried, one beyond it; and the user's own, where
+    that came close.
     """
-    own, best, control = score(entry, 1.0), score(entry, rate), score(CONTROL, 1.0)
-    further = beside(entry, rate, rates, score)
-    came_close = math.isfinite(own) and (
-        math.isinf(control) or own - control >= CLOSE * (best - control)
-    )
-    return tuple(dict.fromkeys((rate, further, *((1.0,) if came_close else ()))))
-
-
-def beside(entry: Entry, rate: float, rates: Sequence[float], score: Score) -> float:
-    """Return a further rate next to the best, on the side where the other results are better."""
-    ordered = sorted(rates)
+    ordered, own = sorted(rates), score(entry, 1.0)
     place = ordered.index(rate)
     lower = score(entry, ordered[place - 1]) if place else -math.inf
     upper = score(entry, ordered[place + 1]) if place + 1 < len(ordered) else -math.inf
-    further = rate * BETWEEN if upper > lower else rate / BETWEEN
-    return float(f"{further:.2g}")
+    best, control = score(entry, rate), score(CONTROL, 1.0)
+    came_close = math.isfinite(own) and (
+        math.isinf(control) or own - control >= CLOSE * (best - control)
+    )
+    wanted = [rate, rate * BETWEEN if upper > lower else rate / BETWEEN]
+    if len(ordered) > 1 and place in {0, len(ordered) - 1}:
+        wanted.append(rate / BETWEEN if place == 0 else rate * BETWEEN)
+    if came_close:
+        wanted.append(1.0)
+    return tuple(dict.fromkeys(float(f"{each:.2g}") for each in wanted))
 
 
 def gains(pair: Pair, over: Pair, score: Score) -> bool:

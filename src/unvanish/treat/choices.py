@@ -156,7 +156,8 @@ class _Scope(TorchFunctionMode):
             return output
         if not self._chosen:
             return output
-        return self._use(func, name, args, options, output, in_place=raw.endswith("_"))
+        in_place = raw.endswith("_") and not raw.endswith("__")
+        return self._use(func, name, args, options, output, in_place=in_place)
 
     def _choose(
         self,
@@ -284,13 +285,11 @@ class _Scope(TorchFunctionMode):
             weighed = _weighed(choice.delta.flatten(1), source.movedim(dim, 0))
             return output + weighed.movedim(0, dim)
         axis = dim % source.ndim
-        if choice.tensor.ndim != source.ndim or choice.tensor.shape[axis] != 1:
-            return output
-        delta = choice.delta.squeeze(1 + axis).movedim(0, axis)
-        if delta.shape[axis] != source.shape[axis]:
+        if choice.tensor.ndim != source.ndim or choice.delta.shape[0] != source.shape[axis]:
             return output
         cut = tuple(slice(0, n) if k != axis else slice(None) for k, n in enumerate(output.shape))
-        return output + (delta * source[cut]).sum(axis, keepdim=True)
+        could = source[cut].movedim(axis, 0).unsqueeze(1 + axis)
+        return output + (choice.delta.to(could) * could).sum(0)
 
     def _scattered(
         self, args: tuple[Any, ...], options: Mapping[str, Any], output: Any, *, in_place: bool

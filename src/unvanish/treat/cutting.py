@@ -1,4 +1,4 @@
-"""Where a forward cuts the gradient: the calls of `detach`, `.data` and `no_grad` as they are met.
+"""Where a forward cuts the gradient: `detach`, `.data`, `no_grad`, `item`, as they are met.
 
 A recording names the line of a cut. To pass a gradient on there one must also know which call in
 which module's forward it is.
@@ -25,7 +25,13 @@ from unvanish.treat.interception import name_of
 SWITCH: Final = "set_grad_enabled"
 """What `torch.no_grad` calls when it begins and when it ends."""
 
-_WATCHED: Final = frozenset({"detach", "data", SWITCH})
+NUMBERS: Final = frozenset({"item", "tolist"})
+"""What makes Python numbers of a tensor."""
+
+MAKERS: Final = frozenset({"tensor", "as_tensor"})
+"""What makes a tensor of Python numbers again."""
+
+_WATCHED: Final = frozenset({"detach", "data", SWITCH}) | NUMBERS | MAKERS
 
 
 @dataclass(slots=True)
@@ -33,7 +39,8 @@ class Met:
     """One call that cuts the gradient, as an interception meets it.
 
     Attributes:
-        function: ``"detach"``, ``"data"`` or ``"set_grad_enabled"``.
+        function: ``"detach"``, ``"data"``, ``"item"``, ``"tolist"`` or ``"set_grad_enabled"``;
+            ``"tensor"`` or ``"as_tensor"``, to which numbers come back.
         path: Path of the module in whose forward it is called.
         number: Which call of the function in that forward it is.
         lines: The user's line, as file and number; empty where there is none.
@@ -108,6 +115,92 @@ class PassOn(nn.Module):
     def forward(self, signal: Tensor) -> Tensor:
         """Return the input."""
         return signal
+
+
+class Number(nn.Module):
+    """A tensor of one entry in the place of the number that it holds."""
+
+    def forward(self, signal: Tensor) -> Any:
+        """Return the entry, with its gradient where it has one."""
+        return signal.reshape(()) if signal.requires_grad else signal.item()
+
+
+class Numbers(nn.Module):
+    """Nested lists of tensors of one entry in the place of the numbers of a tensor."""
+
+    def forward(self, signal: Tensor) -> Any:
+        """Return the entries, with their gradients where they have any."""
+        return _listed(signal) if signal.requires_grad else signal.tolist()
+
+
+def _listed(signal: Tensor) -> Any:
+    return [_listed(row) for row in signal.unbind()] if signal.ndim else signal
+
+
+@dataclass(slots=True)
+class Given:
+    """What a tensor is made of, between the two ends of the call that makes it."""
+
+    entries: Any = None
+
+
+class Unstacked(nn.Module):
+    """Plain numbers in the place of nested lists that hold tensors with a gradient.
+
+    Args:
+        given: Keeps the lists for `Stacked`.
+    """
+
+    def __init__(self, given: Given) -> None:
+        super().__init__()
+        self.given = given
+
+    def forward(self, entries: Any) -> Any:
+        """Return the numbers; a tensor as it is."""
+        self.given.entries = None
+        if isinstance(entries, Tensor) or not _holds_gradient(entries):
+            return entries
+        self.given.entries = entries
+        return _plain(entries)
+
+
+class Stacked(nn.Module):
+    """A tensor of the entries that were kept, with their gradients.
+
+    Args:
+        given: Where `Unstacked` keeps them.
+    """
+
+    def __init__(self, given: Given) -> None:
+        super().__init__()
+        self.given = given
+
+    def forward(self, output: Tensor) -> Tensor:
+        """Return the output, made of the entries themselves where they were kept."""
+        entries, self.given.entries = self.given.entries, None
+        return (
+            output
+            if entries is None or not output.is_floating_point()
+            else _stacked(entries, output)
+        )
+
+
+def _plain(given: Any) -> Any:
+    if isinstance(given, list | tuple):
+        return [_plain(one) for one in given]
+    return given.tolist() if isinstance(given, Tensor) else given
+
+
+def _holds_gradient(given: Any) -> bool:
+    if isinstance(given, list | tuple):
+        return any(_holds_gradient(one) for one in given)
+    return isinstance(given, Tensor) and given.requires_grad
+
+
+def _stacked(given: Any, like: Tensor) -> Tensor:
+    if isinstance(given, list | tuple):
+        return torch.stack([_stacked(one, like) for one in given])
+    return given.to(like) if isinstance(given, Tensor) else like.new_tensor(given)
 
 
 class KeepGradient(nn.Module):

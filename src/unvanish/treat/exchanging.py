@@ -160,7 +160,7 @@ def exchange(patient: Patient, prescription: Prescription, make: Callable[[], nn
         if place.path not in chosen:
             continue
         new = make()
-        after = repr(new)
+        after = " ".join(repr(new).split())
         if place.turns is None and _replace(patient, place, new, after):
             continue
         turns = Turns(place.turns, place.calls) if place.turns is not None else None

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from unvanish.treat.relay import Relay
 from unvanish.treat.turns import Turns
 
-
 _REFLECTED: Final = frozenset({"__rtruediv__", "__rdiv__"})
 
 

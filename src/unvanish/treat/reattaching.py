@@ -9,6 +9,7 @@ from typing import Final
 import torch
 from torch import nn
 
+from unvanish.core.errors import UnvanishError
 from unvanish.core.incidents import Cut
 from unvanish.core.places import SourceLine
 from unvanish.core.records import Recording
@@ -18,15 +19,45 @@ from unvanish.observe.guard import seed_everything, untouched
 from unvanish.observe.look import Conditions, running
 from unvanish.observe.loss import compute_loss
 from unvanish.observe.tracing import trace
-from unvanish.treat.cutting import SWITCH, KeepGradient, Met, PassOn, met, stands_at
+from unvanish.treat.cutting import (
+    MAKERS,
+    NUMBERS,
+    SWITCH,
+    Given,
+    KeepGradient,
+    Met,
+    Number,
+    Numbers,
+    PassOn,
+    Stacked,
+    Unstacked,
+    met,
+    stands_at,
+)
 from unvanish.treat.protocol import Case, Patient
 from unvanish.treat.surgery import Surgery
 
-SPOKEN: Final = {"detach": ".detach()", "data": ".data", SWITCH: "torch.no_grad()"}
+SPOKEN: Final = {
+    "detach": ".detach()",
+    "data": ".data",
+    "item": ".item()",
+    "tolist": ".tolist()",
+    SWITCH: "torch.no_grad()",
+}
 """What a user writes to make each call."""
+
+_PARTS: Final[dict[str, type[nn.Module]]] = {
+    SWITCH: KeepGradient,
+    "item": Number,
+    "tolist": Numbers,
+}
+"""What stands in the place of a call; of any other, what it was given."""
 
 _MOST: Final = 8
 """Calls of a function in one forward that are told from others of it."""
+
+_BY_LINE: Final = frozenset({"detach", "data"}) | NUMBERS
+"""Operations that cut at their own line."""
 
 _MOST_IN_A_ROW: Final = 3
 """Cuts behind each other that are passed."""
@@ -94,7 +125,10 @@ def needed(case: Case, names: set[str]) -> list[Passage]:
         if not new:
             return []
         known = [*known, *new]
-        recording = _look_past(case, known)
+        try:
+            recording = _look_past(case, known)
+        except UnvanishError:
+            return []  # the code wants a number where a tensor was handed on
     return []
 
 
@@ -142,11 +176,16 @@ def insert(surgery: Surgery, found: Sequence[Passage], *, said: bool) -> None:
     """
     for one in found:
         for number in one.numbers if one.numbers is not None else (None,):
-            part: nn.Module = KeepGradient() if one.function == SWITCH else PassOn()
+            if one.function in MAKERS:
+                given = Given()
+                for part, where in ((Unstacked(given), "before"), (Stacked(given), "after")):
+                    surgery.insert(one.path, part, where, function=one.function, call=number)
+                continue
+            passed = _PARTS.get(one.function, PassOn)()
             file, line = one.lines[0] if one.lines else ("", 0)
             surgery.insert(
                 one.path,
-                part,
+                passed,
                 "instead",
                 function=one.function,
                 call=number,
@@ -161,7 +200,7 @@ def _passages(
 ) -> list[Passage]:
     recording = known.anatomy.recording
     sources = [("detach", one.source) for one in recording.truncations if one.cut == "detach"]
-    sources += [(one.op, one.source) for one in cuts if one.op in ("detach", "data")]
+    sources += [(one.op, one.source) for one in cuts if one.op in _BY_LINE]
     switched = {(one.path, one.op) for one in cuts if one.under == "no_grad"}
     if not sources and not switched:
         return []
@@ -178,7 +217,14 @@ def _passages(
         others = [o for o in seen if (o.path, o.function) == (path, function) and o not in ours]
         numbers = None if not others else tuple(sorted({one.number for one in ours}))
         found.append(Passage(path, function, numbers, places))
-    return found
+    return found if NUMBERS.isdisjoint(one.function for one in found) else _and_back(found, seen)
+
+
+def _and_back(found: list[Passage], seen: Sequence[Met]) -> list[Passage]:
+    """Add the calls in which numbers become a tensor again, wherever they are made."""
+    kept = [one for one in found if one.function not in MAKERS]
+    places = dict.fromkeys((one.path, one.function) for one in seen if one.function in MAKERS)
+    return kept + [Passage(path, function, None, ()) for path, function in places]
 
 
 def _is_meant(
@@ -207,7 +253,7 @@ def _reached(case: Case, found: Sequence[Passage], names: set[str]) -> int:
             gradients: Sequence[torch.Tensor | None] = torch.autograd.grad(
                 loss, parameters, allow_unused=True
             )
-        except RuntimeError:
+        except Exception:  # whatever the user's code says to a tensor where a number was
             return 0
         finally:
             surgery.undo()

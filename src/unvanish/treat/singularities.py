@@ -60,6 +60,7 @@ SINGULAR: Final[Mapping[str, Singularity]] = {
     "sqrt": _ROOT,
     "rsqrt": Singularity(order=1.5),
     "div": _DIVISOR,
+    "rdiv": _DIVISOR,
     "divide": _DIVISOR,
     "true_divide": _DIVISOR,
     "reciprocal": Singularity(low=None, order=2.0),
@@ -76,6 +77,9 @@ SINGULAR: Final[Mapping[str, Singularity]] = {
 
 A norm at zero is none: PyTorch gives it the slope zero.
 """
+
+FLOORED: Final = " of no less than "
+"""What the books say between a function and its floor."""
 
 _SLOPE: Final = 16.0
 """The largest number of a format, over the largest slope that is let through."""
@@ -102,6 +106,11 @@ class Meeting:
     floor: float
     signed: bool
     is_met: bool
+
+    @property
+    def name(self) -> str:
+        """What a user would call the function: ``1 / x`` is a division, too."""
+        return self.function.replace("rdiv", "div")
 
     def with_floor(self, floor: float) -> Meeting:
         """Return it with another floor."""
@@ -240,9 +249,7 @@ class _Watch(Following):
         )
 
 
-def singularity_of(
-    raw: str, args: Sequence[Any], options: Mapping[str, Any]
-) -> Singularity | None:
+def singularity_of(raw: str, args: Sequence[Any], options: Mapping[str, Any]) -> Singularity | None:
     """Return where a call is singular; None where it is nowhere.
 
     Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final, final
 
@@ -13,7 +13,7 @@ from unvanish.core.verdicts import NotApplicable
 from unvanish.treat.guarding import guarded
 from unvanish.treat.losses import spoken
 from unvanish.treat.protocol import Case, Patient
-from unvanish.treat.singularities import Meeting, meetings
+from unvanish.treat.singularities import FLOORED, Meeting, meetings
 from unvanish.treat.surgery import CannotTreatError
 
 IN_THE_LOSS: Final = "the loss"
@@ -86,7 +86,7 @@ class GuardSingularity:
                 "no logarithm, root or division is given a zero in the first batch, or none whose "
                 "call can be met"
             )
-        where = ", ".join(dict.fromkeys(f"{one.function}{_at(one)}" for one in met))
+        where = ", ".join(dict.fromkeys(f"{one.name}{_at(one)}" for one in met))
         inside = any(one.path is not None for one in found)
         return Prescription(
             remedy=self.name,
@@ -127,12 +127,10 @@ class GuardSingularity:
                     "before",
                     function=one.function,
                     argument=one.where.argument,
-                    before=one.function,
-                    after=f"{one.function} of no less than {one.floor:g}",
-                    source=one.lines[0] if one.lines else None,
                 )
+                _note(patient, one, one.name)
         _guard_loss(patient, [one for one in found if one.path is None])
-        where = ", ".join(dict.fromkeys(f"{o.function}{_at(o)} {o.floor:g}" for o in found))
+        where = ", ".join(dict.fromkeys(f"{o.name}{_at(o)} {o.floor:g}" for o in found))
         patient.notes.append(f"to keep it, write x.clamp_min(floor) for what enters {where}")
 
 
@@ -145,19 +143,26 @@ def _guard_loss(patient: Patient, met: Sequence[Meeting]) -> None:
         patient.loss = old
 
     patient.loss = guarded(old, met)
-    for number, one in enumerate(met):
-        patient.surgery.hold(
-            undo if not number else lambda: None,
-            Edit(
-                place="",
-                before=f"{one.function} in {spoken(old)}",
-                after=f"{one.function} of no less than {one.floor:g}",
-                source=one.lines[0] if one.lines else None,
-            ),
-        )
+    for one in met:
+        _note(patient, one, f"{one.name} in {spoken(old)}", undo)
     patient.notes.append(
         "train with the loss of the treated network, which is no part of the network itself"
     )
+
+
+def _note(
+    patient: Patient, one: Meeting, before: str, undo: Callable[[], None] | None = None
+) -> None:
+    """Write into the books what was done at each of the lines of a call."""
+    signed = "signed " if one.signed else ""
+    for line in one.lines or (None,):
+        after = f"{one.name}{FLOORED}{one.floor:g}"
+        edit = Edit(place=one.path or "", before=signed + before, after=after, source=line)
+        patient.surgery.hold(undo or _nothing, edit)
+
+
+def _nothing() -> None:
+    """Put nothing back."""
 
 
 def _named(one: Meeting) -> str:

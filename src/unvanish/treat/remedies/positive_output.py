@@ -49,8 +49,8 @@ class PositiveOutput:
     ReLU's zeros were seen to reach a step that has no value or no slope at zero.
 
     ## Composes with
-    Every other remedy. Behind an input below -104 in float32 softplus is zero, too; guard-singularity
-    is a floor for that.
+    Every other remedy. Behind an input below -104 in float32 softplus is zero, too:
+    guard-singularity is a floor for that.
 
     ## Evidence
     Patients of the zoo, trained for their own budget, seed 0, all else as it was: EVIDENCE

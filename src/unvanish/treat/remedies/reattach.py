@@ -23,7 +23,7 @@ from unvanish.treat.surgery import CannotTreatError
 @final
 @dataclass(frozen=True, kw_only=True)
 class Reattach:
-    """Pass the gradient on at a `.detach()`, `.data` or `torch.no_grad()` that cuts it off.
+    """Pass the gradient on at a `.detach()`, `.item()` or `torch.no_grad()` that cuts it off.
 
     ## When to use
     Trainable parameters that reach the loss and get no gradient back (UV501, UV505), or a state
@@ -33,7 +33,9 @@ class Reattach:
     ## What it changes
     The derivative, and nothing else: the network computes what it computed. In the forward that
     holds the line, `.detach()` and `.data` hand on the tensor itself, and `torch.no_grad()` does
-    not turn gradients off. Other calls of the same kind stay as they are.
+    not turn gradients off. `.item()` and `.tolist()` hand on tensors of one entry, with which
+    arithmetic goes on, and `torch.tensor()` stacks them. Other calls of the same kind stay as they
+    are. What no call of torch can be met at, such as ``float(x)`` and numpy, is refused.
 
     ## What it costs
     Time and memory of the backward pass through what was cut off. Take the line out of the source:
@@ -83,7 +85,7 @@ class Reattach:
         if not calls or not all(call.is_telling for call in calls):
             return NotApplicable(_pointed(recording, calls))
         lines = tuple(dict.fromkeys(f"{file}:{number}" for c in calls for file, number in c.lines))
-        spoken = sorted({SPOKEN[call.function] for call in calls})
+        spoken = sorted({SPOKEN[call.function] for call in calls if call.function in SPOKEN})
         who = named(cut).removesuffix(",") if cut else "every earlier time step"
         return Prescription(
             remedy=self.name,
@@ -110,7 +112,7 @@ class Reattach:
                 help="take it out of the source",
             )
         insert(patient.surgery, calls, said=True)
-        spoken = sorted({SPOKEN[call.function] for call in calls})
+        spoken = sorted({SPOKEN[call.function] for call in calls if call.function in SPOKEN})
         patient.notes.append(
             f"to keep it, take {' and '.join(spoken)} out of {' and '.join(lines)}"
             + (", or off what is called there" if SPOKEN[SWITCH] in spoken else "")

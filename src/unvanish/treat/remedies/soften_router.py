@@ -41,10 +41,10 @@ class SoftenRouter:
     some experts so much that the rest get no sample and never learn.
 
     ## What it changes
-    The bias of the router becomes zero where it sets the averages of the experts' scores more
-    than 2 apart. Weights whose scores then still lie more than 2 apart are divided by that spread,
-    with what is left of the bias. Where weights do not scale them, as behind a normalisation, the
-    scores are divided by the spread in front of the softmax.
+    The bias of the router becomes zero where its entries lie more than 1 apart (standard
+    deviation). Weights whose scores then still lie more than 2 apart are divided by that spread.
+    Where weights do not scale them, as behind a normalisation, the scores are divided by the
+    spread in front of the softmax.
 
     ## What it costs
     What the router has learnt: other experts answer.
@@ -59,7 +59,7 @@ class SoftenRouter:
     still worth having.
 
     ## Composes with
-    router-noise, which lets every expert win now and then.
+    Any initialisation of weights, which is made first; a loss that balances the load.
 
     ## Evidence
     EVIDENCE
@@ -143,11 +143,15 @@ def _of_router(case: Case, wiring: Wiring, site: Site) -> Iterator[tuple[str, fl
     scores = router_scores(case, wiring, site)
     if scores is None:
         return
-    apart = scores.within
-    if scores.offsets > _WIDE / 2 and scores.bias is not None:
-        yield scores.bias.name, _ZERO
-    else:
-        apart = math.hypot(scores.within, scores.offsets)
+    apart = math.hypot(scores.within, scores.offsets)
+    if scores.bias is not None:
+        name, units = scores.bias.name, scores.bias.units
+        own = dict(case.model.named_parameters(remove_duplicate=False))[name].detach()
+        bias = own.double().flatten()[scores.bias.entries] * scores.bias.factor
+        if float(bias.std(correction=0)) > _WIDE / 2:
+            yield name, _ZERO
+            rest = scores.mean[units] - bias
+            apart = math.hypot(scores.within, float(rest.std(correction=0)))
     if apart > _WIDE:
         source = wiring.source(site)
         shapes = {p.name: p.shape for p in case.recording.parameters if p.requires_grad}

@@ -8,6 +8,7 @@ from unvanish.treat.patch.rewriters import (
     cell,
     data,
     ending,
+    gates,
     gradient,
     graph,
     loss,
@@ -16,6 +17,7 @@ from unvanish.treat.patch.rewriters import (
     optimiser,
     path,
     precision,
+    singularity,
     start,
     transformer,
 )
@@ -28,6 +30,7 @@ REWRITERS: Final[dict[str, Callable[[Work], None]]] = {
         cell,
         data,
         ending,
+        gates,
         gradient,
         graph,
         loss,
@@ -36,6 +39,7 @@ REWRITERS: Final[dict[str, Callable[[Work], None]]] = {
         optimiser,
         path,
         precision,
+        singularity,
         start,
         transformer,
     )

@@ -15,6 +15,7 @@ from unvanish.treat.patch.source import NoSafeEditError, Source
 from unvanish.treat.patch.work import Work
 
 _SWITCHES: Final = frozenset({"torch.no_grad", "torch.inference_mode"})
+_CALLS: Final = frozenset({"detach", "item"})
 _CHECKPOINTS: Final = frozenset(
     {
         "torch.utils.checkpoint.checkpoint",
@@ -49,20 +50,33 @@ def _reattach(work: Work) -> None:
 
 
 def _undetached(source: Source, line: int) -> bool:
-    """Take ``.detach()`` and ``.data`` out of a line."""
+    """Take ``.detach()``, ``.item()`` and ``.data`` out of a line."""
     done = False
     for call in source.nodes(ast.Call, line):
         func = call.func
-        if call.lineno == line and isinstance(func, ast.Attribute) and func.attr == "detach":
+        if call.lineno == line and isinstance(func, ast.Attribute) and func.attr in _CALLS:
             _, kept = source.span(func.value)
             source.cut(kept, source.span(call)[1])
             done = True
+        if source.meaning(func) == "torch.tensor" and len(call.args) == 1 and not call.keywords:
+            listed = isinstance(call.args[0], ast.List | ast.ListComp)
+            if listed and any(_is_number(one) for one in ast.walk(call.args[0])):
+                source.replace(func, source.spell("torch.stack"))
     for one in source.nodes(ast.Attribute, line):
         if one.lineno == line and one.attr == "data" and isinstance(one.ctx, ast.Load):
             _, kept = source.span(one.value)
             source.cut(kept, source.span(one)[1])
             done = True
     return done
+
+
+def _is_number(node: ast.AST) -> bool:
+    """Tell whether an expression makes a Python number of a tensor."""
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "item"
+    )
 
 
 def _switched(source: Source, line: int) -> bool:
