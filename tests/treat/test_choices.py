@@ -167,6 +167,34 @@ def test_nothing_is_remembered_after_the_forward_and_a_copy_is_its_own() -> None
     assert F.embedding(index, torch.ones(CLASSES, 2)).grad_fn is None
 
 
+def without_gradient(scores: Tensor, table: Tensor) -> Tensor:
+    with torch.no_grad():
+        index = scores.argmax(-1).unsqueeze(-1)
+    return F.embedding(index[..., 0], table)
+
+
+def masked(scores: Tensor, table: Tensor) -> Tensor:
+    barred = torch.zeros_like(scores)
+    barred[..., 2:] = -torch.inf
+    barred[0] = -torch.inf
+    return F.embedding((scores + barred).argmax(-1), table)
+
+
+@pytest.mark.parametrize("use", [without_gradient, masked])
+def test_an_index_taken_without_a_gradient_and_one_of_a_few(use: Use) -> None:
+    torch.manual_seed(0)
+    model = Codes(use)
+    x, y = torch.randn(16, 6), torch.randint(0, 4, (16,))
+    treated = treat(model, "straight-through-choice", (x, y), F.cross_entropy).model
+    out = treated(x)
+    assert torch.equal(out, model(x))
+    F.cross_entropy(out[1:], y[1:]).backward()
+    slope = treated.speaker.weight.grad
+    assert slope is not None
+    assert slope.isfinite().all()
+    assert slope.any()
+
+
 def test_what_has_no_table_is_refused() -> None:
     x, y = torch.randn(8, 6), torch.randint(0, 4, (8,))
     remedy = remedy_of("straight-through-choice")

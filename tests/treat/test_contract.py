@@ -169,6 +169,48 @@ class Signs(nn.Module):
         return self.head((4.0 * self.second(x)).round() / 4.0)
 
 
+class Shut(nn.Module):
+    """Highway layers whose gates are pinned shut by their bias."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(12, 24) for _ in range(3))
+        for layer in self.layers:
+            nn.init.constant_(layer.bias[12:], -10.0)
+        self.head = nn.Linear(12, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for layer in self.layers:
+            change, gate = layer(x).chunk(2, -1)
+            x = x + torch.sigmoid(gate) * (torch.tanh(change) - x)
+        return self.head(x)
+
+
+class Mixture(nn.Module):
+    """Experts and a router that has chosen for good."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.router = nn.Linear(12, 4)
+        nn.init.normal_(self.router.weight, std=60.0)
+        self.experts = nn.ModuleList(nn.Linear(12, 5) for _ in range(4))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        share = torch.softmax(self.router(x), -1)
+        return sum(share[:, k, None] * expert(x) for k, expert in enumerate(self.experts))  # type: ignore[return-value]
+
+
+class Words(nn.Module):
+    """One of six words is chosen, and looked up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.speaker, self.words, self.head = nn.Linear(12, 6), nn.Embedding(6, 8), nn.Linear(8, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.words(self.speaker(x).argmax(-1)))
+
+
 class Detached(nn.Module):
     """A body that a line cuts off from its head."""
 
@@ -261,7 +303,12 @@ WARD = {
     "float16": Bed(lambda: Plain(F.relu, depth=2), ROWS, small_loss, adam, "float16"),
     "of 16 bits": Bed(of_sixteen_bits, (ROWS[0].bfloat16(), ROWS[1]), "cross_entropy"),
     "signs": Bed(Signs, ROWS, None, adam),
+    "shut": Bed(Shut, ROWS, None, adam),
+    "routed": Bed(Mixture, ROWS, None, adam),
+    "words": Bed(Words, ROWS, None, adam),
     "detached": Bed(Detached, ROWS, None, adam),
+    "roots of zero": Bed(lambda: Plain(lambda x: F.relu(x).sqrt(), depth=2), ROWS, None, adam),
+    "logarithms of zero": Bed(lambda: Plain(lambda x: F.relu(x).log(), depth=1), ROWS, None, adam),
     "checkpointed": Bed(Checkpointed, ROWS, None, adam),
     "head only": Bed(lambda: Plain(F.relu, depth=4), ROWS, None, head_only),
 }

@@ -278,14 +278,15 @@ def _why_not(names: Sequence[str], advice: Advice) -> tuple[str]:
 
 def _untried(known: _Known, error: BatchError, start: float) -> Cured:
     """Return what can be said without a trial, and what cannot."""
-    advice = _advice(known)
-    best = advice.best
-    can = "the gradient's profile and whether outputs tell inputs apart, before and after a remedy"
+    advice = _advice(known) if known.is_suspect or known.names else None
+    best = advice.best if advice else None
+    can = "the gradient's profile and whether outputs tell inputs apart"
+    can += ", before and after a remedy" if best else "" if known.is_suspect else ", both sound"
     said = f"no trial could be made: {error.what}. Shown is {can}; that it learns is not"
     treated = _treated(known, best.remedies) if best else None
     return Cured(
         origin=known.origin,
-        conclusion=Conclusion.CANNOT if known.is_suspect else Conclusion.HEALTHY,
+        conclusion=Conclusion.CANNOT,
         said=said,
         before=known.before,
         advice=advice,

@@ -115,7 +115,7 @@ class Expected(nn.Module):
 
     def forward(self, scores: Tensor) -> Tensor:
         """Return the scores."""
-        if isinstance(scores, Tensor) and scores.requires_grad:
+        if scores.requires_grad:
             self.choices.expect(scores, self.temperature)
         return scores
 
@@ -144,7 +144,7 @@ class _Scope(TorchFunctionMode):
     ) -> Any:
         options: dict[str, Any] = dict(kwargs or {})
         output = func(*args, **options)
-        if not self._expected or not torch.is_grad_enabled():
+        if not self._expected:
             return output
         raw = getattr(func, "__name__", "")
         name = clean(raw)
@@ -152,7 +152,8 @@ class _Scope(TorchFunctionMode):
             args = (options.pop("input"),)
         expected = self._expected.get(id(args[0])) if args else None
         if expected is not None and name in CHOICES:
-            self._choose(name, expected, args, options, output)
+            with torch.enable_grad():  # an index is often taken without
+                self._choose(name, expected, args, options, output)
             return output
         if not self._chosen:
             return output
@@ -189,7 +190,9 @@ class _Scope(TorchFunctionMode):
             soft = scores
         else:
             sign = -1.0 if name in _LOWEST else 1.0
-            soft = torch.softmax(scores * (sign / temperature), dim)
+            # A row of which nothing may be chosen has no softmax.
+            allowed = scores.isfinite().any(dim, keepdim=True)
+            soft = torch.softmax(scores.where(allowed, 0.0) * (sign / temperature), dim)
         delta = (soft - soft.detach()).movedim(dim, 0)
         self._remember(index, delta.reshape(delta.shape[0], *index.shape))
 
@@ -229,7 +232,8 @@ class _Scope(TorchFunctionMode):
         if name in _PRODUCTS and any(c.is_hot for c in map(self._of, args) if c is not None):
             return func(*(self._floats(one, args) for one in args), **options)
         if name in _MOVES and not in_place:
-            self._move(func, args, options, output)
+            with torch.enable_grad():
+                self._move(func, args, options, output)
         return output
 
     def _floats(self, value: Any, beside: Sequence[Any]) -> Any:

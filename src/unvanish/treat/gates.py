@@ -151,7 +151,7 @@ def _chosen(met: list[Tensor], wanted: tuple[Site, ...]) -> list[Tensor]:
 
 def _shifted(given: Tensor, axis: int, name: str, bias: nn.Parameter) -> Shifted | None:
     """Return the units that a parameter shifts; None where it does anything else to them."""
-    if not bias.requires_grad or not given.requires_grad or bias.numel() != max(bias.shape or [1]):
+    if not bias.requires_grad or not given.requires_grad or bias.numel() != max((*bias.shape, 1)):
         return None
     count = int(given.shape[axis])
     shape = [1] * given.ndim
@@ -186,7 +186,10 @@ def _shifted(given: Tensor, axis: int, name: str, bias: nn.Parameter) -> Shifted
 
 
 def _slope(given: Tensor, bias: nn.Parameter, direction: Tensor) -> Tensor | None:
-    (slope,) = torch.autograd.grad(
-        given, bias, direction, retain_graph=True, allow_unused=True, materialize_grads=False
-    )
+    try:
+        (slope,) = torch.autograd.grad(
+            given, bias, direction, retain_graph=True, allow_unused=True, materialize_grads=False
+        )
+    except RuntimeError:  # a reentrant checkpoint gives no gradient to a part of its inputs
+        return None
     return None if slope is None else slope.detach().double().flatten()

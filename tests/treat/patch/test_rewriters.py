@@ -187,3 +187,46 @@ def test_an_activation_that_is_looked_up_is_found_where_it_is_named_once(diff) -
 FUNCTIONS = {"squash": torch.sigmoid}
 """ + loop("FUNCTIONS['squash'](self.first(x))", "FUNCTIONS['squash'](layer(x))")
     assert '+FUNCTIONS = {"squash": torch.relu}' in diff(text, "relu")
+
+
+SINGULAR = """
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(16, 24)
+        self.head = nn.Linear(24, 3)
+
+    def forward(self, x):
+        h = self.first(x)
+        h = h * (h > 0)
+        return self.head({body})
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "written"),
+    [
+        ("torch.log(h)", "torch.log(h.clamp_min("),
+        ("h.sqrt()", "h.clamp_min("),
+        ("(h + 0.0) ** 0.5", "(h + 0.0).clamp_min("),
+        ("1 / h", "1 / h.clamp_min("),
+        ("torch.log1p(h - 1.0)", "torch.log1p((h - 1.0).clamp_min(-0.99"),
+        ("self.first(x) / -h", "unsafe"),
+        ("torch.log(h) + h.log()", "unsafe"),
+    ],
+)
+def test_a_floor_is_written_where_the_call_stands(diff, body: str, written: str) -> None:
+    assert written in diff(SINGULAR.format(body=body), "guard-singularity")
+
+
+def test_softplus_is_written_for_the_relu_that_makes_the_zeros(diff) -> None:
+    body = "torch.log(torch.relu(self.first(x)))"
+    text = diff(SINGULAR.format(body=body), "positive-output")
+    assert "torch.log(F.softplus(self.first(x)))" in text
+
+
+def test_the_item_goes_and_the_list_is_stacked(diff) -> None:
+    body = "torch.tensor([v.item() for v in h.mean(1)])[:, None].expand(-1, 24)"
+    text = diff(SINGULAR.format(body=body), "reattach")
+    assert "torch.stack([v for v in h.mean(1)])" in text

@@ -354,7 +354,7 @@ def test_every_step_of_a_loop_of_any_length() -> None:
 
 def test_what_cannot_be_met_is_pointed_at() -> None:
     def exports(own: Any, x: Tensor) -> Tensor:
-        return own.head(own.mid(torch.tensor(own.body(x).tolist())))
+        return own.head(own.mid(torch.from_numpy(own.body(x).detach().numpy())))
 
     def infers(own: Any, x: Tensor) -> Tensor:
         with torch.inference_mode():
@@ -558,3 +558,53 @@ def test_what_is_held_and_what_is_meant_is_left_alone() -> None:
             part.weight.mul_(3.0)  # type: ignore[operator,union-attr]
     said = reason("train-parameter", model, optimizer=probe)
     assert "add_param_group" in said
+
+
+def numbers_of(values: Tensor) -> list[float]:
+    return [value.item() for value in values]
+
+
+def opinions(net: Any, x: Tensor) -> Tensor:
+    return net.head(torch.tensor(numbers_of(net.body(x).mean(1)))[:, None].expand(-1, 8))
+
+
+def nested(net: Any, x: Tensor) -> Tensor:
+    rows = [[value.item(), 2.0 * value.item()] * 4 for value in net.body(x).mean(1)]
+    return net.head(torch.as_tensor(rows, dtype=torch.float64).float())
+
+
+def listed(net: Any, x: Tensor) -> Tensor:
+    rows = torch.relu(net.body(x)).tolist()
+    return net.head(torch.tensor([[2.0 * value for value in row] for row in rows]))
+
+
+def temperature(net: Any, x: Tensor) -> Tensor:
+    heat = net.body(x).abs().mean().item()
+    if heat > 100.0:
+        heat = 100.0
+    return net.head(x.repeat(1, 2)[:, :8]) / max(heat, 0.1)
+
+
+@pytest.mark.parametrize("forward", [opinions, nested, listed, temperature])
+def test_numbers_of_a_tensor_go_on_with_their_gradient(forward: Callable[..., Any]) -> None:
+    model = layers(forward)
+    treated = treat(model, "reattach", BATCH)
+    out = treated.model(ROWS)
+    assert torch.equal(out, model(ROWS))
+    F.cross_entropy(out, LABELS).backward()
+    grad = treated.model.body.weight.grad
+    assert grad is not None
+    assert bool(grad.count_nonzero())
+    assert any(".item()" in note or ".tolist()" in note for note in treated.receipts[0].notes)
+    treated.undo()
+    treated.model.zero_grad()
+    F.cross_entropy(treated.model(ROWS), LABELS).backward()
+    assert treated.model.body.weight.grad is None
+
+
+def filled(net: Any, x: Tensor) -> Tensor:
+    return net.head(torch.full((len(x), 8), net.body(x).mean().item()))
+
+
+def test_numbers_that_have_to_be_numbers_are_refused_with_the_line() -> None:
+    assert "test_graph.py" in reason("reattach", layers(filled))

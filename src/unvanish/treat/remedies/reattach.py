@@ -54,7 +54,7 @@ class Reattach:
     The gradient is that of the same network without the line, to rounding. Patients of the zoo,
     trained for their own budget, seed 0, all else as it was: detached features reach an accuracy of
     0.84 (0.37 before), a GRU that is detached at every step 1.00 (0.28), a method under `no_grad`
-    0.94 (0.34).
+    0.94 (0.34), a pooling by `.item()` leaves 0.02 of the variance unexplained (0.86).
 
     ## Source
     Paszke and others (2019): gradients flow only along recorded operations.

@@ -41,17 +41,17 @@ class SoftenRouter:
     some experts so much that the rest get no sample and never learn.
 
     ## What it changes
-    The bias of the router becomes zero where its entries lie more than 1 apart (standard
-    deviation). Weights whose scores then still lie more than 2 apart are divided by that spread.
-    Where weights do not scale them, as behind a normalisation, the scores are divided by the
-    spread in front of the softmax.
+    The bias of the router becomes zero where it sets the scores more than 1 apart (standard
+    deviation) and further than the weights do. Weights whose scores then still lie more than 2
+    apart are divided by that spread, with a bias that is as large. Where weights do not scale
+    them, as behind a normalisation, the scores are divided by the spread in front of the softmax.
 
     ## What it costs
     What the router has learnt: other experts answer.
 
     ## Settings
     For each weight of a router, or the path of a module that calls the softmax, its factor; for
-    each bias, that it becomes zero.
+    each bias its factor, or that it becomes zero.
 
     ## Where we differ
     Fedus and others divide the variance of all weights by ten; here only what is too large is
@@ -62,7 +62,9 @@ class SoftenRouter:
     Any initialisation of weights, which is made first; a loss that balances the load.
 
     ## Evidence
-    EVIDENCE
+    `unvanish cure` on two patients of the zoo, means of five seeds each, trained for the patient's
+    own steps at rates chosen alike: the variance left unexplained is 0.05 with a router a hundred
+    times too large (0.62 untreated), and 0.04 with a bias of 30 towards one expert (1.00).
 
     ## Source
     Shazeer and others (2017), section 4; Fedus, Zoph and Shazeer (2022), section 2.4.
@@ -143,21 +145,27 @@ def _of_router(case: Case, wiring: Wiring, site: Site) -> Iterator[tuple[str, fl
     scores = router_scores(case, wiring, site)
     if scores is None:
         return
-    apart = math.hypot(scores.within, scores.offsets)
-    if scores.bias is not None:
-        name, units = scores.bias.name, scores.bias.units
-        own = dict(case.model.named_parameters(remove_duplicate=False))[name].detach()
-        bias = own.double().flatten()[scores.bias.entries] * scores.bias.factor
-        if float(bias.std(correction=0)) > _WIDE / 2:
-            yield name, _ZERO
-            rest = scores.mean[units] - bias
-            apart = math.hypot(scores.within, float(rest.std(correction=0)))
+    apart, bias = math.hypot(scores.within, scores.offsets), _spread_of_bias(case, scores)
+    if scores.bias is not None and bias > max(_WIDE / 2, scores.within):
+        yield scores.bias.name, _ZERO
+        apart, bias = scores.within, 0.0
     if apart > _WIDE:
+        factor = float(f"{1.0 / apart:.4g}")
         source = wiring.source(site)
         shapes = {p.name: p.shape for p in case.recording.parameters if p.requires_grad}
         weights = source.weights if source is not None else ()
-        matrix = next((name for name in weights if len(shapes.get(name, ())) > 1), site.path)
-        yield matrix, float(f"{1.0 / apart:.4g}")
+        yield next((name for name in weights if len(shapes.get(name, ())) > 1), site.path), factor
+        if scores.bias is not None and bias > _WIDE / 2:
+            yield scores.bias.name, factor
+
+
+def _spread_of_bias(case: Case, scores: Scores) -> float:
+    """Return how far a bias sets the scores apart; 0 without one."""
+    if scores.bias is None:
+        return 0.0
+    held = dict(case.model.named_parameters(remove_duplicate=False))[scores.bias.name]
+    own = held.detach().double().flatten()[scores.bias.entries]
+    return float(own.std(correction=0)) * abs(scores.bias.factor)
 
 
 def _corrected(

