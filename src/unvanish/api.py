@@ -342,7 +342,16 @@ def checkup(
             with _undisturbed():
                 diagnosis = diagnose(recording, select=select)
                 tested = _put_to_the_test(recording, diagnosis, recipe, loss)
-                advice = _advised(recording, diagnosis, recipe, loss, optimizer, seed, advise)
+                advice = _advised(
+                    recording,
+                    diagnosis,
+                    recipe,
+                    loss,
+                    optimizer,
+                    seed,
+                    advise,
+                    data if data is not None else recipe.data,
+                )
         except UnvanishError:
             raise
         except Exception as error:
@@ -363,6 +372,7 @@ def _advised(
     optimizer: Optimizer | Callable[..., Any] | None,
     seed: int,
     advise: str,
+    data: Iterable[Any] | None,
 ) -> Advice | None:
     """Try remedies on a copy, where something is wrong and it was asked for."""
     if advise == "none" or all(f.severity is Severity.NOTE for f in diagnosis.findings):
@@ -380,6 +390,7 @@ def _advised(
             breadth=_BRIEF if advise == "brief" else None,
             seed=seed,
             built=recipe.built,
+            data=data,
         )
     except UnvanishError as error:
         return Advice(before=Outlook(), nothing=f"no remedy could be tried: {error.what}")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from unvanish.core.errors import UnvanishError
@@ -44,7 +46,7 @@ def test_steps_that_the_user_asks_for_are_kept_whatever_the_time():
 def test_a_short_budget_takes_arms_before_seeds_and_seeds_before_steps():
     ample = planned(5.0, jobs=2, seconds=3600.0)
     assert (ample.arms, ample.seeds) == (Plan(steps=1).arms, 5)
-    tight = planned(5.0, jobs=2, seconds=40.0)
+    tight = planned(5.0, jobs=2, seconds=34.0)
     assert tight.arms < ample.arms
     assert tight.seeds == 5
     least = planned(5.0, jobs=2, seconds=2.0)
@@ -64,3 +66,13 @@ def test_a_first_try_is_a_quarter_of_a_run_and_never_longer():
 
 def test_the_own_rate_is_among_those_tried():
     assert 1.0 in RATES
+
+
+def test_a_plan_is_cut_to_the_runs_there_is_time_for():
+    plan = Plan(steps=400)
+    assert plan.within(math.inf) == plan
+    less = plan.within(20.0)
+    assert less.arms < plan.arms
+    assert (less.seeds, less.steps, less.lots) == (plan.seeds, plan.steps, plan.lots)
+    least = plan.within(1.0)
+    assert (least.arms, least.finalists, least.lots, least.seeds) == (2, 1, 0, 5)

@@ -214,6 +214,14 @@ def test_the_shortlist_holds_the_best_and_then_different_kinds():
     assert [o.name for o in shortlist(advice, 1)] == ["norm-0"]
 
 
+def test_another_step_comes_last_where_nothing_cures_at_a_look():
+    steps = [tried(name, Change.OPTIMISER, cures=()) for name in ("soap", "muon", "clip-norm")]
+    options = (*steps, *(tried(f"norm-{k}", Change.NORMALISATION, cures=()) for k in range(3)))
+    advice = Advice(before=Outlook(), options=options)
+    assert [o.name for o in shortlist(advice, 3)] == ["soap", "norm-0", "norm-1"]
+    assert [o.name for o in shortlist(advice, 2)] == ["norm-0", "norm-1"]
+
+
 def test_what_failed_on_a_copy_is_not_tried_again():
     failed = Option(remedies=("elu",), failed="it does not run")
     advice = Advice(before=Outlook(), options=(failed, tried("he", Change.INITIALISATION)))

@@ -124,16 +124,35 @@ def test_a_control_that_misses_its_goal_whatever_its_steps_gets_remedies():
     assert proof.steps == 100
 
 
-@pytest.mark.parametrize(
-    ("value", "expected"), [(0.3, Conclusion.HEALTHY), (0.05, Conclusion.INCONCLUSIVE)]
-)
-def test_without_a_goal_or_a_finding_nothing_is_changed(value, expected):
+def test_without_a_goal_or_a_finding_what_beats_chance_is_left_alone():
     endpoint = Endpoint(name="accuracy", chance=0.1, samples=1000)
-    made, engine = trial({((), 1.0): value}, endpoint=endpoint, is_suspect=False)
+    made, engine = trial({((), 1.0): 0.3}, endpoint=endpoint, is_suspect=False)
     proof = made.run()
-    assert proof.conclusion is expected
+    assert proof.conclusion is Conclusion.HEALTHY
     assert proof.chosen == ""
     assert {job.remedies for job in engine.asked} == {()}
+
+
+def test_without_a_goal_or_a_finding_what_stays_at_chance_gets_remedies():
+    endpoint = Endpoint(name="accuracy", chance=0.1, samples=1000)
+    table = {((), 1.0): 0.05, (("he",), 1.0): 0.95}
+    proof = trial(table, endpoint=endpoint, is_suspect=False)[0].run()
+    assert proof.conclusion is Conclusion.CURED
+    assert proof.chosen == "he"
+
+
+def test_remedies_are_looked_for_only_where_the_control_does_not_suffice():
+    asked = []
+
+    def options():
+        asked.append(1)
+        return OPTIONS
+
+    assert trial({((), 1.0): 0.95}, options=options)[0].run().conclusion is Conclusion.HEALTHY
+    assert not asked
+    table = {(("he",), 1.0): 0.95}
+    assert trial(table, options=options)[0].run().conclusion is Conclusion.CURED
+    assert asked == [1]
 
 
 def test_the_smallest_change_that_is_as_good_is_proven():
@@ -258,6 +277,7 @@ def test_a_budget_that_is_far_exceeded_ends_a_stage_that_has_begun(monkeypatch):
     made, engine = trial({(("he",), 1.0): 0.95}, plan=plan)
     proof = made.run()
     assert proof.is_partial
+    assert any("ahead on the validation part" in note for note in proof.notes)
     assert 5 < len(engine.asked) < 14
     assert len(proof.arm("control").runs) == 5
 

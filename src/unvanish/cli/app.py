@@ -572,7 +572,7 @@ Exit codes:
     type=click.IntRange(min=1),
     default=5,
     show_default=True,
-    help="Pairs of runs that the proof rests on; below 3 nothing is concluded.",
+    help="Pairs of runs that the proof rests on; below 3 no treatment is concluded on.",
 )
 @click.option(
     "--remedy",

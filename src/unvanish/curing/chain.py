@@ -10,9 +10,9 @@ from typing import Any, Final, Unpack
 from torch import nn
 
 from unvanish.core.cures import IN_PYTHON, Origin
-from unvanish.core.errors import BatchError, UnvanishError
+from unvanish.core.errors import UnvanishError
 from unvanish.core.findings import Diagnosis, Severity
-from unvanish.core.prescriptions import Advice
+from unvanish.core.prescriptions import Advice, Option
 from unvanish.core.proofs import Conclusion, Job, Proof
 from unvanish.core.records import Recording
 from unvanish.curing.cured import Cured
@@ -21,6 +21,7 @@ from unvanish.curing.loading import UNKNOWN, experiment_from, reloaded, with_dat
 from unvanish.curing.rates import at_rate
 from unvanish.diagnose import diagnose
 from unvanish.observe import trace
+from unvanish.prove.building import NoDataError
 from unvanish.prove.engines import engine_of
 from unvanish.prove.engines.journal import Journal
 from unvanish.prove.engines.protocol import Engine
@@ -131,7 +132,7 @@ def cure(
     )
     try:
         experiment = experiment_from(origin, recipe, known.reload)
-    except BatchError as error:
+    except NoDataError as error:
         return _untried(known, error, start)
     trained = execute(experiment, Job(steps=_TIMED_STEPS, judged=True))
     if trained.failed:
@@ -143,17 +144,16 @@ def cure(
         seeds=seeds,
         seconds=seconds,
     )
-    advice = _advice(known) if _may_be_changed(known, experiment) else None
-    options = shortlist(advice, plan.arms) if advice else []
-    if names and advice and not options:
-        raise UnvanishError(*_why_not(names, advice))
+    counsel = _Counsel(known, plan.arms)
+    if names and not counsel.options():
+        raise UnvanishError(*_why_not(names, counsel.advice))
     journal = Journal.default(f"{experiment.fingerprint}{plan}{names}") if resume else None
     trial = Trial(
         experiment=experiment,
-        options=options,
+        options=counsel.options,
         plan=plan,
         engine=runner,
-        lots=fitting(advice),
+        lots=counsel.lots,
         is_forced=bool(names),
         is_suspect=known.is_suspect,
         journal=journal,
@@ -169,7 +169,7 @@ def cure(
             journal.close()
         if isinstance(engine, str):
             runner.close()
-    return _concluded(known, experiment, advice, proof, start)
+    return _concluded(known, experiment, counsel.asked, proof, start)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,12 +261,28 @@ def _advice(known: _Known) -> Advice:
             keep_architecture="the architecture is to be kept" if known.keep_architecture else "",
             seed=recipe.seed,
             built=recipe.built,
+            data=recipe.data,
         )
 
 
-def _may_be_changed(known: _Known, experiment: Experiment) -> bool:
-    """Tell whether anybody said that something is wrong: a check, a goal, or the user."""
-    return bool(known.is_suspect or known.names or experiment.endpoint.goal is not None)
+class _Counsel:
+    """Tries remedies on a copy once somebody asks, and remembers what came of it."""
+
+    def __init__(self, known: _Known, arms: int) -> None:
+        self._known, self._arms = known, arms
+        self.asked: Advice | None = None
+
+    @property
+    def advice(self) -> Advice:
+        if self.asked is None:
+            self.asked = _advice(self._known)
+        return self.asked
+
+    def options(self) -> Sequence[Option]:
+        return shortlist(self.advice, self._arms)
+
+    def lots(self) -> Sequence[str]:
+        return fitting(self.advice)
 
 
 def _why_not(names: Sequence[str], advice: Advice) -> tuple[str]:
@@ -276,7 +292,7 @@ def _why_not(names: Sequence[str], advice: Advice) -> tuple[str]:
     return ("; ".join(reasons) or f"{', '.join(names)} cannot be used",)
 
 
-def _untried(known: _Known, error: BatchError, start: float) -> Cured:
+def _untried(known: _Known, error: NoDataError, start: float) -> Cured:
     """Return what can be said without a trial, and what cannot."""
     advice = _advice(known) if known.is_suspect or known.names else None
     best = advice.best if advice else None

@@ -21,6 +21,11 @@ from unvanish.recipe.batches import Batches
 from unvanish.recipe.record import Recipe
 from unvanish.recipe.seeding import seeded
 
+
+class NoDataError(BatchError):
+    """A network comes without data to train on."""
+
+
 DATA_HELP = (
     "write in the recipe: def data(): yield from loader   # batches of (inputs, target)\n"
     "or take data by name: --data digits   --data csv:FILE   --data npz:FILE   "
@@ -49,11 +54,12 @@ def experiment_of(
         The experiment.
 
     Raises:
-        BatchError: If there are no data to train on.
+        NoDataError: If there are no data to train on.
+        BatchError: If they cannot be drawn.
     """
     batches = data if data is not None else _own(recipe)
     if data is None and recipe.data is None and recipe.is_invented:
-        raise BatchError(
+        raise NoDataError(
             "there are no data to train on: the batch of the check was made up",
             where=recipe.target,
             help=DATA_HELP,
@@ -67,6 +73,7 @@ def experiment_of(
             keep_held_out=recipe.metric is None or metric_wants_batches(recipe.metric),
             seed=recipe.seed,
             is_example=data is None and recipe.data is None,
+            again=(lambda: _own(reload(recipe.seed))) if data is None and reload else None,
         )
         endpoint = endpoint_of(
             recipe.model,

@@ -99,6 +99,21 @@ def learned(endpoint: Endpoint, metrics: Sequence[float]) -> bool:
     return bool(metrics) and hits >= SHARE * len(metrics) - 1e-9
 
 
+def moves(endpoint: Endpoint, control: Arm) -> bool:
+    """Tell whether every seed ends better than chance, or than its own beginning.
+
+    Args:
+        endpoint: What it is judged by.
+        control: The network as it is.
+    """
+    runs, chance = control.runs, endpoint.chance
+    if not runs or not all(math.isfinite(run.metric) for run in runs):
+        return False
+    if math.isfinite(chance):
+        return all(run.metric != chance and endpoint.better(run.metric, chance) for run in runs)
+    return all(run.losses and run.training_loss < run.losses[0] for run in runs)
+
+
 def conclude(
     endpoint: Endpoint,
     control: Arm,
@@ -222,7 +237,8 @@ class _Case:
         """Judge a control that learns; None where it does not, or nobody can say."""
         if not self.learns(self.control):
             return None
-        if is_partial and len(self.control.runs) < FEWEST:
+        few = len(self.control.runs) < FEWEST
+        if few and (is_partial or self.endpoint.goal is None):
             return None
         said = f"the network learns as it is: {level(self.endpoint, self.control)}"
         better = best is not None and compared is not None and self.holds(best, compared)
@@ -238,7 +254,7 @@ class _Case:
     def left_alone(self) -> Judged:
         """Judge a control in which nothing was found, and of which nobody said what is enough."""
         here = level(self.endpoint, self.control)
-        if self._moves():
+        if len(self.control.runs) >= FEWEST and moves(self.endpoint, self.control):
             said = f"a check finds nothing, and the network learns: {here}"
             return Judged(conclusion=Conclusion.HEALTHY, said=said)
         said = (
@@ -247,26 +263,15 @@ class _Case:
         )
         return Judged(conclusion=Conclusion.INCONCLUSIVE, said=said)
 
-    def _moves(self) -> bool:
-        """Tell whether every seed ends better than chance, or than its own beginning."""
-        runs, chance = self.control.runs, self.endpoint.chance
-        if math.isfinite(chance):
-            return bool(runs) and all(
-                math.isfinite(run.metric)
-                and run.metric != chance
-                and self.endpoint.better(run.metric, chance)
-                for run in runs
-            )
-        return bool(runs) and all(
-            run.losses and math.isfinite(run.metric) and run.training_loss < run.losses[0]
-            for run in runs
-        )
-
     def doubt(self, best: Arm | None, compared: Comparison | None, *, is_partial: bool) -> str:
         """Return why nothing can be concluded; empty where something can."""
         if best is None:
             if is_partial:
                 return "it was stopped before anything was put to the proof"
+            if len(self.control.runs) < FEWEST:
+                few = f"{len(self.control.runs)} seed{'s' * (len(self.control.runs) != 1)}"
+                here = level(self.endpoint, self.control)
+                return f"{few} of the control cannot decide it, and it takes {FEWEST}: {here}"
             return ""
         pairs = len(compared.differences) if compared is not None else 0
         seen = results(self.endpoint, self.control, best, compared) if pairs else ""

@@ -41,6 +41,10 @@ _TIE: Final = 0.01
 _ALIKE: Final = 1e-4
 
 
+_SAME: Final = 0.99
+"""Share of the commonest answer from which a share of right answers shows nothing."""
+
+
 def endpoint_of(
     model: nn.Module,
     partition: Partition,
@@ -171,9 +175,11 @@ def _inferred(
     batches = partition.held_out
     reading = reading_on(model, batches, loss, autocast)
     held_out = not partition.held_out_is_seen
-    if reading.kind == "loss":
+    labels = [] if reading.kind == "loss" else _labels(model, batches, reading, autocast)
+    if not labels or majority(labels) >= _SAME:
         mean_loss(model, batches[:1], loss, autocast)  # one that cannot be asked shows now
-        said = f"the loss {_spoken(loss, model, batches, autocast)}"
+        called = _spoken(loss, model, batches, autocast)
+        said = "the loss" if called == "loss" else f"the loss {called}"
         return Endpoint(
             name="loss",
             higher_is_better=False,
@@ -183,7 +189,6 @@ def _inferred(
             held_out=held_out,
             origin=f"no metric was given: {said} on {_part(partition)}",
         )
-    labels = _labels(model, batches, reading, autocast)
     said = (
         "the share of right classes" if reading.kind == "classes" else "the share of right answers"
     )

@@ -8,14 +8,16 @@ from dataclasses import replace
 from typing import Final
 
 from unvanish.core.proofs import Arm, Comparison, Conclusion, Endpoint, Role
-from unvanish.prove.concluding import Judged, bar, conclude, learned
+from unvanish.prove.concluding import FEWEST, Judged, bar, conclude, learned, moves
 from unvanish.prove.harms import harms
-from unvanish.prove.pairing import against, worst_of
+from unvanish.prove.pairing import against, is_proportion, worst_of
 from unvanish.prove.sentences import differs, level
 from unvanish.prove.statistics import corrected, could_matter
 
-__all__ = ["Judged", "conclude", "harms", "judge", "learned"]
+__all__ = ["Judged", "conclude", "harms", "judge", "learned", "moves"]
 
+_FEW_SAMPLES: Final = 200
+"""Samples below which it is said how much one of them is."""
 _ORDER: Final = (
     Conclusion.CANNOT,
     Conclusion.HEALTHY,
@@ -56,7 +58,8 @@ def judge(
         said = "no run of the control has ended: nothing can be compared"
         return Judged(conclusion=Conclusion.INCONCLUSIVE, said=said, arms=tuple(arms))
     worst = worst_of(endpoint, arms)
-    confidence = 1.0 - 0.05 / max(1, len(contenders))
+    compared_arms = [arm for arm in arms if arm.role is Role.CANDIDATE and arm.runs]
+    confidence = 1.0 - 0.05 / max(1, len(compared_arms))
     proven = [a for a in arms if a.role is Role.CANDIDATE and a.name in contenders and a.runs]
     proven.sort(key=lambda arm: list(contenders).index(arm.name))
     tuned = next((a for a in arms if a.role is Role.CANDIDATE and not a.remedies and a.runs), None)
@@ -89,7 +92,7 @@ def judge(
         arms=told,
         comparison=compared,
         harms=harms(control, shown, endpoint) if shown is not None and shown.runs else (),
-        notes=(*answer.notes, *_notes(endpoint, arms, answer, worst, len(contenders))),
+        notes=(*answer.notes, *_notes(endpoint, arms, answer, worst, len(compared_arms))),
     )
 
 
@@ -161,7 +164,8 @@ def _notes(
     by_name = {arm.name: arm for arm in arms}
     chosen = by_name.get(answer.chosen)
     lot = next((arm for arm in arms if arm.role is Role.RANDOM and arm.runs), None)
-    if chosen is not None and lot is not None and not _beats(endpoint, chosen, lot, worst):
+    many = lot is not None and len(lot.runs) >= FEWEST
+    if chosen and lot and many and not _beats(endpoint, chosen, lot, worst):
         yield (
             "a remedy drawn by lot does about as well as the answer: "
             f"{level(endpoint, lot)}; what helps may not be what it is said to be"
@@ -178,6 +182,12 @@ def _notes(
         yield f"a run without a result counts as {endpoint.name} {worst:.3g}"
     if contenders > 1:
         yield f"{contenders} treatments were put to the proof, and the intervals are widened for it"
+    if is_proportion(endpoint) and endpoint.samples < _FEW_SAMPLES:
+        one = 100.0 / endpoint.samples
+        yield (
+            f"{endpoint.samples} samples judge, so one of them is {one:.2g} percentage points; the "
+            "interval is about seeds, not about other samples"
+        )
 
 
 def _beats(endpoint: Endpoint, arm: Arm, other: Arm, worst: float) -> bool:

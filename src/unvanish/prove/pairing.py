@@ -1,8 +1,8 @@
 """Two arms put side by side, seed by seed, in the units of the endpoint.
 
-A result that is worse than the best constant answer has learned nothing, and how much worse it is
-tells nothing: it counts as chance. So does a run that diverged. Where chance is not known, a run
-that diverged counts as the worst result of the trial. Without this, one loss of 850 in an arm
+A loss that is worse than that of the best constant answer has learned nothing, and how much worse
+it is tells nothing: it counts as chance. So does a run that diverged. Where chance is not known, a
+run that diverged counts as the worst result of the trial. Without this, one loss of 850 in an arm
 would hide that all its other seeds are better.
 """
 
@@ -86,7 +86,8 @@ def is_proportion(endpoint: Endpoint) -> bool:
 
 
 def _limited(value: float, endpoint: Endpoint) -> float:
-    if not math.isfinite(value) or not math.isfinite(endpoint.chance):
+    no_floor = is_proportion(endpoint) or not math.isfinite(endpoint.chance)
+    if not math.isfinite(value) or no_floor:
         return value
     pick = max if endpoint.higher_is_better else min
     return pick(value, endpoint.chance)

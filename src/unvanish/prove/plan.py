@@ -52,7 +52,27 @@ class Plan:
     def full_runs(self) -> float:
         """Return about how many full runs the whole trial comes to."""
         tries = (self.arms + 1) * len(self.rates) * self.short_steps / self.steps
-        return tries + 2 * (self.finalists + 1) + 3 * self.seeds + 2 * self.lots
+        return tries + 2 * (self.finalists + 1) + 2 * self.seeds + 2 * self.lots
+
+    def within(self, full_runs: float) -> Plan:
+        """Return a plan that takes less, as far as it can be made to.
+
+        Args:
+            full_runs: How many full runs there is time for. The control's are done.
+        """
+        plan = self
+        for change in (
+            {"arms": 4, "finalists": 2},
+            {"arms": 3, "finalists": 1},
+            {"lots": 1},
+            {"arms": 2},
+            {"lots": 0},
+        ):
+            if plan.full_runs() - plan.seeds <= full_runs:
+                break
+            smaller = {name: min(most, getattr(plan, name)) for name, most in change.items()}
+            plan = replace(plan, **smaller)
+        return plan
 
 
 def planned(

@@ -23,6 +23,12 @@ GENERAL: Final = (
     "soap",
 )
 """What is tried where a network does not learn and a check finds nothing."""
+_STEPS: Final = frozenset(
+    {"soap", "shampoo", "muon", "kfac", "trust-ratio", "layer-normalised-gradient"}
+    | {"clip-norm", "clip-value", "clip-layer", "clip-units", "clip-percentile"}
+    | {"centralise-gradient"}
+)
+"""Remedies that leave the gradient as it is and take another step along it."""
 _BEST: Final = 2
 """How many of the best are taken whatever they change."""
 
@@ -42,7 +48,8 @@ def shortlist(advice: Advice, arms: int) -> list[Option]:
         The treatments, in the order of the advice.
     """
     done = [o for o in advice.options if o.outlook is not None and not o.failed]
-    helping = [o for o in done if o.cures] or done
+    # Whether a step of another shape helps, a look cannot tell: it leaves every gradient as it is.
+    helping = [o for o in done if o.cures] or sorted(done, key=_only_steps)
     chosen = helping[: min(_BEST, arms)]
     kinds = {_kind(option) for option in chosen}
     for option in helping:
@@ -53,6 +60,10 @@ def shortlist(advice: Advice, arms: int) -> list[Option]:
         if len(chosen) < arms and option not in chosen:
             chosen.append(option)
     return sorted(chosen, key=advice.options.index)
+
+
+def _only_steps(option: Option) -> bool:
+    return _STEPS.issuperset(option.remedies)
 
 
 def _kind(option: Option) -> tuple[Change, ...]:

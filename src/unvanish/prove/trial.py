@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -31,7 +31,7 @@ from unvanish.prove.contest import CONTROL, Entry, Pair, best_rates, final_rates
 from unvanish.prove.engines.journal import Journal
 from unvanish.prove.engines.protocol import Engine
 from unvanish.prove.experiment import Experiment
-from unvanish.prove.judging import Judged, judge, learned
+from unvanish.prove.judging import Judged, judge, learned, moves
 from unvanish.prove.plan import Plan
 
 FIRST_SEED: Final = 100
@@ -83,10 +83,11 @@ class Trial:
 
     Attributes:
         experiment: What is trained on what.
-        options: Treatments that may be the answer, the likeliest first.
+        options: Treatments that may be the answer, the likeliest first; or what finds them, asked
+            only where the control does not suffice.
         plan: How much is done.
         engine: What runs the jobs.
-        lots: Names of remedies that fit, from which the arm by lot is drawn.
+        lots: Names of remedies that fit, from which the arm by lot is drawn; or what finds them.
         is_forced: Whether the user named the treatment: it is tried even where the control
             learns, and said to harm where it does.
         is_suspect: Whether a check of the control finds something. Then a control without a goal
@@ -98,10 +99,10 @@ class Trial:
     """
 
     experiment: Experiment
-    options: Sequence[Option]
+    options: Sequence[Option] | Callable[[], Sequence[Option]]
     plan: Plan
     engine: Engine
-    lots: Sequence[str] = ()
+    lots: Sequence[str] | Callable[[], Sequence[str]] = ()
     is_forced: bool = False
     is_suspect: bool = True
     journal: Journal | None = None
@@ -114,6 +115,7 @@ class Trial:
     _notes: list[str] = field(default_factory=list, init=False)
     _is_partial: bool = field(default=False, init=False)
     _start: float = field(default=0.0, init=False)
+    _spent: float = field(default=0.0, init=False)
 
     def run(self) -> Proof:
         """Run the stages, and say what follows.
@@ -142,7 +144,9 @@ class Trial:
             return has_goal or not self.is_suspect
         if self.is_suspect:
             return False
-        return not has_goal or self._learns_in_time()
+        if has_goal:
+            return self._learns_in_time()
+        return moves(self.experiment.endpoint, self._arm(Role.CONTROL, (CONTROL, 1.0)))
 
     def _learns_in_time(self) -> bool:
         """Give a control in which nothing was found more steps, before anything is changed."""
@@ -163,9 +167,11 @@ class Trial:
 
     def _contest(self) -> None:
         """Choose a treatment, and put it to the proof."""
-        if not self.options:
+        options = self.options() if callable(self.options) else self.options
+        self._afford()
+        if not options:
             self._notes.append("no remedy fits: other learning rates are all that was tried")
-        entries = [CONTROL, *(Entry.of(option) for option in self.options[: self.plan.arms])]
+        entries = [CONTROL, *(Entry.of(option) for option in options[: self.plan.arms])]
         first = {(e, r): self._try(e, r) for e in entries for r in self.plan.rates}
         self._train("first tries", list(first.values()))
         short = self._scores(first)
@@ -202,6 +208,15 @@ class Trial:
             ):
                 return
 
+    def _afford(self) -> None:
+        """Make the plan fit what is left of the budget, as long as the control's runs took."""
+        limit, done = self.plan.seconds, len(self._runs)
+        if limit is None or not done:
+            return
+        elapsed = time.monotonic() - self._start
+        each = self._spent / done
+        self.plan = self.plan.within((limit - elapsed) / each if each > 0.0 else math.inf)
+
     def _comparators(self, pair: Pair) -> list[Job]:
         """Return the runs of the null arm and of the arm drawn by lot."""
         seeds = self._seeds[: self.plan.lots]
@@ -210,7 +225,8 @@ class Trial:
             for seed in seeds
         ]
         self._judged[Role.NULL, (CONTROL, 1.0)] = null
-        lots = sorted(set(self.lots) - set(pair[0].remedies))
+        known = self.lots() if callable(self.lots) else self.lots
+        lots = sorted(set(known) - set(pair[0].remedies))
         if not lots:
             return null
         draw = random.Random(self.seed)
@@ -284,10 +300,14 @@ class Trial:
     def _train(self, stage: str, jobs: Sequence[Job]) -> None:
         todo = [job for job in dict.fromkeys(jobs) if job not in self._runs]
         begun = time.monotonic()
+        if stage == "control":
+            self._spent = 0.0
         self._tell(Progress(stage=stage, done=0, total=len(todo)))
         with closing(self._ran(todo)) as runs:
             for done, run in enumerate(runs, 1):
                 self._runs[run.job] = run
+                if stage == "control":
+                    self._spent = time.monotonic() - begun
                 if stage != "control" and done < len(todo) and self._is_late(_GRACE):
                     raise _LateError
                 left = (time.monotonic() - begun) / done * (len(todo) - done)
@@ -330,7 +350,11 @@ class Trial:
 
     def _told(self) -> Proof:
         """Put the arms together and have them judged."""
-        judged = [self._arm(role, pair) for role, pair in self._judged]
+        judged = [
+            arm
+            for arm in (self._arm(role, pair) for role, pair in self._judged)
+            if arm.role in {Role.CONTROL, Role.CANDIDATE} or arm.runs
+        ]
         entries = {pair[0] for _, pair in self._judged}
         others = [
             Arm(name=name_of(e.remedies), remedies=e.remedies, tries=self._arm_tries(e))
@@ -361,12 +385,32 @@ class Trial:
             held_fixed=_HELD_FIXED,
             notes=(
                 *self.experiment.partition.notes,
-                *(self.journal.notes if self.journal is not None else ()),
+                *self._of_the_journal(),
                 *self._notes,
+                *self._ahead(),
                 *answer.notes,
             ),
             is_partial=self._is_partial,
         )
+
+    def _of_the_journal(self) -> Iterator[str]:
+        if self.journal is None:
+            return
+        yield from self.journal.notes
+        if self.journal.found:
+            yield f"{self.journal.found} runs of an earlier start of this trial were taken over"
+
+    def _ahead(self) -> Iterator[str]:
+        """Tell who led, where the trial ended before anything was proven."""
+        tries = [run for run in self._runs.values() if not run.job.judged and run.steps]
+        if not self._is_partial or not tries:
+            return
+        longest = max(run.job.steps for run in tries)
+        known = [r for r in tries if r.job.steps == longest and not math.isnan(r.validation)]
+        best = max(known, key=lambda run: run.validation, default=None)
+        if best is not None:
+            name = name_of(best.job.remedies, best.job.rate_factor)
+            yield f"ahead on the validation part, after {longest} steps: {name}"
 
     def _arm_tries(self, entry: Entry) -> tuple[Run, ...]:
         jobs = dict.fromkeys(self._tries.get(entry, ()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Final
 
 from unvanish.core.findings import Diagnosis, Severity
@@ -11,7 +11,7 @@ from unvanish.core.prescriptions import Change, Option, Prescription
 from unvanish.core.verdicts import NotApplicable
 from unvanish.treat.patch.rewriters import REWRITERS
 from unvanish.treat.protocol import Case, Remedy
-from unvanish.treat.ranking import CURED, order_of
+from unvanish.treat.ranking import CURED, codes_aside, order_of
 from unvanish.treat.registry import remedy_of
 
 _PAIRED: Final = 6
@@ -37,11 +37,13 @@ def fitting(
     return fitting, refused
 
 
-def broad(fitting: Sequence[Prescription], breadth: int | None) -> list[Prescription]:
+def broad(
+    fitting: Sequence[Prescription], breadth: int | None, codes: Set[str]
+) -> list[Prescription]:
     """Return some remedies of each kind, those that source code can say first."""
     if breadth is None:
         return list(fitting)
-    ranked = sorted(fitting, key=lambda one: one.remedy not in REWRITERS)
+    ranked = sorted(fitting, key=lambda one: (one.remedy not in REWRITERS, codes_aside(one, codes)))
     taken: list[Prescription] = []
     for change in Change:
         taken += [one for one in ranked if one.change is change][:breadth]
@@ -81,7 +83,9 @@ def pairs_of(
         ]
         pairs += natural[:_MOST_PAIRS]
     if not cured:
-        best = [o.remedies[0] for o in sorted(done, key=order_of)[:_PAIRED]]
+        best = [
+            o.remedies[0] for o in sorted(done, key=lambda o: order_of(o, case.codes))[:_PAIRED]
+        ]
         pairs += [
             pair
             for pair in itertools.combinations(best, 2)

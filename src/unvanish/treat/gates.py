@@ -187,9 +187,10 @@ def _shifted(given: Tensor, axis: int, name: str, bias: nn.Parameter) -> Shifted
 
 def _slope(given: Tensor, bias: nn.Parameter, direction: Tensor) -> Tensor | None:
     try:
-        (slope,) = torch.autograd.grad(
+        slopes: tuple[Tensor | None, ...] = torch.autograd.grad(
             given, bias, direction, retain_graph=True, allow_unused=True, materialize_grads=False
         )
     except RuntimeError:  # a reentrant checkpoint gives no gradient to a part of its inputs
         return None
+    slope = slopes[0]
     return None if slope is None else slope.detach().double().flatten()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Final
 
 from unvanish.core.findings import Diagnosis, Severity
@@ -12,6 +12,7 @@ from unvanish.core.prescriptions import Change, Option, Outlook, Prescription
 from unvanish.core.records import Recording
 from unvanish.core.verdicts import NotMeasured
 from unvanish.diagnose.propagation import propagation_flow
+from unvanish.treat.registry import remedy_of
 
 _SOUND_DIFFERENCE: Final = 1.6
 """Decades below one by which the cosine of two samples' outputs has to fall short of one."""
@@ -84,10 +85,33 @@ def burden(outlook: Outlook, *, leads_round: bool = False) -> float:
     return findings + flow + min(2.0, 2.0 * max(0.0, beyond))
 
 
-def order_of(option: Option) -> tuple[float, ...]:
-    """Sort the best first: least burden, then least change, then what source code can say."""
+def order_of(option: Option, codes: Set[str] = frozenset()) -> tuple[float, ...]:
+    """Sort the best first: least burden, then least change, then what source code can say.
+
+    Among what the optimiser does, all of it the least change there is, what was made for these
+    findings alone stands first: where the learning rate is the cause, to lower it before clipping,
+    which is also for a gradient that explodes.
+
+    Args:
+        option: What was tried.
+        codes: What was found.
+    """
     changes = sum(one.change.rank for one in option.prescriptions)
-    return (round(-option.score, 1), len(option.remedies), changes, not option.can_be_written)
+    aside = sum(codes_aside(one, codes) for one in option.prescriptions)
+    return (
+        round(-option.score, 1),
+        len(option.remedies),
+        changes,
+        not option.can_be_written,
+        aside,
+    )
+
+
+def codes_aside(prescription: Prescription, codes: Set[str]) -> int:
+    """Return how many findings that are none here a remedy of the optimiser is made for."""
+    if prescription.change is not Change.OPTIMISER or not codes:
+        return 0
+    return len(remedy_of(prescription.remedy).treats - codes)
 
 
 def _flow(recording: Recording) -> float:

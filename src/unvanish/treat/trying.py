@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
+from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import torch
@@ -48,8 +50,42 @@ class Looker:
         self._clip = context.optimizer.clip_grad_norm if context.optimizer else None
         self._model, self._probe_steps, self._seed = model, probe_steps, seed
         self._built = built
+        self._batches = 1
+        self._data: tuple[Any, ...] = ()
+        self._unseen: Mapping[str, str] = {}
         self._first: Recording | None = None
         """The network as it is, which every remedy then need not look at again."""
+
+    def lengthen(self, context: RunContext, data: Iterable[Any] | None) -> bool:
+        """Take as many steps and batches from now on as a check did.
+
+        Args:
+            context: Under what the check looked.
+            data: Further batches.
+
+        Returns:
+            Whether that is more than before.
+        """
+        further = _first_of(data, context.batches)
+        steps = max(self._probe_steps, context.probe_steps)
+        batches = context.batches if further else 1
+        if steps == self._probe_steps and batches == self._batches:
+            return False
+        self._probe_steps, self._batches, self._data = steps, batches, further
+        return True
+
+    def admit(self, findings: Mapping[str, str]) -> None:
+        """Hold what these looks cannot show to be left, as none of them shows that it is gone.
+
+        Args:
+            findings: Code to severity.
+        """
+        self._unseen = findings
+
+    def outlook(self, recording: Recording, model: nn.Module) -> Outlook:
+        """Sum a look at a network up, with what it costs."""
+        found = outlook_of(recording, diagnose(recording), self.cost(model))
+        return replace(found, findings={**self._unseen, **found.findings})
 
     def at(self, model: nn.Module, loss: Any, treated: Treated | None = None) -> Recording:
         """Trace a network."""
@@ -61,7 +97,8 @@ class Looker:
             self._batch,
             loss,
             optimizer=optimizer,
-            batches=1,
+            data=self._data or None,
+            batches=self._batches,
             probe_steps=self._probe_steps,
             seed=self._seed,
             autocast=treated.autocast if treated else self._autocast,
@@ -120,7 +157,7 @@ class Looker:
                 clip_grad_norm=self._clip,
             )
             recording = self.at(treated.model, treated.loss, treated)
-            after = outlook_of(recording, diagnose(recording), self.cost(treated.model))
+            after = self.outlook(recording, treated.model)
         except UnvanishError as error:
             return Option(remedies=names, failed=error.what)
         except Exception as error:  # one remedy that fails must not hide the others
@@ -138,3 +175,14 @@ class Looker:
             score=-burden(after, leads_round=leads_round(treated.prescriptions)),
             can_be_written=all(name in REWRITERS for name in names),
         )
+
+
+def _first_of(data: Iterable[Any] | None, number: int) -> tuple[Any, ...]:
+    """Return the first of some batches, so that every look is at the same ones."""
+    if data is None or number < 2:
+        return ()
+    try:
+        return tuple(islice(iter(data), number))
+    except Exception:  # the check that comes first has told of it
+        _log.debug("reading data failed", exc_info=True)
+        return ()

@@ -182,12 +182,27 @@ def test_evidence_by_softplus_has_a_gradient_in_every_sample() -> None:
     assert len(treated.receipts[0].edits) == 1, "the hidden ReLU stays"
 
 
+def test_an_output_that_a_relu_has_shut_opens() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3), nn.ReLU())
+    nn.init.constant_(model[2].bias, -5.0)
+    wanted = LABELS.float()[:, None].expand(-1, 3)
+    treated = treat(model, "positive-output", (ROWS, wanted), "mse_loss")
+    F.mse_loss(treated.model(ROWS), wanted).backward()
+    assert all(bool(p.grad.count_nonzero()) for p in treated.model.parameters())
+    assert [edit.place for edit in treated.receipts[0].edits] == ["3"]
+
+
 def test_a_relu_whose_zeros_reach_no_logarithm_stays() -> None:
     remedy = remedy_of("positive-output")
     for function in (torch.relu, lambda h: torch.log(torch.sigmoid(h))):
         assert isinstance(
             remedy.assess(case_of(net(function), (ROWS, LABELS), None)), NotApplicable
         )
+    ajar = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3), nn.ReLU())
+    nn.init.constant_(ajar[2].bias, 1.0)
+    wanted = LABELS.float()[:, None].expand(-1, 3)
+    assert isinstance(remedy.assess(case_of(ajar, (ROWS, wanted), "mse_loss")), NotApplicable)
     said = remedy.assess(case_of(net(lambda h: torch.relu(h).log()), (ROWS, LABELS), None))
     assert isinstance(said, Prescription)
     assert "the zeros of a relu" in said.why

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from unvanish.treat.patch.loads import load_in
 from unvanish.treat.patch.source import NoSafeEditError, Source
 from unvanish.treat.patch.work import Work
 
@@ -21,14 +22,19 @@ class Builder:
         source: The file it stands in.
         last: Its last statement: of ``__init__``, or the return of a function.
         network: What the network is called there: ``"self"``, or a variable.
+        load: The first statement that gives the network what was learnt; None without one.
     """
 
     source: Source
     last: ast.stmt
     network: str
+    load: ast.stmt | None = None
 
     def append(self, lines: Sequence[str]) -> None:
-        """Write statements that run when the network has been built."""
+        """Write statements that run when the network has been built, and before it is loaded."""
+        if self.load is not None:
+            self.source.add_before(self.load, lines)
+            return
         if not isinstance(self.last, ast.Return):
             self.source.add_lines(self.last, lines)
             return
@@ -51,7 +57,9 @@ def builder_of(work: Work) -> Builder:
         if node.name == cls.__name__:
             for inner in node.body:
                 if isinstance(inner, ast.FunctionDef) and inner.name == "__init__":
-                    return Builder(source, inner.body[-1], inner.args.args[0].arg)
+                    name = inner.args.args[0].arg
+                    load = load_in(source, inner.body, name)
+                    return Builder(source, inner.body[-1], name, load)
     raise NoSafeEditError(f"{cls.__name__} has no __init__ to write into")
 
 
@@ -66,7 +74,8 @@ def _function(work: Work) -> Builder:
         if ends and ends[-1].value is not None:
             value = ends[-1].value
             name = value.id if isinstance(value, ast.Name) else "network"
-            return Builder(source, ends[-1], name)
+            load = load_in(source, function.body, name)
+            return Builder(source, ends[-1], name, load)
     raise NoSafeEditError("the network is built outside of a function or class of its own")
 
 

@@ -90,8 +90,8 @@ class OpenGate:
     set the same biases.
 
     ## Evidence
-    `unvanish cure` on three patients of the zoo, means of five seeds each, trained for the patient's
-    own steps at rates chosen alike: ten highway layers at -10 reach an accuracy of 0.98 (0.53
+    `unvanish cure` on three patients of the zoo, means of five seeds, each trained for its own
+    number of steps at rates chosen alike: ten highway layers at -10 reach an accuracy of 0.98 (0.53
     untreated), a GRU written out with its update gate at -6 1.00 (0.24, chance 0.25), an LSTM with
     a forget bias of -5 1.00 (0.29).
 
@@ -243,7 +243,7 @@ def _still_shut(case: Case, openings: list[_Opening], gates: set[str]) -> str:
 
 
 def _set(surgery: Surgery, name: str, value: float, entries: str) -> None:
-    """Give a value to some entries of a bias, and to each the value of its own where there are."""
+    """Give a value to some entries of a bias, written as `_written` writes them."""
     values = surgery.weight_of(name).clone()
     flat = values.reshape(-1)
     for part in entries.split(","):

@@ -34,9 +34,9 @@ class PositiveOutput:
     A rate, a scale, a variance or a share of evidence that a ReLU makes, and that goes on, as it is
     or divided by its sum, into a logarithm or a root (UV403). The ReLU answers exactly zero for
     half of its inputs: the logarithm is minus infinity there, and a floor under it makes it finite
-    but gives no gradient back, since the ReLU's own slope is zero. Or a network whose output passes a
-    ReLU because it is never negative, and of which some output is zero for every sample (UV202): no
-    gradient enters there.
+    but gives no gradient back, since the ReLU's own slope is zero. Or a network whose output passes
+    a ReLU because it is never negative, and of which some output is zero for every sample (UV202):
+    no gradient enters there.
 
     ## What it changes
     This one ReLU becomes softplus, log(1 + exp(x)): positive for every input, close to the ReLU

@@ -62,8 +62,8 @@ class SoftenRouter:
     Any initialisation of weights, which is made first; a loss that balances the load.
 
     ## Evidence
-    `unvanish cure` on two patients of the zoo, means of five seeds each, trained for the patient's
-    own steps at rates chosen alike: the variance left unexplained is 0.05 with a router a hundred
+    `unvanish cure` on two patients of the zoo, means of five seeds, each trained for its own number
+    of steps at rates chosen alike: the variance left unexplained is 0.05 with a router a hundred
     times too large (0.62 untreated), and 0.04 with a bias of 30 towards one expert (1.00).
 
     ## Source

@@ -9,6 +9,7 @@ from typing import ClassVar, Final, final
 import torch
 from torch import Tensor
 
+from unvanish.core.errors import UnvanishError
 from unvanish.core.findings import Finding
 from unvanish.core.prescriptions import Change, Keeps, Prescription
 from unvanish.core.records import Recording
@@ -17,7 +18,8 @@ from unvanish.core.verdicts import Found, NotApplicable
 from unvanish.diagnose.rules.zero_derivative import ZeroDerivative
 from unvanish.observe.copies import copied
 from unvanish.observe.tracing import trace
-from unvanish.treat.choices import CHOICES, Choices, Expected
+from unvanish.treat.choices import Choices, Expected
+from unvanish.treat.chosen import CHOICES
 from unvanish.treat.probing import Spot, passing
 from unvanish.treat.protocol import Case, Patient
 from unvanish.treat.surgery import Surgery
@@ -93,7 +95,10 @@ class StraightThroughChoice:
             return NotApplicable(f"{op} in {path or 'the model'} chooses by no trained scores")
         twin = copied(case.model)
         _prepare(Surgery(twin), settings, case.recording)
-        after = trace(twin, case.batch, case.loss, batches=1, probe_steps=0)
+        try:
+            after = trace(twin, case.batch, case.loss, batches=1, probe_steps=0)
+        except UnvanishError as error:  # a checkpoint around the choice
+            return NotApplicable(error.what)
         names = {name for finding in starved for name in finding.parameters}
         reached = {p.name for p in after.parameters if p.has_grad and p.log10_grad_rms > -math.inf}
         if not names & reached:
