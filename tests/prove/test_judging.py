@@ -243,3 +243,31 @@ def test_without_a_goal_the_bar_is_noted():
     assert "accuracy 0.55" in note
     (note,) = judge(OWN, [control(), arm("he", GOOD)], contenders=["he"]).notes
     assert "nobody can say" in note
+
+
+def test_an_error_that_spans_decades_is_compared_by_its_logarithm():
+    error = Endpoint(name="error", higher_is_better=False, goal=0.1)
+    wild, calm = (0.5, 417.0, 3.0, 60.0, 9.0), (0.003, 0.004, 0.002, 0.003, 0.003)
+    judged = said(error, wild, calm)
+    assert judged.conclusion is Conclusion.CURED
+    assert judged.comparison is not None
+    assert judged.comparison.in_decades
+    assert 2.0 < judged.comparison.low < judged.comparison.mean < 5.5
+    assert "decades" in judged.said
+
+
+def test_an_error_that_spans_decades_is_not_better_by_luck():
+    error = Endpoint(name="error", higher_is_better=False, goal=0.1)
+    judged = said(error, (0.5, 417.0, 3.0, 60.0, 9.0), (0.4, 300.0, 5.0, 80.0, 2.0))
+    assert judged.chosen == ""
+
+
+def test_where_an_error_may_be_negative_or_chance_is_known_it_is_compared_as_it_is():
+    for endpoint, first in (
+        (Endpoint(name="loss", higher_is_better=False), -0.5),
+        (Endpoint(name="loss", higher_is_better=False, chance=1.0), 0.5),
+        (Endpoint(name="score", higher_is_better=True), 0.5),
+    ):
+        judged = said(endpoint, (first, 417.0, 3.0, 60.0, 9.0), (0.3, 0.4, 0.2, 0.3, 0.3))
+        assert judged.comparison is not None
+        assert not judged.comparison.in_decades

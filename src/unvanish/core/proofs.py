@@ -185,6 +185,8 @@ class Comparison:
         p_corrected: The same, corrected for the number of arms that were compared.
         superiority: How often a treated network beats a control, over all pairs of seeds; a tie
             counts half. 0.5 is chance, 1 is always.
+        in_decades: Whether all of these are of the logarithms to base 10 of an error that spans
+            more than a decade over the seeds of one arm.
         trifle: A mean difference up to this is too small to count, whatever its interval.
     """
 
@@ -197,6 +199,7 @@ class Comparison:
     p_corrected: float = math.nan
     superiority: float = math.nan
     trifle: float = 0.0
+    in_decades: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -197,7 +197,8 @@ class _Case:
         by_chance = 0.0
         if self.null is not None:
             null = self.against_control(self.null)
-            by_chance = abs(null.mean) if null.differences else 0.0
+            alike = null.in_decades == compared.in_decades
+            by_chance = abs(null.mean) if null.differences and alike else 0.0
         return is_better(compared) and compared.mean > by_chance
 
     def is_harmful(self, compared: Comparison) -> bool:

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from unvanish.core.proofs import Arm, Comparison, Endpoint
-from unvanish.prove.statistics import compare
+from unvanish.prove.statistics import RELATIVE, compare
 
+_DECADE: Final = 10.0
 PROPORTION: Final = "accuracy"
 """Name of the endpoint that is a share of samples."""
 
@@ -65,19 +67,42 @@ def against(
         instead: Seed to a result that replaces the one of the treated arm.
     """
     controls = {run.job.seed: run for run in control.runs if not run.failed}
+    decades = in_decades(endpoint, treated, control)
     rows = [
         (run.metric if instead is None else instead.get(run.job.seed, math.nan), other.metric)
         for run in treated.runs
         if (other := controls.get(run.job.seed)) is not None
     ]
-    return compare(
-        [_limited(a, endpoint) for a, _ in rows],
-        [_limited(b, endpoint) for _, b in rows],
+    compared = compare(
+        [_scaled(a, endpoint, decades=decades) for a, _ in rows],
+        [_scaled(b, endpoint, decades=decades) for _, b in rows],
         higher_is_better=endpoint.higher_is_better,
         confidence=confidence,
-        worst=worst,
+        worst=math.log10(worst) if decades and worst > 0.0 else worst,
         samples=endpoint.samples if is_proportion(endpoint) else 0,
     )
+    if not decades:
+        return compared
+    return replace(compared, in_decades=True, trifle=math.log10(1.0 + RELATIVE))
+
+
+def in_decades(endpoint: Endpoint, *arms: Arm) -> bool:
+    """Tell whether arms are compared by the logarithms of their errors.
+
+    They are where an error of known sign spans more than a decade over the seeds of one arm: its
+    mean is then the worst seed's, and an interval around it says nothing. Errors of which chance is
+    known are held at chance instead.
+
+    Args:
+        endpoint: What the arms are judged by.
+        arms: The arms.
+    """
+    if endpoint.higher_is_better or math.isfinite(endpoint.chance):
+        return False
+    known = [[m for m in arm.metrics if math.isfinite(m)] for arm in arms]
+    if any(value <= 0.0 for values in known for value in values):
+        return False
+    return any(values and max(values) > _DECADE * min(values) for values in known)
 
 
 def is_proportion(endpoint: Endpoint) -> bool:
@@ -85,9 +110,12 @@ def is_proportion(endpoint: Endpoint) -> bool:
     return endpoint.name == PROPORTION and endpoint.higher_is_better and endpoint.samples > 0
 
 
-def _limited(value: float, endpoint: Endpoint) -> float:
-    no_floor = is_proportion(endpoint) or not math.isfinite(endpoint.chance)
-    if not math.isfinite(value) or no_floor:
+def _scaled(value: float, endpoint: Endpoint, *, decades: bool) -> float:
+    if not math.isfinite(value):
+        return value
+    if decades:
+        return math.log10(value)
+    if is_proportion(endpoint) or not math.isfinite(endpoint.chance):
         return value
     pick = max if endpoint.higher_is_better else min
     return pick(value, endpoint.chance)

@@ -75,7 +75,7 @@ def interval(compared: Comparison) -> str:
     ends: Sequence[float] = (compared.low, compared.high)
     if compared.mean < 0:
         ends = (-compared.high, -compared.low)
-    size = _number(abs(compared.mean))
+    size = _number(abs(compared.mean)) + (" decades" if compared.in_decades else "")
     if not all(math.isfinite(end) for end in ends):
         return f"{size} (no interval)"
     percent = f"{100 * compared.confidence:g} %"

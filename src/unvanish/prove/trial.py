@@ -44,7 +44,7 @@ _PATIENCE: Final = 4
 """Times the steps that a control gets before general remedies are tried on it."""
 _GRACE: Final = 1.25
 """Times the budget after which even a stage that has begun is stopped."""
-_MOST_PROOFS: Final = 2
+_MOST_PROOFS: Final = 3
 """How many treatments are put to the proof, one after the other, until one holds."""
 _HELD_FIXED: Final = (
     "samples, split and order of the batches",

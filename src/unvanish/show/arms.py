@@ -147,8 +147,8 @@ class _Table:
     def _difference(self, comparison: Comparison | None) -> str:
         if comparison is None or math.isnan(comparison.mean):
             return ""
-        scale = self._scale
-        change = scale.change(comparison.mean)
+        scale = Scale() if comparison.in_decades else self._scale
+        change = scale.change(comparison.mean) + (" decades" if comparison.in_decades else "")
         if math.isinf(comparison.low) or math.isnan(comparison.low):
             return change
         return f"{change} ({scale.span(comparison.low, comparison.high)})"

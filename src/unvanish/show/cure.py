@@ -12,7 +12,7 @@ from unvanish.core.cures import Cure
 from unvanish.core.findings import Diagnosis, Severity
 from unvanish.core.proofs import Conclusion, Harm, Proof
 from unvanish.show.advice import advice_lines, change_lines, patch_lines
-from unvanish.show.arms import arm_lines, arm_mean, scale_of
+from unvanish.show.arms import Scale, arm_lines, arm_mean, scale_of
 from unvanish.show.following import list_lines, next_lines
 from unvanish.show.sheet import Lines, Sheet, join, paint, styled
 from unvanish.show.terminal import flow, head_lines
@@ -180,8 +180,9 @@ def _numbers(proof: Proof, sheet: Sheet) -> str:
         return ""
     scale = scale_of(proof)
     arrow = "->" if sheet.ascii else "→"
-    unit = " points" if scale.per_cent else ""
+    unit = " decades" if found.in_decades else " points" if scale.per_cent else ""
     pair = f"{scale.value(arm_mean(control))} {arrow} {scale.value(arm_mean(answer))}"
+    scale = Scale() if found.in_decades else scale
     interval = ""
     if math.isfinite(found.low):
         span = scale.span(found.low, found.high)
@@ -196,7 +197,9 @@ def _numbers(proof: Proof, sheet: Sheet) -> str:
     goal = ""
     if proof.endpoint.goal is not None:
         hits = sum(proof.endpoint.reached(value) for value in answer.metrics)
-        goal = f"; {hits} of {len(answer.metrics)} reach {scale.value(proof.endpoint.goal)}"
+        goal = (
+            f"; {hits} of {len(answer.metrics)} reach {scale_of(proof).value(proof.endpoint.goal)}"
+        )
     return (
         f"{proof.endpoint.name} {pair}: {scale.change(found.mean)}{unit}{interval}, "
         f"over {count} {'pair' if count == 1 else 'pairs'} of runs with equal seeds{test}{goal}"

@@ -150,6 +150,7 @@ def _comparison(found: Comparison | None) -> dict[str, Any] | None:
         "p": plain(found.p_value),
         "p_corrected": plain(found.p_corrected),
         "by_seed": plain(found.differences),
+        "in_decades": found.in_decades,
         "superiority": plain(found.superiority),
         "trifle": plain(found.trifle),
     }

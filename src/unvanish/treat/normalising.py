@@ -179,7 +179,8 @@ def epsilon(case: Case, fittings: Sequence[Fitting]) -> float:
         fan_in = layout_of(one.layer, weight, case.model).fan_in
         size = float(weight.detach().double().square().mean())
         expected.append(size * fan_in * _SMALLEST_VARIANCE)
-    return min(1e-5, max(1e-12, 1e-3 * min(expected, default=1.0)))
+    least = max(1e-12, 1e-3 * min(expected, default=1.0))
+    return min(1e-5, float(f"{least:.1e}"))
 
 
 def is_deep_in_itself(case: Case, layer: Layer) -> bool:

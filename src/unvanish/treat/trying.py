@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from unvanish.core.conditions import RunContext
 from unvanish.core.errors import UnvanishError
+from unvanish.core.findings import Severity
 from unvanish.core.places import SourceLine
 from unvanish.core.prescriptions import Option, Outlook, Prescription
 from unvanish.core.records import Recording
@@ -85,7 +86,8 @@ class Looker:
     def outlook(self, recording: Recording, model: nn.Module) -> Outlook:
         """Sum a look at a network up, with what it costs."""
         found = outlook_of(recording, diagnose(recording), self.cost(model))
-        return replace(found, findings={**self._unseen, **found.findings})
+        both = (*self._unseen.items(), *found.findings.items())
+        return replace(found, findings=dict(sorted(both, key=lambda one: Severity(one[1]).rank)))
 
     def at(self, model: nn.Module, loss: Any, treated: Treated | None = None) -> Recording:
         """Trace a network."""

@@ -33,7 +33,7 @@ class Builder:
     def append(self, lines: Sequence[str]) -> None:
         """Write statements that run when the network has been built, and before it is loaded."""
         if self.load is not None:
-            self.source.add_before(self.load, lines)
+            self.source.add_before(self.load, lines, above_comments=True)
             return
         if not isinstance(self.last, ast.Return):
             self.source.add_lines(self.last, lines)
@@ -45,7 +45,7 @@ def builder_of(work: Work) -> Builder:
     """Find the code that builds the network: ``__init__`` of its class, or a function.
 
     Raises:
-        NoSafeEditError: If it is neither, or not the user's.
+        NoSafeEditError: If it is neither, or not the user's, or loads what was learnt in between.
     """
     cls = type(work.model)
     module = sys.modules.get(cls.__module__)

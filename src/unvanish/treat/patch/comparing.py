@@ -81,7 +81,11 @@ def differences(treated: Treated, fresh: Recipe, *, rate_factor: float = 1.0) ->
     tested, written = _tested(treated, rate_factor), _written(fresh)
     for side in (tested, written):
         side.names = _in_order(side, fresh)
-    said = _weights_differ(tested, written) or _outputs_differ(tested, written, fresh)
+    said = (
+        _weights_differ(tested, written)
+        or _settings_differ(tested, written)
+        or _outputs_differ(tested, written, fresh)
+    )
     if said:
         return said
     for side in (tested, written):
@@ -170,6 +174,31 @@ def _share_the_rest(tested: _Side, written: _Side) -> None:
                 continue
             if other.dtype == values.dtype and _alike(values, other):
                 other.copy_(values)
+
+
+def _settings_differ(tested: _Side, written: _Side) -> str:
+    """Say which setting of a normalisation is another, too small though its effect may be here."""
+    mine, theirs = _settings(tested.model), _settings(written.model)
+    for key, values in mine.items():
+        found = theirs.get(key, [])
+        if len(values) != len(found):
+            continue  # one of them may be unused, or written as a function
+        for value, other in zip(values, found, strict=True):
+            if not math.isclose(value, other, rel_tol=_OPTION):
+                kind, option = key
+                return f"its {kind} has {option}={other:.3g}, and not {value:.3g}"
+    return ""
+
+
+def _settings(model: nn.Module) -> dict[tuple[str, str], list[float]]:
+    """Return kind and option of the normalisations to their values, in rising order."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for module in model.modules():
+        for option in ("eps", "momentum"):
+            value = getattr(module, option, None)
+            if isinstance(value, float):
+                found.setdefault((type(module).__name__, option), []).append(value)
+    return {key: sorted(values) for key, values in found.items()}
 
 
 def _outputs_differ(tested: _Side, written: _Side, fresh: Recipe) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -21,6 +22,9 @@ _LOADS: Final = frozenset(
     }
 )
 """Calls that give a network what was learnt, whatever they are called on."""
+
+_SETTINGS: Final = re.compile("(?i)config|token|processor")
+"""What ``from_pretrained`` is called on where it gives no weights."""
 
 _READS: Final = frozenset(
     {"torch.load", "torch.hub.load", "torch.jit.load", "safetensors.torch.load_file", "numpy.load"}
@@ -65,6 +69,8 @@ def _loads(source: Source, node: ast.AST, seen: frozenset[str] = frozenset()) ->
     for call in (one for one in ast.walk(node) if isinstance(one, ast.Call)):
         func = call.func
         name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
+        if name == "from_pretrained" and _SETTINGS.search(ast.unparse(func)):
+            continue
         if name in _LOADS or source.meaning(func) in _READS or any(map(_is_on, call.keywords)):
             return True
         if name not in seen and any(

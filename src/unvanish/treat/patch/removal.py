@@ -11,6 +11,8 @@ from unvanish.treat.patch.source import Source
 _REST: Final = re.compile(r"[ \t]*,?[ \t]*(#[^\n]*)?\r?(\n|$)")
 """What may stand between the last element of a line and its end."""
 
+_COMMENT: Final = re.compile(r"[ \t:)]*(#[^\n]*)")
+
 _COMMA: Final = re.compile(r"\s*,[ \t]*")
 
 
@@ -47,6 +49,39 @@ def remove_statement(source: Source, statement: ast.stmt) -> bool:
         return False
     source.cut(line, rest.end())
     return True
+
+
+def leave_comment(source: Source, statement: ast.stmt) -> None:
+    """Take a statement out, and leave its comment on a line of its own.
+
+    Where it is the only statement of its block, ``pass`` stands in its place.
+
+    Args:
+        source: The file.
+        statement: A statement of one or more lines of its own.
+    """
+    start, end = source.span(statement)
+    line = source.text.rfind("\n", 0, start) + 1
+    rest = _REST.match(source.text, end)
+    holder = source.parent(statement)
+    blocks = [getattr(holder, name, None) for name in ("body", "orelse", "finalbody")]
+    is_alone = any(block == [statement] for block in blocks)
+    if is_alone or rest is None or source.text[line:start].strip():
+        source.replace(statement, "pass")
+        return
+    comment = rest[1] or ""
+    source.cut(start if comment else line, rest.start(1) if comment else rest.end())
+
+
+def comment_behind(source: Source, position: int) -> str:
+    """Return the comment that ends the line of a position; empty without one.
+
+    Args:
+        source: The file.
+        position: Where the last of a line's code ends.
+    """
+    found = _COMMENT.match(source.text, position)
+    return found[1].rstrip() if found is not None else ""
 
 
 def in_brackets(source: Source, value: ast.expr) -> str:

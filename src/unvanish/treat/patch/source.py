@@ -191,11 +191,21 @@ class Source:
         body = "".join(f"{indent}{line}\n" if line else "\n" for line in lines)
         self._add(_Splice(end, end, gap + body))
 
-    def add_before(self, statement: ast.stmt, lines: Sequence[str]) -> None:
-        """Put statements before a statement, with its indentation."""
+    def add_before(
+        self, statement: ast.stmt, lines: Sequence[str], *, above_comments: bool = False
+    ) -> None:
+        """Put statements before a statement, with its indentation.
+
+        Args:
+            statement: What they are put before.
+            lines: The statements.
+            above_comments: Whether lines of comment directly before it stay with it.
+        """
         first = min(
             [statement.lineno, *(d.lineno for d in getattr(statement, "decorator_list", ()))]
         )
+        while above_comments and self._bytes[first - 2].lstrip().startswith("#"):
+            first -= 1
         start, indent = self._lines[first - 1], self.indent(statement)
         body = "".join(f"{indent}{line}\n" if line else "\n" for line in lines)
         self._add(_Splice(start, start, body))

@@ -8,6 +8,7 @@ from typing import Final
 
 from unvanish.core.records import Site
 from unvanish.treat.anatomy import activation_name
+from unvanish.treat.patch.rewriters.choosing import refuse_chosen
 from unvanish.treat.patch.source import NoSafeEditError, Source
 from unvanish.treat.patch.work import Work
 
@@ -79,6 +80,11 @@ def rewrite(work: Work) -> None:
         name = activation_name(site)
         if not name or not _is_exchanged(site, name, exchanged):
             continue
+        kept = _other_use(work, site, name) if _is_module(site, name) else None
+        if kept is not None:
+            _write_use(work, site, kept, new)
+            done.add(site.index)
+            continue
         _refuse_mixed(work, site, name, exchanged)
         if _is_module(site, name):
             _write_module(work, site, name, new)
@@ -112,17 +118,60 @@ def _refuse_mixed(work: Work, site: Site, name: str, exchanged: set[tuple[str, s
             raise NoSafeEditError(f"{line} also makes the {name} of {other.name}, which stays")
 
 
+def _other_use(work: Work, site: Site, name: str) -> Site | None:
+    """Return a call of the same module in which it has to stay what it is; None without one."""
+    if work.prescription.remedy == "positive-output":
+        return None
+    return next(
+        (one for one in work.sites(site.path, name) if one.is_output or one.gates),
+        None,
+    )
+
+
+def _write_use(work: Work, site: Site, kept: Site, new: Spelling) -> None:
+    """Write a function in the place of one call of a module that is called elsewhere too.
+
+    Raises:
+        NoSafeEditError: If the calls cannot be told apart, or the function needs a parameter.
+    """
+    if site.is_output or site.gates:
+        return
+    role = "makes the output" if kept.is_output else "is a gate"
+    reason = NoSafeEditError(
+        f"{site.path} is one module for several calls, and the one at {kept.source} {role}: that "
+        f"has to stay, so {site.source} needs a module of its own"
+    )
+    if site.source is None or site.source == kept.source or not new.function:
+        raise reason
+    source = work.source(site.source)
+    leaf = site.path.rpartition(".")[2]
+    calls = [
+        call
+        for call in source.nodes(ast.Call, site.source.line)
+        if call.lineno == site.source.line
+        and isinstance(call.func, ast.Attribute)
+        and call.func.attr == leaf
+        and len(call.args) == 1
+    ]
+    if not calls:
+        raise reason
+    for call in calls:
+        source.replace(call, _called(source, new, source.segment(call.args[0]), ""))
+
+
 def _write_module(work: Work, site: Site, name: str, new: Spelling) -> None:
     line = site.built or site.source
     makers = work.makers(site)
     source = makers.source
     if makers.calls:
+        refuse_chosen(source, makers.calls[0], name)
         made = f"{source.spell(f'torch.nn.{new.module}')}({new.arguments})"
         source.replace(makers.calls[0], made)
         return
     named = _references(source, {f"torch.nn.{_CLASSES[name]}"})
     if new.arguments or len(named) != 1:
         raise NoSafeEditError(f"{line} makes the {name} in a way that cannot be followed")
+    refuse_chosen(source, named[0], name)
     source.replace(named[0], source.spell(f"torch.nn.{new.module}"))
 
 
@@ -138,9 +187,11 @@ def _write_call(source: Source, site: Site, name: str, new: Spelling) -> None:
     for call in source.nodes(ast.Call, line.line):
         old = source.meaning(call.func)
         if old in functions and call.args:
+            refuse_chosen(source, call, name)
             source.replace(call, _called(source, new, source.segment(call.args[0]), old))
             return
         if isinstance(call.func, ast.Attribute) and call.func.attr.rstrip("_") == name:
+            refuse_chosen(source, call, name)
             given = source.segment(call.func.value)
             if new.is_torch and new.function == "relu":
                 source.replace(call, f"{given}.relu()")
@@ -150,6 +201,7 @@ def _write_call(source: Source, site: Site, name: str, new: Spelling) -> None:
     named = _references(source, functions)
     if new.arguments or len(named) != 1:
         raise NoSafeEditError(f"{line} calls {name} in a way that cannot be followed")
+    refuse_chosen(source, named[0], name)
     source.replace(named[0], source.spell(_home(new, source.meaning(named[0]))))
 
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from unvanish.core.places import SourceLine
 from unvanish.treat.patch.optimisers import spelt
-from unvanish.treat.patch.removal import in_brackets
+from unvanish.treat.patch.removal import comment_behind, in_brackets, leave_comment
 from unvanish.treat.patch.source import NoSafeEditError, Source
 from unvanish.treat.patch.work import Work
 
@@ -55,8 +55,9 @@ def _undetached(source: Source, line: int) -> bool:
     for call in source.nodes(ast.Call, line):
         func = call.func
         if call.lineno == line and isinstance(func, ast.Attribute) and func.attr in _CALLS:
-            _, kept = source.span(func.value)
-            source.cut(kept, source.span(call)[1])
+            if not _is_idle(source, call, func.value):
+                _, kept = source.span(func.value)
+                source.cut(kept, source.span(call)[1])
             done = True
         if source.meaning(func) == "torch.tensor" and len(call.args) == 1 and not call.keywords:
             listed = isinstance(call.args[0], ast.List | ast.ListComp)
@@ -64,10 +65,25 @@ def _undetached(source: Source, line: int) -> bool:
                 source.replace(func, source.spell("torch.stack"))
     for one in source.nodes(ast.Attribute, line):
         if one.lineno == line and one.attr == "data" and isinstance(one.ctx, ast.Load):
-            _, kept = source.span(one.value)
-            source.cut(kept, source.span(one)[1])
+            if not _is_idle(source, one, one.value):
+                _, kept = source.span(one.value)
+                source.cut(kept, source.span(one)[1])
             done = True
     return done
+
+
+def _is_idle(source: Source, cut: ast.expr, kept: ast.expr) -> bool:
+    """Take out ``h = h.detach()``, which does nothing more once its call is gone."""
+    statement = source.parent(cut)
+    if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
+        return False
+    target = statement.targets[0]
+    if not isinstance(target, ast.Name | ast.Attribute):
+        return False
+    if source.segment(target) != source.segment(kept):
+        return False
+    leave_comment(source, statement)
+    return True
 
 
 def _is_number(node: ast.AST) -> bool:
@@ -95,7 +111,10 @@ def _switched(source: Source, line: int) -> bool:
             is_meant = function.name in called or first <= line <= (function.end_lineno or first)
             if _is_switch(source, decorator) and is_meant:
                 start, end = source.span(decorator)
-                source.cut(source.text.rindex("@", 0, start), _next_line(source, end))
+                head = source.text.rindex("@", 0, start)
+                comment = comment_behind(source, end)
+                stop = source.text.index(comment, end) if comment else _next_line(source, end)
+                source.cut(head, stop)
                 return True
     return False
 
@@ -130,7 +149,11 @@ def _dedent(source: Source, block: ast.With) -> None:
         raise NoSafeEditError(f"line {block.lineno} holds a whole block")
     head_line = source.text.rfind("\n", 0, head) + 1
     colon = source.text.index("\n", source.span(block.items[0].context_expr)[1]) + 1
-    source.cut(head_line, colon)
+    comment = comment_behind(source, source.span(block.items[0].context_expr)[1])
+    if comment:
+        source.cut(head, source.text.index(comment, head))
+    else:
+        source.cut(head_line, colon)
     position = colon
     while 0 < position < end:
         if source.text[position : position + step].strip() == "":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 from collections.abc import Container
 from typing import Final
 
@@ -10,6 +11,7 @@ from torch import nn
 
 from unvanish.core.records import Site
 from unvanish.treat.anatomy import Layer
+from unvanish.treat.patch.optimisers import spelt
 from unvanish.treat.patch.source import NoSafeEditError, Source
 from unvanish.treat.patch.work import Work, same_line
 
@@ -112,9 +114,19 @@ def outputs_of(source: Source, call: ast.Call) -> str:
 
 def _made(source: Source, norm: nn.Module, outputs: str) -> str:
     name = source.spell(f"torch.nn.{type(norm).__name__}")
-    if isinstance(norm, nn.GroupNorm):
-        return f"{name}({norm.num_groups}, {outputs})"
-    return f"{name}({outputs})"
+    groups = f"{norm.num_groups}, " if isinstance(norm, nn.GroupNorm) else ""
+    return f"{name}({groups}{outputs}{_options(norm)})"
+
+
+def _options(norm: nn.Module) -> str:
+    """Return the settings of a normalisation that are not PyTorch's own, as arguments."""
+    known = inspect.signature(type(norm)).parameters
+    told = ""
+    for option in ("eps", "momentum"):
+        value = getattr(norm, option, None)
+        if option in known and value is not None and value != known[option].default:
+            told += f", {option}={spelt(float(value))}"
+    return told
 
 
 def is_listed(source: Source, call: ast.Call) -> bool:
