@@ -156,6 +156,35 @@ def check_ratios() -> tuple[float, float]:
     return min(ratios), max(ratios)
 
 
+def cures() -> None:
+    """Print how many patients of the zoo each policy cures, as far as `benchmarks.cures` came."""
+    from benchmarks.cures import POLICIES, is_harmed, share
+    from unvanish.zoo.patient import patient_of, patients
+
+    rows = json.loads((ROOT / "results" / "cures.json").read_text(encoding="utf-8"))["patients"]
+    sick = [row for row in rows if row["codes"]]
+    healthy = [row for row in rows if not row["codes"]]
+    in_zoo = [patient_of(name).is_sick for name in patients()]
+    changed = sum(bool(r.get("remedies")) or r.get("rate_factor", 1.0) != 1.0 for r in healthy)
+    harmed = sum("cure" in row and is_harmed(row) for row in rows)
+    seconds = sorted(row["seconds"] for row in sick)
+    _write(
+        f"Tried so far: {len(sick)} of {sum(in_zoo)} sick and {len(healthy)} of "
+        f"{len(in_zoo) - sum(in_zoo)} healthy networks of the zoo. Harmed: {harmed}; healthy ones "
+        f"that were changed: {changed}; median time of a cure: "
+        f"{seconds[len(seconds) // 2]:.0f} s on 2 cores."
+    )
+    _write()
+    names = {
+        "nothing": "nothing: the network as it is",
+        "by lot": "fitting remedies and rates by lot, equal budget",
+        "first silent edit": "the first edit that silences the alarm (AutoTrainer's policy)",
+        "cure": "**`unvanish cure`**",
+        "known cure": "the cure that the network's author knows",
+    }
+    table("policy | reach the goal", [(names[each], share(sick, each)) for each in POLICIES])
+
+
 def table(head: str, rows: list[tuple[object, ...]]) -> None:
     """Print a Markdown table.
 

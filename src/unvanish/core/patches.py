@@ -60,6 +60,7 @@ class Patch:
         agrees: Whether the patched source, run anew, gave the network that was tested; None
             where that was not tried.
         differs: In what it does not agree; empty where it does.
+        notes: What else the user should know before it is written, in full sentences.
     """
 
     remedies: tuple[str, ...]
@@ -69,3 +70,4 @@ class Patch:
     unsafe: str = ""
     agrees: bool | None = None
     differs: str = ""
+    notes: tuple[str, ...] = ()

@@ -34,12 +34,14 @@ from unvanish.prove.trial import Progress, Trial
 from unvanish.recipe import Batches, Recipe
 from unvanish.treat import Treated, prescribe, treat
 from unvanish.treat.patch import patch as patch_of
-from unvanish.treat.registry import remedy_of
+from unvanish.treat.registry import remedies, remedy_of
 
 _TIMED_STEPS: Final = 6
 """Steps of the run that shows how fast a network is, and that it trains at all."""
 _SEEDS: Final = 5
 """Pairs that a proof rests on, where nobody says otherwise."""
+_UNSETTLED: Final = frozenset({Conclusion.NO_EFFECT, Conclusion.INCONCLUSIVE, Conclusion.HARMED})
+"""Conclusions after which something is left to the user."""
 _SHORT_STEPS: Final = 1000
 """Steps that data are drawn for, where nobody says how long a run is."""
 
@@ -246,7 +248,11 @@ def _look(recipe: Recipe) -> Recording:
 
 def _advice(known: _Known) -> Advice:
     """Try remedies on a copy: those asked for, those that treat what was found, or general ones."""
-    names: Sequence[str] | None = known.names or (None if known.is_suspect else GENERAL)
+    names: Sequence[str] | None = known.names or None
+    if not known.names and not known.is_suspect:
+        noted = {finding.code for finding in known.diagnosis.findings}
+        of_notes = (remedy.name for remedy in remedies() if remedy.treats & noted)
+        names = tuple(dict.fromkeys((*GENERAL, *of_notes)))
     recipe = known.recipe
     with recipe.running():
         return prescribe(
@@ -334,9 +340,19 @@ def _concluded(
         remedies=remedies,
         rate_factor=rate,
         **_changes(known, treated, rate),
+        left=_noted(known.diagnosis) if proof.conclusion in _UNSETTLED else (),
         seconds=time.monotonic() - start,
         experiment=experiment,
         recipe=known.recipe,
+    )
+
+
+def _noted(diagnosis: Diagnosis) -> tuple[str, ...]:
+    """Return the notes of a check, which a network that does not learn may turn on."""
+    return tuple(
+        f"a check notes {finding.code}: {finding.message}"
+        for finding in diagnosis.findings
+        if finding.severity is Severity.NOTE
     )
 
 

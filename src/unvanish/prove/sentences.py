@@ -78,7 +78,7 @@ def interval(compared: Comparison) -> str:
     size = _number(abs(compared.mean)) + (" decades" if compared.in_decades else "")
     if not all(math.isfinite(end) for end in ends):
         return f"{size} (no interval)"
-    percent = f"{100 * compared.confidence:g} %"
+    percent = f"{100 * compared.confidence:.4g} %"
     return f"{size} ({percent} interval {_number(ends[0])} to {_number(ends[1])})"
 
 

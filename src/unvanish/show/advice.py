@@ -155,6 +155,8 @@ def patch_lines(patch: Patch, sheet: Sheet) -> Lines:
         Safety.RETRAIN: "needs retraining: what was learnt is lost, or checkpoints do not load",
     }[patch.safety]
     lines += sheet.paragraph(styled("  label: ", "strong"), [styled(said, "")])
+    for note in patch.notes:
+        lines += sheet.paragraph(styled("   note: ", "note"), [sheet.prose(note)])
     if patch.agrees:
         said = "the edited source was run and gives the network that was tested"
         lines += sheet.paragraph(styled(" tested: ", "strong"), [styled(said, "")])

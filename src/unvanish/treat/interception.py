@@ -8,10 +8,11 @@ tensor and no module of its own: what it calls is registered in the network, so 
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
-from types import MethodType
+from types import CodeType, MethodType
 from typing import Any, Final
 
 from torch import Tensor, nn
@@ -25,10 +26,12 @@ from unvanish.treat.insertions import (
     on_main,
     with_first,
 )
+from unvanish.treat.translating import refuse_proxies, refuse_script, refuse_symbols
 from unvanish.treat.within import Recall, Watch
 
 __all__ = [
     "MARK",
+    "NAME",
     "REPLICATE",
     "Insertion",
     "ShadowForward",
@@ -44,6 +47,9 @@ MARK: Final = "forward"
 """Name of the instance attribute. A module has one where its dict has it."""
 REPLICATE: Final = "_replicate_for_data_parallel"
 """Name of the method by which `nn.DataParallel` makes a module's replicas."""
+
+NAME: Final = "_get_name"
+"""Name of the method by which a tracer asks for a module's name, before it runs its class's code."""
 
 _CHILDREN: Final = frozenset({"children", "named_children", "modules", "named_modules", "_modules"})
 
@@ -72,15 +78,42 @@ class ShadowForward:
         shade.own, shade.insertions = self.own, self.insertions
         replica.__dict__[MARK] = shade
         replica.__dict__.pop(REPLICATE, None)
+        replica.__dict__.pop(NAME, None)
         return replica
+
+    def name(self) -> str:
+        """Return the name of the module's class; a tracer that passes the shadow by is refused."""
+        refuse_symbols(sys._getframe(1), self.module)
+        return str(type(self.module)._get_name(self.module))
 
     @property
     def __signature__(self) -> inspect.Signature:
         """What the module's own forward takes: trainers and libraries ask for it."""
-        return inspect.signature(self.own or MethodType(type(self.module).forward, self.module))
+        return inspect.signature(self._forward)
+
+    @property
+    def __code__(self) -> CodeType:
+        """The code of the module's own forward: `torch.export` names its inputs after it."""
+        found: CodeType = self._forward.__code__
+        return found
+
+    @property
+    def __globals__(self) -> dict[str, Any]:
+        """None that this forward could be compiled from, and `torch.jit.script` is told so.
+
+        Raises:
+            AttributeError: If anything else asks.
+        """
+        refuse_script(sys._getframe(1), self.module)
+        raise AttributeError("a forward with insertions has no __globals__")
+
+    @property
+    def _forward(self) -> Any:
+        return self.own or MethodType(type(self.module).forward, self.module)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the module's own forward between what was inserted."""
+        refuse_proxies(args, kwargs, self.module)
         for one in self.insertions:
             if one.where == "begin" and one.turns is not None:
                 one.fired += 1
@@ -180,6 +213,7 @@ def shadow(module: nn.Module) -> ShadowForward:
         shade = ShadowForward(module)
         object.__setattr__(module, MARK, shade)
         object.__setattr__(module, REPLICATE, shade.replicate)
+        object.__setattr__(module, NAME, shade.name)
     found: ShadowForward = module.__dict__[MARK]
     return found
 
@@ -188,6 +222,7 @@ def unshadow(module: nn.Module) -> None:
     """Take the shadow off a module again."""
     found = module.__dict__.pop(MARK, None)
     module.__dict__.pop(REPLICATE, None)
+    module.__dict__.pop(NAME, None)
     if isinstance(found, ShadowForward) and found.own is not None:
         object.__setattr__(module, MARK, found.own)
 

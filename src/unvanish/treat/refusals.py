@@ -43,7 +43,8 @@ def refuse_untreatable(model: nn.Module) -> None:
             raise CannotTreatError(
                 "a scripted module has no Python forward to change",
                 where=place,
-                help="treat the network before torch.jit.script(model)",
+                help="treat the network as it was before torch.jit.script(model), and write the "
+                "treatment into its source: unvanish fix FILE --write",
             )
         if type(module).__module__.startswith(("torch.ao.nn.quantized", "torch.nn.quantized")):
             raise CannotTreatError(

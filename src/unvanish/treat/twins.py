@@ -6,7 +6,7 @@ import copy
 
 from torch import nn
 
-from unvanish.treat.interception import MARK, REPLICATE
+from unvanish.treat.interception import MARK, NAME, REPLICATE
 
 
 def twin_of(module: nn.Module) -> nn.Module:
@@ -19,7 +19,7 @@ def twin_of(module: nn.Module) -> nn.Module:
     for name, value in list(vars(twin).items()):
         if isinstance(value, dict):
             twin.__dict__[name] = type(value)(value)
-    for name in (MARK, REPLICATE):
+    for name in (MARK, REPLICATE, NAME):
         twin.__dict__.pop(name, None)
     for name in list(vars(twin)):
         if name.endswith("_hooks"):

@@ -80,6 +80,7 @@ def test_a_block_without_gradients_moves_to_the_left(edited) -> None:
     )
     assert found.after.endswith(
         """    def forward(self, x):
+        # cheap
         # features
         x = self.body(x)
 

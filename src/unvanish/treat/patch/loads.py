@@ -117,14 +117,14 @@ def _kept(statement: ast.stmt) -> str:
 
 def _makes(statement: ast.stmt, network: str) -> bool:
     """Tell whether a statement gives the network a part that a call makes."""
+    called: set[str] = set()
     for node in ast.walk(statement):
         if isinstance(node, ast.Assign) and any(isinstance(n, ast.Call) for n in ast.walk(node)):
             if any(_is_of(target, network) for target in node.targets):
                 return True
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            if node.func.attr in ("add_module", "register_module", "append", "extend"):
-                return True
-    return False
+            called.add(node.func.attr)
+    return not called.isdisjoint(("add_module", "register_module", "append", "extend"))
 
 
 def _is_of(target: ast.expr, network: str) -> bool:

@@ -229,6 +229,22 @@ class Source:
         """Whether anything was edited."""
         return bool(self._splices or self._tails)
 
+    def edited(self) -> list[ast.stmt]:
+        """Return the statements at the head of the file in which something was edited."""
+        return [one for one in self.tree.body if self.is_edited(one)]
+
+    def is_edited(self, node: ast.AST) -> bool:
+        """Tell whether something was edited in a node, or written behind its last line."""
+        start, end = self.span(node)
+        for decorator in getattr(node, "decorator_list", ()):
+            start = min(start, self.span(decorator)[0] - 1)
+        if isinstance(node, ast.stmt):
+            end = self._lines[node.end_lineno or node.lineno]
+        return any(
+            start < one.start <= end or (one.start == start and one.end > start)
+            for one in self._splices
+        )
+
     def edit(self) -> FileEdit:
         """Return the file before and after.
 

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
 from unvanish.core.errors import UnvanishError
 from unvanish.core.patches import FileEdit, Patch, Safety
 from unvanish.core.prescriptions import Change, Keeps, Prescription
-from unvanish.core.records import Recording
 from unvanish.observe.optimizer import OptimizerLike
 from unvanish.recipe import Recipe
 from unvanish.treat.anatomy import anatomy_of
 from unvanish.treat.patch.comparing import differences
+from unvanish.treat.patch.labelling import label
 from unvanish.treat.patch.overlay import overlaid
 from unvanish.treat.patch.rewriters import REWRITERS
 from unvanish.treat.patch.rewriters.optimiser import RATES, multiply_rate
+from unvanish.treat.patch.sharing import shared
 from unvanish.treat.patch.source import NoSafeEditError, Source
 from unvanish.treat.patch.work import Work
 from unvanish.treat.treatment import Treated
@@ -89,9 +90,10 @@ def patch(
             snippet=snippet(names, treated, rate_factor=rate_factor),
             unsafe=said,
         )
-    if not _names(treated.looks[0]) <= {name for name, _ in fresh.model.named_parameters()}:
-        safety = Safety.RETRAIN  # a layer that is wrapped has another name in the state dict
-    return Patch(remedies=names, safety=safety, files=tuple(files.values()), agrees=True)
+    safety, notes = _judged(safety, treated, reload, fresh, sources.values())
+    return Patch(
+        remedies=names, safety=safety, files=tuple(files.values()), agrees=True, notes=notes
+    )
 
 
 _RATE: Final = Prescription(
@@ -100,6 +102,11 @@ _RATE: Final = Prescription(
     change=Change.OPTIMISER,
 )
 """What stands for a treatment without a remedy, of the learning rate alone."""
+
+_DESIGN: Final = frozenset(
+    {Change.INITIALISATION, Change.GRAPH, Change.ACTIVATION, Change.NORMALISATION, Change.PATH}
+)
+"""Kinds of change that are written into the code of layers."""
 
 _NEW_LOSS: Final = frozenset({Change.LOSS, Change.PRECISION})
 """Kinds of change after which another loss may be minimised."""
@@ -153,8 +160,25 @@ def snippet(
     )
 
 
-def _names(look: Recording) -> set[str]:
-    return {parameter.name for parameter in look.parameters}
+def _judged(
+    promised: Safety,
+    treated: Treated,
+    reload: Callable[[], Recipe],
+    fresh: Recipe,
+    sources: Iterable[Source],
+) -> tuple[Safety, tuple[str, ...]]:
+    """Return the label of an edit, and what to say of checkpoints and of code that is shared."""
+    look = treated.looks[0]
+    try:
+        before = reload()
+    except Exception:  # a source that gives a network only once
+        kept = {name for name, _ in fresh.model.named_parameters()}
+        is_whole = {parameter.name for parameter in look.parameters} <= kept
+        return promised if is_whole else Safety.RETRAIN, ()
+    safety, notes = label(promised, before, fresh)
+    if any(one.change in _DESIGN for one in treated.prescriptions):
+        notes = (*notes, *shared(sources, before, look))
+    return safety, notes
 
 
 def _tried(
