@@ -159,6 +159,7 @@ def check_ratios() -> tuple[float, float]:
 def cures() -> None:
     """Print how many patients of the zoo each policy cures, as far as `benchmarks.cures` came."""
     from benchmarks.cures import POLICIES, is_harmed, share
+
     from unvanish.zoo.patient import patient_of, patients
 
     rows = json.loads((ROOT / "results" / "cures.json").read_text(encoding="utf-8"))["patients"]

@@ -84,7 +84,39 @@ def test_a_healthy_network_is_left_alone(desk: Path) -> None:
     (desk / "net.py").write_text(text)
     result = run("net.py")
     assert result.exit_code == 0
-    assert "nothing is wrong that a remedy could cure" in result.stdout
+    assert result.stdout == "clear: nothing is wrong that a remedy could cure\n"
+
+
+STEEP = """
+import torch
+from torch import nn
+
+RATE = 30.0
+
+
+def model():
+    return nn.Sequential(nn.Linear(20, 64), nn.ReLU(), nn.Linear(64, 9), nn.ReLU(), nn.Linear(9, 3))
+
+
+def optimizer(model):
+    return torch.optim.SGD(model.parameters(), lr=RATE, momentum=0.9)
+
+
+def batch():
+    torch.manual_seed(0)
+    x = torch.randn(128, 20)
+    return x, x[:, :3].argmax(1)
+"""
+
+
+def test_a_rate_that_blows_up_in_the_third_step_is_lowered_in_the_file(desk: Path) -> None:
+    (desk / "net.py").write_text(STEEP)
+    result = run("net.py", "--write")
+    assert "fix: curvature-learning-rate" in result.stdout
+    assert "cures UV404" in result.stdout
+    assert "the file was checked again: clear" in result.stdout
+    assert result.exit_code == 0
+    assert "RATE = 30.0" not in (desk / "net.py").read_text()
 
 
 def test_an_unknown_remedy(desk: Path) -> None:

@@ -11,6 +11,10 @@ from torch import nn
 
 from unvanish import UnvanishError, prescribe, treat
 from unvanish.core.errors import UnvanishError as Root
+from unvanish.core.prescriptions import Advice, Change, Option, Prescription
+from unvanish.diagnose import diagnose
+from unvanish.observe import trace
+from unvanish.treat.ranking import order_of, outlook_of, worrying
 from unvanish.treat.registry import ordered, remedy_of
 from unvanish.treat.surgery import CannotTreatError, NoEffectError
 from unvanish.treat.treatment import case_of
@@ -170,6 +174,11 @@ def test_something_else_asked_for() -> None:
         treat(network(), 5, batch())
 
 
+def test_a_function_is_no_network() -> None:
+    with pytest.raises(CannotTreatError, match=r"the model is a function, not a torch\.nn\.Module"):
+        treat(lambda x: x, "he", batch())
+
+
 def test_an_unknown_remedy_names_the_nearest() -> None:
     with pytest.raises(UnvanishError, match="there is no remedy 'hee'") as raised:
         treat(network(), "hee", batch())
@@ -245,3 +254,51 @@ class TestPrescribe:
         assert {option.name for option in advice.options} == {"clip-norm", "he"}
         clipped = next(o for o in advice.options if o.name == "clip-norm")
         assert not clipped.cures
+
+
+def steep(model: nn.Module) -> torch.optim.Optimizer:
+    return torch.optim.SGD(model.parameters(), lr=30.0, momentum=0.9)
+
+
+class TestWhatShowsLater:
+    """Findings that a look one step ahead does not show."""
+
+    def advised(self, **options: object) -> Advice:
+        model = network(2)
+        recording = trace(model, batch(), optimizer=steep)
+        diagnosis = diagnose(recording)
+        assert {f.code for f in diagnosis.roots} == {"UV404"}
+        return prescribe(model, diagnosis, batch(), optimizer=steep, recording=recording, **options)
+
+    def test_one_step_does_not_show_it(self) -> None:
+        model = network(2)
+        recording = trace(model, batch(), optimizer=steep, batches=1, probe_steps=1)
+        assert worrying(outlook_of(recording, diagnose(recording))) == set()
+
+    def test_the_rate_is_lowered_before_anything_is_clipped(self) -> None:
+        advice = self.advised()
+        assert worrying(advice.before) == {"UV404"}
+        assert advice.best is not None
+        assert advice.best.remedies[0] in {"curvature-learning-rate", "learning-rate-range"}
+        assert advice.best.cures == ("UV404",)
+        assert not any("UV404" in option.brings for option in advice.options)
+
+    def test_a_brief_ranking_tries_the_rate(self) -> None:
+        tried = {option.name for option in self.advised(breadth=2).options}
+        assert tried & {"curvature-learning-rate", "learning-rate-range"}
+
+    def test_what_no_look_shows_is_left(self) -> None:
+        advice = self.advised(probe_steps=1)
+        assert worrying(advice.before) == {"UV404"}
+        for option in advice.options:
+            assert option.failed or (not option.cures and "UV404" in worrying(option.outlook))
+
+
+def test_equals_of_the_optimiser_stand_in_the_order_of_what_they_are_made_for() -> None:
+    def option(name: str) -> Option:
+        one = Prescription(remedy=name, why="", change=Change.OPTIMISER)
+        return Option(remedies=(name,), prescriptions=(one,), score=0.0, can_be_written=True)
+
+    clip, rate = option("clip-norm"), option("learning-rate-range")
+    assert order_of(rate, {"UV404"}) < order_of(clip, {"UV404"})
+    assert order_of(rate, {"UV404", "UV102"}) == order_of(clip, {"UV404", "UV102"})

@@ -68,7 +68,9 @@ def _lines(found: Fix, options: FixOptions, sheet: Sheet) -> Lines:
             lines += sheet.paragraph(head, [sheet.prose(root.message, "strong")], hang=2)
     if lines:
         lines.append(Text())
-    if not options.remedy:
+    if found.advice.nothing and found.diagnosis.worst in {"clear", "note"}:
+        lines += sheet.paragraph(styled("clear: ", "clear"), [sheet.prose(_calm(found))])
+    elif not options.remedy:
         lines += advice_lines(found.advice, sheet, verbose=options.verbose)
     lines += fix_lines(
         found.advice, found.chosen, found.receipts, found.patch, sheet, verbose=options.verbose
@@ -82,6 +84,15 @@ def _lines(found: Fix, options: FixOptions, sheet: Sheet) -> Lines:
     for warning in found.warnings:
         lines += sheet.paragraph(styled("warning: ", "warning"), [sheet.prose(warning)])
     return lines + _ending(found, options, sheet)
+
+
+def _calm(found: Fix) -> str:
+    """Say that there is nothing to do, and where the notes are if there are any."""
+    notes = len(found.diagnosis.findings)
+    if not notes:
+        return found.advice.nothing
+    words = "is a note" if notes == 1 else f"are {notes} notes"
+    return f"{found.advice.nothing}; there {words}: `unvanish check {found.target}`"
 
 
 def _ending(found: Fix, options: FixOptions, sheet: Sheet) -> Lines:
@@ -98,7 +109,8 @@ def _ending(found: Fix, options: FixOptions, sheet: Sheet) -> Lines:
         lines += sheet.paragraph(styled("written: ", "clear"), [sheet.prose(words)])
     assert found.after is not None
     left = _worrying(found.after)
-    words = f"the file was checked again: {', '.join(left) + ' is left' if left else 'clear'}"
+    words = f"{', '.join(left)} {'are' if len(left) > 1 else 'is'} left" if left else "clear"
+    words = f"the file was checked again: {words}"
     lines += sheet.paragraph(styled("  check: ", "strong"), [sheet.prose(words)])
     return lines
 

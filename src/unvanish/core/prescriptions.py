@@ -185,6 +185,17 @@ class Option:
         """Names of the remedies, joined: ``"he + relu"``."""
         return " + ".join(self.remedies)
 
+    def __str__(self) -> str:
+        """Return one line: what was tried, what it cures, what it brings and what it leaves."""
+        if self.failed:
+            return f"{self.name}: {self.failed}"
+        found = self.outlook.findings if self.outlook is not None else {}
+        left = [code for code, severity in sorted(found.items()) if severity != "note"]
+        said = [f"cures {', '.join(self.cures) or 'nothing'}"]
+        said += [f"brings {', '.join(self.brings)}"] if self.brings else []
+        said.append(f"leaves {', '.join(left) or 'nothing'}")
+        return f"{self.name}: {'; '.join(said)}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advice:
@@ -208,3 +219,8 @@ class Advice:
     def best(self) -> Option | None:
         """The first option that cures something and brings nothing worse; None without one."""
         return next((o for o in self.options if o.cures and not o.failed and not o.brings), None)
+
+    def __str__(self) -> str:
+        """Return a line for each thing that was tried, best first, or why nothing is to be done."""
+        lines = [f"{number}. {option}" for number, option in enumerate(self.options, start=1)]
+        return self.nothing or "\n".join(lines) or "no remedy fits what was found"

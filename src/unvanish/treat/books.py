@@ -147,6 +147,7 @@ class Books:
         group = _group_of(optimizer, like or old) or optimizer.param_groups[0]
         lists = [(each, list(each["params"])) for each in optimizer.param_groups]
         state = {p: optimizer.state[p] for p in old if id(p) in gone and p in optimizer.state}
+        order = list(optimizer.state)
         for each in optimizer.param_groups:
             each["params"] = [p for p in each["params"] if id(p) not in gone]
         group["params"] = [*group["params"], *fresh]
@@ -160,6 +161,10 @@ class Books:
                 optimizer.state[parameter] = kept
             for parameter in fresh:
                 optimizer.state.pop(parameter, None)
+            now = dict(optimizer.state)
+            for one in order:
+                if one in now:
+                    optimizer.state[one] = optimizer.state.pop(one)
 
         self._undo.append(undo)
 

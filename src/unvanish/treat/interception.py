@@ -49,7 +49,7 @@ REPLICATE: Final = "_replicate_for_data_parallel"
 """Name of the method by which `nn.DataParallel` makes a module's replicas."""
 
 NAME: Final = "_get_name"
-"""Name of the method by which a tracer asks for a module's name, before it runs its class's code."""
+"""Name of the method by which a tracer asks for a module's name before it runs its class's code."""
 
 _CHILDREN: Final = frozenset({"children", "named_children", "modules", "named_modules", "_modules"})
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -107,7 +107,7 @@ def memory_bias(steps: int) -> float:
 
 
 def set_gate(patient: Patient, bias_ih: str, position: int, values: Tensor | float) -> None:
-    """Give a gate a bias: the one beside the input becomes it, the other zero.
+    """Give one gate a bias, as `set_gates` gives it to several.
 
     Args:
         patient: Whose network.
@@ -115,11 +115,25 @@ def set_gate(patient: Patient, bias_ih: str, position: int, values: Tensor | flo
         position: Which gate.
         values: The bias, one for every unit or for all.
     """
+    set_gates(patient, bias_ih, {position: values})
+
+
+def set_gates(patient: Patient, bias_ih: str, values: Mapping[int, Tensor | float]) -> None:
+    """Give gates a bias: the one beside the input becomes it, the other zero.
+
+    Args:
+        patient: Whose network.
+        bias_ih: Name of the bias beside the input matrix.
+        values: Position of a gate to its bias, one for every unit or for all.
+    """
     surgery = patient.surgery
-    for name, new in ((bias_ih, values), (_beside(bias_ih), 0.0)):
+    for name, is_first in ((bias_ih, True), (_beside(bias_ih), False)):
         stacked = surgery.weight_of(name).clone()
-        gate = stacked.chunk(stacked.numel() // units_of(patient, bias_ih))[position]
-        gate.copy_(new if isinstance(new, Tensor) else gate.new_tensor(new))
+        gates = stacked.chunk(stacked.numel() // units_of(patient, bias_ih))
+        for position, new in values.items():
+            gate = gates[position]
+            bias = new if is_first else 0.0
+            gate.copy_(bias if isinstance(bias, Tensor) else gate.new_tensor(bias))
         surgery.set_values(name, stacked)
 
 

@@ -30,8 +30,13 @@ def refuse_untreatable(model: nn.Module) -> None:
     """Refuse a network that cannot be operated on.
 
     Raises:
-        CannotTreatError: If it is wrapped, scripted, quantised, sharded or lazy.
+        CannotTreatError: If it is none, or wrapped, scripted, quantised, sharded or lazy.
     """
+    if not isinstance(model, nn.Module):
+        raise CannotTreatError(
+            f"the model is a {type(model).__name__}, not a torch.nn.Module",
+            help='unvanish.treat(model, "he", batch)',
+        )
     for path, module in model.named_modules():
         place = path or type(model).__name__
         name = type(module).__name__

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Final, TypeVar
@@ -10,10 +9,13 @@ from typing import Final, TypeVar
 from unvanish.core.errors import UnvanishError
 from unvanish.core.prescriptions import Change
 from unvanish.core.registry import Collected, collect
+from unvanish.treat.aliases import nearest
 from unvanish.treat.protocol import Remedy
 from unvanish.treat.surgery import CannotTreatError
 
 T = TypeVar("T")
+
+_NEAREST: Final = 3
 
 GROUP = "unvanish.remedies"
 """Entry-point group in which other packages offer theirs."""
@@ -58,10 +60,11 @@ def remedy_of(name: str) -> Remedy:
     known = {remedy.name: remedy for remedy in remedies()}
     if wanted in known:
         return known[wanted]
-    near = difflib.get_close_matches(wanted, known, n=3, cutoff=0.6)
+    near = [one for one in nearest(wanted, known) if one in known][:_NEAREST]
+    nearby = f"the nearest {'are' if len(near) > 1 else 'is'} {', '.join(near)}"
     raise UnvanishError(
         f"there is no remedy {name!r}",
-        where=f"the nearest are {', '.join(near)}" if near else "",
+        where=nearby if near else "",
         help="unvanish explain remedies  lists them all",
     )
 

@@ -125,6 +125,16 @@ def test_another_function(pair) -> None:
     assert "computes something else" in differences(treated, changed(fresh, forward))
 
 
+def test_a_normalisation_with_another_constant(pair) -> None:
+    treated, fresh = pair
+    for model, eps in ((treated.model, 6.6e-6), (fresh.model, 1e-5)):
+        model.body = nn.Sequential(model.body, nn.BatchNorm1d(8, eps=eps))
+    assert differences(treated, replace(fresh, optimizer=sgd())) != ""
+    treated = replace(treated, optimizer=None)
+    fresh = replace(fresh, optimizer=None)
+    assert "BatchNorm1d has eps=1e-05, and not 6.6e-06" in differences(treated, fresh)
+
+
 def test_a_parameter_that_is_not_trained(pair) -> None:
     treated, fresh = pair
     fresh.model.body.bias.requires_grad_(requires_grad=False)

@@ -253,3 +253,36 @@ def test_a_step_within_an_expression_is_left(edited) -> None:
         "straight-through",
     )
     assert "has no name" in found.unsafe
+
+
+@pytest.mark.parametrize(
+    ("cut", "left"),
+    [
+        ("        x = x.detach()  # features\n", "        # features\n"),
+        ("        x = x.data\n", ""),
+        (
+            "        if x.ndim:\n            x = x.detach()\n",
+            "        if x.ndim:\n            pass\n",
+        ),
+    ],
+)
+def test_a_line_that_does_nothing_more_goes_and_its_comment_stays(edited, cut, left) -> None:
+    lines = "    def forward(self, x):\n        x = torch.tanh(self.body(x))\n{}"
+    lines += "        return self.head(torch.tanh(self.more(x)))\n"
+    found = edited(PLAIN + lines.format(cut), "reattach")
+    assert found.after.endswith(lines.format(left))
+
+
+def test_the_comment_of_a_decorator_stays(edited) -> None:
+    found = edited(
+        PLAIN
+        + """    @torch.no_grad()  # frozen for now
+    def features(self, x):
+        return torch.tanh(self.body(x))
+
+    def forward(self, x):
+        return self.head(torch.tanh(self.more(self.features(x))))
+""",
+        "reattach",
+    )
+    assert found.diff == ["-    @torch.no_grad()  # frozen for now", "+    # frozen for now"]

@@ -159,6 +159,25 @@ def test_the_bias_follows_the_length_of_the_sequence() -> None:
     assert treated.layer.bias_ih_l0[12:24].unique().tolist() == [1.5]
 
 
+def test_chrono_tells_of_each_bias_once() -> None:
+    torch.manual_seed(0)
+    (receipt,) = treat(Reader(nn.LSTM(8, 12, batch_first=True), 12), "chrono", batch(30)).receipts
+    places = [edit.place for edit in receipt.edits]
+    assert sorted(places) == ["layer.bias_hh_l0", "layer.bias_ih_l0"]
+
+
+@pytest.mark.parametrize("remedy", ["gated-cell", "lstm-cell"])
+def test_undo_leaves_the_state_of_the_optimiser_in_its_order(remedy: str) -> None:
+    torch.manual_seed(0)
+    model, (x, y) = Reader(nn.RNN(8, 12, batch_first=True), 12), batch(30)
+    optimizer = torch.optim.Adam(model.parameters())
+    F.cross_entropy(model(x), y).backward()
+    optimizer.step()
+    before = list(optimizer.state_dict()["state"])
+    treat(model, remedy, (x, y), optimizer=optimizer, in_place=True).undo()
+    assert list(optimizer.state_dict()["state"]) == before
+
+
 def test_chrono_draws_the_times_of_its_paper() -> None:
     torch.manual_seed(0)
     model = Reader(nn.LSTM(8, 300, batch_first=True), 300)

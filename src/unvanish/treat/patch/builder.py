@@ -63,6 +63,21 @@ def builder_of(work: Work) -> Builder:
     raise NoSafeEditError(f"{cls.__name__} has no __init__ to write into")
 
 
+def add_to_init(source: Source, init: ast.FunctionDef, lines: Sequence[str]) -> None:
+    """Give a class attributes, before its ``__init__`` loads what was learnt with them.
+
+    Args:
+        source: The file.
+        init: Its ``__init__``.
+        lines: The statements.
+    """
+    try:
+        load = load_in(source, init.body, init.args.args[0].arg)
+    except NoSafeEditError:  # parts are made behind the load; one more does no harm
+        load = None
+    Builder(source, init.body[-1], init.args.args[0].arg, load).append(lines)
+
+
 def _function(work: Work) -> Builder:
     """Return the return statement of the function in which the layers are made."""
     built = [layer.site.built for layer in work.anatomy.layers if layer.site.built]

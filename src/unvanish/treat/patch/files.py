@@ -9,6 +9,7 @@ from pathlib import Path
 
 from unvanish.core.errors import UnvanishError
 from unvanish.core.patches import Patch
+from unvanish.treat.patch.encodings import decoded, encoded
 
 _OURS = Path(__file__).resolve().parents[2]
 
@@ -55,7 +56,7 @@ def write(patch: Patch, *, verb: str) -> Written:
         try:
             shutil.copy2(path, backup)
             backups.append(str(backup))
-            path.write_bytes(edit.after.encode("utf-8"))
+            path.write_bytes(encoded(edit.after, path))
         except OSError as error:
             for written, old in zip(patch.files, backups, strict=False):
                 shutil.copy2(old, written.path)
@@ -82,7 +83,7 @@ def _check(path: Path, shown: str, before: str, verb: str) -> None:
             where=shown,
             help=f"chmod u+w {shown}   if it is meant to be edited",
         )
-    if path.read_bytes().decode("utf-8", "replace") != before:
+    if decoded(path) != before:
         raise UnvanishError(
             "the file has changed since it was read, and is not written",
             where=shown,

@@ -65,8 +65,7 @@ def _compute_the_same(before: Recipe, after: Recipe, state: Mapping[str, Any]) -
 
 def _shape(value: Any) -> tuple[int, ...] | None:
     """Return the shape of an entry of a state dict; None where it has none, or not yet."""
-    is_tensor = isinstance(value, torch.Tensor)
-    if not is_tensor or isinstance(value, torch.nn.parameter.UninitializedTensorMixin):
+    if not isinstance(value, torch.Tensor) or torch.nn.parameter.is_lazy(value):
         return None
     return tuple(value.shape)
 

@@ -64,8 +64,9 @@ def load_in(source: Source, block: Sequence[ast.stmt], network: str) -> ast.stmt
     return None
 
 
-def _loads(source: Source, node: ast.AST, seen: frozenset[str] = frozenset()) -> bool:
+def _loads(source: Source, node: ast.AST, seen: set[str] | None = None) -> bool:
     """Tell whether code loads what was learnt, by itself or in what it calls of the same file."""
+    seen = set() if seen is None else seen
     for call in (one for one in ast.walk(node) if isinstance(one, ast.Call)):
         func = call.func
         name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
@@ -73,9 +74,11 @@ def _loads(source: Source, node: ast.AST, seen: frozenset[str] = frozenset()) ->
             continue
         if name in _LOADS or source.meaning(func) in _READS or any(map(_is_on, call.keywords)):
             return True
-        if name not in seen and any(
-            _loads(source, one, seen | {name}) for one in _bodies(source, name)
-        ):
+        near = func.value if isinstance(func, ast.Attribute) else func
+        if name in seen or not isinstance(near, ast.Name):
+            continue
+        seen.add(name)
+        if any(_loads(source, one, seen) for one in _bodies(source, name)):
             return True
     return False
 

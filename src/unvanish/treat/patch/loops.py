@@ -131,11 +131,11 @@ def _called(statement: ast.AST) -> str:
 def _is_own(maker: Maker, made: ast.Call) -> bool:
     factory = maker.function.name if isinstance(maker.function, ast.FunctionDef) else ""
     by_factory = isinstance(made.func, ast.Name) and made.func.id == factory
-    return made is maker.call or by_factory
+    return made is maker.outer or by_factory
 
 
 def _is_kin(maker: Maker, made: ast.Call) -> bool:
-    return maker.source.meaning(made.func) == maker.source.meaning(maker.call.func)
+    return maker.source.meaning(made.func) == maker.source.meaning(maker.outer.func)
 
 
 def _network(source: Source, statement: ast.stmt, made: ast.Call) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from unvanish.treat.patch.source import NoSafeEditError, Source
@@ -27,12 +27,20 @@ class Maker:
         call: ``torch.optim.SGD(model.parameters(), lr=0.1)``.
         function: The factory around it; None where it stands outside of one.
         name: Class of the optimiser.
+        given: The factory's call of a helper in the same file, where it is the helper that makes
+            the optimiser: ``make(model.parameters(), lr=0.1)``.
     """
 
     source: Source
     call: ast.Call
     function: ast.FunctionDef | ast.Lambda | None
     name: str
+    given: ast.Call | None = None
+
+    @property
+    def outer(self) -> ast.Call:
+        """The call in the factory that the optimiser comes from."""
+        return self.given if self.given is not None else self.call
 
 
 def maker_of(work: Work) -> Maker:
@@ -48,14 +56,38 @@ def maker_of(work: Work) -> Maker:
     found = [
         Maker(source, call, function, name)
         for source, scope, function in _scopes(work)
-        for call in ast.walk(scope)
-        if isinstance(call, ast.Call)
-        and source.meaning(call.func) in (f"torch.optim.{name}", f"pytorch_optimizer.{name}")
+        for call in _made_in(source, scope, name)
     ]
+    if not found:
+        found = [
+            Maker(source, call, function, name, given)
+            for source, scope, function in _scopes(work)
+            if function is not None
+            for given, helper in _helpers(source, scope)
+            for call in _made_in(source, helper, name)
+        ]
     if len(found) != 1:
         many = "is made more than once" if found else "is not made in the network's own files"
         raise NoSafeEditError(f"the optimiser {name} {many}".replace("  ", " "))
     return found[0]
+
+
+def _made_in(source: Source, scope: ast.AST, name: str) -> Iterator[ast.Call]:
+    """Yield the calls that make an optimiser of a class."""
+    classes = (f"torch.optim.{name}", f"pytorch_optimizer.{name}")
+    for call in ast.walk(scope):
+        if isinstance(call, ast.Call) and source.meaning(call.func) in classes:
+            yield call
+
+
+def _helpers(source: Source, scope: ast.AST) -> Iterator[tuple[ast.Call, ast.FunctionDef]]:
+    """Yield the calls of functions that stand at the head of a file, and these functions."""
+    known = {one.name: one for one in source.tree.body if isinstance(one, ast.FunctionDef)}
+    for call in ast.walk(scope):
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name):
+            helper = known.get(call.func.id)
+            if helper is not None and helper is not scope:
+                yield call, helper
 
 
 def _scopes(
@@ -170,6 +202,16 @@ def _write(maker: Maker, keyword: str, value: ast.expr, rule: Rule) -> None:
     if number is not None:
         _replace(source, value, rule(number))
         return
+    if isinstance(value, ast.Name) and maker.given is not None:
+        given, default = _told(maker, maker.given, value.id)
+        if given is not None:
+            _write(replace(maker, call=maker.given, given=None), keyword, given, rule)
+            return
+        number = number_of(default)
+        if number is not None and (maker.given.args or maker.given.keywords):
+            last = max([*maker.given.args, *(one.value for one in maker.given.keywords)], key=_end)
+            source.insert_after(last, f", {value.id}={spelt(rule(number))}")
+            return
     if isinstance(value, ast.Name):
         said = _constant(source, maker, value.id)
         number = number_of(said) if said is not None else None
@@ -186,6 +228,22 @@ def _write(maker: Maker, keyword: str, value: ast.expr, rule: Rule) -> None:
         f"line {value.lineno} takes {keyword} from {source.segment(value)}, which is no number "
         "in this file"
     )
+
+
+def _told(maker: Maker, given: ast.Call, name: str) -> tuple[ast.expr | None, ast.expr | None]:
+    """Return what a helper's argument is given in a call, and its default."""
+    helper = maker.source.around(maker.call, ast.FunctionDef)
+    if helper is None:
+        return None, None
+    told = next((one.value for one in given.keywords if one.arg == name), None)
+    names = [one.arg for one in (*helper.args.posonlyargs, *helper.args.args)]
+    if told is None and name in names and names.index(name) < len(given.args):
+        told = given.args[names.index(name)]
+    return told, _default(helper.args, name)
+
+
+def _end(node: ast.expr) -> tuple[int, int]:
+    return node.end_lineno or 0, node.end_col_offset or 0
 
 
 def _replace(source: Source, node: ast.expr, value: float) -> None:

@@ -30,7 +30,7 @@ def overlaid(texts: Mapping[Path, str]) -> Iterator[None]:
     def get_code(loader: SourceFileLoader, fullname: str) -> CodeType | None:
         path = Path(loader.get_filename(fullname)).resolve()
         if path in resolved:
-            code: CodeType = loader.source_to_code(resolved[path].encode("utf-8"), str(path))
+            code: CodeType = loader.source_to_code(resolved[path], str(path))
             return code
         found: CodeType | None = original(loader, fullname)
         return found

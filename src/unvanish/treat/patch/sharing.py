@@ -26,7 +26,7 @@ def shared(sources: Iterable[Source], before: Recipe, look: Recording) -> tuple[
     Returns:
         One sentence for each piece of code that others use too.
     """
-    lines = [line for line in before.built.values() if line is not None]
+    lines = list(before.built.values())
     lines += [line for site in look.sites for line in (site.source, site.built) if line is not None]
     kinds = {type(module).__name__ for module in before.model.modules()}
     root = next((line for one, line in before.built.items() if one is before.model), None)
@@ -54,7 +54,8 @@ def _others(source: Source, own: set[str], roots: set[str]) -> Iterator[str]:
         others = [user for user in users if user.name not in own]
         if others:
             listed = ", ".join(f"{user.name} (line {user.lineno})" for user in others)
-            yield f"{name} is edited, and {listed} uses it too: what it computes changes as well"
+            uses = "uses" if len(others) == 1 else "use"
+            yield f"{name} is edited, and {listed} {uses} it too and will change with it"
 
 
 def _edited(source: Source, own: set[str], roots: set[str]) -> Iterator[tuple[str, bool]]:

@@ -7,6 +7,7 @@ and every other character stays as it was, comments and formatting included.
 from __future__ import annotations
 
 import ast
+import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from typing import Final, TypeVar
 
 from unvanish.core.patches import FileEdit
 from unvanish.core.stack import Owner, display_path, owner_of
+from unvanish.treat.patch.encodings import decoded
 from unvanish.treat.patch.names import Names
 
 _INDENT: Final = re.compile(r"(?m)^(\t*)((?: {4})+)")
@@ -64,9 +66,9 @@ class Source:
         except SyntaxError as error:
             raise NoSafeEditError(f"{display_path(str(self.path))} cannot be parsed") from error
         self._lines = [0]
-        for line in self.text.splitlines(keepends=True):
+        self._bytes = list(io.StringIO(self.text, newline=""))  # a form feed ends no line
+        for line in self._bytes:
             self._lines.append(self._lines[-1] + len(line))
-        self._bytes = self.text.splitlines(keepends=True)
         self._parents = {
             child: parent
             for parent in ast.walk(self.tree)
@@ -86,8 +88,8 @@ class Source:
             raise NoSafeEditError(f"{display_path(file)} belongs to an installed library")
         path = Path(file)
         try:
-            return cls(path, path.read_bytes().decode("utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
+            return cls(path, decoded(path))
+        except (OSError, SyntaxError, UnicodeDecodeError) as error:
             raise NoSafeEditError(f"{display_path(file)} cannot be read") from error
 
     # ------------------------------------------------------------------ finding

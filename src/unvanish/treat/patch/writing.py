@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
+from torch import nn
+
 from unvanish.core.errors import UnvanishError
 from unvanish.core.patches import FileEdit, Patch, Safety
 from unvanish.core.prescriptions import Change, Keeps, Prescription
@@ -77,7 +79,7 @@ def patch(
             remedies=names,
             safety=safety,
             snippet=snippet(names, treated, rate_factor=rate_factor),
-            unsafe=str(error),
+            unsafe=_unseen(treated.model) or str(error),
         )
     if reload is None:
         return Patch(remedies=names, safety=safety, files=tuple(files.values()))
@@ -158,6 +160,15 @@ def snippet(
         f"treated = unvanish.treat(model, {asked}, (inputs, target), loss, {known})\n"
         f"{', '.join(took)} = {', '.join(gave)}\n{rates}{autocast}"
     )
+
+
+def _unseen(model: nn.Module) -> str:
+    """Say which class of a network stands in no file; empty where each one does."""
+    for module in model.modules():
+        code = getattr(getattr(type(module), "forward", None), "__code__", None)
+        if code is not None and not Path(code.co_filename).exists():
+            return f"source not found: {type(module).__name__} was made by code of no file"
+    return ""
 
 
 def _judged(

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, final
 
 import torch
+from torch import Tensor
 
 from unvanish.core.prescriptions import Change, Keeps, Prescription
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import NotApplicable
 from unvanish.theory.recurrent import chrono_bias
 from unvanish.treat.protocol import Case, Patient
-from unvanish.treat.recurrent import MEMORY, cells_of, set_gate, units_of
+from unvanish.treat.recurrent import MEMORY, cells_of, set_gates, units_of
 
 _INPUT: Final = 0
 """Position of an LSTM's input gate."""
@@ -98,6 +99,7 @@ class Chrono:
             stacked = patient.surgery.weight_of(place)
             units = units_of(patient, place)
             times = torch.empty_like(stacked[:units]).uniform_(math.exp(least), math.exp(most))
-            set_gate(patient, place, MEMORY, times.log())
+            gates: dict[int, Tensor | float] = {MEMORY: times.log()}
             if stacked.numel() == _LSTM * units:
-                set_gate(patient, place, _INPUT, -times.log())
+                gates[_INPUT] = -times.log()
+            set_gates(patient, place, gates)

@@ -138,8 +138,8 @@ def _write_use(work: Work, site: Site, kept: Site, new: Spelling) -> None:
         return
     role = "makes the output" if kept.is_output else "is a gate"
     reason = NoSafeEditError(
-        f"{site.path} is one module for several calls, and the one at {kept.source} {role}: that "
-        f"has to stay, so {site.source} needs a module of its own"
+        f"{site.path}, made at {site.built}, is one module for several calls, and the call that "
+        f"{kept.source} runs {role} and has to stay: give the others a module of their own"
     )
     if site.source is None or site.source == kept.source or not new.function:
         raise reason

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 
+from unvanish.treat.patch.builder import add_to_init
 from unvanish.treat.patch.rewriters.factors import Kind, factor_of_loop
 from unvanish.treat.patch.source import NoSafeEditError, Source
 from unvanish.treat.patch.work import Work
@@ -107,7 +108,7 @@ def _factor(work: Work, source: Source, found: ast.BinOp | ast.AugAssign, kind: 
     name = next(n for n in ("scale", *(f"scale_{i}" for i in range(2, 100))) if n not in taken)
     source.given.add(name)
     made = kind.parameter(source, str(kind.channels))
-    source.add_lines(init.body[-1], [f"{init.args.args[0].arg}.{name} = {made}"])
+    add_to_init(source, init, [f"{init.args.args[0].arg}.{name} = {made}"])
     return f"{me}.{name}"
 
 

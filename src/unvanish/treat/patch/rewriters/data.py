@@ -11,6 +11,7 @@ from typing import Final
 from torch import nn
 
 from unvanish.treat.anatomy import Layer
+from unvanish.treat.patch.builder import add_to_init
 from unvanish.treat.patch.optimisers import spelt
 from unvanish.treat.patch.removal import in_brackets
 from unvanish.treat.patch.rewriters.normalisation import is_listed
@@ -137,7 +138,7 @@ def _write_forward(work: Work, layer: Layer, part: Standardise) -> None:
     mean, deviation = _statistics(source, part, me)
     lines = [*mean.lines, *deviation.lines]
     if lines:
-        source.add_lines(_end_of_init(cls), lines)
+        add_to_init(source, _init_of(cls), lines)
     step = f"{mean.read(me)}) / {deviation.read(me)}"
     given = call.args[0]
     loop = _loop(source, call)
@@ -170,10 +171,10 @@ def _loop(source: Source, node: ast.AST) -> ast.For | None:
     return source.around(node, ast.For)
 
 
-def _end_of_init(cls: ast.ClassDef) -> ast.stmt:
+def _init_of(cls: ast.ClassDef) -> ast.FunctionDef:
     for one in cls.body:
         if isinstance(one, ast.FunctionDef) and one.name == "__init__":
-            return one.body[-1]
+            return one
     raise NoSafeEditError(f"{cls.name} has no __init__ to hold the statistics")
 
 

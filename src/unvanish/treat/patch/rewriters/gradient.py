@@ -84,7 +84,7 @@ def _factory(maker: Maker) -> Builder:
     last = function.body[-1] if isinstance(function, ast.FunctionDef) else None
     if not isinstance(last, ast.Return) or last.value is None:
         raise NoSafeEditError("the optimiser is not made in a function that returns it")
-    if last.value is not maker.call and not isinstance(last.value, ast.Name):
+    if last.value is not maker.outer and not isinstance(last.value, ast.Name):
         raise NoSafeEditError(f"line {last.lineno} returns more than the optimiser")
     name = last.value.id if isinstance(last.value, ast.Name) else "optimizer"
     return Builder(maker.source, last, name)
@@ -94,7 +94,8 @@ def _network(maker: Maker) -> str:
     """Return what the factory calls the network."""
     if isinstance(maker.function, ast.FunctionDef):
         names = [argument.arg for argument in maker.function.args.args]
-        read = read_by(maker.call)
+        first = maker.outer.args[0] if maker.outer.args else None
+        read = read_by(maker.outer) or (first.id if isinstance(first, ast.Name) else "")
         if read in names:
             return read
     raise NoSafeEditError("the factory of the optimiser is not given the network")
