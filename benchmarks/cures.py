@@ -316,7 +316,8 @@ def page(rows: Sequence[Mapping[str, Any]], command: str) -> str:
     behind = [r for r in sick if "cure" in r and r["cure"]["reached"] and shortfall(r) > 0.01]
     lines += [
         "",
-        f"- sick patients: {len(sick)}; healthy patients: {len(healthy)}",
+        f"- sick patients: {len(sick)}; healthy patients: {len(healthy)}; the others of the zoo "
+        "have not been tried yet",
         f"- healthy patients that were changed: {len(changed)} {named(changed)}",
         f"- harmed: {len(harmed)} {named(harmed)}",
         f"- crashed or refused: {len(crashed)} {named(crashed)}",

@@ -135,6 +135,7 @@ def _document(found: Fix) -> dict[str, Any]:
             "agrees": patch.agrees,
             "unsafe": patch.unsafe,
             "snippet": patch.snippet,
+            "notes": list(patch.notes),
             "files": [{"path": e.path, "diff": "\n".join(e.diff())} for e in patch.files],
         },
         "written": list(found.written),

@@ -208,7 +208,9 @@ def _explained(judged: Sequence[Arm], proof: Proof, sheet: Sheet) -> Lines:
         one = next(arm.comparison for arm in judged if arm.comparison is not None)
         unit = "percentage points" if scale_of(proof).per_cent else proof.endpoint.name
         told.append(f"better by: {unit}, against the control with the same seeds{_covers(one)}")
-        if any(_below_chance(metric, proof.endpoint) for arm in judged for metric in arm.metrics):
+        is_held = not scale_of(proof).per_cent and not one.in_decades
+        below = (_below_chance(m, proof.endpoint) for arm in judged for m in arm.metrics)
+        if is_held and any(below):
             chance = scale_of(proof).value(proof.endpoint.chance)
             told.append(f"in these, what is worse than the best constant answer counts as {chance}")
     for words in told:

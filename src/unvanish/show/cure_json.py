@@ -93,6 +93,7 @@ def edit_json(patch: Patch) -> dict[str, Any]:
         "agrees": patch.agrees,
         "unsafe": patch.unsafe,
         "snippet": patch.snippet,
+        "notes": list(patch.notes),
         "files": [{"path": e.path, "diff": "\n".join(e.diff())} for e in patch.files],
     }
 
