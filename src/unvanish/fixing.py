@@ -14,8 +14,8 @@ from unvanish.core.prescriptions import Advice, Option, Receipt
 from unvanish.core.records import Recording
 from unvanish.core.verdicts import NotApplicable
 from unvanish.diagnose import diagnose
-from unvanish.observe import trace
 from unvanish.recipe import Recipe, load
+from unvanish.treat.looking import look_at
 from unvanish.treat.patch import patch as patch_of
 from unvanish.treat.patch.files import write as write_files
 from unvanish.treat.prescribing import CURED, prescribe
@@ -101,7 +101,7 @@ def fix(
     recipe = reload()
     names = (remedy,) if isinstance(remedy, str) else tuple(remedy)
     with recipe.running():
-        recording = _look(recipe)
+        recording = look_at(recipe)
         diagnosis = diagnose(recording)
         advice = prescribe(
             recipe.model,
@@ -121,7 +121,7 @@ def fix(
         candidates = _candidates(advice, forced=bool(names))
         if not candidates:
             if names:
-                raise UnvanishError(*_why_not(names, advice))
+                raise UnvanishError(advice.why_not(names))
             return known
         tried: list[tuple[Option, Treated, Patch]] = []
         for option in candidates:
@@ -186,34 +186,13 @@ def _rates(treated: Treated, recipe: Recipe) -> tuple[float, float]:
     return float(own), float(found.settings["lr"])
 
 
-def _look(recipe: Recipe) -> Recording:
-    return trace(
-        recipe.model,
-        recipe.batch,
-        recipe.loss,
-        optimizer=recipe.optimizer,
-        data=recipe.data,
-        seed=recipe.seed,
-        autocast=recipe.autocast,
-        clip_grad_norm=recipe.clip_grad_norm,
-        built=recipe.built,
-    )
-
-
-def _why_not(names: Sequence[str], advice: Advice) -> tuple[str]:
-    """Say why remedies that were asked for are not used."""
-    reasons = [f"{name} does not fit this network: {why}" for name, why in advice.refused.items()]
-    reasons += [f"{option.name}: {option.failed}" for option in advice.options if option.failed]
-    return ("; ".join(reasons) or f"{', '.join(names)} cannot be used",)
-
-
 def _write(found: Fix, reload: Callable[[], Recipe]) -> Fix:
     """Write the files, keep their old text beside them, and check the network again."""
     assert found.patch is not None
     written = write_files(found.patch, verb="fix")
     fresh = reload()
     with fresh.running():
-        after = diagnose(_look(fresh))
+        after = diagnose(look_at(fresh))
     return replace(
         found,
         written=written.files,

@@ -70,6 +70,15 @@ _SEED = click.option(
     show_default=True,
     help="Seed of the weights, the batch and everything random.",
 )
+_DATA = click.option(
+    "--data", default="", metavar="SPEC", help="Data in place of the target's own."
+)
+_JOBS = click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Trainings at once; by default one a processor.",
+)
 _DEVICE = click.option("--device", metavar="D", help="Where to run: cpu, cuda, cuda:1, mps.")
 _INPUT_SHAPE = click.option(
     "--input-shape",
@@ -460,7 +469,7 @@ Exit codes:
     show_default=True,
     help="Runs of every depth; below 3 nothing is concluded.",
 )
-@click.option("--data", default="", metavar="SPEC", help="Data in place of the target's own.")
+@_DATA
 @click.option(
     "--engine",
     default="local",
@@ -468,12 +477,7 @@ Exit codes:
     metavar="NAME",
     help="What runs the trainings, as for `unvanish cure`.",
 )
-@click.option(
-    "--jobs",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Trainings at once; by default one a processor.",
-)
+@_JOBS
 @_SEED
 @_DEVICE
 @_INPUT_SHAPE
@@ -560,7 +564,7 @@ Exit codes:
 
 @app.command(help=_CURE_HELP, short_help="Repair a network, and prove it.", epilog=_CURE_EPILOG)
 @click.argument("target")
-@click.option("--data", default="", metavar="SPEC", help="Data in place of the target's own.")
+@_DATA
 @click.option(
     "--budget",
     default="",
@@ -593,12 +597,7 @@ Exit codes:
     metavar="NAME",
     help="What runs the trainings: local, inline (this process), ray, or ray://HOST:PORT.",
 )
-@click.option(
-    "--jobs",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Trainings at once; by default one a processor.",
-)
+@_JOBS
 @click.option("--write", is_flag=True, help="Write the edit, with a copy of what was there.")
 @click.option(
     "--save",

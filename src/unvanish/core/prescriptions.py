@@ -7,7 +7,7 @@ A `Prescription` is one remedy with its settings for one network. Applied, it le
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -214,6 +214,16 @@ class Advice:
     refused: Mapping[str, str] = field(default_factory=dict)
     untried: tuple[str, ...] = ()
     nothing: str = ""
+
+    def why_not(self, names: Sequence[str]) -> str:
+        """Say why remedies that were asked for are not used.
+
+        Args:
+            names: Their names.
+        """
+        reasons = [f"{name} does not fit this network: {why}" for name, why in self.refused.items()]
+        reasons += [f"{option.name}: {option.failed}" for option in self.options if option.failed]
+        return "; ".join(reasons) or f"{', '.join(names)} cannot be used"
 
     @property
     def best(self) -> Option | None:

@@ -33,6 +33,7 @@ from unvanish.prove.training import execute
 from unvanish.prove.trial import Progress, Trial
 from unvanish.recipe import Batches, Recipe
 from unvanish.treat import Treated, prescribe, treat
+from unvanish.treat.looking import look_at
 from unvanish.treat.patch import patch as patch_of
 from unvanish.treat.registry import remedies, remedy_of
 
@@ -148,7 +149,7 @@ def cure(
     )
     counsel = _Counsel(known, plan.arms)
     if names and not counsel.options():
-        raise UnvanishError(*_why_not(names, counsel.advice))
+        raise UnvanishError(counsel.advice.why_not(names))
     journal = Journal.default(f"{experiment.fingerprint}{plan}{names}") if resume else None
     trial = Trial(
         experiment=experiment,
@@ -231,17 +232,8 @@ def _given(target: Any, data: Any, seed: int, given: Given) -> Recipe:
 
 
 def _look(recipe: Recipe) -> Recording:
-    recording = trace(
-        recipe.model,
-        recipe.batch,
-        recipe.loss,
-        optimizer=recipe.optimizer,
-        data=recipe.data,
-        seed=recipe.seed,
-        autocast=recipe.autocast,
-        clip_grad_norm=recipe.clip_grad_norm,
-        built=recipe.built,
-    )
+    """Look at the network as it is; what the recipe had to assume stands in the report too."""
+    recording = look_at(recipe)
     inferred = (*recipe.inferred, *recording.context.inferred)
     return replace(recording, context=replace(recording.context, inferred=inferred))
 
@@ -289,13 +281,6 @@ class _Counsel:
 
     def lots(self) -> Sequence[str]:
         return fitting(self.advice)
-
-
-def _why_not(names: Sequence[str], advice: Advice) -> tuple[str]:
-    """Say why remedies that were asked for are not tried."""
-    reasons = [f"{name} does not fit this network: {why}" for name, why in advice.refused.items()]
-    reasons += [f"{option.name}: {option.failed}" for option in advice.options if option.failed]
-    return ("; ".join(reasons) or f"{', '.join(names)} cannot be used",)
 
 
 def _untried(known: _Known, error: NoDataError, start: float) -> Cured:

@@ -8,8 +8,8 @@ from typing import TypeVar
 from unvanish.core.cures import IN_PYTHON, Cure
 from unvanish.core.errors import UnvanishError
 from unvanish.curing.loading import reloaded
-from unvanish.observe import trace
 from unvanish.show.following import fix_command
+from unvanish.treat.looking import look_at
 from unvanish.treat.patch.files import write as write_files
 
 C = TypeVar("C", bound=Cure)
@@ -51,15 +51,5 @@ def written(cure: C) -> C:
         return cure
     recipe = reloaded(cure.origin)
     with recipe.running():
-        after = trace(
-            recipe.model,
-            recipe.batch,
-            recipe.loss,
-            optimizer=recipe.optimizer,
-            data=recipe.data,
-            seed=recipe.seed,
-            autocast=recipe.autocast,
-            clip_grad_norm=recipe.clip_grad_norm,
-            built=recipe.built,
-        )
+        after = look_at(recipe)
     return replace(cure, rechecked=after)

@@ -5,7 +5,7 @@ Four stages, each of which may be the last:
 1. *control*: the network as it is, on every seed. Where it learns, nothing is to be done.
 2. *first tries*: every treatment, and the control, at several learning rates and a quarter of the
    steps, on a seed of its own.
-3. *finalists*: the best of them in full, at the rate that did best and one beside it. The
+3. *finalists*: the best of them in full, at the rate that did best and those next to it. The
    smallest change among those that are as good as the best is chosen. What stages 2 and 3 choose
    by is the validation part.
 4. *proof*: what was chosen, on the seeds of the control, judged on the held-out part, beside a
