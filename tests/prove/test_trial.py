@@ -124,13 +124,55 @@ def test_a_control_that_misses_its_goal_whatever_its_steps_gets_remedies():
     assert proof.steps == 100
 
 
-def test_without_a_goal_or_a_finding_what_beats_chance_is_left_alone():
+@pytest.mark.parametrize("best", [0.2, 0.5, 0.6])
+def test_without_a_goal_or_a_finding_what_beats_chance_is_left_alone(best):
     endpoint = Endpoint(name="accuracy", chance=0.1, samples=1000)
-    made, engine = trial({((), 1.0): 0.3}, endpoint=endpoint, is_suspect=False)
-    proof = made.run()
+    table = {((), 1.0): 0.4, (("he",), 1.0): best}
+    proof = trial(table, endpoint=endpoint, is_suspect=False)[0].run()
     assert proof.conclusion is Conclusion.HEALTHY
     assert proof.chosen == ""
-    assert {job.remedies for job in engine.asked} == {()}
+
+
+def test_without_a_goal_or_a_finding_what_is_left_far_behind_is_cured():
+    endpoint = Endpoint(name="accuracy", chance=0.1, samples=1000)
+    table = {((), 1.0): 0.3, (("he",), 1.0): 0.95}
+    proof = trial(table, endpoint=endpoint, is_suspect=False)[0].run()
+    assert proof.conclusion is Conclusion.CURED
+    assert proof.chosen == "he"
+    assert proof.steps == 100
+
+
+def test_without_a_goal_or_a_finding_a_slow_network_is_compared_with_more_steps():
+    class Slow(Oracle):
+        def run(self, experiment, jobs):
+            for run in super().run(experiment, jobs):
+                metric = 0.5 if run.job.steps > 100 and not run.job.remedies else run.metric
+                yield replace(run, metric=metric)
+
+    endpoint = Endpoint(name="accuracy", chance=0.1, samples=1000)
+    made, _ = trial({}, endpoint=endpoint, is_suspect=False)
+    made.engine = Slow({((), 1.0): 0.3, (("he",), 1.0): 0.75})
+    assert made.run().conclusion is Conclusion.HEALTHY
+    made, _ = trial({}, endpoint=endpoint, is_suspect=False)
+    made.engine = Oracle({((), 1.0): 0.3, (("he",), 1.0): 0.75})
+    assert made.run().conclusion is Conclusion.CURED
+
+
+def test_what_leads_by_one_lucky_seed_is_not_put_to_the_proof():
+    class Lucky(Oracle):
+        def run(self, experiment, jobs):
+            for run in super().run(experiment, jobs):
+                is_drawn = run.job.remedies == ("he",) and run.job.seed % 2 == 0
+                yield replace(run, validation=0.1, metric=0.1) if is_drawn else run
+
+    table = {(("he",), 1.0): 0.99, (("batch-norm",), 1.0): 0.95}
+    made, _ = trial(table)
+    made.engine = Lucky(table)
+    proof = made.run()
+    assert proof.chosen == "batch-norm"
+    assert [arm.name for arm in proof.arms if arm.role is Role.CANDIDATE and arm.runs] == [
+        "batch-norm"
+    ]
 
 
 def test_without_a_goal_or_a_finding_what_stays_at_chance_gets_remedies():
@@ -297,6 +339,7 @@ def test_progress_is_told_after_every_run():
         "control",
         "first tries",
         "finalists",
+        "best finalists",
         "proof",
     ]
 

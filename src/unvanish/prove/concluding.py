@@ -17,7 +17,9 @@ What follows, in this order:
 5. *cured*, *improved*: the arm is better by the rule of `is_better`, and by more than the null arm
    differs. Cured is where the control does not learn and the arm does; improved all else. Without
    a goal a cure also has to leave the control less than half of the arm's way from chance, and a
-   control that has 90 % of it is healthy: there is nothing left to gain.
+   control that has 90 % of it is healthy: there is nothing left to gain. Where a check finds
+   nothing either, a control better than chance is healthy unless an arm learns and leaves it that
+   far behind although it is given more steps.
 6. *inconclusive* again: what was seen would count, and could be chance.
 7. *no effect*, or *healthy* where the control learns by the bar of its own.
 """
@@ -126,6 +128,7 @@ def conclude(
     is_forced: bool = False,
     is_partial: bool = False,
     is_suspect: bool = True,
+    patient: Arm | None = None,
 ) -> Judged:
     """Say what follows from the arms of a trial.
 
@@ -141,6 +144,7 @@ def conclude(
         is_forced: Whether the user named the treatment.
         is_partial: Whether the trial was stopped before its end.
         is_suspect: Whether a check of the control finds something.
+        patient: The control with more steps, where nothing was found and it does not learn.
 
     Returns:
         The conclusion, the sentence, the comparison and the name of the answer.
@@ -162,7 +166,10 @@ def conclude(
     healthy = case.healthy(best, compared, is_partial=is_partial)
     if healthy is not None:
         return healthy
-    if best is None and not is_suspect and endpoint.goal is None and not is_partial:
+    is_unasked = not (is_suspect or is_forced or is_partial) and endpoint.goal is None
+    if is_unasked and (
+        best is None or (moves(endpoint, control) and not case.is_clear(best, patient))
+    ):
         return case.left_alone()
     doubt = case.doubt(best, compared, is_partial=is_partial)
     if doubt:
@@ -227,10 +234,10 @@ class _Case:
         way = median(values) - self.endpoint.chance
         return max(0.0, way if self.endpoint.higher_is_better else -way)
 
-    def left_behind(self, arm: Arm) -> float:
+    def left_behind(self, arm: Arm, control: Arm | None = None) -> float:
         """Return which share of an arm's way from chance the control has come."""
         whole = self.way(arm)
-        return self.way(self.control) / whole if whole > 0.0 else math.nan
+        return self.way(control or self.control) / whole if whole > 0.0 else math.nan
 
     def healthy(
         self, best: Arm | None, compared: Comparison | None, *, is_partial: bool
@@ -252,11 +259,23 @@ class _Case:
             said += f"; {best.name} is worse, by {interval(compared)}"
         return Judged(conclusion=Conclusion.HEALTHY, said=said, comparison=compared)
 
+    def is_clear(self, best: Arm, patient: Arm | None) -> bool:
+        """Tell whether an arm learns and leaves far behind what the control does with more steps.
+
+        It is asked where a check finds nothing and nobody said what is enough: noise in the target
+        may keep a sound network from the bar, and then it keeps every other one from it too.
+        """
+        if not self.learns(best):
+            return False
+        return not (self.left_behind(best, self.control if patient is None else patient) >= HALF)
+
     def left_alone(self) -> Judged:
         """Judge a control in which nothing was found, and of which nobody said what is enough."""
         here = level(self.endpoint, self.control)
         if len(self.control.runs) >= FEWEST and moves(self.endpoint, self.control):
-            said = f"a check finds nothing, and the network learns: {here}"
+            said = f"a check finds nothing, and the network is better than chance: {here}"
+            if not math.isnan(bar(self.endpoint)):
+                said += "; nothing that was tried leaves it far behind"
             return Judged(conclusion=Conclusion.HEALTHY, said=said)
         said = (
             f"a check finds nothing, and nobody said what is enough: {here}. "

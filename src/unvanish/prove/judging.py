@@ -14,14 +14,14 @@ from unvanish.prove.pairing import against, is_proportion, worst_of
 from unvanish.prove.sentences import differs, level
 from unvanish.prove.statistics import corrected, could_matter
 
-__all__ = ["Judged", "conclude", "harms", "judge", "learned", "moves"]
+__all__ = ["Judged", "bar", "conclude", "harms", "judge", "learned", "moves"]
 
 _FEW_SAMPLES: Final = 200
 """Samples below which it is said how much one of them is."""
 _ORDER: Final = (
     Conclusion.CANNOT,
-    Conclusion.HEALTHY,
     Conclusion.CURED,
+    Conclusion.HEALTHY,
     Conclusion.IMPROVED,
     Conclusion.HARMED,
     Conclusion.INCONCLUSIVE,
@@ -38,6 +38,7 @@ def judge(
     is_forced: bool = False,
     is_partial: bool = False,
     is_suspect: bool = True,
+    patient: Arm | None = None,
 ) -> Judged:
     """Compare all arms of a trial with its control, and say what follows.
 
@@ -49,6 +50,7 @@ def judge(
         is_forced: Whether the user named the treatment.
         is_partial: Whether the trial was stopped before its end.
         is_suspect: Whether a check of the control finds something.
+        patient: The control with more steps, where nothing was found and it does not learn.
 
     Returns:
         The conclusion with all arms, each compared and with its fate, the control first.
@@ -77,6 +79,7 @@ def judge(
             is_forced=is_forced,
             is_partial=is_partial,
             is_suspect=is_suspect,
+            patient=patient,
         )
         for arm in tried
     ]

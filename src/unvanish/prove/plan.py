@@ -52,7 +52,7 @@ class Plan:
     def full_runs(self) -> float:
         """Return about how many full runs the whole trial comes to."""
         tries = (self.arms + 1) * len(self.rates) * self.short_steps / self.steps
-        return tries + 2 * (self.finalists + 1) + 2 * self.seeds + 2 * self.lots
+        return tries + 3 * (self.finalists + 1) + 2 * self.seeds + 2 * self.lots
 
     def within(self, full_runs: float) -> Plan:
         """Return a plan that takes less, as far as it can be made to.

@@ -5,9 +5,9 @@ Four stages, each of which may be the last:
 1. *control*: the network as it is, on every seed. Where it learns, nothing is to be done.
 2. *first tries*: every treatment, and the control, at several learning rates and a quarter of the
    steps, on a seed of its own.
-3. *finalists*: the best of them in full, at the rate that did best and those next to it. The
-   smallest change among those that are as good as the best is chosen. What stages 2 and 3 choose
-   by is the validation part.
+3. *finalists*: the best of them in full, at the rate that did best and those next to it, and at the
+   best of these once more from other initial weights. The smallest change among those that are as
+   good as the best is chosen. What stages 2 and 3 choose by is the validation part.
 4. *proof*: what was chosen, on the seeds of the control, judged on the held-out part, beside a
    null arm and an arm drawn by lot.
 
@@ -31,7 +31,7 @@ from unvanish.prove.contest import CONTROL, Entry, Pair, best_rates, final_rates
 from unvanish.prove.engines.journal import Journal
 from unvanish.prove.engines.protocol import Engine
 from unvanish.prove.experiment import Experiment
-from unvanish.prove.judging import Judged, judge, learned, moves
+from unvanish.prove.judging import Judged, bar, judge, learned, moves
 from unvanish.prove.plan import Plan
 
 FIRST_SEED: Final = 100
@@ -63,7 +63,8 @@ class Progress:
     """How far a trial is.
 
     Attributes:
-        stage: ``"control"``, ``"first tries"``, ``"finalists"`` or ``"proof"``.
+        stage: ``"control"``, ``"first tries"``, ``"finalists"``, ``"best finalists"`` or
+            ``"proof"``.
         done: Runs of this stage that have ended.
         total: Runs of this stage.
         run: The run that ended last; None at the beginning of a stage.
@@ -92,7 +93,8 @@ class Trial:
             learns, and said to harm where it does.
         is_suspect: Whether a check of the control finds something. Then a control without a goal
             has to stand the comparison with what may cure it. Where nothing is found, a control
-            that misses its goal is first given more steps, and one without a goal is left alone.
+            that does not learn is first given more steps; without a goal, a treatment then has to
+            beat that one clearly.
         journal: Keeps what is finished; None for none.
         progress: Called at the beginning of every stage and after every run.
         seed: Added to all seeds.
@@ -112,6 +114,7 @@ class Trial:
     _judged: dict[tuple[Role, Pair], list[Job]] = field(default_factory=dict, init=False)
     _tries: dict[Entry, list[Job]] = field(default_factory=dict, init=False)
     _proven: list[Pair] = field(default_factory=list, init=False)
+    _patient: Arm | None = field(default=None, init=False)
     _notes: list[str] = field(default_factory=list, init=False)
     _is_partial: bool = field(default=False, init=False)
     _start: float = field(default=0.0, init=False)
@@ -139,14 +142,14 @@ class Trial:
 
     def _control_suffices(self) -> bool:
         """Tell whether the control learns, or nobody can say, so that nothing is to be done."""
-        has_goal = self.experiment.endpoint.goal is not None
+        endpoint = self.experiment.endpoint
         if self._learned():
-            return has_goal or not self.is_suspect
+            return endpoint.goal is not None or not self.is_suspect
         if self.is_suspect:
             return False
-        if has_goal:
-            return self._learns_in_time()
-        return moves(self.experiment.endpoint, self._arm(Role.CONTROL, (CONTROL, 1.0)))
+        if math.isnan(bar(endpoint)):
+            return moves(endpoint, self._arm(Role.CONTROL, (CONTROL, 1.0)))
+        return self._learns_in_time()
 
     def _learns_in_time(self) -> bool:
         """Give a control in which nothing was found more steps, before anything is changed."""
@@ -157,6 +160,7 @@ class Trial:
         if self._learned():
             self._notes.append(f"{steps} steps were too few for the network; it was given more")
             return True
+        self._patient = self._arm(Role.CONTROL, (CONTROL, 1.0))
         self.plan = plan
         self._judged[Role.CONTROL, (CONTROL, 1.0)] = short
         return False
@@ -172,23 +176,28 @@ class Trial:
         if not options:
             self._notes.append("no remedy fits: other learning rates are all that was tried")
         entries = [CONTROL, *(Entry.of(option) for option in options[: self.plan.arms])]
-        first = {(e, r): self._try(e, r) for e in entries for r in self.plan.rates}
-        self._train("first tries", list(first.values()))
+        first = {(e, r): [self._try(e, r)] for e in entries for r in self.plan.rates}
+        self._train("first tries", [job for jobs in first.values() for job in jobs])
         short = self._scores(first)
         rates = best_rates(entries, self.plan.rates, short)
         finalists = sorted((e for e in rates if e != CONTROL), key=lambda e: -short(e, rates[e]))
-        wanted: dict[Pair, Job] = {(CONTROL, 1.0): self._final(CONTROL, 1.0)}
+        wanted: dict[Pair, list[Job]] = {(CONTROL, 1.0): [self._final(CONTROL, 1.0)]}
         for entry in (CONTROL, *finalists[: self.plan.finalists]):
             if entry in rates:
                 for rate in final_rates(entry, rates[entry], self.plan.rates, short):
-                    wanted[entry, rate] = self._final(entry, rate)
+                    wanted[entry, rate] = [self._final(entry, rate)]
         if self._is_late():
             return
-        self._train("finalists", list(wanted.values()))
+        self._train("finalists", [job for jobs in wanted.values() for job in jobs])
         full = self._scores(wanted)
+        leading = list(dict.fromkeys([(CONTROL, 1.0), *ranked(list(wanted), full)]))
+        for pair in leading:
+            wanted[pair].append(self._final(*pair, again=True))
+        if not self._is_late():
+            self._train("best finalists", [wanted[pair][-1] for pair in leading])
         standing = [
             pair
-            for pair in ranked(list(wanted), full)
+            for pair in ranked(leading, full)
             if self.is_forced or full(*pair) > full(CONTROL, 1.0)
         ]
         tuned = next((p for p in standing if p[0] == CONTROL), None)
@@ -245,18 +254,14 @@ class Trial:
         return tuple(FIRST_SEED + self.seed + k for k in range(self.plan.seeds))
 
     def _try(self, entry: Entry, rate: float) -> Job:
-        job = Job(
-            remedies=entry.remedies,
-            rate_factor=rate,
-            seed=self.seed,
-            steps=self.plan.short_steps,
-        )
-        self._tries.setdefault(entry, []).append(job)
-        return job
+        return self._trying(entry, rate, self.seed, self.plan.short_steps)
 
-    def _final(self, entry: Entry, rate: float) -> Job:
-        job = replace(self._try(entry, rate), seed=self.seed + 1, steps=self.plan.steps)
-        self._tries[entry][-1] = job
+    def _final(self, entry: Entry, rate: float, *, again: bool = False) -> Job:
+        return self._trying(entry, rate, self.seed + 1 + again, self.plan.steps)
+
+    def _trying(self, entry: Entry, rate: float, seed: int, steps: int) -> Job:
+        job = Job(remedies=entry.remedies, rate_factor=rate, seed=seed, steps=steps)
+        self._tries.setdefault(entry, []).append(job)
         return job
 
     def _judging(self, entry: Entry, rate: float, seed: int) -> Job:
@@ -287,11 +292,15 @@ class Trial:
         runs = (self._runs.get(job) for job in self._tries.get(entry, ()))
         return [r.milliseconds_per_step for r in runs if r is not None and r.steps > 1]
 
-    def _scores(self, jobs: dict[Pair, Job]) -> Callable[[Entry, float], float]:
+    def _scores(self, jobs: dict[Pair, list[Job]]) -> Callable[[Entry, float], float]:
+        """Return the mean over the runs that have ended; minus infinity where one diverged."""
+
         def score(entry: Entry, rate: float) -> float:
-            job = jobs.get((entry, rate))
-            run = self._runs.get(job) if job is not None else None
-            return run.validation if run and not math.isnan(run.validation) else -math.inf
+            ended = [self._runs[job] for job in jobs.get((entry, rate), ()) if job in self._runs]
+            values = [run.validation for run in ended]
+            if not values or any(math.isnan(value) for value in values):
+                return -math.inf
+            return sum(values) / len(values)
 
         return score
 
@@ -368,6 +377,7 @@ class Trial:
             is_forced=self.is_forced,
             is_partial=self._is_partial,
             is_suspect=self.is_suspect,
+            patient=self._patient,
         )
         return Proof(
             endpoint=self.experiment.endpoint,
