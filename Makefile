@@ -68,6 +68,7 @@ bench: $(STAMP)
 	@$(BIN)/python -m benchmarks.paths
 	@$(BIN)/python -m benchmarks.very_deep
 	@$(BIN)/python -m benchmarks.cures
+	@$(BIN)/python -m benchmarks.cures_outside
 	@$(BIN)/python -m benchmarks.identity
 	@$(BIN)/python -m benchmarks.accuracy
 	@$(BIN)/python -m benchmarks.outside

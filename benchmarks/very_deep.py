@@ -41,7 +41,7 @@ from unvanish.core.proofs import Job, Run, name_of
 from unvanish.curing.given import recipe_from
 from unvanish.observe.copies import copied
 from unvanish.prove.building import experiment_of
-from unvanish.prove.contest import Entry, beside
+from unvanish.prove.contest import Entry, final_rates
 from unvanish.prove.experiment import Experiment, Subject, scale_rates
 from unvanish.prove.plan import RATES, Plan
 from unvanish.prove.training import execute
@@ -181,7 +181,7 @@ def tried(setting: Kept, remedies: tuple[str, ...], plan: Plan) -> dict[float, R
     if all(run.failed for run in runs.values()):
         return runs
     best = max(runs, key=lambda factor: score(entry, factor))
-    further = beside(entry, best, RATES, score)
+    further = final_rates(entry, best, RATES, score)[1]
     return {**runs, further: run(further)}
 
 

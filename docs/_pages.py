@@ -2,14 +2,24 @@
 
 python docs/_pages.py            write docs/rules and docs/remedies
 python docs/_pages.py --check    fail where a page would change
+
+What a remedy did in the trials comes from the files of `benchmarks.cures` and
+`benchmarks.cures_outside`.
 """
 
 from __future__ import annotations
 
+import json
+import math
 import sys
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 HERE = Path(__file__).parent
+RESULTS = HERE.parent / "results"
 FOLDERS = ("rules", "remedies")
 
 
@@ -29,6 +39,7 @@ def pages() -> dict[str, str]:
     ]
     head = ["# Rules", "", "| code | name | what it finds |", "|---|---|---|"]
     files["rules/README.md"] = "\n".join([*head, *rows]) + "\n"
+    trials = cures_by_remedy()
     for remedy in BUILTIN_REMEDIES:
         kept = ", ".join(sorted(keeps.value for keeps in remedy.keeps)) or "nothing"
         facts = (
@@ -39,6 +50,7 @@ def pages() -> dict[str, str]:
         title, _, rest = card.partition("\n")
         files[f"remedies/{remedy.name}.md"] = (
             f"# {remedy.name}\n\n{title}\n\n{facts}\n{rest.rstrip()}\n"
+            f"{in_trials(trials.get(remedy.name, []))}"
         )
     rows = [
         f"| [{remedy.name}]({remedy.name}.md) | {remedy.change.value} "
@@ -53,6 +65,48 @@ def pages() -> dict[str, str]:
     ]
     files["remedies/README.md"] = "\n".join([*head, *rows]) + "\n"
     return files
+
+
+def cures_by_remedy() -> dict[str, list[Mapping[str, Any]]]:
+    """Return what `unvanish cure` came back with, by the names of the remedies in it."""
+    found = defaultdict(list)
+    for file, key in (("cures.json", "patients"), ("cures_outside.json", "networks")):
+        path = RESULTS / file
+        rows = json.loads(path.read_text(encoding="utf-8"))[key] if path.exists() else []
+        for row in rows:
+            for name in row.get("remedies", ()):
+                found[name].append(row)
+    return found
+
+
+def in_trials(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the section on what a remedy did; empty where it was never the answer."""
+    if not rows:
+        return ""
+    lines = [
+        "",
+        "## In trials",
+        "Networks for which `unvanish cure` came back with it, judged by another training loop on",
+        "three fresh seeds and held-out samples: the median of the metric that the network's file",
+        "names, and whether its goal is reached on two of them",
+        "([cures](../../results/cures.md), [outside](../../results/cures_outside.md)).",
+        "",
+        "| network | with | untreated | treated | goal |",
+        "|---|---|---|---|---|",
+    ]
+    for row in rows:
+        rate = row["rate_factor"]
+        edit = " + ".join(row["remedies"]) + (f", rate x{rate:g}" if rate != 1 else "")
+        values = " | ".join(middle(row[arm]["metrics"]) for arm in ("nothing", "cure"))
+        reached = "reached" if row["cure"]["reached"] else "missed"
+        lines.append(f"| {row.get('patient') or row['name']} | {edit} | {values} | {reached} |")
+    return "\n".join(lines) + "\n"
+
+
+def middle(metrics: Sequence[float | None]) -> str:
+    """Return the median in three digits; a run that came to nothing is left out."""
+    known = [value for value in metrics if value is not None and math.isfinite(value)]
+    return f"{median(known):.3g}" if known else "none"
 
 
 def differences(wanted: dict[str, str], folder: Path = HERE) -> list[str]:
