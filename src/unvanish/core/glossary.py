@@ -58,6 +58,36 @@ class Quantity(StrEnum):
     OWN_ANSWER_FRACTION = "own_answer_fraction"
 
 
+class LayerQuantity(StrEnum):
+    """A number measured for every watched layer at every sampled step of a training run."""
+
+    ACTIVATION_RMS = "activation_rms"
+    SAMPLE_COSINE = "sample_cosine"
+    SLOPE_RMS = "slope_rms"
+    SATURATED_FRACTION = "saturated_fraction"
+    DEAD_FRACTION = "dead_fraction"
+    LOG10_ACTIVATION_GRAD_RMS = "log10_activation_grad_rms"
+    UNDERFLOW_FRACTION = "underflow_fraction"
+    LOG10_PARAM_RMS = "log10_param_rms"
+    LOG10_PARAM_GRAD_RMS = "log10_param_grad_rms"
+    ZERO_GRAD_FRACTION = "zero_grad_fraction"
+    NON_FINITE_GRAD_FRACTION = "non_finite_grad_fraction"
+    GRAD_ALIGNMENT = "grad_alignment"
+    LOG10_UPDATE_RATIO = "log10_update_ratio"
+    MOVED_FRACTION = "moved_fraction"
+
+
+class StepQuantity(StrEnum):
+    """A number of a whole training run, at one step."""
+
+    LOSS = "loss"
+    LOG10_GRAD_NORM = "log10_grad_norm"
+    LOG10_CLIPPED_GRAD_NORM = "log10_clipped_grad_norm"
+    LEARNING_RATE = "learning_rate"
+    LOSS_SCALE = "loss_scale"
+    SECONDS = "seconds"
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """The definition of one quantity.
@@ -373,4 +403,116 @@ GLOSSARY: Final[dict[Quantity, Entry]] = {
         "how much of what the loss asks concerns the answers that the output gives already",
         "high",
     ),
+}
+
+RUN_GLOSSARY: Final[dict[LayerQuantity | StepQuantity, Entry]] = {
+    LayerQuantity.ACTIVATION_RMS: Entry(
+        "dimensionless",
+        "sqrt(mean(h^2)) over a sample of the entries of the layer's output",
+        "size of the signal behind a layer",
+        "either",
+    ),
+    LayerQuantity.SAMPLE_COSINE: Entry(
+        "cosine",
+        "mean over pairs of samples of cos(h_i, h_j), on a sample of rows and features",
+        "1 where the layer gives every sample the same answer",
+        "high",
+    ),
+    LayerQuantity.SLOPE_RMS: Entry(
+        "dimensionless",
+        "sqrt(mean(phi'(z)^2)) over a sample of the entries",
+        "what the activation lets through of the gradient",
+        "low",
+    ),
+    LayerQuantity.SATURATED_FRACTION: Entry(
+        "fraction",
+        "share of a sample of the entries with |phi'(z)| below 1 % of its largest value",
+        "how much of a bounded activation sits on its flat ends",
+        "high",
+    ),
+    LayerQuantity.DEAD_FRACTION: Entry(
+        "fraction",
+        "share of units with slope zero for every sample of all batches in the window",
+        "units that no gradient reaches, whatever the sample",
+        "high",
+    ),
+    LayerQuantity.LOG10_ACTIVATION_GRAD_RMS: Entry(
+        "decades",
+        "log10 sqrt(mean((dL/dh)^2)), loss scale taken out",
+        "gradient that arrives behind a layer",
+        "low",
+    ),
+    LayerQuantity.UNDERFLOW_FRACTION: Entry(
+        "fraction",
+        "share of the nonzero entries of dL/dh, as the backward pass held it, below the least "
+        "normal number of its dtype, or zero where the dtype has 16 bits",
+        "gradient lost to the number format",
+        "high",
+    ),
+    LayerQuantity.LOG10_PARAM_RMS: Entry(
+        "decades",
+        "log10 sqrt(mean(w^2)) over the layer's own parameters",
+        "size of the weights",
+        "either",
+    ),
+    LayerQuantity.LOG10_PARAM_GRAD_RMS: Entry(
+        "decades",
+        "log10 sqrt(mean((dL/dw)^2)), before clipping, loss scale taken out, summed over "
+        "micro-batches",
+        "gradient of the weights",
+        "low",
+    ),
+    LayerQuantity.ZERO_GRAD_FRACTION: Entry(
+        "fraction",
+        "share of a sample of the entries of dL/dw that are exactly 0",
+        "weights that get no gradient at all",
+        "high",
+    ),
+    LayerQuantity.NON_FINITE_GRAD_FRACTION: Entry(
+        "fraction",
+        "share of a sample of the entries of dL/dw that are NaN or infinite",
+        "gradient that is no longer a number",
+        "high",
+    ),
+    LayerQuantity.GRAD_ALIGNMENT: Entry(
+        "cosine",
+        "cos(g_t, g_t+1) of the weights' gradients at two successive steps, on a sample of the "
+        "entries",
+        "share of the gradient that the next batch agrees with: about s^2 / (1 + s^2) at a ratio "
+        "of signal to noise s; near 0 is noise, below 0 oscillation",
+        "low",
+    ),
+    LayerQuantity.LOG10_UPDATE_RATIO: Entry(
+        "decades",
+        "log10(rms(w_t+1 - w_t) / rms(w_t)) on a sample of the entries: what the optimiser really "
+        "changed, weight decay and clipping included",
+        "how far one step moves a layer relative to its size",
+        "either",
+    ),
+    LayerQuantity.MOVED_FRACTION: Entry(
+        "fraction",
+        "share of a sample of the weights that a step changed by at least one bit",
+        "0 where a layer is frozen to the last bit",
+        "low",
+    ),
+    StepQuantity.LOSS: Entry("", "what backward was called on", "the loss", "high"),
+    StepQuantity.LOG10_GRAD_NORM: Entry(
+        "decades",
+        "log10 |dL/dw| over all parameters, before clipping, loss scale taken out",
+        "size of the whole gradient",
+        "either",
+    ),
+    StepQuantity.LOG10_CLIPPED_GRAD_NORM: Entry(
+        "decades",
+        "log10 |dL/dw| as the optimiser gets it",
+        "size of the gradient after clipping",
+        "low",
+    ),
+    StepQuantity.LEARNING_RATE: Entry(
+        "", "of the first parameter group of the first optimiser", "learning rate", "either"
+    ),
+    StepQuantity.LOSS_SCALE: Entry(
+        "", "of the gradient scaler", "what the loss is multiplied with", "low"
+    ),
+    StepQuantity.SECONDS: Entry("s", "wall time since the first step", "time", "either"),
 }
