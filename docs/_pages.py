@@ -27,15 +27,17 @@ def pages() -> dict[str, str]:
     """Return the text of every page, by file name below docs."""
     from unvanish.core.pages import page_of, title_of
     from unvanish.diagnose.rules import BUILTIN_RULES
+    from unvanish.diagnose.running.rules import BUILTIN_RUN_RULES
     from unvanish.treat.remedies import BUILTIN_REMEDIES
 
+    rules = (*BUILTIN_RULES, *BUILTIN_RUN_RULES)
     files = {
         f"rules/{rule.code}.md": f"# {rule.code} {rule.name}\n\n{page_of(rule).strip()}\n"
-        for rule in BUILTIN_RULES
+        for rule in rules
     }
     rows = [
         f"| [{rule.code}]({rule.code}.md) | {rule.name} | {title_of(page_of(rule))} |"
-        for rule in BUILTIN_RULES
+        for rule in rules
     ]
     head = ["# Rules", "", "| code | name | what it finds |", "|---|---|---|"]
     files["rules/README.md"] = "\n".join([*head, *rows]) + "\n"

@@ -14,7 +14,7 @@ import importlib
 import random
 import sys
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from unvanish.observe import trace
     from unvanish.observe.jacobian import jacobian
     from unvanish.treat import prescribe, treat
+    from unvanish.watch import observe
 
 __all__ = [
     "Cause",
@@ -50,6 +51,7 @@ __all__ = [
     "explain",
     "fix",
     "jacobian",
+    "observe",
     "prescribe",
     "trace",
     "treat",
@@ -72,6 +74,7 @@ _HOMES = {
     "explain": "unvanish.api",
     "fix": "unvanish.fixing",
     "jacobian": "unvanish.observe.jacobian",
+    "observe": "unvanish.watch",
     "prescribe": "unvanish.treat",
     "trace": "unvanish.observe",
     "treat": "unvanish.treat",
@@ -106,6 +109,17 @@ if not TYPE_CHECKING:  # else a type checker would take every misspelt name for 
             random.setstate(state)
         globals()[name] = value
         return value
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Give a notebook the cell magic ``%%unvanish_watch``; called by ``%load_ext unvanish``.
+
+    Args:
+        shell: The notebook's `IPython.core.interactiveshell.InteractiveShell`.
+    """
+    from unvanish.watch.notebook import register
+
+    register(shell)
 
 
 def __dir__() -> list[str]:

@@ -11,6 +11,9 @@ A rule is tested on numbers, without a network and without torch:
         not_measured=recording_of("linear", "tanh", "linear"),
     )
 
+A rule on training runs is held to the same contract by `check_run_rule`, on runs that are written
+by hand as `RunRecording`.
+
 A remedy is held to its contract on a network, for which torch is loaded:
 
     from unvanish.testing import check_remedy
@@ -31,19 +34,21 @@ from typing import TYPE_CHECKING, Final
 from unvanish.core.codec import encode_diagnosis, encode_recording, to_text
 from unvanish.core.conditions import RunContext
 from unvanish.core.findings import Cause, Diagnosis, Finding
-from unvanish.core.glossary import Quantity
+from unvanish.core.glossary import LayerQuantity, Quantity, StepQuantity
 from unvanish.core.incidents import Gap
 from unvanish.core.pages import PAGE_HEADINGS, page_of, sections_of, title_of
-from unvanish.core.protocols import Rule
+from unvanish.core.protocols import Rule, RunRule
 from unvanish.core.records import Edge, Parameter, Profile, Recording, Role, Site
 from unvanish.core.registry import lacking
+from unvanish.core.runs import RunRecording
 from unvanish.core.verdicts import Clear, Found, NotMeasured, Verdict
 from unvanish.diagnose.run import judge
+from unvanish.diagnose.running import judge_run
 
 if TYPE_CHECKING:
     from unvanish.treat.contract import check_remedy
 
-__all__ = ["check_remedy", "check_rule", "recording_of"]
+__all__ = ["check_remedy", "check_rule", "check_run_rule", "recording_of"]
 
 _WIDTH: Final = 64
 _CODE: Final = re.compile(r"[A-Z]{2,}[0-9]{3}")
@@ -124,36 +129,77 @@ def check_rule(rule: Rule, *, sick: Recording, healthy: Recording, not_measured:
     Raises:
         AssertionError: If the rule breaks the contract; the message says how to keep it.
     """
-    _check_form(rule)
+    _check_form(rule, Rule, (Quantity,))
     _check_page(rule)
-    found = _examine(rule, sick, "sick")
+    _check_sick(rule, _examine(rule, sick, "sick"))
+    _check_healthy(_examine(rule, healthy, "healthy"))
+    _check_unmeasured(
+        _examine(rule, not_measured, "not measured"), _examine(rule, Recording(), "empty")
+    )
+
+
+def check_run_rule(
+    rule: RunRule, *, sick: RunRecording, healthy: RunRecording, not_measured: RunRecording
+) -> None:
+    """Check everything that `unvanish` expects of a rule on training runs.
+
+    Args:
+        rule: An instance of the rule.
+        sick: A run in which the rule has to find something, with the step at which it began.
+        healthy: A run that it has to clear, with a margin.
+        not_measured: A run that lacks what the rule needs.
+
+    Raises:
+        AssertionError: If the rule breaks the contract; the message says how to keep it.
+    """
+    _check_form(rule, RunRule, (LayerQuantity, StepQuantity))
+    _check_page(rule)
+    found = _examine_run(rule, sick, "sick")
+    _check_sick(rule, found)
+    assert isinstance(found, Found)
+    for finding in found.findings:
+        _demand(finding.step >= 0, "a finding must say in `step` at which step it began")
+        _demand(bool(finding.notes), "a finding must say in `notes` in which samples it was seen")
+    _check_healthy(_examine_run(rule, healthy, "healthy"))
+    _check_unmeasured(
+        _examine_run(rule, not_measured, "not measured"),
+        _examine_run(rule, RunRecording(), "empty"),
+    )
+
+
+def _check_sick(rule: Rule | RunRule, found: Verdict) -> None:
     _demand(isinstance(found, Found), f"the sick recording must give Found, not {found}")
     assert isinstance(found, Found)
     for finding in found.findings:
         _check_finding(rule, finding)
-    clear = _examine(rule, healthy, "healthy")
+
+
+def _check_healthy(clear: Verdict) -> None:
     _demand(isinstance(clear, Clear), f"the healthy recording must give Clear, not {clear}")
     assert isinstance(clear, Clear)
     _demand(clear.margin >= 0.0, f"the margin of Clear must not be negative, but is {clear.margin}")
     _demand(bool(clear.summary), "Clear must say in `summary` what was measured")
     _demand(bool(clear.unit) or clear.margin == math.inf, "Clear must name the unit of its margin")
-    gap = _examine(rule, not_measured, "not measured")
+
+
+def _check_unmeasured(gap: Verdict, empty: Verdict) -> None:
     _demand(
         isinstance(gap, NotMeasured), f"the unmeasured recording must give NotMeasured, not {gap}"
     )
-    empty = _examine(rule, Recording(), "empty")
     _demand(not isinstance(empty, Clear), "an empty recording must not be cleared")
 
 
-def _check_form(rule: Rule) -> None:
-    missing = lacking(rule, Rule)
+def _check_form(
+    rule: Rule | RunRule, protocol: type[Rule] | type[RunRule], kinds: tuple[type, ...]
+) -> None:
+    missing = lacking(rule, protocol)
     _demand(not missing, f"the rule lacks {', '.join(missing)}")
     _demand(bool(_CODE.fullmatch(rule.code)), f"{rule.code!r} is not letters and three digits")
     _demand(bool(_NAME.fullmatch(rule.name)), f"{rule.name!r} is not in kebab case")
     needs: object = rule.needs
     _demand(
-        isinstance(needs, frozenset) and all(isinstance(q, Quantity) for q in needs),
-        "`needs` must be a frozenset of Quantity",
+        isinstance(needs, frozenset) and all(isinstance(q, kinds) for q in needs),
+        f"`needs` must be a frozenset of {' and '.join(kind.__name__ for kind in kinds)}",
     )
     _demand(bool(rule.sources), "`sources` must say where the limit comes from")
     parameters = getattr(type(rule), "__dataclass_params__", None)
@@ -163,7 +209,7 @@ def _check_form(rule: Rule) -> None:
     )
 
 
-def _check_page(rule: Rule) -> None:
+def _check_page(rule: Rule | RunRule) -> None:
     page = page_of(rule)
     title = title_of(page)
     _demand(bool(title) and not title.startswith("#"), "the page must begin with one sentence")
@@ -178,7 +224,7 @@ def _check_page(rule: Rule) -> None:
     _demand(not empty, f"nothing stands below {', '.join(empty)}")
 
 
-def _check_finding(rule: Rule, finding: Finding) -> None:
+def _check_finding(rule: Rule | RunRule, finding: Finding) -> None:
     _demand(finding.code == rule.code, f"the finding has code {finding.code}, not {rule.code}")
     _demand(finding.name == rule.name, f"the finding has name {finding.name}, not {rule.name}")
     _demand(
@@ -221,6 +267,21 @@ def _examine(rule: Rule, recording: Recording, which: str) -> Verdict:
         to_text(encode_recording(recording)) == before,
         f"examine must not change the {which} recording",
     )
+    return first
+
+
+def _examine_run(rule: RunRule, run: RunRecording, which: str) -> Verdict:
+    """Examine twice and see that neither the answer nor the run changes."""
+    before = repr(run)
+    try:
+        rule.examine(run)
+    except Exception as error:
+        raise AssertionError(
+            f"examine must not raise, but did on the {which} run: {type(error).__name__}: {error}"
+        ) from error
+    first, second = judge_run(rule, run), judge_run(rule, run)
+    _demand(_text(first) == _text(second), f"two looks at the {which} run differ")
+    _demand(repr(run) == before, f"examine must not change the {which} run")
     return first
 
 

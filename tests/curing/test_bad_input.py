@@ -175,6 +175,38 @@ def test_what_befalls_one_arm_leaves_the_others_alone(
     assert all(said in each for each in failed)
 
 
+def test_a_state_that_keeps_its_graph_is_told_to_be_detached(write: Written) -> None:
+    keeping = """output = self.head(x)
+            if getattr(self, "state", None) is not None:
+                output = output + 0.1 * self.state
+            self.state = output
+            return output"""
+    with pytest.raises(UnvanishError, match="the network does not train: RuntimeError") as caught:
+        run(write, ("return self.head(x)", keeping))
+    assert "self.state = state.detach()" in caught.value.help
+
+
+def test_a_batch_of_one_sample_under_a_batch_norm_is_told_to_be_left_out(write: Written) -> None:
+    mixed = """for size in [64] * 6 + [1] * 8:
+            yield x[:size] + torch.randn(size, 4), y[:size]
+        for rows in ():"""
+    text = RECIPE.replace(
+        "for rows in torch.randperm(512, generator=torch.Generator().manual_seed(seed)).split(64):",
+        mixed,
+    )
+    text = text.replace(
+        "cross_entropy(output, target)",
+        "cross_entropy(output, target) + 0.1 * output.mean(0).square().sum()",
+    )
+    text = text.replace(
+        "self.head = nn.Linear(16, 2)",
+        "self.head = nn.Sequential(nn.BatchNorm1d(16), nn.Linear(16, 2))",
+    )
+    with pytest.raises(UnvanishError, match="more than 1 value per channel") as caught:
+        cure(write("net.py", text), seeds=3, jobs=2)
+    assert "drop_last=True" in caught.value.help
+
+
 def test_a_wrong_name_in_the_recipe_is_one_message(write: Written) -> None:
     with pytest.raises(UnvanishError, match="GAOL") as error:
         run(write, ("GOAL = 0.95", "GAOL = 0.95"))

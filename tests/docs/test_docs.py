@@ -16,7 +16,7 @@ import click
 import pytest
 
 import unvanish
-from unvanish.core.protocols import Rule
+from unvanish.core.protocols import Rule, RunRule
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -168,8 +168,10 @@ def test_make_targets_named_in_prose_exist() -> None:
 # ----------------------------------------------------------------------------------- rules
 
 
-def rules() -> tuple[Rule, ...]:
-    return tuple(importlib.import_module("unvanish.diagnose.rules").BUILTIN_RULES)
+def rules() -> tuple[Rule | RunRule, ...]:
+    on_looks = importlib.import_module("unvanish.diagnose.rules").BUILTIN_RULES
+    on_runs = importlib.import_module("unvanish.diagnose.running.rules").BUILTIN_RUN_RULES
+    return (*on_looks, *on_runs)
 
 
 def test_rule_pages_are_the_docstrings() -> None:

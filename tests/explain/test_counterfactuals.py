@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from importlib import import_module
 from importlib.metadata import EntryPoint
 
 import pytest
@@ -389,7 +390,7 @@ def test_a_healthy_network_is_left_alone(monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("nothing may be run on a healthy network")
 
-    monkeypatch.setattr("unvanish.observe.interventions.intervene", refuse)
+    monkeypatch.setattr(import_module("unvanish.observe.interventions"), "intervene", refuse)
     model, batch = chain(nn.ReLU, gain=math.sqrt(2.0), depth=6)
     report = unvanish.checkup(model, batch, loss="cross_entropy", probe_steps=0)
     assert report.recording.counterfactuals == ()

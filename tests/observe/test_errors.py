@@ -1,6 +1,7 @@
 """What is said of batches, losses and networks that do not fit each other."""
 
 import math
+from importlib import import_module
 
 import pytest
 import torch
@@ -37,6 +38,12 @@ def test_a_batch_that_does_not_fit_the_first_layer():
 def test_integers_for_a_layer_of_real_numbers():
     error = error_of(nn.Linear(4, 2), (torch.ones(6, 4).long(), torch.zeros(6).long()))
     assert ".float()" in error.help
+
+
+def test_a_batch_of_one_sample_for_a_batch_norm():
+    model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 2))
+    error = error_of(model, (torch.randn(1, 4), torch.zeros(1).long()))
+    assert error.help == "leave batches of one sample out: DataLoader(..., drop_last=True)"
 
 
 def test_real_numbers_for_an_embedding():
@@ -157,7 +164,7 @@ def raising(*_, **__):
 
 
 def test_what_our_own_code_raises_is_not_blamed_on_the_forward_pass(monkeypatch):
-    monkeypatch.setattr("unvanish.observe.lineage.Lineage.add_call", raising)
+    monkeypatch.setattr(import_module("unvanish.observe.lineage").Lineage, "add_call", raising)
     model = nn.Linear(4, 2)
     before = model.weight.detach().clone()
     with pytest.raises(OwnFaultError, match="unvanish itself failed, please report it") as caught:
@@ -171,7 +178,7 @@ def test_what_our_own_code_raises_is_not_blamed_on_the_forward_pass(monkeypatch)
 
 
 def test_what_the_user_raises_stays_the_users_beside_a_fault_of_ours(monkeypatch):
-    monkeypatch.setattr("unvanish.observe.lineage.Lineage.add_call", raising)
+    monkeypatch.setattr(import_module("unvanish.observe.lineage").Lineage, "add_call", raising)
     error_of(nn.Linear(4, 2), pair(5))
 
 
@@ -186,28 +193,28 @@ def test_the_users_code_does_not_meet_a_fault_of_ours(monkeypatch):
                 met.append(error)
                 raise
 
-    monkeypatch.setattr("unvanish.observe.lineage.Lineage.add_call", raising)
+    monkeypatch.setattr(import_module("unvanish.observe.lineage").Lineage, "add_call", raising)
     with pytest.raises(OwnFaultError, match="KeyError"):
         trace(Careful(4, 2), pair(), probe_steps=0)
     assert not met
 
 
 def test_a_step_that_we_fail_to_measure_is_a_gap(monkeypatch):
-    monkeypatch.setattr("unvanish.observe.forward.measure", raising)
+    monkeypatch.setattr(import_module("unvanish.observe.forward"), "measure", raising)
     recording = trace(nn.Linear(4, 2), pair(), probe_steps=0)
     assert any("unvanish itself failed" in gap.why for gap in recording.gaps)
     assert all(p.has_grad for p in recording.parameters)
 
 
 def test_a_gradient_that_we_fail_to_measure_is_a_gap(monkeypatch):
-    monkeypatch.setattr("unvanish.observe.backward.GradientSink.visit", raising)
+    monkeypatch.setattr(import_module("unvanish.observe.backward").GradientSink, "visit", raising)
     recording = trace(nn.Linear(4, 2), pair(), probe_steps=0)
     assert any("the gradient of" in gap.what for gap in recording.gaps)
     assert all(p.has_grad for p in recording.parameters)
 
 
 def test_a_fault_behind_the_forward_pass_is_ours_too(monkeypatch):
-    monkeypatch.setattr("unvanish.observe.graph._roles", lambda *_: None)
+    monkeypatch.setattr(import_module("unvanish.observe.graph"), "_roles", lambda *_: None)
     with pytest.raises(OwnFaultError, match="TypeError"):
         trace(nn.Linear(4, 2), pair(), probe_steps=0)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from importlib import import_module
 
 import pytest
 import torch
@@ -382,7 +383,7 @@ def test_large_networks_are_copied_in_their_own_type(network, monkeypatch):
     sites = tuple(place(recording, "linear", "layers.1"))
     swap = Intervention(swap=Swap.GAIN, what="", sites=sites, values=(3.0,))
     (wide,) = measured(model, batch, recording, swap)
-    monkeypatch.setattr("unvanish.observe.interventions._LARGEST_WIDE", 0)
+    monkeypatch.setattr(import_module("unvanish.observe.interventions"), "_LARGEST_WIDE", 0)
     monkeypatch.setattr(nn.Module, "double", None)
     (narrow,) = measured(model, batch, recording, swap)
     assert narrow.after == pytest.approx(wide.after, abs=1e-5)
@@ -395,7 +396,7 @@ def test_a_lack_of_memory_is_a_reason_and_no_error(network, monkeypatch):
     def refuse(*_, **__):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr("unvanish.observe.interventions.look_forward", refuse)
+    monkeypatch.setattr(import_module("unvanish.observe.interventions"), "look_forward", refuse)
     (result,) = measured(model, batch, recording, Intervention(swap=Swap.INPUT, what=""))
     assert result.reason == "memory ran out"
 
@@ -404,7 +405,9 @@ def test_a_lack_of_memory_is_a_reason_and_no_error(network, monkeypatch):
 def test_one_copy_serves_all_runs(network, monkeypatch, largest_kept):
     model, batch = network
     recording = recorded(model, batch)
-    monkeypatch.setattr("unvanish.observe.interventions._LARGEST_KEPT", largest_kept)
+    monkeypatch.setattr(
+        import_module("unvanish.observe.interventions"), "_LARGEST_KEPT", largest_kept
+    )
     names = tuple(name for name, _ in model.named_parameters())
     swaps = [
         Intervention(swap=Swap.PARAMETERS, what="", parameters=names, values=(f,) * len(names))
@@ -418,7 +421,7 @@ def test_one_copy_serves_all_runs(network, monkeypatch, largest_kept):
 def test_swaps_beyond_the_budget_say_that_they_were_left_out(network, monkeypatch):
     model, batch = network
     recording = recorded(model, batch)
-    monkeypatch.setattr("unvanish.observe.interventions._MOST_PASSES", 2)
+    monkeypatch.setattr(import_module("unvanish.observe.interventions"), "_MOST_PASSES", 2)
     first, second = measured(
         model, batch, recording, *2 * [Intervention(swap=Swap.INPUT, what="standardised inputs")]
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from unvanish.core.errors import UnvanishError
 from unvanish.core.proofs import Endpoint
 from unvanish.prove.endpoints import endpoint_of, measure, metric_wants_batches, score
 from unvanish.prove.experiment import Experiment, Subject
+from unvanish.prove.metrics import metric_value
 from unvanish.prove.partition import Partition, partition
 from unvanish.treat.losses import Replacement
 from unvanish.treat.precision import Scale, ScaledLoss
@@ -472,6 +474,70 @@ def test_a_metric_that_raises_shows_the_users_line() -> None:
         tried(Says(), parts_for_metric(), "mse_loss", metric=metric)
     assert "test_endpoints.py" in caught.value.where
     assert caught.value.help.startswith("def metric(model):")
+
+
+def test_a_metric_of_several_numbers_is_told_to_return_one() -> None:
+    with pytest.raises(UnvanishError, match="returned dict, not a number") as caught:
+        tried(Says(), parts_for_metric(), "mse_loss", metric=lambda _: {"acc": 0.5, "f1": 0.4})
+    assert caught.value.help == "return one of them, such as 'acc': return scores['acc']"
+    assert re.match(r".*test_endpoints\.py:\d+$", caught.value.where)
+
+    def nothing(output: Tensor, target: Tensor) -> None:
+        del output, target
+
+    with pytest.raises(UnvanishError, match="returned nothing, not a number") as caught:
+        tried(Says(), parts_for_metric(), "mse_loss", metric=nothing)
+    assert caught.value.help.startswith("def metric(output, target): return")
+
+
+def test_a_metric_leaves_the_network_as_it_was() -> None:
+    def careless(model: nn.Module) -> float:
+        model.train()
+        for parameter in model.parameters():
+            parameter.requires_grad_(False)
+            parameter.grad = None
+        model.seen = True
+        return 0.5
+
+    model, parts = Says(), parts_for_metric()
+    model.gain.grad = torch.ones(())
+    model.eval()
+    for _ in range(2):
+        assert metric_value(careless, model, parts, "") == 0.5
+    assert not model.training
+    assert model.gain.requires_grad
+    assert model.gain.grad is not None
+    assert not hasattr(model, "seen")
+
+
+def test_a_metric_that_swaps_weights_and_gives_them_back_is_fine() -> None:
+    def averaged(model: nn.Module) -> float:
+        with torch.no_grad():
+            model.gain.add_(1.0)
+            value = float(model.gain)
+            model.gain.sub_(1.0)
+        return value
+
+    assert metric_value(averaged, Says(), parts_for_metric(), "") == 2.0
+    with torch.no_grad():
+        lost = Says()
+        lost.gain.fill_(math.nan)
+    assert metric_value(lambda _: 0.5, lost, parts_for_metric(), "") == 0.5
+
+
+def test_a_metric_that_trains_the_network_is_refused_and_undone() -> None:
+    def training(model: nn.Module) -> float:
+        with torch.no_grad():
+            model.gain.zero_()
+        return 0.5
+
+    model = Says()
+    with pytest.raises(
+        UnvanishError, match=r"metric\(model\) changes the weights .*: gain"
+    ) as caught:
+        metric_value(training, model, parts_for_metric(), "")
+    assert "copy.deepcopy(model)" in caught.value.help
+    assert model.gain.item() == 1.0
 
 
 def test_a_metric_of_output_and_target_is_averaged_by_samples() -> None:

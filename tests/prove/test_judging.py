@@ -271,3 +271,10 @@ def test_where_an_error_may_be_negative_or_chance_is_known_it_is_compared_as_it_
         judged = said(endpoint, (first, 417.0, 3.0, 60.0, 9.0), (0.3, 0.4, 0.2, 0.3, 0.3))
         assert judged.comparison is not None
         assert not judged.comparison.in_decades
+
+
+def test_goals_reached_decide_where_the_control_ends_anywhere():
+    error = Endpoint(name="error", higher_is_better=False, goal=2.4)
+    before, after = [3.0, 1e13, 9.0, 1e2, 2.5], [2.1, 2.0, 2.2, 2.1, 2.3]
+    assert said(error, before, after).conclusion is Conclusion.CURED
+    assert said(error, before, [2.1, 2.0, 3.3, 9.0, 1e9]).conclusion is not Conclusion.CURED

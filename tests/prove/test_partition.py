@@ -130,6 +130,21 @@ def test_an_endless_generator_gives_no_more_than_is_wanted() -> None:
     parts = split(endless(), mlp(), wanted=20)
     assert parts.batches >= 20
     assert len(drawn) < 35
+    said = f"the first {len(drawn) - 1} batches, {8 * (len(drawn) - 1)} samples, were drawn"
+    assert said in parts.notes[0]
+
+
+def test_data_that_end_are_not_said_to_go_on() -> None:
+    parts = split(pairs(30, 8), mlp(), wanted=20)
+    assert not any("go on" in note for note in parts.notes)
+
+
+def test_a_batch_too_many_that_cannot_be_drawn_is_nobodys_loss() -> None:
+    def breaking() -> Iterator[Pair]:
+        yield from pairs(30, 8)
+        raise ValueError("the disk is gone")
+
+    assert split(breaking(), mlp(), wanted=20).batches >= 20
 
 
 def test_memory_is_a_limit_and_is_said() -> None:

@@ -5,8 +5,16 @@ from itertools import product
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from unvanish.prove.statistics import compare, corrected, could_matter, is_better, is_worse
+from unvanish.prove.statistics import (
+    compare,
+    corrected,
+    could_matter,
+    exceeds_by_chance,
+    is_better,
+    is_worse,
+)
 
 SAMPLES = 360
 NAN = math.nan
@@ -195,3 +203,24 @@ def test_the_interval_alone_would_take_a_steady_difference_of_the_sample_for_an_
     comparison = up([0.103, 0.103, 0.103], [0.097, 0.097, 0.097], samples=SAMPLES)
     assert comparison.low > 0
     assert not is_better(comparison)
+
+
+@pytest.mark.parametrize(
+    ("counts", "p_value"),
+    [
+        ((0, 5, 5, 5), 1 / 252),
+        ((0, 3, 3, 3), 1 / 20),
+        ((0, 5, 4, 5), 6 / 252),
+        ((2, 5, 2, 5), 0.738),
+    ],
+)
+def test_goals_reached_by_chance(counts, p_value):
+    assert exceeds_by_chance(*counts) == pytest.approx(p_value, abs=1e-3)
+    fisher = stats.fisher_exact(
+        [[counts[2], counts[3] - counts[2]], [counts[0], counts[1] - counts[0]]], "greater"
+    )
+    assert exceeds_by_chance(*counts) == pytest.approx(fisher.pvalue)
+
+
+def test_without_runs_nothing_exceeds_chance():
+    assert exceeds_by_chance(0, 0, 3, 3) == 1.0

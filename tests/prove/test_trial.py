@@ -94,6 +94,20 @@ def test_where_the_control_learns_nothing_else_is_trained():
     assert len(engine.asked) == 5
 
 
+def test_where_the_control_cannot_be_trained_nothing_else_is():
+    class Broken(Oracle):
+        def run(self, experiment, jobs):
+            for run in super().run(experiment, jobs):
+                yield replace(run, metric=float("nan"), failed="the metric raised KeyError: 'x'")
+
+    made, _ = trial({})
+    made.engine = broken = Broken({})
+    proof = made.run()
+    assert proof.conclusion is Conclusion.CANNOT
+    assert "KeyError" in proof.said
+    assert len(broken.asked) == 5
+
+
 def test_without_a_goal_a_suspect_control_stands_the_comparison():
     endpoint = Endpoint(name="accuracy", chance=0.1, samples=1000)
     made, engine = trial({((), 1.0): 0.95}, endpoint=endpoint)
@@ -156,6 +170,40 @@ def test_without_a_goal_or_a_finding_a_slow_network_is_compared_with_more_steps(
     made, _ = trial({}, endpoint=endpoint, is_suspect=False)
     made.engine = Oracle({((), 1.0): 0.3, (("he",), 1.0): 0.75})
     assert made.run().conclusion is Conclusion.CURED
+
+
+class Stuck(Oracle):
+    """Runs whose training loss stays where it was."""
+
+    def run(self, experiment, jobs):
+        for run in super().run(experiment, jobs):
+            yield replace(run, losses=(1.0, 0.9), loss_steps=(1, run.job.steps))
+
+
+@pytest.mark.parametrize(
+    ("best", "conclusion"), [(0.55, Conclusion.HEALTHY), (0.9, Conclusion.IMPROVED)]
+)
+def test_by_a_metric_without_a_goal_a_stuck_network_is_compared(best, conclusion):
+    endpoint = Endpoint(name="metric", untrained=0.49)
+    table = {((), 1.0): 0.53, (("he",), 1.0): best}
+    made, _ = trial({}, endpoint=endpoint, is_suspect=False)
+    made.engine = Stuck(table)
+    proof = made.run()
+    assert proof.conclusion is conclusion
+    assert proof.chosen == ("he" if best > 0.8 else "")
+
+
+def test_by_a_metric_without_a_goal_a_network_that_fits_is_left_alone():
+    class Fits(Oracle):
+        def run(self, experiment, jobs):
+            for run in super().run(experiment, jobs):
+                yield replace(run, losses=(1.0, 0.2), loss_steps=(1, run.job.steps))
+
+    endpoint = Endpoint(name="metric", untrained=0.49)
+    made, _ = trial({}, endpoint=endpoint, is_suspect=False)
+    made.engine = fits = Fits({((), 1.0): 0.53})
+    assert made.run().conclusion is Conclusion.HEALTHY
+    assert len(fits.asked) == 5
 
 
 def test_what_leads_by_one_lucky_seed_is_not_put_to_the_proof():

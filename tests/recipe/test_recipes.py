@@ -183,6 +183,21 @@ def test_fresh_optimizer_error_names_the_users_line(write):
             "single samples",
             "DataLoader",
         ),
+        ("data = pair()", BatchError, "one pair of tensors, inputs and target", "split"),
+        (
+            "class S(torch.utils.data.IterableDataset):\n"
+            "    def __iter__(self): yield torch.randn(4), 1\n"
+            "def data(): return S()",
+            BatchError,
+            "IterableDataset that gives single samples",
+            "DataLoader",
+        ),
+        (
+            "def data(): return [tuple(t.to('meta') for t in pair())]",
+            BatchError,
+            "on the meta device",
+            "torch.randn",
+        ),
         ("batch = pair()\nGOAL = '90 %'", TargetError, "GOAL of the recipe is '90 %'", "GOAL ="),
         ("batch = pair()\nGOAL = True", TargetError, "GOAL of the recipe is True", "GOAL ="),
         ("batch = pair()\nGOAL = float('nan')", TargetError, "GOAL of the recipe is nan", "GOAL"),
@@ -259,6 +274,22 @@ def test_data_that_gives_no_batches_is_left_aside(write, value, kind):
         assert recipe.batch[0].shape == (6, 4)
         assert recipe.data is None
         assert f"data in r.py is {kind}, not batches: left aside" in recipe.inferred
+
+
+def test_the_loss_that_a_training_loop_left_behind_gives_way_to_the_criterion(write):
+    script = """
+net = model()
+model = net
+optimizer = torch.optim.SGD(net.parameters(), lr=0.5)
+criterion = nn.CrossEntropyLoss()
+data = [pair() for _ in range(3)]
+for inputs, target in data:
+    loss = criterion(net(inputs), target)
+    optimizer.zero_grad(); loss.backward(); optimizer.step()
+"""
+    recipe = recipe_of(write, script)
+    assert isinstance(recipe.loss, torch.nn.CrossEntropyLoss)
+    assert "loss in r.py is a Tensor, not a loss: left aside" in recipe.inferred
 
 
 def test_a_batch_size_and_a_loss_of_yesterday_are_left_aside_where_a_network_is_named(write):

@@ -100,6 +100,14 @@ def test_main_guard_does_not_run_and_prints_go_to_stderr(write, capsys):
     assert "hello" in err
 
 
+def test_a_network_that_is_made_only_in_a_script_is_asked_for_above_it(write):
+    guard = "\nif __name__ == '__main__':\n    net = nn.Linear(2, 2)\n"
+    with pytest.raises(TargetError, match="holds no network") as caught:
+        load(write("net.py", f"from torch import nn\n{guard}"), seed=0)
+    said = 'above `if __name__ == "__main__":`, whose block is not run: def model()'
+    assert said in caught.value.help
+
+
 def test_a_file_named_like_a_library_does_not_replace_it(write):
     write("torch.py", "from collections import OrderedDict\nmodel = None")
     with pytest.raises(TargetError, match="holds no network"):

@@ -18,7 +18,7 @@ from unvanish.core.proofs import Conclusion, Harm, Proof, Role
 from unvanish.show.arms import Scale
 from unvanish.show.cure import render_cure
 from unvanish.show.cure_json import cure_json, text_of
-from unvanish.show.following import command_of
+from unvanish.show.following import STALE, command_of
 
 
 def text(cure: Cure, **options: Any) -> str:
@@ -289,3 +289,62 @@ def test_every_field_of_the_document_is_documented() -> None:
     parts = (made, arm, arm["runs"][0], made["comparison"], made["endpoint"], made["trial"])
     fields = {name for part in parts for name in part} | set(made["harms"][0])
     assert {name for name in fields if f"`{name}`" not in section} == set()
+
+
+LONG = ("layer-normalised-gradient", "centre-and-unit-variance", "weight-standardisation")
+
+
+def wide() -> Cure:
+    """A cure with all that is long: names of remedies, paths, harms, lines to paste."""
+    found = cures.cure()
+    assert found.proof is not None
+    assert found.patch is not None
+    path = "/home/somebody/a_rather_long_folder_name/experiments/2024/deep_sigmoid_network.py"
+    named = " + ".join(LONG)
+    arms = tuple(
+        replace(arm, name=named, remedies=LONG, rate_factor=1.0)
+        if arm.name == found.proof.chosen
+        else arm
+        for arm in found.proof.arms
+    )
+    harm = Harm(name="x", is_worse=True, said=f"14 of 17 layers starve in {path}: 0 before it was")
+    snippet = (
+        "import unvanish\n\n"
+        f"treated = unvanish.treat(model, {list(LONG)}, (inputs, target), loss, "
+        "optimizer=optimizer)\nmodel, optimizer = treated.model, treated.optimizer\n"
+    )
+    return replace(
+        found,
+        proof=replace(found.proof, arms=arms, chosen=named, harms=(harm,)),
+        patch=replace(found.patch, files=(), snippet=snippet, unsafe=f"{path} cannot be parsed"),
+        remedies=LONG,
+        saved=path.removesuffix(".py"),
+        warnings=(f"{path} has changes that are not committed",),
+    )
+
+
+@pytest.mark.parametrize("width", [60, 80, 96])
+def test_long_names_paths_and_lines_to_paste_stay_inside(width: int) -> None:
+    lines = text(wide(), width=width).splitlines()
+    assert [line for line in lines if len(line) > width or line != line.rstrip()] == []
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_the_name_of_a_combination_is_broken_between_words(width: int) -> None:
+    page = text(wide(), width=width)
+    table = page[page.index("  arm ") : page.index("dropped:")]
+    assert "…" not in table
+    words = set(re.findall(r"[a-z]+", table))
+    assert {part for name in LONG for part in name.split("-")} <= words
+
+
+def test_what_was_edited_while_it_was_tried_is_not_to_be_saved() -> None:
+    found = cures.cure()
+    assert found.patch is not None
+    said = f"model.py was {STALE}: run again"
+    stale = replace(found, patch=replace(found.patch, files=(), snippet="", unsafe=said))
+    page = text(stale)
+    assert f"the source is not edited: {said}" in " ".join(page.split())
+    assert "save:" in text(found)
+    assert "save:" not in page
+    assert "paste instead" not in page

@@ -122,6 +122,19 @@ class Siren(nn.Module):
         return self.head(x)
 
 
+class Scaled(nn.Module):
+    """A network whose signal is multiplied by the exponential of what a layer says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.scale, self.head = nn.Linear(12, 12), nn.Linear(12, 12), nn.Linear(12, 5)
+        nn.init.normal_(self.scale.weight, std=2.0)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h = torch.tanh(self.first(x))
+        return self.head(h * torch.exp(self.scale(h)))
+
+
 def zeros() -> nn.Module:
     model = Plain(F.relu, depth=2)
     for layer in model.layers:
@@ -309,6 +322,7 @@ WARD = {
     "detached": Bed(Detached, ROWS, None, adam),
     "roots of zero": Bed(lambda: Plain(lambda x: F.relu(x).sqrt(), depth=2), ROWS, None, adam),
     "logarithms of zero": Bed(lambda: Plain(lambda x: F.relu(x).log(), depth=1), ROWS, None, adam),
+    "scaled": Bed(Scaled, ROWS, None, adam),
     "checkpointed": Bed(Checkpointed, ROWS, None, adam),
     "head only": Bed(lambda: Plain(F.relu, depth=4), ROWS, None, head_only),
 }

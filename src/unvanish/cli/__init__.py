@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from unvanish.cli.app import app
+from unvanish.cli.run import Handover, take_over
 from unvanish.cli.streams import open_closed_streams, retire_stdout
 
 __all__ = ["app", "main"]
@@ -20,5 +21,9 @@ def main(args: Sequence[str] | None = None, *, prog_name: str = "unvanish") -> N
     open_closed_streams()
     try:
         app.main(args=args, prog_name=prog_name)
-    finally:
+    except Handover as handover:  # stdout is the script's, to the very end
+        options = handover.options
+    except BaseException:
         retire_stdout()
+        raise
+    take_over(options)

@@ -1,4 +1,4 @@
-"""The commands: check, cure, demo, depth, explain, fix, jacobian, show, theory, zoo."""
+"""The commands: check, cure, demo, depth, explain, fix, jacobian, run, show, theory, zoo."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import click
 from unvanish import __version__
 from unvanish.cli.check import CheckOptions, run_check, shape_of
 from unvanish.cli.depth import factors_of
-from unvanish.cli.explain import explanation
 from unvanish.cli.guard import GuardedGroup, settings_of
 from unvanish.cli.screen import Screen, emit
 
@@ -214,6 +213,8 @@ def explain(name: str | None, color: str) -> None:
 
     Without NAME, list all rules; `unvanish explain remedies` lists all remedies.
     """
+    from unvanish.cli.explain import explanation
+
     emit(explanation(name, Screen.of(sys.stdout, color)))
 
 
@@ -238,18 +239,31 @@ def show(
     verbose: bool,
     color: str,
 ) -> None:
-    """Show the report that `unvanish check` or `cure` saved in FILE with --output. No torch."""
-    from unvanish.api import Report
+    """Show the report that `unvanish check` or `cure` saved in FILE with --output. No torch.
+
+    FILE may also be the recording of a run that `unvanish run` or `unvanish.observe` watches, or
+    has watched.
+    """
     from unvanish.cli.check import print_report, words
     from unvanish.cli.cure import show_cure
+    from unvanish.cli.export import show_run
     from unvanish.core.reports import holds_cure
+    from unvanish.core.runfile import is_run
 
     settings_of(ctx).as_json = format_ == "json"
+    if is_run(file):
+        if select or layer:
+            raise click.UsageError("--select and --layer go with the report of a check")
+        screen = Screen.of(sys.stdout, color)
+        as_json = format_ == "json"
+        ctx.exit(show_run(file, screen, fail_on=fail_on, as_json=as_json, verbose=verbose))
     if holds_cure(file):
         if select or layer:
             raise click.UsageError("--select and --layer go with the report of a check")
         screen = Screen.of(sys.stdout, color)
         ctx.exit(show_cure(file, screen, as_json=format_ == "json", verbose=verbose))
+    from unvanish.api import Report
+
     report = Report.load(file, select=words(select))
     screen = Screen.of(sys.stdout, color)
     ctx.exit(
@@ -263,6 +277,40 @@ def show(
             verbose=verbose,
         )
     )
+
+
+_EXPORT_HELP = """Hand the recording RUN of a training run on to other tools.
+
+\b
+NAME is
+  csv            a table, one number a row
+  jsonl          lines of JSON: conditions, layers, numbers, events
+  mlflow         a run of MLflow, in a database or on a tracking server
+  opentelemetry  OTLP metrics in JSON, for an OpenTelemetry collector
+  parquet        the same table for pandas, Polars, DuckDB
+  prometheus     the last value of everything, for Prometheus' textfile collector
+  tensorboard    scalars of TensorBoard
+  trackio        a local run of Trackio
+  wandb          an offline run of Weights & Biases
+
+A run that still goes on is handed on as far as it is.
+"""
+
+
+@app.command(help=_EXPORT_HELP, short_help="Hand the recording of a run on to other tools.")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--to", required=True, metavar="NAME", help="Where to, out of the list above.")
+@click.option(
+    "--output",
+    default="",
+    metavar="PATH",
+    help="File, folder or address; by default after RUN, in this folder. - writes text to stdout.",
+)
+def export(run: Path, to: str, output: str) -> None:
+    """Hand the recording RUN of a training run on to other tools."""
+    from unvanish.cli.export import run_export
+
+    run_export(run, to=to, output=output)
 
 
 @app.command(short_help="List our sick and healthy networks, or show one.")
@@ -631,3 +679,67 @@ def cure(ctx: click.Context, /, format_: str, color: str, **options: Any) -> Non
     settings_of(ctx).as_json = format_ == "json"
     screen = Screen.of(sys.stdout, color)
     ctx.exit(run_cure(CureOptions(**options), screen, as_json=format_ == "json"))
+
+
+_RUN_HELP = """Run the training script SCRIPT as Python would, and watch it.
+
+Models and optimisers are found as the script uses them. What it measures goes into a recording,
+and the run ends with a diagnosis. Arguments, stdout, exit code and signals are the script's own;
+ours goes to stderr. The options of `unvanish run` stand before SCRIPT.
+
+SCRIPT is a file, or with -m the dotted name of a module.
+"""
+
+_RUN_EPILOG = """\b
+Exit codes:
+  the script's own; 1 where it ends with 0 and there are findings at or above --fail-on
+  2  wrong use, or there is no such script"""
+
+
+@app.command(
+    help=_RUN_HELP,
+    short_help="Watch a training script.",
+    epilog=_RUN_EPILOG,
+    context_settings={"allow_interspersed_args": False},
+)
+@click.option("-m", "is_module", is_flag=True, help="SCRIPT is a module, as for `python -m`.")
+@click.option(
+    "--every",
+    type=click.IntRange(min=1),
+    default=50,
+    show_default=True,
+    metavar="N",
+    help="Sample every N-th step, after the first few.",
+)
+@click.option(
+    "--file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="RUN",
+    help="Where to record; by default unvanish-run.sqlite, or the next free name.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing before the diagnosis.")
+@click.option(
+    "--nproc",
+    type=click.IntRange(min=1),
+    default=1,
+    metavar="N",
+    help="Start N processes, as torchrun does.",
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice(["never", "note", "warning", "error"]),
+    default="never",
+    show_default=True,
+    help="Mildest finding that gives exit code 1.",
+)
+@_VERBOSE
+@_COLOR
+@click.argument("script")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def run(script: str, arguments: tuple[str, ...], is_module: bool, **options: Any) -> None:
+    """Run the training script SCRIPT as Python would, and watch it."""
+    from unvanish.cli.run import RunOptions, prepare_run
+    from unvanish.watch.scripts import Script
+
+    what = Script(name=script, arguments=arguments, is_module=is_module)
+    prepare_run(RunOptions(script=what, **options))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,6 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from unvanish.cli.guard import told
+from unvanish.cli.places import check_file, file_of
 from unvanish.cli.screen import Screen, complain, emit
 from unvanish.cli.streams import stdout_set_aside
 from unvanish.core.errors import UnvanishError
@@ -71,22 +72,19 @@ def shape_of(
 def run_check(options: CheckOptions, screen: Screen, *, as_json: bool) -> int:
     """Check a target, write the report, and return the exit code."""
     output = options.output.absolute() if options.output is not None else None
-    if output is not None and options.output is not None and not output.parent.is_dir():
-        folder = options.output.parent
-        raise UnvanishError(
-            f"there is no folder {folder} for --output",
-            help=f"mkdir -p {shlex.quote(str(folder))}",
-        )
+    if options.output is not None:
+        check_file(options.output, "--output", target=file_of(options.target))
     with held_back(say=not as_json), spinner(f"checking {options.target}"):
         report = _checked(options)
+    failure: UnvanishError | None = None
     if output is not None:
         try:
             report.save(output)
         except OSError as error:
-            raise UnvanishError(
+            failure = UnvanishError(
                 f"the file cannot be written: {error.strerror}", where=str(options.output)
-            ) from error
-    return print_report(
+            )
+    code = print_report(
         report,
         screen,
         fail_on=options.fail_on,
@@ -95,6 +93,10 @@ def run_check(options: CheckOptions, screen: Screen, *, as_json: bool) -> int:
         layer=options.layer,
         verbose=options.verbose,
     )
+    if failure is None:
+        return code
+    complain(told(failure))
+    return failure.exit_code
 
 
 def print_report(

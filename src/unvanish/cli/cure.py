@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shlex
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from unvanish.cli.check import held_back
+from unvanish.cli.guard import told
+from unvanish.cli.places import check_file, check_new_folder, check_target, file_of
 from unvanish.cli.progress import shown_progress
 from unvanish.cli.screen import Screen, complain, emit
 from unvanish.cli.streams import stdout_set_aside
@@ -51,19 +54,27 @@ def run_cure(options: CureOptions, screen: Screen, *, as_json: bool) -> int:
     else:
         found, source = _tried(options, as_json=as_json), ""
     is_interrupted = _was_interrupted(found)
+    failures: list[UnvanishError] = []
     if not is_interrupted:
-        found = _applied(found, options)
+        for apply in (_written, _exported):
+            try:
+                found = apply(found, options)
+            except UnvanishError as error:  # what was found out is told all the same
+                failures.append(error)
     if options.output is not None:
-        source = str(options.output)
+        from unvanish.curing.saving import writing
+
         try:
-            save_cure(found, options.output)
-        except OSError as error:
-            raise UnvanishError(
-                f"the file cannot be written: {error.strerror}", where=str(options.output)
-            ) from error
+            with writing(options.output):
+                save_cure(found, options.output)
+            source = str(options.output)
+        except UnvanishError as error:
+            failures.append(error)
     code = _INTERRUPTED if is_interrupted else exit_code_of(found)
     _print(found, screen, as_json=as_json, verbose=options.verbose, file=source)
-    return code
+    for failure in failures:
+        complain(told(failure))
+    return failures[0].exit_code if failures and not is_interrupted else code
 
 
 def show_cure(path: Path, screen: Screen, *, as_json: bool, verbose: bool) -> int:
@@ -96,16 +107,15 @@ def _check_places(options: CureOptions) -> None:
             "a network of the zoo is a part of unvanish and is not written",
             help=f"unvanish cure {options.target} --save cured",
         )
-    if options.output is not None and not options.output.absolute().parent.is_dir():
-        folder = options.output.parent
-        raise UnvanishError(
-            f"there is no folder {folder} for --output",
-            help=f"mkdir -p {shlex.quote(str(folder))}",
-        )
+    if options.output is not None:
+        check_file(options.output, "--output", target=file_of(options.target))
     if options.save is not None:
         from unvanish.curing.saving import check_folder
 
+        check_new_folder(options.save, "--save")
         check_folder(options.save)
+    if options.write:
+        check_target(options.target)
 
 
 def _tried(options: CureOptions, *, as_json: bool) -> Cure:
@@ -117,6 +127,7 @@ def _tried(options: CureOptions, *, as_json: bool) -> Cure:
         for name in ("budget", "seeds", "remedy", "keep_architecture", "engine", "jobs")
     }
     with (
+        contextlib.chdir(Path.cwd()),  # the network's own code may go elsewhere
         held_back(say=not as_json),
         shown_progress(options.target, quiet=as_json) as progress,
         stdout_set_aside(),
@@ -160,24 +171,32 @@ def _opened(options: CureOptions) -> Cure:
     return load_cure(options.target)
 
 
-def _applied(found: Cure, options: CureOptions) -> Cure:
-    """Write and save what was asked for, where there is something to write."""
+def _written(found: Cure, options: CureOptions) -> Cure:
+    """Write the edit where that was asked for and there is one."""
+    if not options.write:
+        return found
     is_file = found.patch is not None and bool(found.patch.files)
+    if is_file and found.proof is not None:
+        from unvanish.curing.writing import written
+
+        with stdout_set_aside():
+            return written(found)
+    why = found.patch.unsafe if found.patch is not None else "nothing is to be changed"
+    complain(f"note: nothing was written: {why or 'nothing is proven'}")
+    return found
+
+
+def _exported(found: Cure, options: CureOptions) -> Cure:
+    """Save the cured network where that was asked for and there is one."""
+    if options.save is None:
+        return found
+    from unvanish.curing.saving import REPORT, exported
+
     with stdout_set_aside():
-        if options.write and is_file and found.proof is not None:
-            from unvanish.curing.writing import written
-
-            found = written(found)
-        elif options.write:
-            why = found.patch.unsafe if found.patch is not None else "nothing is to be changed"
-            complain(f"note: nothing was written: {why or 'nothing is proven'}")
-        if options.save is not None:
-            from unvanish.curing.saving import REPORT, exported
-
-            found = exported(found, options.save)
-            if not found.saved:
-                place = options.save / REPORT
-                complain(f"note: there is no cured network to save; {place} holds the report")
+        found = exported(found, options.save)
+    if not found.saved:
+        place = options.save / REPORT
+        complain(f"note: there is no cured network to save; {place} holds the report")
     return found
 
 

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from unvanish.cli.screen import Screen
 from unvanish.core.errors import UnvanishError
 from unvanish.core.pages import page_of, title_of
+from unvanish.core.protocols import Rule, RunRule
 from unvanish.diagnose import all_rules
+from unvanish.diagnose.running import all_run_rules
 from unvanish.show.page import render_list, render_page
 
 REMEDIES = "remedies"
@@ -29,7 +31,7 @@ def explanation(word: str | None, screen: Screen) -> str:
     Raises:
         UnvanishError: If nothing has that name.
     """
-    rules = all_rules().members
+    rules: tuple[Rule | RunRule, ...] = (*all_rules().members, *all_run_rules().members)
     if word is None:
         rows = [(rule.code, rule.name, title_of(page_of(rule))) for rule in rules]
         return _list(rows, "unvanish explain CODE", "shows the page of a rule", screen)

@@ -102,6 +102,7 @@ class Finding:
         chart: The profile over depth that shows it, if one does.
         root: Code of the finding that this one follows from; empty for a root. Set by
             `diagnose`, never by a rule.
+        step: At which step of a training run it began; -1 where it is not about a run.
     """
 
     code: str
@@ -119,6 +120,7 @@ class Finding:
     help: tuple[str, ...] = ()
     chart: Chart | None = None
     root: str = ""
+    step: int = -1
 
 
 @dataclass(frozen=True, slots=True)

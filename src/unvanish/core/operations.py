@@ -47,6 +47,11 @@ VIEW_OPS: Final = frozenset(
 )
 """Operations that move numbers without changing them."""
 
+STEP_OPS: Final = frozenset(
+    "sign sgn round floor ceil trunc fix bernoulli heaviside clamp clip clamp_min clamp_max".split()
+)
+"""Operations whose derivative PyTorch takes to be zero, everywhere or out of a range."""
+
 MATMUL_OPS: Final = frozenset(
     "linear matmul conv conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d "
     "embedding bilinear einsum addmm mm bmm baddbmm mv rnn_layer lstm gru rnn_tanh rnn_relu "

@@ -65,6 +65,7 @@ class Endpoint:
         higher_is_better: Its direction.
         goal: Value that counts as trained; None where nobody said.
         chance: Value of the best constant answer; ``nan`` where it is not known.
+        untrained: Value of the network before its training; ``nan`` where it was not asked.
         samples: How many samples it is measured on; 0 where the user's metric does not say.
         held_out: Whether the training never sees these samples, as far as can be told.
         origin: One sentence: where it comes from.
@@ -74,9 +75,15 @@ class Endpoint:
     higher_is_better: bool = True
     goal: float | None = None
     chance: float = math.nan
+    untrained: float = math.nan
     samples: int = 0
     held_out: bool = True
     origin: str = ""
+
+    @property
+    def floor(self) -> float:
+        """What shows no learning: chance, else the value before the training."""
+        return self.untrained if math.isnan(self.chance) else self.chance
 
     def better(self, a: float, b: float) -> bool:
         """Tell whether `a` is better than `b`; a number is better than none."""

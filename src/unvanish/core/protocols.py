@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import ClassVar, Protocol, runtime_checkable
 
 from unvanish.core.explanations import Explanation
-from unvanish.core.glossary import Quantity
+from unvanish.core.glossary import LayerQuantity, Quantity, StepQuantity
 from unvanish.core.interventions import Intervention, Question
 from unvanish.core.records import Recording
+from unvanish.core.runs import RunRecording
 from unvanish.core.sources import Source
 from unvanish.core.verdicts import NotApplicable, Verdict
 
@@ -33,6 +34,30 @@ class Rule(Protocol):
 
     def examine(self, recording: Recording) -> Verdict:
         """Judge one recording. Must not raise on any recording that the codec can load."""
+        ...
+
+
+@runtime_checkable
+class RunRule(Protocol):
+    """Turns a watched training run into one of four verdicts.
+
+    The class docstring is the rule's page (`unvanish explain CODE`) and carries the
+    headings that `unvanish.testing.check_run_rule` asks for.
+
+    Attributes:
+        code: ``UV`` and three digits; third parties use their own prefix. Never reused.
+        name: The field's term in kebab case, such as ``"dying-units"``.
+        needs: Quantities without which the rule answers NotMeasured.
+        sources: Where the limit comes from.
+    """
+
+    code: ClassVar[str]
+    name: ClassVar[str]
+    needs: ClassVar[frozenset[LayerQuantity | StepQuantity]]
+    sources: ClassVar[tuple[Source, ...]]
+
+    def examine(self, run: RunRecording) -> Verdict:
+        """Judge one run, as far as it is. Must not raise on any run that can be read."""
         ...
 
 

@@ -19,6 +19,9 @@ from unvanish.core.places import SourceLine
 RUN_SCHEMA = 1
 """Version of the layout; a reader takes this one and all older ones."""
 
+DEAD_WINDOW = 8
+"""Over how many sampled batches a unit has to be silent to count as dead."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchedLayer:
@@ -104,7 +107,8 @@ class EventKind(StrEnum):
     """The scaler of a mixed-precision run left a step out."""
 
     RATE = "rate"
-    """The learning rate was changed by more than a schedule's usual step."""
+    """The learning rate was changed by more than a schedule's usual step; the text ends with
+    ``from BEFORE to AFTER``."""
 
     LAYERS = "layers"
     """Layers appeared that had not been called before, or whose parameters were exchanged."""
@@ -176,6 +180,7 @@ class RunRecording:
         events: What happened, in order.
         last_step: The last step that was begun; -1 where there was none.
         is_ended: Whether the run was closed; False while it goes on, or where it was killed.
+        started: Unix time in seconds at which the recording was begun; 0 where not known.
     """
 
     conditions: RunConditions = field(default_factory=RunConditions)
@@ -185,6 +190,7 @@ class RunRecording:
     events: tuple[RunEvent, ...] = ()
     last_step: int = -1
     is_ended: bool = False
+    started: float = 0.0
 
     def series(self, quantity: LayerQuantity, layer: WatchedLayer | int) -> list[tuple[int, float]]:
         """Return step and value of one quantity at one layer; empty where not measured."""

@@ -298,6 +298,13 @@ _WORKS = (
         "arXiv 1812.06162",
     ),
     Source(
+        "bernstein2020",
+        "Bernstein, Vahdat, Yue and Liu",
+        2020,
+        "On the distance between two neural networks and the stability of learning",
+        "NeurIPS",
+    ),
+    Source(
         "cohen2021",
         "Cohen, Kaur, Li, Kolter and Talwalkar",
         2021,
@@ -701,6 +708,13 @@ _WORKS = (
         "An efficient gradient-based algorithm for on-line training of recurrent network "
         "trajectories",
         "Neural Computation 2",
+    ),
+    Source(
+        "dinh2017",
+        "Dinh, Sohl-Dickstein and Bengio",
+        2017,
+        "Density estimation using Real NVP",
+        "ICLR",
     ),
     Source(
         "chen2026",

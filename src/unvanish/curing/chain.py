@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final, Unpack
 
 from torch import nn
@@ -15,12 +16,15 @@ from unvanish.core.findings import Diagnosis, Severity
 from unvanish.core.prescriptions import Advice, Option
 from unvanish.core.proofs import Conclusion, Job, Proof
 from unvanish.core.records import Recording
+from unvanish.curing.changing import changes_of, treated_copy
 from unvanish.curing.cured import Cured
 from unvanish.curing.given import Given, recipe_from
+from unvanish.curing.known import Known
 from unvanish.curing.loading import UNKNOWN, experiment_from, reloaded, with_data
 from unvanish.curing.rates import at_rate
+from unvanish.curing.sources import Sources, files_of, loaded_files
+from unvanish.curing.stepping import with_own_step
 from unvanish.diagnose import diagnose
-from unvanish.observe import trace
 from unvanish.prove.building import NoDataError
 from unvanish.prove.engines import engine_of
 from unvanish.prove.engines.journal import Journal
@@ -32,9 +36,8 @@ from unvanish.prove.shortlist import GENERAL, fitting, shortlist
 from unvanish.prove.training import execute
 from unvanish.prove.trial import Progress, Trial
 from unvanish.recipe import Batches, Recipe
-from unvanish.treat import Treated, prescribe, treat
+from unvanish.treat import prescribe
 from unvanish.treat.looking import look_at
-from unvanish.treat.patch import patch as patch_of
 from unvanish.treat.registry import remedies, remedy_of
 
 _TIMED_STEPS: Final = 6
@@ -45,6 +48,13 @@ _UNSETTLED: Final = frozenset({Conclusion.NO_EFFECT, Conclusion.INCONCLUSIVE, Co
 """Conclusions after which something is left to the user."""
 _SHORT_STEPS: Final = 1000
 """Steps that data are drawn for, where nobody says how long a run is."""
+_TO_DO: Final = {
+    "backward through the graph a second time": "a tensor that the network keeps for its next call "
+    "still hangs on the last step's graph: self.state = state.detach()",
+    "more than 1 value per channel": "leave batches of one sample out: "
+    "DataLoader(..., drop_last=True)",
+}
+"""What to do where a training step fails with such words."""
 
 
 def cure(
@@ -99,7 +109,7 @@ def cure(
     Raises:
         UnvanishError: If the target cannot be loaded, or does not train a step.
     """
-    start = time.monotonic()
+    start, folder = time.monotonic(), Path.cwd()  # the network's own code may go elsewhere
     if seeds < 1:
         raise UnvanishError(f"{seeds} seeds prove nothing", help="--seeds 5")
     run_steps, seconds = budget_of(budget) if budget else (None, None)
@@ -120,13 +130,17 @@ def cure(
         options=asked_for(budget, seeds, names, keep_architecture=keep_architecture),
     )
     recipe = recipe or reloaded(origin, data)
+    sources = Sources() if origin.is_given else Sources().joined(loaded_files())
+    recipe = with_own_step(recipe)
     wanted = run_steps or recipe.steps or steps
     origin = replace(origin, steps=wanted or _SHORT_STEPS)
     with recipe.running():
         before = _look(recipe)
-    known = _Known(
+    known = Known(
         origin=origin,
+        folder=folder,
         recipe=recipe,
+        sources=sources.joined(files_of(before)),
         before=before,
         diagnosis=diagnose(before),
         data=data,
@@ -139,7 +153,11 @@ def cure(
         return _untried(known, error, start)
     trained = execute(experiment, Job(steps=_TIMED_STEPS, judged=True))
     if trained.failed:
-        raise UnvanishError(f"the network does not train: {trained.failed}", where=origin.target)
+        raise UnvanishError(
+            f"the network does not train: {trained.failed}",
+            where=origin.target,
+            help=next((todo for said, todo in _TO_DO.items() if said in trained.failed), ""),
+        )
     plan = planned(
         trained.milliseconds_per_step,
         jobs=runner.jobs,
@@ -173,34 +191,6 @@ def cure(
         if isinstance(engine, str):
             runner.close()
     return _concluded(known, experiment, counsel.asked, proof, start)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Known:
-    """What the first look found, and what was asked for."""
-
-    origin: Origin
-    recipe: Recipe
-    before: Recording
-    diagnosis: Diagnosis
-    data: Iterable[Any] | str | None
-    names: tuple[str, ...]
-    keep_architecture: bool
-
-    @property
-    def is_suspect(self) -> bool:
-        """Whether something is found at or above a warning."""
-        return any(f.severity is not Severity.NOTE for f in self.diagnosis.findings)
-
-    def reload(self, seed: int | None = None) -> Recipe:
-        """Load the network anew."""
-        origin = self.origin if seed is None else replace(self.origin, seed=seed)
-        return reloaded(origin, self.data)
-
-    @property
-    def reloads(self) -> Callable[[], Recipe] | None:
-        """What loads the network anew; None where it was given in Python."""
-        return None if self.origin.is_given else self.reload
 
 
 def asked_for(
@@ -238,7 +228,7 @@ def _look(recipe: Recipe) -> Recording:
     return replace(recording, context=replace(recording.context, inferred=inferred))
 
 
-def _advice(known: _Known) -> Advice:
+def _advice(known: Known) -> Advice:
     """Try remedies on a copy: those asked for, those that treat what was found, or general ones."""
     names: Sequence[str] | None = known.names or None
     if not known.names and not known.is_suspect:
@@ -266,7 +256,7 @@ def _advice(known: _Known) -> Advice:
 class _Counsel:
     """Tries remedies on a copy once somebody asks, and remembers what came of it."""
 
-    def __init__(self, known: _Known, arms: int) -> None:
+    def __init__(self, known: Known, arms: int) -> None:
         self._known, self._arms = known, arms
         self.asked: Advice | None = None
 
@@ -283,14 +273,14 @@ class _Counsel:
         return fitting(self.advice)
 
 
-def _untried(known: _Known, error: NoDataError, start: float) -> Cured:
+def _untried(known: Known, error: NoDataError, start: float) -> Cured:
     """Return what can be said without a trial, and what cannot."""
     advice = _advice(known) if known.is_suspect or known.names else None
     best = advice.best if advice else None
     can = "the gradient's profile and whether outputs tell inputs apart"
     can += ", before and after a remedy" if best else "" if known.is_suspect else ", both sound"
     said = f"no trial could be made: {error.what}. Shown is {can}; that it learns is not"
-    treated = _treated(known, best.remedies) if best else None
+    treated = treated_copy(known, best.remedies) if best else None
     return Cured(
         origin=known.origin,
         conclusion=Conclusion.CANNOT,
@@ -298,7 +288,7 @@ def _untried(known: _Known, error: NoDataError, start: float) -> Cured:
         before=known.before,
         advice=advice,
         remedies=best.remedies if best else (),
-        **_changes(known, treated, 1.0),
+        **changes_of(known, treated, 1.0),
         left=tuple(error.help.splitlines()),
         seconds=time.monotonic() - start,
         recipe=known.recipe,
@@ -306,13 +296,13 @@ def _untried(known: _Known, error: NoDataError, start: float) -> Cured:
 
 
 def _concluded(
-    known: _Known, experiment: Experiment, advice: Advice | None, proof: Proof, start: float
+    known: Known, experiment: Experiment, advice: Advice | None, proof: Proof, start: float
 ) -> Cured:
     """Put together what was proven with the edit that gives it."""
     answer = proof.answer
     remedies = answer.remedies if answer else ()
     rate = answer.rate_factor if answer else 1.0
-    treated = _treated(known, remedies) if remedies else None
+    treated = treated_copy(known, remedies) if remedies else None
     if treated is None and rate != 1.0:
         treated = at_rate(known.recipe, known.before, rate)
     return Cured(
@@ -324,7 +314,8 @@ def _concluded(
         proof=proof,
         remedies=remedies,
         rate_factor=rate,
-        **_changes(known, treated, rate),
+        **changes_of(known, treated, rate),
+        warnings=tuple(filter(None, (known.sources.said(),))) if treated is None else (),
         left=_noted(known.diagnosis) if proof.conclusion in _UNSETTLED else (),
         seconds=time.monotonic() - start,
         experiment=experiment,
@@ -339,39 +330,3 @@ def _noted(diagnosis: Diagnosis) -> tuple[str, ...]:
         for finding in diagnosis.findings
         if finding.severity is Severity.NOTE
     )
-
-
-def _treated(known: _Known, remedies: Sequence[str]) -> Treated:
-    """Treat a copy of the network, as the edit of the source is to do."""
-    recipe = known.recipe
-    with recipe.running():
-        return treat(
-            recipe.model,
-            list(remedies),
-            recipe.batch,
-            recipe.loss,
-            optimizer=recipe.optimizer,
-            recording=known.before,
-            built=recipe.built,
-            seed=recipe.seed,
-        )
-
-
-def _changes(known: _Known, treated: Treated | None, rate: float) -> dict[str, Any]:
-    """Return the edit of the source, and a look at the treated network."""
-    if treated is None:
-        return {}
-    recipe = known.recipe
-    with recipe.running():
-        edit = patch_of(treated, known.reloads, optimizer=recipe.optimizer, rate_factor=rate)
-        after = trace(
-            treated.model,
-            recipe.batch,
-            treated.loss,
-            optimizer=treated.optimizer,
-            data=recipe.data,
-            seed=recipe.seed,
-            autocast=treated.autocast,
-            clip_grad_norm=treated.clip_grad_norm,
-        )
-    return {"receipts": treated.receipts, "patch": edit, "after": after}

@@ -10,7 +10,9 @@ import torch
 from torch import nn
 
 from unvanish.core.errors import TargetError
+from unvanish.core.steppers import only_one, several
 from unvanish.recipe import Batches, Recipe, invent_batch, seeded
+from unvanish.recipe.methods import own_optimizer
 from unvanish.recipe.rest import seeding
 
 
@@ -49,7 +51,8 @@ def recipe_from(
         batch: ``(inputs, target)``, a dict, or the inputs alone; None for the first of `data`.
         data: Batches; None for `batch` alone.
         loss: ``loss(output, target)``, a name such as ``"cross_entropy"``, or None to infer it.
-        optimizer: ``optimizer(model)``, or an optimiser of `model`; None for AdamW.
+        optimizer: ``optimizer(model)``, or an optimiser of `model`; None for what the network
+            configures itself, else AdamW.
         metric: ``metric(model)`` or ``metric(output, target)``; None to infer one.
         goal: Value of the metric that counts as trained.
         higher_is_better: Direction of the metric.
@@ -78,6 +81,13 @@ def recipe_from(
             "the network was given as it is: every run starts from its weights; give a function "
             "that makes it, and every seed has others",
         )
+    optimizer = only_one(optimizer)
+    if isinstance(optimizer, list | tuple):
+        raise several(f"optimizer is {len(optimizer)} optimisers")
+    if optimizer is None:
+        with seeded(seed):
+            optimizer, said = own_optimizer(network)
+        inferred += (said,) if said else ()
     if data is not None:
         with seeded(seed):
             drawn = Batches(data, origin="data")

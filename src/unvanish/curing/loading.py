@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final
 
 from unvanish.core.cures import IN_PYTHON, Origin
@@ -35,7 +37,7 @@ def reloaded(origin: Origin, data: Iterable[Any] | str | None = None) -> Recipe:
             f"{what} was given in Python, and cannot be loaded from a file",
             help="unvanish cure net.py   where net.py has def model(): ... and def data(): ...",
         )
-    source = data if data is not None else origin.data or None
+    source, folder = data if data is not None else origin.data or None, Path.cwd()
     recipe = load(
         origin.target,
         seed=origin.seed,
@@ -44,7 +46,10 @@ def reloaded(origin: Origin, data: Iterable[Any] | str | None = None) -> Recipe:
         device=origin.device or None,
         batch=None if source is None else UNKNOWN,
     )
-    return recipe if source is None else with_data(recipe, source)
+    if source is None:
+        return recipe
+    with contextlib.chdir(folder):  # the network's own code may have gone elsewhere
+        return with_data(recipe, source)
 
 
 def with_data(recipe: Recipe, data: Iterable[Any] | str) -> Recipe:

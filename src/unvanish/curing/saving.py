@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -14,8 +16,11 @@ from unvanish.core.packing import plain
 from unvanish.core.reports import save_cure
 from unvanish.core.stack import Owner, owner_of
 from unvanish.curing.blueprint import digest
+from unvanish.curing.sources import files_of
 from unvanish.recipe.address import parse
 from unvanish.show.cure_json import text_of
+from unvanish.show.following import command_of, is_stale
+from unvanish.treat.patch.encodings import decoded
 
 MODULE: Final = "cured.py"
 REPORT: Final = "report.json"
@@ -44,27 +49,63 @@ def exported(cure: C, folder: str | Path) -> C:
     """
     place = Path(folder)
     check_folder(place)
-    buildable = cure.is_changed and cure.proof is not None
+    buildable = cure.is_changed and cure.proof is not None and not is_stale(cure)
     if buildable and (cure.origin.is_given or cure.origin.data == IN_PYTHON):
         what = cure.origin.target if cure.origin.is_given else "the data of the trial"
         raise UnvanishError(
             f"{what} came from Python, and a file cannot build it again",
             help="cured.save('report.json')   saves the report, cured.build() builds the network",
         )
+    if buildable:
+        _check_as_tried(cure)
     saved = replace(cure, saved=str(folder) if buildable else "")
-    try:
+    with writing(place):
         place.mkdir(parents=True, exist_ok=True)
+    with writing(place / REPORT):
         save_cure(saved, place / REPORT)
-        if cure.patch is not None:
+    if cure.patch is not None:
+        with writing(place / DIFF):
             (place / DIFF).write_text(text_of(cure.patch), encoding="utf-8")
-        if buildable:
+    if buildable:
+        with writing(place / MODULE):
             (place / MODULE).write_text(_module(cure, place), encoding="utf-8")
-        _save_patched(cure, place)
-    except OSError as error:
-        raise UnvanishError(
-            f"the folder cannot be written: {error.strerror}", where=str(folder)
-        ) from error
+    _save_patched(cure, place)
     return saved
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Write a file in a block; what goes wrong is told with its name.
+
+    Args:
+        path: The file or folder.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        UnvanishError: If it cannot be written, for want of space or permission.
+    """
+    try:
+        yield
+    except OSError as error:
+        what = "folder" if path.is_dir() else "file"
+        why = error.strerror or str(error)
+        raise UnvanishError(f"the {what} cannot be written: {why}", where=str(path)) from error
+
+
+def _check_as_tried(cure: Cure) -> None:
+    """Refuse files that hold neither what was tried nor what was written."""
+    edits = cure.patch.files if cure.patch is not None and not cure.written else ()
+    for edit in edits:
+        path = Path(edit.path)
+        if not path.is_file() or decoded(path) not in {edit.before, edit.after}:
+            said = "has changed since" if path.is_file() else "is gone, and was there for"
+            raise UnvanishError(
+                f"{edit.path} {said} the trial, and what was proven is about the file as it was",
+                where=str(path.absolute()),
+                help=f"{command_of(cure, '--save', 'cured')}   tries and saves it anew",
+            )
 
 
 def check_folder(place: Path) -> None:
@@ -101,8 +142,9 @@ def _save_patched(cure: Cure, place: Path) -> None:
         path = Path(edit.path)
         inside = not path.is_absolute() and ".." not in path.parts
         copy = place / PATCHED / (path if inside else path.name)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes(edit.after.encode("utf-8"))
+        with writing(copy):
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(edit.after.encode("utf-8"))
 
 
 def _sources(cure: Cure) -> dict[str, str]:
@@ -110,8 +152,7 @@ def _sources(cure: Cure) -> dict[str, str]:
     if cure.origin.target.startswith("zoo:"):
         return {}
     names = {edit.path for edit in cure.patch.files} if cure.patch is not None else set()
-    for site in cure.before.sites:
-        names |= {line.file for line in (site.source, site.built) if line is not None}
+    names |= set(files_of(cure.before))
     file = parse(cure.origin.target).file
     paths = [Path(name) for name in names if owner_of(name) is Owner.USER]
     paths += [] if file is None else [file]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
+from pathlib import Path
 from typing import TypeVar
 
 from unvanish.core.cures import IN_PYTHON, Cure
@@ -49,7 +51,8 @@ def written(cure: C) -> C:
     )
     if cure.origin.is_given or cure.origin.data == IN_PYTHON:
         return cure
-    recipe = reloaded(cure.origin)
-    with recipe.running():
-        after = look_at(recipe)
+    with contextlib.chdir(Path.cwd()):  # the network's own code may go elsewhere
+        recipe = reloaded(cure.origin)
+        with recipe.running():
+            after = look_at(recipe)
     return replace(cure, rechecked=after)

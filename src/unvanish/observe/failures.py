@@ -225,7 +225,9 @@ def _explain_forward(error: BaseException, tape: ForwardTape) -> BatchError:
         f"{failure.op} in {failure.path or 'the model'} does not fit its input, "
         f"shapes {shapes}: {first_line(error)}",
         where=place or _user_frames(error),
-        help=_dtype_help(failure, first_line(error)) or _shape_help(failure, tape),
+        help=_size_help(first_line(error))
+        or _dtype_help(failure, first_line(error))
+        or _shape_help(failure, tape),
     )
 
 
@@ -242,6 +244,13 @@ def _explain_call(error: BaseException, path: str = "") -> BatchError:
         where=_user_frames(error) or path,
         help=help,
     )
+
+
+def _size_help(message: str) -> str:
+    """Return what to do about a batch of one sample, of which no deviation can be taken."""
+    if "more than 1 value per channel" not in message:
+        return ""
+    return "leave batches of one sample out: DataLoader(..., drop_last=True)"
 
 
 def _dtype_help(failure: Failure, message: str) -> str:

@@ -26,6 +26,7 @@ from torch.overrides import TorchFunctionMode
 from unvanish.core.operations import (
     LAYER_FUNCTIONS,
     MATMUL_OPS,
+    STEP_OPS,
     VIEW_OPS,
     Node,
     clean,
@@ -363,7 +364,7 @@ class ForwardTape(TorchFunctionMode):
                 stack.append((node, True))
                 stack.extend((n, False) for n in behind)
                 continue
-            note = NodeNote(node, op_of_node(node.name()), packed=is_packing())
+            note = NodeNote(node, _op_of(node), packed=is_packing())
             note.from_weights = (
                 bool(behind)
                 and note.op in VIEW_OPS
@@ -372,6 +373,14 @@ class ForwardTape(TorchFunctionMode):
             self.notes[node] = note
             fresh.append(note)
         return fresh
+
+
+def _op_of(node: Node) -> str:
+    """Return a node's operation; a function of the user's own is no step for being called Sign."""
+    op = op_of_node(node.name())
+    if op in STEP_OPS and isinstance(node, torch.autograd.function.BackwardCFunction):
+        return f"{type(node).__name__.removesuffix('Backward')}.apply"
+    return op
 
 
 def _clips_at_zero(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:

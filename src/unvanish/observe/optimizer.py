@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from unvanish.core.conditions import Optimizer
 from unvanish.core.errors import BatchError, UnvanishError
+from unvanish.core.steppers import only_one, several
 from unvanish.observe.copies import copied
 from unvanish.observe.statistics.magnitude import dense_values, dot64, norm64
 
@@ -40,7 +41,7 @@ def build_optimizer(optimizer: OptimizerLike, model: nn.Module) -> torch.optim.O
     if isinstance(optimizer, torch.optim.Optimizer):
         return optimizer
     try:
-        made: Any = optimizer(model)
+        made: Any = only_one(optimizer(model))
     except UnvanishError:
         raise
     except Exception as error:
@@ -48,6 +49,8 @@ def build_optimizer(optimizer: OptimizerLike, model: nn.Module) -> torch.optim.O
             f"optimizer(model) raised {type(error).__name__}: {error}",
             help="def optimizer(model): return torch.optim.AdamW(model.parameters(), lr=1e-3)",
         ) from error
+    if isinstance(made, list | tuple) and made:
+        raise several(f"optimizer(model) returned {len(made)} optimisers")
     if not hasattr(made, "param_groups") or not hasattr(made, "step"):
         raise BatchError(
             f"optimizer(model) returned {type(made).__name__}, not an optimiser",

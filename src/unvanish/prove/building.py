@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import sys
 from collections.abc import Callable, Iterable
 from itertools import chain
@@ -14,6 +15,8 @@ from torch import nn
 
 from unvanish.core.errors import BatchError
 from unvanish.core.stack import Owner, owner_of
+from unvanish.observe.copies import copied
+from unvanish.observe.guard import ModelSnapshot
 from unvanish.prove.endpoints import endpoint_of, metric_wants_batches
 from unvanish.prove.experiment import Experiment
 from unvanish.prove.partition import partition
@@ -108,14 +111,56 @@ def _own(recipe: Recipe) -> Iterable[Any]:
 
 
 def _maker(recipe: Recipe, reload: Callable[[int], Recipe] | None) -> Callable[[int], nn.Module]:
-    """Return what makes the network anew; a finished one is built by running its file again."""
-    if not recipe.is_finished or reload is None:
-        return recipe.fresh
+    """Return what makes the network anew, as it was before any training.
+
+    A finished network is built by running its file again, and so is one that shares what is
+    trained with the one before, as ``def model(): return net`` does; where there is no file, it
+    is copied. Other networks that the loss or the optimiser reads begin anew as well.
+    """
+    beside = [ModelSnapshot(module) for module in _beside(recipe)]
+    make = _once_more(recipe, reload)
 
     def made(seed: int) -> nn.Module:
-        return reload(seed).model
+        for snapshot in beside:
+            snapshot.restore()
+        return make(seed)
 
     return made
+
+
+def _once_more(
+    recipe: Recipe, reload: Callable[[int], Recipe] | None
+) -> Callable[[int], nn.Module]:
+    if reload is not None and (recipe.is_finished or _shares(recipe)):
+        return lambda seed: reload(seed).model
+    if recipe.is_finished or not _shares(recipe):
+        return recipe.fresh
+    kept = copied(recipe.model)
+    return lambda _: copied(kept)
+
+
+def _shares(recipe: Recipe) -> bool:
+    """Tell whether a network that is made anew shares what is trained with the one before."""
+
+    def trained(model: nn.Module) -> set[int]:
+        held = (p for p in model.parameters() if p.requires_grad)
+        return {id(tensor) for tensor in (*held, *model.buffers())}
+
+    return not trained(recipe.model).isdisjoint(trained(recipe.fresh(recipe.seed)))
+
+
+def _beside(recipe: Recipe) -> list[nn.Module]:
+    """Return networks beside the one that is trained, which a step may change too."""
+    parts = (recipe.loss, inspect.unwrap(recipe.optimizer) if callable(recipe.optimizer) else None)
+    found: dict[int, nn.Module] = {}
+    for part in parts:
+        code, known = getattr(part, "__code__", None), getattr(part, "__globals__", {})
+        named = [known.get(name) for name in code.co_names] if code is not None else []
+        for thing in (part, *named):
+            if isinstance(thing, nn.Module) and any(p.requires_grad for p in thing.parameters()):
+                found.setdefault(id(thing), thing)
+    own = {id(module) for module in recipe.model.modules()}
+    return [module for key, module in found.items() if key not in own]
 
 
 def _fingerprint(recipe: Recipe, data: str) -> str:

@@ -15,11 +15,12 @@ What follows, in this order:
 4. *inconclusive*: it was stopped before its end, fewer than 3 seeds can be compared, or the null
    arm, the same network with other initial weights, differs from the control.
 5. *cured*, *improved*: the arm is better by the rule of `is_better`, and by more than the null arm
-   differs. Cured is where the control does not learn and the arm does; improved all else. Without
-   a goal a cure also has to leave the control less than half of the arm's way from chance, and a
-   control that has 90 % of it is healthy: there is nothing left to gain. Where a check finds
-   nothing either, a control better than chance is healthy unless an arm learns and leaves it that
-   far behind although it is given more steps.
+   differs; or so many more of its runs reach the user's goal that chance is ruled out. Cured is
+   where the control does not learn and the arm does; improved all else. Without a goal a cure also
+   has to leave the control less than half of the arm's way from chance, and a control that has
+   90 % of it is healthy: there is nothing left to gain. Where a check finds nothing either, a
+   control better than chance is healthy unless an arm learns and leaves it that far behind although
+   it is given more steps.
 6. *inconclusive* again: what was seen would count, and could be chance.
 7. *no effect*, or *healthy* where the control learns by the bar of its own.
 """
@@ -35,7 +36,7 @@ from typing import Final
 from unvanish.core.proofs import Arm, Comparison, Conclusion, Endpoint, Harm, Role
 from unvanish.prove.pairing import PROPORTION, against, worst_of
 from unvanish.prove.sentences import interval, level, reaches, results
-from unvanish.prove.statistics import could_matter, is_better, is_worse
+from unvanish.prove.statistics import could_matter, exceeds_by_chance, is_better, is_worse
 
 FEWEST: Final = 3
 """Seeds below which nothing is decided by comparison."""
@@ -45,6 +46,8 @@ NOTHING_LEFT: Final = 0.9
 """Share of the best arm's way from chance with which a control without a goal is healthy."""
 HALF: Final = 0.5
 """Share of the arm's way from chance up to which a control without a goal has not learned."""
+_BY_CHANCE: Final = 0.05
+"""Probability up to which a difference in goals reached is not put down to chance."""
 _CERTAIN: Final = 0.99
 """What the interval of the null arm covers: a broken test is not called so at one in twenty."""
 
@@ -102,17 +105,17 @@ def learned(endpoint: Endpoint, metrics: Sequence[float]) -> bool:
 
 
 def moves(endpoint: Endpoint, control: Arm) -> bool:
-    """Tell whether every seed ends better than chance, or than its own beginning.
+    """Tell whether every seed ends better than chance, or than before its training.
 
     Args:
         endpoint: What it is judged by.
         control: The network as it is.
     """
-    runs, chance = control.runs, endpoint.chance
+    runs, floor = control.runs, endpoint.floor
     if not runs or not all(math.isfinite(run.metric) for run in runs):
         return False
-    if math.isfinite(chance):
-        return all(run.metric != chance and endpoint.better(run.metric, chance) for run in runs)
+    if math.isfinite(floor):
+        return all(run.metric != floor and endpoint.better(run.metric, floor) for run in runs)
     return all(run.losses and run.training_loss < run.losses[0] for run in runs)
 
 
@@ -170,7 +173,7 @@ def conclude(
     if is_unasked and (
         best is None or (moves(endpoint, control) and not case.is_clear(best, patient))
     ):
-        return case.left_alone()
+        return case.left_alone(has_rivals=best is not None or patient is not None)
     doubt = case.doubt(best, compared, is_partial=is_partial)
     if doubt:
         return Judged(conclusion=Conclusion.INCONCLUSIVE, said=doubt, comparison=compared)
@@ -199,7 +202,7 @@ class _Case:
 
     def holds(self, arm: Arm, compared: Comparison) -> bool:
         """Tell whether an arm is better than the control, and by more than the null arm is."""
-        if self._outlives(arm):
+        if self._outlives(arm) or self._reaches_more(arm):
             return True
         by_chance = 0.0
         if self.null is not None:
@@ -211,6 +214,19 @@ class _Case:
     def is_harmful(self, compared: Comparison) -> bool:
         """Tell whether enough seeds say that the arm is worse."""
         return len(compared.differences) >= FEWEST and is_worse(compared)
+
+    def _reaches_more(self, arm: Arm) -> bool:
+        """Tell whether more runs of an arm reach the goal than chance lets: Fisher's exact test.
+
+        Where a control ends anywhere within ten decades, no interval of differences says anything,
+        and that none of its runs reaches the goal which all of the arm's reach says enough.
+        """
+        if self.endpoint.goal is None:
+            return False
+        values = [_fair(each) for each in (self.control, arm)]
+        control, treated = (sum(map(self.endpoint.reached, each)) for each in values)
+        p_value = exceeds_by_chance(control, len(values[0]), treated, len(values[1]))
+        return treated >= SHARE * len(values[1]) and p_value <= _BY_CHANCE
 
     def _outlives(self, arm: Arm) -> bool:
         """Tell whether the control diverges on every seed, and the arm on hardly any.
@@ -227,11 +243,11 @@ class _Case:
         )
 
     def way(self, arm: Arm) -> float:
-        """Return how far an arm comes from chance, in the median; ``nan`` where unknown."""
+        """Return how far an arm comes from chance, or from before its training, in the median."""
         values = [v if math.isfinite(v) else self.worst for v in _fair(arm)]
         if not values:
             return math.nan
-        way = median(values) - self.endpoint.chance
+        way = median(values) - self.endpoint.floor
         return max(0.0, way if self.endpoint.higher_is_better else -way)
 
     def left_behind(self, arm: Arm, control: Arm | None = None) -> float:
@@ -265,16 +281,17 @@ class _Case:
         It is asked where a check finds nothing and nobody said what is enough: noise in the target
         may keep a sound network from the bar, and then it keeps every other one from it too.
         """
-        if not self.learns(best):
+        if not self.learns(best) and not math.isnan(bar(self.endpoint)):
             return False
-        return not (self.left_behind(best, self.control if patient is None else patient) >= HALF)
+        return self.left_behind(best, self.control if patient is None else patient) < HALF
 
-    def left_alone(self) -> Judged:
+    def left_alone(self, *, has_rivals: bool) -> Judged:
         """Judge a control in which nothing was found, and of which nobody said what is enough."""
         here = level(self.endpoint, self.control)
         if len(self.control.runs) >= FEWEST and moves(self.endpoint, self.control):
-            said = f"a check finds nothing, and the network is better than chance: {here}"
-            if not math.isnan(bar(self.endpoint)):
+            than = "it is untrained" if math.isnan(self.endpoint.chance) else "chance"
+            said = f"a check finds nothing, and the network is better than {than}: {here}"
+            if has_rivals:
                 said += "; nothing that was tried leaves it far behind"
             return Judged(conclusion=Conclusion.HEALTHY, said=said)
         said = (

@@ -153,7 +153,7 @@ def _of_metric(
     higher_is_better: bool,
     autocast: str,
 ) -> Endpoint:
-    metric_value(metric, model, partition, autocast)
+    untrained = metric_value(metric, model, partition, autocast)
     by_batch = metric_wants_batches(metric)
     name = getattr(inspect.unwrap(getattr(metric, "func", metric)), "__name__", "")
     name = name or type(metric).__name__
@@ -161,6 +161,7 @@ def _of_metric(
         name=name if name != "<lambda>" else "metric",
         higher_is_better=higher_is_better,
         goal=goal,
+        untrained=untrained,
         samples=partition.samples if by_batch else 0,
         held_out=not (by_batch and partition.held_out_is_seen),
         origin=f"{name}(output, target) of the recipe, on {_part(partition)}"

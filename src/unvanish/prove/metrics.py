@@ -5,14 +5,18 @@ from __future__ import annotations
 import inspect
 import math
 import numbers
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
+import torch
 from torch import Tensor, nn
 
 from unvanish.core.errors import UnvanishError
+from unvanish.observe.guard import ModelSnapshot
 from unvanish.prove.asking import answer
 from unvanish.prove.partition import Partition
+from unvanish.recipe.names import line_of
 from unvanish.recipe.usercode import reported
 
 METRIC_HELP: Final = "def metric(model): return accuracy   # one number, such as 0.97"
@@ -64,22 +68,57 @@ def metric_value(
         autocast: As in training.
 
     Raises:
-        UnvanishError: If the metric raises, or returns anything but one number.
+        UnvanishError: If the metric raises, changes the weights, or returns anything but one
+            number.
     """
+    where = line_of(getattr(metric, "func", metric))
     if not metric_wants_batches(metric):
-        with reported("metric(model)", kind=UnvanishError, help=METRIC_HELP):
-            return _number(metric(model), "metric(model)")
+        with (
+            reported("metric(model)", kind=UnvanishError, help=METRIC_HELP),
+            _left_alone(model, where),
+        ):
+            return _number(metric(model), "metric(model)", where)
     total = weight = 0.0
     for raw in partition.held_out:
         output, batch = answer(model, raw, autocast)
         with reported("metric(output, target)", kind=UnvanishError, help=METRIC_HELP):
-            value = _number(metric(output, batch.target), "metric(output, target)")
+            value = _number(metric(output, batch.target), "metric(output, target)", where)
         size = max(batch.size, 1)
         total, weight = total + size * value, weight + size
     return total / weight if weight else math.nan
 
 
-def _number(value: Any, what: str) -> float:
+@contextmanager
+def _left_alone(model: nn.Module, where: str) -> Iterator[None]:
+    """Give a network back after a metric as it was: its modes, buffers, flags and gradients.
+
+    Raises:
+        UnvanishError: If its weights are others.
+    """
+    snapshot = ModelSnapshot(model)
+    try:
+        yield
+        changed = [name for name, p in model.named_parameters() if _is_changed(p, snapshot)]
+    finally:
+        snapshot.restore(at_the_end=True)
+    if changed:
+        raise UnvanishError(
+            f"metric(model) changes the weights of the network that it judges: {changed[0]}"
+            + (f" and {len(changed) - 1} more" if len(changed) > 1 else ""),
+            where=where,
+            help="def metric(model): model = copy.deepcopy(model); ...",
+        )
+
+
+def _is_changed(parameter: Tensor, snapshot: ModelSnapshot) -> bool:
+    kept = snapshot.values.get(id(parameter))
+    now = parameter.detach()
+    if kept is not None and now.is_floating_point():  # no number is equal to itself, if it is none
+        now, kept = now.nan_to_num(), kept.nan_to_num()
+    return kept is not None and not torch.equal(now, kept)
+
+
+def _number(value: Any, what: str, where: str) -> float:
     """Return what a metric returned as a number; infinities become ``nan``.
 
     Raises:
@@ -92,5 +131,19 @@ def _number(value: Any, what: str) -> float:
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         shape = f" of shape {tuple(value.shape)}" if hasattr(value, "shape") else ""
         said = "nothing" if value is None else f"{type(value).__name__}{shape}"
-        raise UnvanishError(f"{what} returned {said}, not a number", help=METRIC_HELP)
+        raise UnvanishError(
+            f"{what} returned {said}, not a number", where=where, help=_one_of(value, what)
+        )
     return float(value) if math.isfinite(value) else math.nan
+
+
+def _one_of(value: Any, what: str) -> str:
+    """Return what to write where a metric returned several numbers, or none."""
+    if isinstance(value, Mapping) and value:
+        key = next(iter(value))
+        return f"return one of them, such as {key!r}: return scores[{key!r}]"
+    if isinstance(value, tuple | list) and value:
+        return "return one of them, such as the first: return scores[0]"
+    return (
+        METRIC_HELP if what == "metric(model)" else METRIC_HELP.replace("model", "output, target")
+    )

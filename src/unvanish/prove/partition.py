@@ -32,6 +32,8 @@ _FEWEST_ROWS: Final = 50
 """With fewer rows than this a part of them would judge nothing."""
 _FEWEST_BATCHES: Final = 4
 """With fewer whole batches than this none can be spared."""
+_GOES_ON: Final = "the data go on"
+"""How the note begins that says how much of longer or endless data was drawn."""
 _PASS: Final = 1_000_003
 """Distance of the seed of one order of the batches from that of the next run's."""
 
@@ -181,8 +183,9 @@ def _drawn(
 ) -> tuple[list[Any], tuple[str, ...]]:
     kept: list[Any] = []
     size = 0
+    drawing = iter(batches)
     with reported("drawing from the data", kind=BatchError):
-        for batch in batches:
+        for batch in drawing:
             kept.append(frozen(batch, device))
             size += bytes_of(kept[-1])
             if len(kept) >= needed or size >= most_bytes:
@@ -195,7 +198,27 @@ def _drawn(
     if size >= most_bytes and len(kept) < needed:
         note = f"only the first {len(kept)} batches were used: {size / 2**20:.0f} MiB are enough"
         return kept, (note,)
+    if len(kept) >= needed and _goes_on(drawing):
+        samples = sum(_samples(batch) for batch in kept)
+        note = (
+            f"{_GOES_ON}: the first {len(kept)} batches, {samples} samples, were drawn, as "
+            "many as a run can meet and be judged by"
+        )
+        return kept, (note,)
     return kept, ()
+
+
+def _without_end(notes: tuple[str, ...]) -> tuple[str, ...]:
+    """Leave out that the data go on, where all that comes was there before."""
+    return tuple(note for note in notes if not note.startswith(_GOES_ON))
+
+
+def _goes_on(drawing: Iterator[Any]) -> bool:
+    """Tell whether there is a further batch; one that cannot be drawn is nobody's loss."""
+    try:
+        return next(drawing, None) is not None
+    except Exception:
+        return False
 
 
 def _differs(first: Any, again: Callable[[], Iterable[Any]], device: torch.device | None) -> bool:
@@ -215,6 +238,7 @@ def _by_rows(
     whole = joined(drawn)
     drawn.clear()  # what is large is not kept twice
     if once is not None:
+        notes = _without_end(notes)
         notes += (f"the data come around again: {len(once)} different samples were kept",)
         whole, keys = taken(whole, torch.tensor(once)), [keys[i] for i in once]
     count, size = len(keys), sizes.most_common(1)[0][0]
@@ -254,6 +278,7 @@ def _batches(rows: Any, size: int) -> Iterator[Any]:
 def _by_batches(drawn: list[Any], keep: bool, seed: int, notes: tuple[str, ...]) -> Partition:
     different = _different(drawn)
     if 1 < len(different) < len(drawn):
+        notes = _without_end(notes)
         notes += (f"the data come around again: {len(different)} different batches were kept",)
     if len(different) < _FEWEST_BATCHES:
         return _seen(different, keep, notes)

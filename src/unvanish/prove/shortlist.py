@@ -16,6 +16,7 @@ GENERAL: Final = (
     "layer-norm",
     "relu",
     "residual",
+    "scaled-residual",
     "forget-bias",
     "gated-cell",
     "pre-norm",

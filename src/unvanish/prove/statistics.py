@@ -214,3 +214,28 @@ def _trifle(treated: Sequence[float], control: Sequence[float], samples: int) ->
     # error too (Agresti and Caffo 2000).
     shares = [(min(mean, 1.0) * samples + 1.0) / (samples + 2.0) for mean in means]
     return ERRORS * math.sqrt(sum(p * (1.0 - p) for p in shares) / (samples + 2.0))
+
+
+def exceeds_by_chance(control: int, controls: int, treated: int, treateds: int) -> float:
+    """Return how likely at least so many successes of the treated arm are if nothing differs.
+
+    Fisher's exact test, one-sided: sum over k >= treated of
+    C(treateds, k) C(controls, s - k) / C(treateds + controls, s), s the successes of both.
+
+    Args:
+        control: Successes of the control.
+        controls: Its runs.
+        treated: Successes of the treated arm.
+        treateds: Its runs.
+
+    Returns:
+        A probability; 1 where an arm has no run.
+    """
+    successes, runs = control + treated, controls + treateds
+    if not controls or not treateds:
+        return 1.0
+    ways = sum(
+        math.comb(treateds, k) * math.comb(controls, successes - k)
+        for k in range(treated, min(treateds, successes) + 1)
+    )
+    return ways / math.comb(runs, successes)

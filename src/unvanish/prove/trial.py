@@ -54,6 +54,11 @@ _HELD_FIXED: Final = (
 )
 
 
+def _fits(run: Run) -> bool:
+    """Tell whether a run has halved the loss that it is trained by."""
+    return bool(run.losses) and run.training_loss <= min(run.losses[0], 0.5 * run.losses[0])
+
+
 class _LateError(Exception):
     """The budget was used up in the middle of a stage."""
 
@@ -141,14 +146,17 @@ class Trial:
     # ---------------------------------------------------------------- the stages
 
     def _control_suffices(self) -> bool:
-        """Tell whether the control learns, or nobody can say, so that nothing is to be done."""
-        endpoint = self.experiment.endpoint
+        """Tell whether the control learns, or nobody can say, so that nothing more is trained."""
+        endpoint, control = self.experiment.endpoint, self._arm(Role.CONTROL, (CONTROL, 1.0))
+        if all(run.failed for run in control.runs):
+            return True  # for want of a comparison
         if self._learned():
             return endpoint.goal is not None or not self.is_suspect
         if self.is_suspect:
             return False
-        if math.isnan(bar(endpoint)):
-            return moves(endpoint, self._arm(Role.CONTROL, (CONTROL, 1.0)))
+        has_no_bar = math.isnan(bar(endpoint))
+        if has_no_bar and (math.isnan(endpoint.floor) or all(map(_fits, control.runs))):
+            return moves(endpoint, control)
         return self._learns_in_time()
 
     def _learns_in_time(self) -> bool:

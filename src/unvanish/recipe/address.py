@@ -6,6 +6,8 @@ import importlib
 import importlib.util
 import re
 import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -25,6 +27,8 @@ _WEIGHTS: Final = {".pt", ".pth", ".ckpt", ".safetensors", ".bin", ".onnx"}
 
 _imported: set[str] = set()
 """Names of the user's modules that earlier targets brought into `sys.modules`."""
+_kept: set[Path] = set()
+"""Files that are gone, and can be imported all the same; see `kept_files`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,24 @@ class Address:
         return (str(folder),) if root == folder else (str(root), str(folder))
 
 
+@contextmanager
+def kept_files(files: Iterable[Path]) -> Iterator[None]:
+    """Let a TARGET name files that are gone, whose text the importer has from elsewhere.
+
+    Args:
+        files: Absolute paths.
+
+    Yields:
+        Nothing.
+    """
+    before = set(_kept)
+    _kept.update(files)
+    try:
+        yield
+    finally:
+        _kept.intersection_update(before)
+
+
 def parse(text: str) -> Address:
     """Read a TARGET.
 
@@ -92,7 +114,7 @@ def parse(text: str) -> Address:
         return _zoo_address(text)
     if match := _FILE.match(text):
         file = Path(match["file"]).expanduser()
-        if file.is_file():
+        if file.is_file() or file.absolute() in _kept:
             return Address(text, file=file, name=_valid_name(text, match["name"] or ""))
         raise _missing_file(file, match["name"] or "")
     stem, _, name = text.partition(":")

@@ -59,6 +59,12 @@ def checked_batch(batch: object, origin: str, where: str = "") -> object:
             where=where,
             help="return torch.from_numpy(x).float(), torch.from_numpy(y)",
         )
+    if any(isinstance(leaf, torch.Tensor) and leaf.is_meta for leaf in _leaves(batch)):
+        raise BatchError(
+            f"{origin} gave tensors on the meta device: they have shapes and no numbers",
+            where=where,
+            help="make them on the CPU: torch.randn(32, 10), without device='meta'",
+        )
     return batch
 
 
@@ -85,6 +91,24 @@ def moved(thing: object, device: torch.device | None) -> object:
     if isinstance(thing, tuple | list):
         return type(thing)(moved(value, device) for value in thing)
     return thing.to(device) if hasattr(thing, "to") else thing
+
+
+def _is_one_batch(source: object) -> bool:
+    """Tell whether something is inputs and their target rather than two batches of inputs."""
+    if not isinstance(source, tuple) or len(source) != 2:
+        return False
+    if not all(isinstance(part, torch.Tensor) and part.ndim for part in source):
+        return False
+    inputs, target = source
+    alike = inputs.shape[1:] == target.shape[1:] and inputs.dtype == target.dtype
+    return len(inputs) == len(target) and not alike
+
+
+def _is_sample(batch: object) -> bool:
+    """Tell whether inputs and target are a single sample: the target is one number."""
+    target = batch[-1] if isinstance(batch, tuple | list) and len(batch) == 2 else None
+    is_number = isinstance(target, int | float) and not isinstance(target, bool)
+    return is_number or (isinstance(target, torch.Tensor) and target.ndim == 0)
 
 
 class Batches(Iterable[object]):
@@ -115,6 +139,7 @@ class Batches(Iterable[object]):
         self._folders = folders
         self._device = device
         self._drawn: list[object] = []
+        self._gives_samples = isinstance(source, torch.utils.data.IterableDataset)
         self._source = self._opened(source)
 
     def __iter__(self) -> Iterator[object]:
@@ -150,6 +175,12 @@ class Batches(Iterable[object]):
             except StopIteration:
                 return False
         number = len(self._drawn) + 1
+        if self._gives_samples and _is_sample(batch):
+            raise BatchError(
+                f"{self._origin} is an IterableDataset that gives single samples, not batches",
+                where=self._where,
+                help="def data(): return DataLoader(dataset, batch_size=32)",
+            )
         checked = checked_batch(batch, f"batch {number} of {self._origin}", self._where)
         self._drawn.append(moved(checked, self._device))
         return True
@@ -159,6 +190,12 @@ class Batches(Iterable[object]):
         if isinstance(source, torch.Tensor):
             raise BatchError(
                 f"{self._origin} is one tensor, not batches", where=self._where, help=help
+            )
+        if _is_one_batch(source):
+            raise BatchError(
+                f"{self._origin} is one pair of tensors, inputs and target, not batches",
+                where=self._where,
+                help="def data(): return zip(inputs.split(32), target.split(32))",
             )
         is_samples = isinstance(source, torch.utils.data.Dataset)
         if is_samples and not isinstance(source, torch.utils.data.IterableDataset):

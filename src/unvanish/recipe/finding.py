@@ -28,6 +28,7 @@ from unvanish.recipe.usercode import Foreign
 
 _LOSS_WORDS: Final = ("criterion", "loss_fn", "loss_function")
 _FACTORY: Final = re.compile(r"(build|make|create|get)_?\w*(model|net)\w*$|(build|make|create)$")
+_GUARD: Final = re.compile(r"(?m)^if\s+__name__\s*==")
 _MOST_MODULES: Final = 8
 _Found = dict[str, Foreign]
 
@@ -209,7 +210,20 @@ def _where_to_look(module: ModuleType, address: Address) -> str:
             f"  import {dotted}\n  def model(): return {dotted}.NAME(...)\n"
             f"  then: {command('net.py')}"
         )
-    return f"add to {address.place}: def model(): return Net()"
+    above = (
+        ', above `if __name__ == "__main__":`, whose block is not run'
+        if _is_guarded(module)
+        else ""
+    )
+    return f"add to {address.place}{above}: def model(): return Net()"
+
+
+def _is_guarded(module: ModuleType) -> bool:
+    """Tell whether a part of a file runs only where it is started as a script."""
+    try:
+        return bool(_GUARD.search(inspect.getsource(module)))
+    except (OSError, TypeError):
+        return False
 
 
 def _candidates(own: _Found) -> list[_Found]:
@@ -253,8 +267,8 @@ def _without_namesakes(parts: _Found, address: Address) -> tuple[_Found, tuple[s
     """Leave out what a module calls by the name of a part although it is none.
 
     ``data = load_digits()`` is a dict of arrays, ``data = "digits.csv"`` a path. The names of
-    a script are its own, so what cannot be meant is left aside, and said. Where a network was
-    named, so is ``batch = 64`` and the number that a training loop left behind as ``loss``.
+    a script are its own, so what cannot be meant is left aside, and said: so is the tensor that a
+    training loop left behind as ``loss``, and where a network was named, ``batch = 64``.
     """
     numbers = {"batch": (int, float, str), "loss": (int, float, torch.Tensor)}
     aside = {
@@ -262,6 +276,7 @@ def _without_namesakes(parts: _Found, address: Address) -> tuple[_Found, tuple[s
         for name, part in parts.items()
         if (name == "data" and not callable(part) and not _may_be_batches(part))
         or (address.name and isinstance(part, numbers.get(name, ())))
+        or (name == "loss" and isinstance(part, torch.Tensor))
     }
     said = tuple(
         f"{name} in {address.place} is {_a(parts[name])}, "

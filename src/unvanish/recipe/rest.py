@@ -14,9 +14,11 @@ import torch
 from torch import nn
 
 from unvanish.core.errors import BatchError, TargetError
+from unvanish.core.steppers import only_one, several
 from unvanish.recipe.address import Address
 from unvanish.recipe.batches import Batches, checked_batch, moved
 from unvanish.recipe.finding import Parts, required_arguments
+from unvanish.recipe.methods import own_optimizer
 from unvanish.recipe.names import line_of
 from unvanish.recipe.seeding import seeded
 from unvanish.recipe.usercode import Foreign, reported, surroundings
@@ -127,10 +129,13 @@ class Rest:
         """Return the optimiser, or what makes it from the network."""
         optimizer = self._rest.get("optimizer")
         line = self._def("optimizer(model)", "torch.optim.SGD(model.parameters(), lr=0.1)")
+        optimizer = only_one(optimizer)
         if isinstance(optimizer, torch.optim.Optimizer):
             return self._fitted(optimizer)
+        if isinstance(optimizer, list | tuple) and optimizer:
+            raise several(f"optimizer of the recipe is {len(optimizer)} optimisers")
         if optimizer is None:
-            return None
+            return self._configured()
         if inspect.isclass(optimizer):
             raise self._wrong("optimizer", f"the class {optimizer.__name__}", line)
         make = self.function("optimizer", line)
@@ -140,9 +145,20 @@ class Rest:
         @functools.wraps(optimizer)
         def reporting(model: nn.Module) -> Foreign:
             with surroundings(folders), reported("optimizer(model)", help=help):
-                return make(model)
+                made = only_one(make(model))
+            if isinstance(made, list | tuple) and made:
+                said = f"optimizer(model) returned {len(made)} optimisers"
+                raise several(said, line_of(optimizer))
+            return made
 
         return reporting
+
+    def _configured(self) -> Foreign:
+        """Return the optimiser that the network configures itself, and say so."""
+        with surroundings(self._address.folders), seeded(self._seed):
+            optimizer, said = own_optimizer(self._model)
+        self.inferred = (*self.inferred, said) if said else self.inferred
+        return optimizer
 
     def _fitted(self, optimizer: torch.optim.Optimizer) -> Foreign:
         """Return an optimiser, or one like it where it steps another network than this.

@@ -11,6 +11,7 @@ from rich.text import Text
 from unvanish.core.patches import Patch, Safety
 from unvanish.core.prescriptions import Advice, Option, Outlook, Receipt
 from unvanish.show.sheet import Lines, Sheet, join, styled
+from unvanish.show.snippets import fitted
 from unvanish.show.words import power
 
 _MOST: Final = 6
@@ -24,6 +25,8 @@ _CODES: Final = 9
 _NUMBER: Final = 9
 _ROUNDING: Final = 1e-8
 _NOTHING: Final = "nothing"
+_PASTED: Final = 9
+"""Column of the lines to paste."""
 
 
 def advice_lines(advice: Advice, sheet: Sheet, *, target: str = "", verbose: bool = False) -> Lines:
@@ -141,13 +144,16 @@ def patch_lines(patch: Patch, sheet: Sheet) -> Lines:
             styled("   note: ", "note"),
             [sheet.prose(f"the source is not edited: {patch.unsafe}")],
         )
-        lines += sheet.paragraph(styled("   help: ", "help"), [styled("paste instead", "")])
-        lines += [sheet.text(f"         {line}") for line in patch.snippet.splitlines()]
+        if patch.snippet:
+            lines += sheet.paragraph(styled("   help: ", "help"), [styled("paste instead", "")])
+        for line in patch.snippet.splitlines():
+            pieces = fitted(line, sheet.width - _PASTED)
+            lines += [sheet.text(f"{' ' * _PASTED}{piece}".rstrip()) for piece in pieces]
         return lines
     for edit in patch.files:
         for line in edit.diff():
             style = {"+": "fine", "-": "starved", "@": "place"}.get(line[:1], "")
-            lines.append(sheet.text(line, style))
+            lines.append(sheet.text(line if line.strip() else "", style))
     lines.append(Text())
     said = {
         Safety.SAFE: "safe: a trained network computes the same, and its checkpoints load",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -17,6 +18,9 @@ _MARK: Final = 5
 _LONGEST_NAME: Final = 24
 """Up to this many characters of a name go before a further column."""
 _SPREAD, _RATE, _TIME = 2, 4, 5
+_WORDS: Final = re.compile(r"\S+\s*")
+_PARTS: Final = re.compile(r"[^-]+-*\s*")
+"""Parts of a word that is too long for its column."""
 _ROLES: Final = {Role.CONTROL: 0, Role.CANDIDATE: 1, Role.NULL: 2, Role.RANDOM: 3}
 
 
@@ -154,10 +158,23 @@ class _Table:
         return f"{change} ({scale.span(comparison.low, comparison.high)})"
 
     def _row(self, mark: str, cells: Sequence[str], style: str) -> Lines:
-        name = self._sheet.elide(cells[0], self._name)
+        name, *more = self._folded(cells[0])
         words = "".join(f"  {cells[i]:>{self._widths[i]}}" for i in self._shown)
         line = f"  {mark:1}  {name:{self._name}}{words}".rstrip()
-        return [self._sheet.text(line, style)]
+        below = [f"{' ' * _MARK}{piece}" for piece in more]
+        return [self._sheet.text(each, style) for each in (line, *below)]
+
+    def _folded(self, name: str) -> list[str]:
+        """Break a name that is too long for its column: at spaces, and else behind a hyphen."""
+        pieces: list[str] = []
+        for word in _WORDS.findall(name):
+            pieces += [word] if len(word.rstrip()) <= self._name else _PARTS.findall(word)
+        rows = [""]
+        for piece in pieces:
+            if rows[-1] and len(rows[-1] + piece.rstrip()) > self._name:
+                rows.append("")
+            rows[-1] += piece
+        return [self._sheet.elide(row.rstrip(), self._name) for row in rows]
 
     def lines(self) -> Lines:
         """Return the heading and one row for every arm."""

@@ -17,6 +17,8 @@ from unvanish.show.sheet import Lines, Sheet, join, styled
 _HANG: Final = 11
 _LONGER: Final = 4
 """How many times as many steps are named where a trial shows no effect."""
+STALE: Final = "changed while the trial ran"
+"""What is said of a file that is not what was tried any more."""
 
 
 def command_of(cure: Cure, *further: str, file: str = "") -> str:
@@ -52,6 +54,16 @@ def fix_command(cure: Cure) -> str:
     return shlex.join([*words, "--write"])
 
 
+def is_stale(cure: Cure) -> bool:
+    """Tell whether a file of the network was edited or deleted while it was tried.
+
+    Args:
+        cure: The cure.
+    """
+    said = (*cure.warnings, cure.patch.unsafe if cure.patch is not None else "")
+    return any(STALE in each for each in said)
+
+
 def next_lines(cure: Cure, rechecked: Diagnosis | None, sheet: Sheet, *, file: str = "") -> Lines:
     """Lay out what was written, what is left to the user, and the commands that go on.
 
@@ -82,7 +94,7 @@ def next_lines(cure: Cure, rechecked: Diagnosis | None, sheet: Sheet, *, file: s
     is_users = not cure.origin.target.startswith("zoo:")
     has_files = cure.patch is not None and bool(cure.patch.files)
     can_write = is_users and has_files and not cure.written
-    can_save = cure.is_changed and cure.proof is not None and not cure.saved
+    can_save = cure.is_changed and cure.proof is not None and not cure.saved and not is_stale(cure)
     if _is_in_python(cure):
         calls = [("  write: ", "cured.write()")] if can_write else []
         calls += [("  build: ", "cured.build(seed=0)")] if can_save else []

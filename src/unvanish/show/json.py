@@ -119,6 +119,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "help": list(finding.help),
         "parameters": list(finding.parameters),
         "root": finding.root or None,
+        **({"step": finding.step} if finding.step >= 0 else {}),
     }
 
 

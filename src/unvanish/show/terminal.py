@@ -117,8 +117,8 @@ def compose(
         tree,
         _inferred(context, sheet),
         [*gap_lines(recording.gaps, sheet), *verdict_lines(diagnosis, sheet, verbose=verbose)],
-        _learn(diagnosis, sheet),
-        _counts(diagnosis, sheet, exit_code),
+        learn_lines(diagnosis, sheet),
+        count_lines(diagnosis, sheet, exit_code),
     ]
     lines: Lines = []
     for block in filter(None, blocks):
@@ -201,7 +201,7 @@ def _inferred(context: RunContext, sheet: Sheet) -> Lines:
     return lines
 
 
-def _learn(diagnosis: Diagnosis, sheet: Sheet) -> Lines:
+def learn_lines(diagnosis: Diagnosis, sheet: Sheet) -> Lines:
     """Name the pages to read: those of the findings, else those that were not judged."""
     codes = list(dict.fromkeys(finding.code for finding in diagnosis.roots))
     if not codes:
@@ -220,7 +220,8 @@ def count_severities(findings: Sequence[Finding]) -> dict[Severity, int]:
     return {severity: counts[severity] for severity in reversed(Severity)}
 
 
-def _counts(diagnosis: Diagnosis, sheet: Sheet, exit_code: int | None) -> Lines:
+def count_lines(diagnosis: Diagnosis, sheet: Sheet, exit_code: int | None) -> Lines:
+    """Count errors, warnings, what follows from them and what was not measured, in one line."""
     counts = count_severities(diagnosis.roots)
     words = [plural(counts[Severity.ERROR], "error"), plural(counts[Severity.WARNING], "warning")]
     if counts[Severity.NOTE]:

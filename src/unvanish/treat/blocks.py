@@ -22,6 +22,7 @@ _DROPOUT: Final = frozenset(
     "dropout dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout".split()
 )
 _BETWEEN: Final = NORMS | _DROPOUT
+_PRODUCTS: Final = frozenset({"matmul", "mm", "bmm", "spmm", "einsum"})
 BYPASSED: Final = "that signal leads round already"
 _PAIRS: Final = 4
 """How many pairs of calls with the same weights are looked at."""
@@ -138,16 +139,25 @@ def _end_of(calls: Calls, layer: Call) -> tuple[Call, str] | None:
     here, activation = layer, ""
     while True:
         users = calls.users(here.index)
-        if len(users) != 1 or len(users[0].before) != 1:
+        if len(users) != 1 or sum(index >= 0 for index in users[0].before) != 1:
             break
         after = users[0]
         known = ACTIVATIONS.get(after.function)
         if not activation and known is not None and known.cap > 0:
             activation = after.function
-        elif after.function not in (_DROPOUT if activation else _BETWEEN):
+        elif after.function not in (_DROPOUT if activation else _BETWEEN) and (
+            activation or not _belongs_to_layer(after)
+        ):
             break
         here = after
     return (here, activation) if activation else None
+
+
+def _belongs_to_layer(call: Call) -> bool:
+    """Tell whether a call adds a bias, or mixes rows by a matrix of the data, as of a graph."""
+    if call.weights:
+        return call.function == "add" and len(call.before) == 1
+    return call.function in _PRODUCTS and len(call.before) == 2
 
 
 def pairs_of(calls: Calls, chains: Sequence[_Chain]) -> list[_Chain]:

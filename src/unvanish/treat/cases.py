@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -29,6 +29,7 @@ def case_of(
     built: Mapping[nn.Module, SourceLine] | None = None,
     autocast: str = "",
     seed: int = 0,
+    asked: Iterable[str] = (),
 ) -> Case:
     """Return what remedies are asked about.
 
@@ -42,6 +43,7 @@ def case_of(
         built: Module to the line that built it.
         autocast: ``"bfloat16"`` or ``"float16"`` for a look under autocast.
         seed: Seed of that look.
+        asked: Names of the remedies that were asked for by name.
     """
     refuse_untreatable(model)
     if recording is None:
@@ -64,4 +66,5 @@ def case_of(
         recording=recording,
         diagnosis=diagnosis or Diagnosis(),
         anatomy=anatomy_of(recording),
+        asked=frozenset(asked),
     )

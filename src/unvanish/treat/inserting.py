@@ -34,6 +34,7 @@ class CallSurgery(Books):
         shared: bool = False,
         passes: int = 0,
         argument: int = 0,
+        element: int = 0,
         turns: Turns | None = None,
         like: Sequence[str] = (),
         stem: str = "",
@@ -55,6 +56,7 @@ class CallSurgery(Books):
             shared: Whether a recall is also passed where nothing is carried.
             passes: Ends that what is remembered passes before it is recalled.
             argument: Which argument of the function is changed before it, from 0.
+            element: Which of the tensors that a call returns is changed after it, from 0.
             turns: Which calls in a forward pass of the whole network are meant.
             like: Names of the parameters whose group of the optimiser new ones join; those of the
                 module by default.
@@ -86,6 +88,7 @@ class CallSurgery(Books):
             shared=shared,
             passes=passes,
             argument=argument,
+            element=element,
             turns=turns,
         )
         shade = shadow(module)

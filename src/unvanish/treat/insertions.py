@@ -34,6 +34,7 @@ class Insertion:
         relay: For the last three.
         argument: Which argument of the function ``"before"`` changes, from 0: 1 is the weight of a
             linear layer or a convolution.
+        element: Which of the tensors that a call returns ``"after"`` changes, from 0.
         turns: Which calls in a forward pass of the whole network are meant; None for every one.
         shared: Whether the end of a connection is also passed without one: a function that
             several places call.
@@ -48,6 +49,7 @@ class Insertion:
     shared: bool = False
     passes: int = 0
     argument: int = 0
+    element: int = 0
     turns: Turns | None = None
     fired: int = 0
     """How often the call was met, so that an insertion nobody passes is noticed."""
@@ -66,16 +68,24 @@ def is_due(one: Insertion) -> bool:
     return one.where != "begin" and (one.turns is None or one.turns.is_meant())
 
 
-def on_main(output: Any, change: Callable[[Tensor], Any]) -> Any:
-    """Change the main tensor of an output: itself, or the first of a tuple, list or mapping."""
+def on_main(output: Any, change: Callable[[Tensor], Any], element: int = 0) -> Any:
+    """Change the main tensor of an output: itself, or one of a tuple or list.
+
+    Args:
+        output: What a call returned.
+        change: What is done to the tensor.
+        element: Which of several it is, from 0.
+    """
     if isinstance(output, Tensor):
         return change(output)
-    if isinstance(output, tuple) and output and isinstance(output[0], Tensor):
-        rest = (change(output[0]), *output[1:])
-        return type(output)(*rest) if hasattr(output, "_fields") else rest
-    if isinstance(output, list) and output and isinstance(output[0], Tensor):
-        return [change(output[0]), *output[1:]]
-    return output
+    if not isinstance(output, tuple | list) or element >= len(output):
+        return output
+    if not isinstance(output[element], Tensor):
+        return output
+    rest = (*output[:element], change(output[element]), *output[element + 1 :])
+    if isinstance(output, list):
+        return list(rest)
+    return type(output)(*rest) if hasattr(output, "_fields") else rest
 
 
 def call_with(part: nn.Module, given: Any, output: Tensor) -> Any:

@@ -155,7 +155,7 @@ class ShadowForward:
                 output = run(*args, **kwargs) if self.own else run(self.module, *args, **kwargs)
         for one in around:
             if one.where == "after":
-                output = on_main(output, self.part(one))
+                output = on_main(output, self.part(one), one.element)
             elif one.where == "through":
                 output = on_main(output, partial(call_with, self.part(one), given))
             elif one.where == "recall":

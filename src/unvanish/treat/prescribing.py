@@ -88,6 +88,7 @@ def prescribe(
         before_diagnosis = diagnose(before_recording)
         lacking = _lacking(diagnosis, before_diagnosis)
     look.admit(lacking)
+    chosen = [remedy_of(name) for name in names] if names is not None else list(remedies())
     case = case_of(
         model,
         batch,
@@ -95,9 +96,9 @@ def prescribe(
         optimizer=own,
         recording=recording or before_recording,
         diagnosis=diagnosis or before_diagnosis,
+        asked=[remedy.name for remedy in chosen] if names is not None else (),
     )
     before = look.outlook(before_recording, model)
-    chosen = [remedy_of(name) for name in names] if names is not None else list(remedies())
     kept = [r for r in chosen if keep_architecture and not keeps_design(r.change)]
     if names is None and not ails(case.diagnosis):
         return Advice(before=before, nothing="nothing is wrong that a remedy could cure")

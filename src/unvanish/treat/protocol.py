@@ -43,6 +43,8 @@ class Case:
         recording: One look at the network.
         diagnosis: What the rules said about it; empty where a remedy is forced.
         anatomy: Its layers.
+        asked: Names of the remedies that were asked for by name, and are to be tried even where
+            what they change looks like a choice.
     """
 
     model: nn.Module
@@ -52,6 +54,7 @@ class Case:
     recording: Recording
     diagnosis: Diagnosis
     anatomy: Anatomy
+    asked: frozenset[str] = frozenset()
 
     @property
     def codes(self) -> frozenset[str]:

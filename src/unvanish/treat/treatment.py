@@ -144,7 +144,8 @@ def treat(
         for old, new in zip(model.modules(), twin.modules(), strict=True):
             if old in lines:
                 lines[new] = lines[old]
-    case = case_of(twin, batch, loss, optimizer=steps, recording=recording)
+    named = {remedy_of(one).name for one in asked if isinstance(one, str)}
+    case = case_of(twin, batch, loss, optimizer=steps, recording=recording, asked=named)
     plan = ordered([(remedy_of(_name(one)), one) for one in asked], key=lambda pair: pair[0])
     used = recording.context.optimizer
     patient = Patient(
@@ -173,6 +174,7 @@ def treat(
                         built=lines,
                         autocast=patient.autocast,
                         seed=seed,
+                        asked=named,
                     )
                     patient.anatomy = case.anatomy
                 looks.append(case.recording)

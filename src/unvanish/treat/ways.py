@@ -183,14 +183,18 @@ def _forwards(
 
 
 def _mixes(wiring: Wiring, start: Site, shapes: Mapping[str, tuple[int, ...]]) -> bool:
-    """Tell whether what a layer gives is multiplied with other signal before the next layer."""
+    """Tell whether what a layer gives is multiplied with other signal before the next layer.
+
+    A matrix of the data, such as the adjacency of a graph, is no signal.
+    """
     reached = {start.index}
     waiting = {site.index: site for site in wiring.consumers(start)}
     for _ in range(_FARTHEST):
         if not waiting:
             return False
         site = waiting.pop(min(waiting))
-        if wiring.is_mixing(site) or "attention" in site.op:
+        meets_signal = len(wiring.producers(site)) > 1
+        if (wiring.is_mixing(site) and meets_signal) or "attention" in site.op:
             return True
         own = reached.issuperset(one.index for one in wiring.producers(site))
         if own and not weight_of(site, shapes) and not activation_name(site):

@@ -129,7 +129,7 @@ class Watch(TorchFunctionMode):
             output = func(*args, **options)
         for one in due:
             if one.where == "after":
-                output = on_main(output, self._shadow.part(one))
+                output = on_main(output, self._shadow.part(one), one.element)
             elif one.where == "through":
                 output = on_main(output, partial(call_with, self._shadow.part(one), target))
             elif one.where == "recall":

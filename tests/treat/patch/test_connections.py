@@ -86,6 +86,26 @@ def test_the_layer_that_reads_the_data_runs_in_the_same_loop(edited, name, body,
     assert [line for line in found.diff if line.startswith("+")] == lines
 
 
+@pytest.mark.parametrize(
+    ("remedy", "made"), [("rezero", "zeros(())"), ("layer-scale", "full((16,), 0.1)")]
+)
+def test_the_layer_that_reads_the_data_has_no_factor(edited, remedy, made) -> None:
+    found = edited(HEAD + ONE_LOOP.format(first=6, body="torch.tanh(layer(x))"), remedy)
+    assert [line for line in found.diff if line.startswith("+")] == [
+        f"+        self.scales = nn.ParameterList(nn.Parameter(torch.{made}) for _ in "
+        "self.layers[1:])",
+        "+        for number, layer in enumerate(self.layers):",
+        "+            y = torch.tanh(layer(x))  # squash",
+        "+            x = x + self.scales[number - 1] * y if y.shape == x.shape else y",
+    ]
+
+
+def test_a_layer_without_a_factor_in_the_middle_is_refused(edited) -> None:
+    text = ONE_LOOP.format(first=6, body="torch.tanh(layer(x))")
+    text = text.replace("16, 16, 16, 16)", "16, 16, 12, 16)")
+    assert "width" in edited(HEAD + text, "rezero").unsafe
+
+
 def test_the_layer_that_reads_the_data_is_made_by_the_same_line(edited) -> None:
     found = edited(HEAD + FACTORY, "residual")
     assert "+        layers += [Residual(nn.Linear(a, b), nn.Tanh())]" in found.diff

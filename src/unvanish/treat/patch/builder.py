@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from unvanish.treat.patch.factories import builder_among
 from unvanish.treat.patch.loads import load_in
 from unvanish.treat.patch.source import NoSafeEditError, Source
 from unvanish.treat.patch.work import Work
@@ -79,18 +80,23 @@ def add_to_init(source: Source, init: ast.FunctionDef, lines: Sequence[str]) -> 
 
 
 def _function(work: Work) -> Builder:
-    """Return the return statement of the function in which the layers are made."""
+    """Return the return statement of the function that makes the network, or else its last layer.
+
+    Raises:
+        NoSafeEditError: If there is none.
+    """
     built = [layer.site.built for layer in work.anatomy.layers if layer.site.built]
     if not built:
         raise NoSafeEditError("the lines that built the network were not seen")
     source = work.source(built[-1])
-    for function in source.nodes(ast.FunctionDef, built[-1].line):
+    functions = [(source, one) for one in source.nodes(ast.FunctionDef, built[-1].line)]
+    whole = builder_among(work, built, f"torch.nn.{type(work.model).__name__}")
+    for at, function in [*whole, *functions]:
         ends = [n for n in function.body if isinstance(n, ast.Return)]
         if ends and ends[-1].value is not None:
             value = ends[-1].value
             name = value.id if isinstance(value, ast.Name) else "network"
-            load = load_in(source, function.body, name)
-            return Builder(source, ends[-1], name, load)
+            return Builder(at, ends[-1], name, load_in(at, function.body, name))
     raise NoSafeEditError("the network is built outside of a function or class of its own")
 
 

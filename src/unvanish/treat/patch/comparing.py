@@ -194,6 +194,8 @@ def _settings(model: nn.Module) -> dict[tuple[str, str], list[float]]:
     """Return kind and option of the normalisations to their values, in rising order."""
     found: dict[tuple[str, str], list[float]] = {}
     for module in model.modules():
+        if any(True for _ in module.children()):
+            continue  # what a whole network calls eps may be its optimiser's
         for option in ("eps", "momentum"):
             value = getattr(module, option, None)
             if isinstance(value, float):

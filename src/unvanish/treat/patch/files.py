@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,16 +59,31 @@ def write(patch: Patch, *, verb: str) -> Written:
             backups.append(str(backup))
             path.write_bytes(encoded(edit.after, path))
         except OSError as error:
-            for written, old in zip(patch.files, backups, strict=False):
-                shutil.copy2(old, written.path)
+            left = _put_back(patch, backups)
+            if str(backup) not in backups:
+                backup.unlink(missing_ok=True)
             raise UnvanishError(
                 f"the file cannot be written: {error.strerror}",
                 where=str(path),
-                help=f"nothing was changed; unvanish {verb} without --write shows what to write",
+                help=f"nothing was changed; unvanish {verb} without --write shows what to write"
+                if not left
+                else f"what it held is in {left[0]}: copy it back",
             ) from error
     return Written(
         files=tuple(edit.path for edit in patch.files), backups=tuple(backups), warnings=warnings
     )
+
+
+def _put_back(patch: Patch, backups: Sequence[str]) -> list[str]:
+    """Give files back what they held, and return the backups of those that did not take it."""
+    left = []
+    for written, old in zip(patch.files, backups, strict=False):
+        try:
+            shutil.copy2(old, written.path)
+            Path(old).unlink()
+        except OSError:
+            left.append(old)
+    return left
 
 
 def _check(path: Path, shown: str, before: str, verb: str) -> None:
@@ -77,6 +93,8 @@ def _check(path: Path, shown: str, before: str, verb: str) -> None:
             where=shown,
             help=f"cp {shown} my_network.py && unvanish {verb} my_network.py --write",
         )
+    if not path.is_file():
+        raise UnvanishError("the file is gone, and is not written", where=shown)
     if not path.stat().st_mode & 0o222:
         raise UnvanishError(
             "the file is read-only",

@@ -8,14 +8,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from unvanish.treat.patch.attributes import default_of, said_by
 from unvanish.treat.patch.source import NoSafeEditError, Source
 from unvanish.treat.patch.work import Work
 
 Rule = Callable[[float], float]
 """From an option's old value to its new one."""
-
-_ARGUMENTS: Final = frozenset({"args", "opt", "opts", "options", "flags", "FLAGS", "arguments"})
-"""What parsed command lines are called: an option of one is the user's to give."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +79,21 @@ def _made_in(source: Source, scope: ast.AST, name: str) -> Iterator[ast.Call]:
 
 
 def _helpers(source: Source, scope: ast.AST) -> Iterator[tuple[ast.Call, ast.FunctionDef]]:
-    """Yield the calls of functions that stand at the head of a file, and these functions."""
-    known = {one.name: one for one in source.tree.body if isinstance(one, ast.FunctionDef)}
+    """Yield the calls of functions at the head of a file, and of methods, and these functions."""
+    cls = source.around(scope, ast.ClassDef)
+    known, methods = (
+        {one.name: one for one in body if isinstance(one, ast.FunctionDef)}
+        for body in (source.tree.body, cls.body if cls is not None else [])
+    )
+    me = scope.args.args[:1] if isinstance(scope, ast.FunctionDef) else []
     for call in ast.walk(scope):
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name):
-            helper = known.get(call.func.id)
-            if helper is not None and helper is not scope:
-                yield call, helper
+        func = call.func if isinstance(call, ast.Call) else None
+        helper = known.get(func.id) if isinstance(func, ast.Name) else None
+        if isinstance(func, ast.Attribute) and isinstance(func.value, ast.Name):
+            is_own = [func.value.id] == [one.arg for one in me]
+            helper = methods.get(func.attr) if is_own else None
+        if isinstance(call, ast.Call) and helper is not None and helper is not scope:
+            yield call, helper
 
 
 def _scopes(
@@ -218,8 +224,8 @@ def _write(maker: Maker, keyword: str, value: ast.expr, rule: Rule) -> None:
         if said is not None and number is not None:
             _replace(source, said if _uses(source, value.id) == 1 else value, rule(number))
             return
-    if isinstance(value, ast.Attribute) and _root(value) not in _ARGUMENTS:
-        attribute = _attribute(source, value.attr)
+    if isinstance(value, ast.Attribute | ast.Subscript):
+        attribute = said_by(source, value)
         number = number_of(attribute) if attribute is not None else None
         if attribute is not None and number is not None:
             _replace(source, attribute, rule(number))
@@ -237,9 +243,11 @@ def _told(maker: Maker, given: ast.Call, name: str) -> tuple[ast.expr | None, as
         return None, None
     told = next((one.value for one in given.keywords if one.arg == name), None)
     names = [one.arg for one in (*helper.args.posonlyargs, *helper.args.args)]
+    if isinstance(given.func, ast.Attribute):
+        names = names[1:]
     if told is None and name in names and names.index(name) < len(given.args):
         told = given.args[names.index(name)]
-    return told, _default(helper.args, name)
+    return told, default_of(helper.args, name)
 
 
 def _end(node: ast.expr) -> tuple[int, int]:
@@ -293,7 +301,7 @@ def _constant(source: Source, maker: Maker, name: str) -> ast.expr | None:
     """Return what a name is given: a default of the factory, or a constant of the file."""
     function = maker.function or source.around(maker.call, ast.FunctionDef)
     if function is not None:
-        default = _default(function.args, name)
+        default = default_of(function.args, name)
         if default is not None:
             return default
         inside = [n for n in ast.walk(function) if _is_named(n, name)]
@@ -303,15 +311,6 @@ def _constant(source: Source, maker: Maker, name: str) -> ast.expr | None:
             return None
     outside = [n for n in source.tree.body if _is_named(n, name)]
     return _value(outside[0]) if len(outside) == 1 else None
-
-
-def _default(arguments: ast.arguments, name: str) -> ast.expr | None:
-    plain = [*arguments.posonlyargs, *arguments.args]
-    pairs: list[tuple[ast.arg, ast.expr | None]] = [
-        *zip(reversed(plain), reversed(arguments.defaults), strict=False),
-        *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
-    ]
-    return next((value for one, value in pairs if one.arg == name), None)
 
 
 def _is_named(node: Any, name: str) -> bool:
@@ -333,21 +332,3 @@ def _value(node: Any) -> ast.expr | None:
 def _uses(source: Source, name: str) -> int:
     """Return how often a name is read."""
     return sum(n.id == name and isinstance(n.ctx, ast.Load) for n in source.nodes(ast.Name))
-
-
-def _root(node: ast.expr) -> str:
-    while isinstance(node, ast.Attribute):
-        node = node.value
-    return node.id if isinstance(node, ast.Name) else ""
-
-
-def _attribute(source: Source, name: str) -> ast.expr | None:
-    """Return the value of a constant of a class, such as a configuration, where one has it."""
-    found = [
-        statement
-        for holder in source.nodes(ast.ClassDef)
-        for statement in holder.body
-        if _is_named(statement, name)
-    ]
-    reads = [n for n in source.nodes(ast.Attribute) if n.attr == name]
-    return _value(found[0]) if len(found) == 1 and len(reads) == 1 else None

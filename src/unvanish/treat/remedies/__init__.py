@@ -9,6 +9,7 @@ from unvanish.treat.protocol import Remedy
 from unvanish.treat.remedies.attention_scale import AttentionScale
 from unvanish.treat.remedies.batch_norm import BatchNorm
 from unvanish.treat.remedies.bfloat16 import BFloat16
+from unvanish.treat.remedies.bound_exponent import BoundExponent
 from unvanish.treat.remedies.break_symmetry import BreakSymmetry
 from unvanish.treat.remedies.centralise_gradient import CentraliseGradient
 from unvanish.treat.remedies.checkpoint_gradient import CheckpointGradient
@@ -27,6 +28,7 @@ from unvanish.treat.remedies.drop_inner_softmax import DropInnerSoftmax
 from unvanish.treat.remedies.elu import Elu
 from unvanish.treat.remedies.fixup import Fixup
 from unvanish.treat.remedies.float32_islands import Float32Islands
+from unvanish.treat.remedies.float32_weights import Float32Weights
 from unvanish.treat.remedies.folded_kernel_shape import FoldedKernelShape
 from unvanish.treat.remedies.forget_bias import ForgetBias
 from unvanish.treat.remedies.gated_cell import GatedCell
@@ -149,8 +151,10 @@ BUILTIN_REMEDIES: Final[tuple[Remedy, ...]] = (
     LossScaling(),
     BFloat16(),
     Float32Islands(),
+    Float32Weights(),
     StandardiseInput(),
     GuardSingularity(),
+    BoundExponent(),
     PositiveOutput(),
     LogitsLoss(),
     DropInnerSoftmax(),

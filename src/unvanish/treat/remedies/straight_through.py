@@ -245,7 +245,29 @@ def _why_none(recording: Recording, walls: list[Site]) -> str:
         return _pointed(verdict.findings[0])
     if walls:
         return f"{walls[0].op} is made of other steps: write its estimator by hand"
+    own = _own_wall(recording)
+    if own is not None:
+        return (
+            f"{own.op} has a backward of its own, which passes nothing on for what it is given "
+            "here: bring its input into the range that it lets through"
+        )
     return "no parameter starves behind a step without a derivative, such as sign or round"
+
+
+def _own_wall(recording: Recording) -> Site | None:
+    """Return a function of the user's own that lets no gradient through; None for none."""
+    gradient = recording[Quantity.LOG10_ACTIVATION_GRAD_RMS]
+    passing_on = {edge.consumer for edge in recording.edges if edge.log10_gain > -math.inf}
+    return next(
+        (
+            site
+            for site in recording.sites
+            if site.op.endswith(".apply")
+            and gradient.get(site) > -math.inf
+            and site.index not in passing_on
+        ),
+        None,
+    )
 
 
 def _pointed(finding: Finding) -> str:

@@ -31,7 +31,8 @@ class TrainParameter:
 
     ## When to use
     A layer that was added after the optimiser was built, a group that was forgotten, an optimiser
-    of another instance of the network, layers in a plain list (UV504).
+    of another instance of the network, layers in a plain list (UV504). What looks like a choice,
+    such as a backbone below a linear probe, is left alone unless the remedy is asked for by name.
 
     ## What it changes
     Each missing parameter joins the group of its nearest neighbours: of the parameters that the
@@ -89,7 +90,8 @@ class TrainParameter:
             verdict = MissingParameter().examine(judged)
             findings = verdict.findings if isinstance(verdict, Found) else ()
             about = [finding for finding in findings if finding.parameters]
-            if about and not strays and about[0].severity is Severity.NOTE:
+            is_choice = bool(about) and about[0].severity is Severity.NOTE
+            if is_choice and not strays and self.name not in case.asked:
                 return NotApplicable(_on_purpose(about[0]))
             missing = [n for finding in about for n in finding.parameters]
         if not missing and not strays:
@@ -246,8 +248,8 @@ def _shared(one: str, other: str) -> int:
 def _on_purpose(finding: Finding) -> str:
     why = finding.notes[-1]
     return (
-        f"{finding.message}, which looks like a choice: {why}; if it is none, "
-        'optimizer.add_param_group({"params": part.parameters()})'
+        f"{finding.message}, which looks like a choice: {why}; if it is none, ask for "
+        'train-parameter by name, or optimizer.add_param_group({"params": part.parameters()})'
     )
 
 

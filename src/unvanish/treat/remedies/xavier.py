@@ -62,7 +62,9 @@ class Xavier:
     """
 
     name: ClassVar[str] = "xavier"
-    treats: ClassVar[frozenset[str]] = frozenset({"UV101", "UV102", "UV103", "UV104", "UV105"})
+    treats: ClassVar[frozenset[str]] = frozenset(
+        {"UV101", "UV102", "UV103", "UV104", "UV105", "UV201"}
+    )
     change: ClassVar[Change] = Change.INITIALISATION
     keeps: ClassVar[frozenset[Keeps]] = frozenset({Keeps.ARCHITECTURE, Keeps.STATE_NAMES})
     sources: ClassVar[tuple[Source, ...]] = (SOURCES["glorot2010"],)

@@ -85,8 +85,17 @@ def free_name(source: Source, statement: ast.AST, *names: str) -> str:
     raise NoSafeEditError(f"{', '.join(names)} all stand for something near line {line}")
 
 
-def factor_of_loop(work: Work, source: Source, statement: ast.AST, kind: Kind) -> str:
+def factor_of_loop(
+    work: Work, source: Source, statement: ast.AST, kind: Kind, *, behind_first: bool = False
+) -> str:
     """Give the loop over some layers a loop over their factors; return what one is called.
+
+    Args:
+        work: The remedy.
+        source: The file of the loop.
+        statement: A statement in it.
+        kind: What a factor is.
+        behind_first: Whether the first layer has none; the others are counted then.
 
     Raises:
         NoSafeEditError: If the layers are not run by a loop over an attribute.
@@ -108,7 +117,13 @@ def factor_of_loop(work: Work, source: Source, statement: ast.AST, kind: Kind) -
     factors = f"{held.rpartition('.')[0]}.{factor}s"
     parameters = source.spell("torch.nn.ParameterList")
     made = kind.parameter(source, str(kind.channels))
-    builder.append([f"{factors} = {parameters}({made} for _ in {held})"])
+    counted = f"{held}[1:]" if behind_first else held
+    builder.append([f"{factors} = {parameters}({made} for _ in {counted})"])
+    if behind_first:
+        number = free_name(source, statement, "number", "position", "place")
+        source.prefix(loop.target, f"{number}, ")
+        source.replace(layers, f"enumerate({held})")
+        return f"{factors}[{number} - 1]"
     source.insert_after(loop.target, f", {factor}")
     source.replace(layers, f"zip({held}, {factors})")
     return factor

@@ -8,10 +8,14 @@ from typing import Final
 from unvanish.treat.patch.builder import Builder
 from unvanish.treat.patch.loops import Step, read_by, steps_of
 from unvanish.treat.patch.optimisers import Maker, maker_of, number_of, spelt
+from unvanish.treat.patch.rewriters.factors import free_name
 from unvanish.treat.patch.source import NoSafeEditError, Source
 from unvanish.treat.patch.work import Work
 
 REMEDIES: Final = frozenset({"clip-norm", "clip-value", "clip-layer", "warm-up"})
+
+_OF_THE_NETWORK: Final = "configure_optimizers"
+"""The method by which a network in Lightning's style makes its own optimiser."""
 
 _CONSTANT: Final = "CLIP_GRAD_NORM"
 """What a recipe calls the largest gradient norm of its training loop."""
@@ -85,15 +89,46 @@ def _factory(maker: Maker) -> Builder:
     if not isinstance(last, ast.Return) or last.value is None:
         raise NoSafeEditError("the optimiser is not made in a function that returns it")
     if last.value is not maker.outer and not isinstance(last.value, ast.Name):
-        raise NoSafeEditError(f"line {last.lineno} returns more than the optimiser")
+        return _among_others(maker, last)
     name = last.value.id if isinstance(last.value, ast.Name) else "optimizer"
     return Builder(maker.source, last, name)
+
+
+def _among_others(maker: Maker, last: ast.Return) -> Builder:
+    """Return where an optimiser has been made that is returned with others, or with a schedule.
+
+    Raises:
+        NoSafeEditError: If it cannot be given a name before.
+    """
+    source, made = maker.source, _statement_of(maker)
+    if isinstance(made, ast.Assign) and made.value is maker.outer:
+        target = made.targets[0]
+        if len(made.targets) == 1 and isinstance(target, ast.Name):
+            return Builder(source, made, target.id)
+    holder = source.parent(maker.outer)
+    while isinstance(holder, ast.Tuple | ast.List | ast.Dict):
+        holder = source.parent(holder)
+    if made is not last or holder is not last or not source.begins_line(last):
+        raise NoSafeEditError(f"line {last.lineno} returns more than the optimiser")
+    name = free_name(source, last, "optimizer", "made")
+    source.add_before(last, [f"{name} = {source.segment(maker.outer)}"])
+    source.replace(maker.outer, name)
+    return Builder(source, last, name, load=last)
+
+
+def _statement_of(maker: Maker) -> ast.stmt | None:
+    """Return the statement that makes an optimiser, where it always runs."""
+    statement = maker.source.around(maker.outer, ast.stmt)
+    body = maker.function.body if isinstance(maker.function, ast.FunctionDef) else []
+    return statement if statement in body else None
 
 
 def _network(maker: Maker) -> str:
     """Return what the factory calls the network."""
     if isinstance(maker.function, ast.FunctionDef):
         names = [argument.arg for argument in maker.function.args.args]
+        if maker.function.name == _OF_THE_NETWORK and len(names) == 1:
+            return names[0]
         first = maker.outer.args[0] if maker.outer.args else None
         read = read_by(maker.outer) or (first.id if isinstance(first, ast.Name) else "")
         if read in names:

@@ -89,8 +89,8 @@ def _is_module(site: Site) -> bool:
     return hasattr(nn, site.module) and site.path != ""
 
 
-def _narrow(work: Work, blocks: Sequence[Layer], *, modules: bool) -> set[SourceLine]:
-    """Return the lines that also run, or also make, a layer that nothing is led round.
+def _narrow(work: Work, blocks: Sequence[Layer], *, modules: bool) -> dict[SourceLine, list[str]]:
+    """Return the lines that also run, or also make, layers that nothing is led round, with these.
 
     It is the first one, which reads the data: where data is as wide as what the layer makes of it,
     no test of the shape would leave it out.
@@ -105,7 +105,7 @@ def _narrow(work: Work, blocks: Sequence[Layer], *, modules: bool) -> set[Source
     """
     shapes = {p.name: p.shape for p in work.recording.parameters}
     theirs = {_line(layer, modules=modules) for layer in blocks}
-    lines: set[SourceLine] = set()
+    lines: dict[SourceLine, list[str]] = {}
     for layer in work.first.layers:
         line = _line(layer, modules=modules)
         if layer in blocks or line is None or line not in theirs:
@@ -115,7 +115,7 @@ def _narrow(work: Work, blocks: Sequence[Layer], *, modules: bool) -> set[Source
         shape = shapes.get(layer.weight, ())
         if len(shape) < 2 or shape[0] == shape[1]:
             raise NoSafeEditError(f"{line} also runs {layer.path}, which stays as it is")
-        lines.add(line)
+        lines.setdefault(line, []).append(layer.path)
     return lines
 
 
@@ -129,15 +129,22 @@ def _line(layer: Layer, *, modules: bool) -> SourceLine | None:
 def _write_calls(work: Work, blocks: Sequence[Layer], kind: Kind) -> None:
     statements: dict[tuple[str, int], tuple[Source, ast.Assign, ast.Name]] = {}
     narrow = _narrow(work, blocks, modules=False)
-    tested = {(str(work.source(line).path), line.line) for line in narrow}
+    tested = {(str(work.source(at).path), at.line): paths for at, paths in narrow.items()}
     for layer in blocks:
         assert layer.activation_site is not None
         source, statement, target = _assignment(work, layer.path, layer.activation_site)
         statements[str(source.path), statement.lineno] = source, statement, target
     for (file, number), (source, statement, target) in statements.items():
         last = statement.end_lineno or number
-        if any(path == file and number <= line <= last for path, line in tested):
-            _write_tested(source, statement, target.id, kind)
+        left = [
+            one
+            for (path, line), paths in tested.items()
+            if path == file and number <= line <= last
+            for one in paths
+        ]
+        if left:
+            factor = _factor_behind_first(work, source, statement, kind, left)
+            _write_tested(source, statement, target.id, kind, factor)
             continue
         factor = factor_of_loop(work, source, statement, kind) if kind.is_trained else ""
         simple = isinstance(statement.value, ast.Call | ast.Name | ast.Subscript)
@@ -146,17 +153,30 @@ def _write_calls(work: Work, blocks: Sequence[Layer], kind: Kind) -> None:
         source.insert_after(statement.value, after)
 
 
-def _write_tested(source: Source, statement: ast.Assign, x: str, kind: Kind) -> None:
-    """Write a connection that is led round where it fits: not round the layer that reads data.
+def _factor_behind_first(
+    work: Work, source: Source, statement: ast.Assign, kind: Kind, left: Sequence[str]
+) -> str:
+    """Give every block of a loop but the first a factor; return what one is called, if any.
 
     Raises:
-        NoSafeEditError: If every block has a factor of its own, and this layer would get one.
+        NoSafeEditError: If another layer than the first of the list has to stay without one.
     """
-    if kind.is_trained:
-        raise NoSafeEditError(f"line {statement.lineno} also runs the layer that reads the data")
+    if not kind.is_trained:
+        return ""
+    if len(left) != 1 or left[0].rpartition(".")[2] != "0":
+        raise NoSafeEditError(
+            f"line {statement.lineno} also runs {left[-1]}, which is to have no factor"
+        )
+    return factor_of_loop(work, source, statement, kind, behind_first=True)
+
+
+def _write_tested(
+    source: Source, statement: ast.Assign, x: str, kind: Kind, factor: str = ""
+) -> None:
+    """Write a connection that is led round where it fits: not round the layer that reads data."""
     out = free_name(source, statement, "y", "out", "hidden")
     source.replace(statement.targets[0], out)
-    line = f"{x} = {x} + {kind.branch(out)} if {out}.shape == {x}.shape else {out}"
+    line = f"{x} = {x} + {kind.branch(out, factor)} if {out}.shape == {x}.shape else {out}"
     source.add_lines(statement, [line])
 
 
@@ -185,7 +205,8 @@ def _write_modules(work: Work, blocks: Sequence[Layer], kind: Kind) -> None:
             raise NoSafeEditError(f"{layer.path} and {site.path} are no neighbours in one list")
         width = f"{outputs_of(source, first)}, " if kind.channels > 0 else ""
         source.prefix(first, f"Residual({width}")
-        source.insert_after(last, ")")
+        is_pair = isinstance(holder, ast.Tuple) and elements == [first, last]
+        source.insert_after(last, ")," if is_pair else ")")
     for source in sources.values():
         if any(node.name == "Residual" for node in source.nodes(ast.ClassDef)):
             raise NoSafeEditError("the file has a class Residual already")

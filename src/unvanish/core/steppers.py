@@ -1,0 +1,43 @@
+"""What users return as their optimiser: one, one in a list, or several. Without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from unvanish.core.errors import BatchError
+
+
+def only_one(made: Any) -> Any:
+    """Return the optimiser in what a training library takes, where it is the only one.
+
+    Args:
+        made: An optimiser; one with its schedulers; ``{"optimizer": ..., "lr_scheduler": ...}``;
+            or ``[optimizers], [schedulers]``. Anything else is returned as it is.
+    """
+    if isinstance(made, Mapping) and "optimizer" in made:
+        return only_one(made["optimizer"])
+    if not isinstance(made, list | tuple):
+        return made
+    if len(made) == 2 and isinstance(made[0], list | tuple):
+        return only_one(made[0])
+    if len(made) == 1:
+        return only_one(made[0])
+    found = [each for each in made if hasattr(each, "param_groups")]
+    others = [each for each in made if not hasattr(each, "param_groups")]
+    return found[0] if len(found) == 1 and all(hasattr(o, "optimizer") for o in others) else made
+
+
+def several(what: str, where: str = "") -> BatchError:
+    """Return the error that says how to train with more than one optimiser.
+
+    Args:
+        what: The clause it begins with.
+        where: File and line, where they are known.
+    """
+    return BatchError(
+        f"{what}, and one steps the whole network here",
+        where=where,
+        help='def optimizer(model): return torch.optim.Adam([{"params": model.body.parameters()}, '
+        '{"params": model.head.parameters(), "lr": 1e-2}], lr=1e-3)   # a group for each',
+    )

@@ -1,0 +1,135 @@
+"""The layers of a run: modules with parameters, activations, and functions they are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from torch import nn
+from torch.nn.parameter import UninitializedParameter
+
+from unvanish.core.runs import WatchedLayer
+
+
+@dataclass(eq=False, slots=True)
+class Layer:
+    """A layer as it is found; its place is settled when its first sample is written.
+
+    Attributes:
+        path: Path of the module, with the name of its model in front where there are several.
+        module: Class name of the module.
+        function: Name of the function, where it is a call and no module.
+        parameters: Its own parameters by name; shared ones at the first layer alone.
+        units: Channels or features that can be dead.
+        optimizer: Index of the optimiser that moves its parameters; -1 for none.
+        position: Its index in the recording; -1 until it has one.
+    """
+
+    path: str
+    module: str = ""
+    function: str = ""
+    parameters: dict[str, nn.Parameter] = field(default_factory=dict)
+    units: int = 0
+    optimizer: int = -1
+    position: int = -1
+
+    def record(self) -> WatchedLayer:
+        """Return what the recording says of it."""
+        return WatchedLayer(
+            index=self.position,
+            path=self.path,
+            module=self.module,
+            function=self.function,
+            parameters=tuple(self.parameters),
+            size=sum(p.numel() for p in self.parameters.values()),
+            units=self.units,
+            optimizer=self.optimizer,
+        )
+
+
+class Layers:
+    """All layers of the watched models, in the order in which they were first called."""
+
+    def __init__(self) -> None:
+        self.of_module: dict[int, Layer] = {}
+        self.settled: list[Layer] = []
+        self._models: dict[str, nn.Module] = {}
+        self._of_function: dict[tuple[str, str], Layer] = {}
+        self._of_parameter: dict[int, Layer] = {}
+        self._called: dict[int, Layer] = {}
+
+    @property
+    def models(self) -> Sequence[tuple[str, nn.Module]]:
+        """The watched models and their names."""
+        return tuple(self._models.items())
+
+    def add(self, model: nn.Module, name: str) -> str:
+        """Find the layers of a model.
+
+        Args:
+            model: The model.
+            name: What stands in front of its paths; empty for nothing.
+
+        Returns:
+            The name it goes by, which no other has.
+        """
+        unique, number = name, 2
+        while unique in self._models:
+            unique, number = f"{name or 'model'}-{number}", number + 1
+        self._models[unique] = model
+        self.find(unique)
+        return unique
+
+    def find(self, name: str) -> None:
+        """Look for layers of a model that were not there before."""
+        for path, module in self._models[name].named_modules():
+            own = {
+                key: parameter
+                for key, parameter in module._parameters.items()
+                if parameter is not None and not isinstance(parameter, UninitializedParameter)
+            }
+            fresh = {k: p for k, p in own.items() if id(p) not in self._of_parameter}
+            layer = self.of_module.get(id(module))
+            if layer is None and own:
+                layer = self.of_module[id(module)] = self.made(name, path, module)
+            if layer is not None:
+                layer.parameters.update(fresh)
+                self._of_parameter.update((id(p), layer) for p in fresh.values())
+
+    def made(self, name: str, path: str, module: nn.Module) -> Layer:
+        """Make the layer of a module."""
+        whole = "/".join(part for part in (name, path) if part)
+        return Layer(whole, type(module).__name__)
+
+    def function(self, path: str, module: str, name: str) -> Layer:
+        """Return the layer of a function that is called behind the module of a path."""
+        layer = self._of_function.get((path, name))
+        if layer is None:
+            layer = self._of_function[path, name] = Layer(path, module, name)
+        return layer
+
+    def holder(self, parameter: nn.Parameter) -> Layer | None:
+        """Return the layer that a parameter stands at."""
+        return self._of_parameter.get(id(parameter))
+
+    def call(self, layer: Layer) -> None:
+        """Note that a layer was called."""
+        if layer.position < 0:
+            self._called[id(layer)] = layer
+
+    def settle(self) -> bool:
+        """Give a place to layers that have none: those called first, then what has parameters.
+
+        Returns:
+            Whether there were any.
+        """
+        before = len(self.settled)
+        for layer in (*self._called.values(), *self._uncalled()):
+            if layer.position < 0:
+                layer.position = len(self.settled)
+                self.settled.append(layer)
+        self._called.clear()
+        return len(self.settled) > before
+
+    def _uncalled(self) -> Iterator[Layer]:
+        return (layer for layer in self.of_module.values() if layer.parameters)

@@ -1,0 +1,524 @@
+"""The watch at work: what is heard of a run becomes samples in its recording."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from unvanish.core.errors import UnvanishError
+from unvanish.core.glossary import LayerQuantity, StepQuantity
+from unvanish.core.runfile import RunWriter
+from unvanish.core.runs import EventKind, RunEvent
+from unvanish.watch.cadence import is_sampled, is_whole
+from unvanish.watch.flat import Flat, Reduce, alone
+from unvanish.watch.forward import Forward, uses_compilation
+from unvanish.watch.layers import Layer, Layers
+from unvanish.watch.losses import Losses
+from unvanish.watch.parameters import SAFE, SUMS, ParameterGroup
+from unvanish.watch.readings import Row, half_log10, parameter_rows, repaired, turn_row
+from unvanish.watch.rounds import Rounds
+from unvanish.watch.signals import DeadUnits, choose_width, put_taps, repaired_taps, tap_rows
+from unvanish.watch.taps import Tap
+
+_RAISED: Final = 3.0
+"""A learning rate that rises by more than this factor from one step to the next is an event."""
+
+_COMPILED: Final = (
+    "torch.compile is in use in this process: hooks would be ignored or make it compile anew, so "
+    "that nothing between the layers is looked at; parameters, updates and loss are"
+)
+
+_MARGIN: Final = 1e3
+"""How far inside of `SAFE` a norm has to be for the next one to be taken in float32."""
+
+
+@dataclass(slots=True)
+class Watched:
+    """An optimiser and the parameters it moves.
+
+    Attributes:
+        optimizer: The optimiser.
+        groups: Its parameters of the watched models, one group a device.
+        held: How many parameters it held when these were found.
+        rate: Learning rate of its first group at the last step; ``nan`` before.
+        has_stepped: Whether it stepped since a gradient scaler was asked to let it.
+    """
+
+    optimizer: torch.optim.Optimizer
+    groups: list[ParameterGroup] = field(default_factory=list)
+    held: int = 0
+    rate: float = math.nan
+    has_stepped: bool = False
+
+
+class Sampler:
+    """Takes the samples of one run. What fails in it is switched off, and the run goes on.
+
+    Args:
+        writer: Where the samples go.
+        every: Every how many steps a sample is taken, after the first few.
+    """
+
+    def __init__(self, writer: RunWriter, every: int) -> None:
+        self.writer = writer
+        self.every = every
+        self.layers = Layers()
+        self.optimizers: list[Watched] = []
+        self.step = 0
+        self.is_sampling = False
+        self.is_whole = False
+        self.on_sample: list[Callable[[int, dict[str, float]], None]] = []
+        self.reduce: Reduce = alone
+        self._rounds = Rounds()
+        self._losses = Losses()
+        self._own_loss = False
+        self._turn_of = -1
+        self._turns: list[tuple[int, int, Tensor]] = []
+        self._depth = 0
+        self._inside = -1
+        self._passes_inside = 0
+        self._begun = False
+        self._off: set[str] = set()
+        self._started = time.perf_counter()
+        self._was_finite = True
+        self.unwatched: list[str] = []
+        self.described: Callable[[], None] = _nothing
+        self.forward = Forward(
+            self.layers, self._owner, lambda error: self.switch_off("activations", error)
+        )
+        self._dead = DeadUnits()
+        self._scaler: torch.amp.GradScaler | None = None
+        self._scale: Tensor | None = None
+        self._before_scaling: tuple[int, Tensor] | None = None
+        self._samples = 0
+
+    # --- what is heard ---------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Begin the present step."""
+        self.is_sampling = is_sampled(self.step, self.every) and "samples" not in self._off
+        self.is_whole = self.is_sampling and is_whole(self.step, self.every)
+        self._begun = False
+        self._scaler = self._scale = self._before_scaling = None
+        if self.is_sampling and "activations" not in self._off:
+            with self._kept_from_harm("activations"):
+                self._open()
+
+    def before_backward(self, root: Tensor | None) -> None:
+        """Hear that a backward pass begins; one inside of another is none of ours."""
+        self._depth += 1
+        if self._depth > 1:
+            return
+        self._begun = self.forward.in_backward = True
+        is_first = self._inside < 0 or self._passes_inside == 0
+        if root is not None and is_first and not self._own_loss and "the loss" not in self._off:
+            with self._kept_from_harm("the loss"), torch.no_grad():
+                self._losses.put(self.step, self._unscaled(root))
+
+    def after_backward(self, *, completed: bool) -> None:
+        """Hear that a backward pass has returned."""
+        self._depth -= 1
+        if self._depth:
+            return
+        self.forward.in_backward = False
+        if self._inside >= 0:
+            self._passes_inside += 1
+        is_first = self._inside < 0 or self._passes_inside == 1
+        is_wanted = self.is_sampling or self._turn_of >= 0
+        if completed and is_first and is_wanted and "parameters" not in self._off:
+            with self._kept_from_harm("parameters"), torch.no_grad():
+                self._read_gradients()
+
+    def before_step(self, index: int) -> None:
+        """Hear that an optimiser is about to step."""
+        if self._rounds.has_stepped(index):
+            self.end_round()
+        self._begun = True
+        self._inside, self._passes_inside = index, 0
+        watched = self.optimizers[index]
+        with self._kept_from_harm("the learning rate"):
+            self._watch_rate(watched)
+        if self.is_sampling and "parameters" not in self._off:
+            with self._kept_from_harm("parameters"), torch.no_grad():
+                for group in watched.groups:
+                    group.before_step(getattr(watched.optimizer, "grad_scale", None))
+
+    def after_step(self, index: int) -> None:
+        """Hear that an optimiser has stepped."""
+        watched = self.optimizers[index]
+        has_closure = self._passes_inside > 0
+        self._inside = -1
+        if "parameters" not in self._off:
+            with self._kept_from_harm("parameters"), torch.no_grad():
+                if self.is_sampling:
+                    for group in watched.groups:
+                        if has_closure:
+                            group.read_given()
+                        group.after_step(with_norms=self.is_whole)
+                if self._turn_of >= 0:
+                    self._compare(watched)
+        self._settle(index)
+
+    def scaled(self, scaler: torch.amp.GradScaler, loss: Any, product: Any) -> None:
+        """Hear that a loss was multiplied, to keep its gradients from underflow."""
+        self._scaler = scaler
+        if isinstance(product, Tensor) and isinstance(loss, Tensor) and loss.numel() == 1:
+            self._before_scaling = (id(product), loss.detach())
+
+    def before_scaled_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Hear that a scaler will let an optimiser step, or leave the step out."""
+        index = self._index(optimizer)
+        if index >= 0:
+            if self._rounds.has_stepped(index):
+                self.end_round()
+            self.optimizers[index].has_stepped = False
+
+    def after_scaled_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Hear that it has done so."""
+        index = self._index(optimizer)
+        if index >= 0 and not self.optimizers[index].has_stepped:
+            with self._kept_from_harm("events"):
+                self._event(EventKind.SKIPPED, "the gradient scaler left the step out")
+            self._settle(index)
+
+    def _settle(self, index: int) -> None:
+        """Count an optimiser as having stepped, and end the round with the last of them."""
+        self.optimizers[index].has_stepped = True
+        if self.is_sampling:
+            self.forward.freeze(index)
+        if self._rounds.stepped(index):
+            self.end_round()
+
+    def loss(self, value: Tensor | float) -> None:
+        """Take a loss for the present step, and from here on no other."""
+        if not self._own_loss:
+            self._losses.drop(self.step)
+            self._own_loss = True
+        self._losses.put(self.step, value)
+
+    def end_round(self) -> None:
+        """End the present step and begin the next."""
+        if self.is_sampling:
+            with self._kept_from_harm("samples"), torch.no_grad():
+                self._write_sample()
+            self._turn_of = self.step if self.is_whole else -1
+        else:
+            if self._turn_of >= 0:
+                self._forget()
+            self._turn_of = -1
+            if self._losses.is_full:
+                self.flush()
+        self.step += 1
+        self._rounds.next()
+        self.begin()
+
+    @property
+    def last_step(self) -> int:
+        """The last step that was begun; -1 before the first."""
+        return self.step if self._begun else self.step - 1
+
+    def flush(self) -> None:
+        """Write what waits and is over."""
+        with self._kept_from_harm("the loss"), torch.no_grad():
+            flat = Flat()
+            steps = self._put_losses(flat)
+            self._put_turns(flat)
+            self._write_losses(steps, flat.fetch(self.reduce))
+
+    # --- who is watched --------------------------------------------------------------
+
+    def add_optimizer(self, optimizer: torch.optim.Optimizer) -> int:
+        """Watch an optimiser.
+
+        Returns:
+            Its index.
+        """
+        index = len(self.optimizers)
+        self.optimizers.append(Watched(optimizer))
+        self._rounds.expect(index)
+        self.find_parameters()
+        return index
+
+    def leave_out_activations(self) -> None:
+        """Look at parameters, updates and loss alone."""
+        self._off.add("activations")
+
+    def find_parameters(self) -> None:
+        """Share the parameters of the watched models out among the optimisers."""
+        taken: set[int] = set()
+        for index, watched in enumerate(self.optimizers):
+            held = [p for group in watched.optimizer.param_groups for p in group["params"]]
+            watched.held = _held(watched.optimizer)
+            of_device: dict[torch.device, list[nn.Parameter]] = {}
+            for parameter in held:
+                layer = self.layers.holder(parameter)
+                if layer is None or id(parameter) in taken or not _is_number(parameter):
+                    continue
+                if not parameter.requires_grad:
+                    continue  # no optimiser moves it: a gradient of zero would be a lie
+                taken.add(id(parameter))
+                layer.optimizer = index
+                of_device.setdefault(parameter.device, []).append(parameter)
+            known = [group.parameters for group in watched.groups]
+            found = [tuple(parameters) for parameters in of_device.values()]
+            if [[id(p) for p in g] for g in known] != [[id(p) for p in g] for g in found]:
+                watched.groups = [ParameterGroup(parameters) for parameters in found]
+
+    # --- parts -----------------------------------------------------------------------
+
+    def _open(self) -> None:
+        """Hook the modules, where hooks do no harm."""
+        if uses_compilation([model for _, model in self.layers.models]):
+            self._say_unwatched(_COMPILED)
+            return
+        self.forward.open(is_whole=self.is_whole)
+
+    def _say_unwatched(self, sentence: str) -> None:
+        if sentence not in self.unwatched:
+            self.unwatched.append(sentence)
+            self.described()
+
+    def _owner(self, layer: Layer, model: str) -> int:
+        """Return the optimiser whose steps a layer's samples belong to."""
+        if layer.optimizer >= 0:
+            return layer.optimizer
+        module = dict(self.layers.models)[model]
+        own = {id(p) for p in module.parameters()}
+        counts = [
+            sum(id(p) in own for group in watched.groups for p in group.parameters)
+            for watched in self.optimizers
+        ]
+        return max(range(len(counts)), key=counts.__getitem__, default=-1) if any(counts) else -1
+
+    def _index(self, optimizer: torch.optim.Optimizer) -> int:
+        return next((n for n, w in enumerate(self.optimizers) if w.optimizer is optimizer), -1)
+
+    def _unscaled(self, root: Tensor) -> Tensor:
+        """Return the loss that a pass starts from, loss scale taken out."""
+        before, self._before_scaling = self._before_scaling, None
+        if before is not None and before[0] == id(root):
+            return before[1]
+        scale = None if self._scaler is None else self._scaler._scale
+        return root.detach() if scale is None else root.detach() / scale
+
+    def _read_gradients(self) -> None:
+        scale = None if self._scaler is None else self._scaler._scale
+        self._scale = None if scale is None else scale.detach().clone()
+        for index, watched in enumerate(self.optimizers):
+            if not self._rounds.has_stepped(index) and self._inside in (-1, index):
+                for group in watched.groups:
+                    group.read_gradients(
+                        self._scale,
+                        with_norms=self.is_sampling,
+                        with_sample=self.is_whole or self._turn_of >= 0,
+                    )
+
+    def _compare(self, watched: Watched) -> None:
+        """Compare the gradient with that of the step before, which was sampled."""
+        for number, group in enumerate(self._groups()):
+            if group in watched.groups:
+                turn = group.turn()
+                if turn is not None:
+                    self._turns.append((self._turn_of, number, turn))
+
+    def _groups(self) -> list[ParameterGroup]:
+        return [group for watched in self.optimizers for group in watched.groups]
+
+    def _forget(self) -> None:
+        self.forward.forget()
+        for group in self._groups():
+            group.forget()
+
+    def _watch_rate(self, watched: Watched) -> None:
+        groups = watched.optimizer.param_groups
+        rate = groups[0].get("lr") if groups else None
+        if not isinstance(rate, int | float):
+            return
+        before, watched.rate = watched.rate, float(rate)
+        if before > 0.0 and not rate <= _RAISED * before:
+            self._event(EventKind.RATE, f"the learning rate rose from {before:g} to {rate:g}")
+        elif before > 0.0 and rate == 0.0:
+            self._event(EventKind.RATE, f"the learning rate fell from {before:g} to 0")
+
+    def _write_sample(self) -> None:
+        if any(_held(w.optimizer) != w.held for w in self.optimizers):
+            self.find_parameters()
+        self.forward.close()
+        flat = Flat()
+        groups = self._groups()
+        taps = list(self.forward.taps) if "activations" not in self._off else []
+        if taps:
+            with self._kept_from_harm("activations"):
+                put_taps(flat, taps)
+        if self._scale is not None:
+            flat.put("scale", self._scale)
+        if "parameters" not in self._off:
+            for number, group in enumerate(groups):
+                flat.put(f"parameters {number}", group.sums())
+        steps = self._put_losses(flat)
+        self._put_turns(flat)
+        found = flat.fetch(self.reduce)
+        is_news = self.layers.settle()
+        by_step = self._parameter_sample(groups, found)
+        scale = float(found["scale"]) if "scale" in found else 1.0
+        if "taps" in found:
+            self._activation_sample(taps, found, scale)
+        if is_news:
+            self.writer.layers([layer.record() for layer in self.layers.settled])
+        if "scale" in found:
+            by_step[StepQuantity.LOSS_SCALE] = scale
+        by_step[StepQuantity.SECONDS] = time.perf_counter() - self._started
+        by_step[StepQuantity.LEARNING_RATE] = self._rate()
+        losses = self._write_losses(steps, found)
+        for quantity, value in by_step.items():
+            if not math.isnan(value):
+                self.writer.steps(quantity, [(self.step, value)])
+        light = {quantity.value: value for quantity, value in by_step.items()}
+        light[StepQuantity.LOSS.value] = losses.get(self.step, math.nan)
+        for heard in tuple(self.on_sample):
+            heard(self.step, light)
+        self._forget()
+        if not self._samples:
+            self.described()
+        self._samples += 1
+
+    def _parameter_sample(
+        self, groups: list[ParameterGroup], found: dict[str, Row]
+    ) -> dict[StepQuantity, float]:
+        sums = [found[name] for n in range(len(groups)) if (name := f"parameters {n}") in found]
+        if not sums:
+            return {}
+        wide = np.concatenate([group.wide for group in groups])
+        whole = repaired(np.concatenate(sums, axis=1), wide)
+        self._choose_width(groups, whole)
+        rows = parameter_rows(whole, self._places(groups), len(self.layers.settled))
+        self.writer.sample(self.step, {q: r for q, r in rows.items() if not np.isnan(r).all()})
+        raw, clipped = whole[SUMS.index("grad_square")], whole[SUMS.index("clipped_square")]
+        return {
+            StepQuantity.LOG10_GRAD_NORM: half_log10(_sum_of_known(raw)),
+            StepQuantity.LOG10_CLIPPED_GRAD_NORM: half_log10(_sum_of_known(clipped)),
+        }
+
+    def _activation_sample(self, taps: list[Tap], found: dict[str, Row], scale: float) -> None:
+        table = repaired_taps(found["taps"], np.array([tap.wide for tap in taps]))
+        choose_width(taps, table)
+        rows = tap_rows(taps, table, scale)
+        rows[LayerQuantity.DEAD_FRACTION] = self._dead.row(taps, found.get("on"))
+        at = np.array([tap.layer.position for tap in taps])
+        placed = {}
+        for quantity, values in rows.items():
+            known = ~np.isnan(values) & (at >= 0)
+            if known.any():
+                row = np.full(len(self.layers.settled), math.nan)
+                row[at[known]] = values[known]
+                placed[quantity] = row
+        self.writer.sample(self.step, placed)
+
+    def _places(self, groups: Iterable[ParameterGroup]) -> np.ndarray[Any, np.dtype[np.int64]]:
+        holders = (self.layers.holder(p) for group in groups for p in group.parameters)
+        return np.array([-1 if h is None else h.position for h in holders], dtype=np.int64)
+
+    def _choose_width(self, groups: list[ParameterGroup], sums: Row) -> None:
+        """Take the next norms in float64 where these come near the ends of float32."""
+        norm = np.sqrt(sums[SUMS.index("grad_square")])
+        inside = (norm > SAFE[0] * _MARGIN) & (norm < SAFE[1] / _MARGIN)
+        wide = iter((~inside).tolist())
+        for group in groups:
+            group.wide = [next(wide) for _ in group.parameters]
+
+    def _put_losses(self, flat: Flat) -> list[int]:
+        is_over = self.step + 1 if self.is_sampling and self._depth == 0 else self.step
+        losses, steps = self._losses.stacked(is_over)
+        if losses is not None:
+            flat.put("losses", losses)
+        return steps
+
+    def _put_turns(self, flat: Flat) -> None:
+        for number, (_, _, turn) in enumerate(self._turns):
+            flat.put(f"turn {number}", turn)
+
+    def _write_losses(self, steps: list[int], found: dict[str, Row]) -> dict[int, float]:
+        """Write the losses, and how the gradients turned, that came with a transfer."""
+        self._write_turns(found)
+        before = self.step + 1
+        losses = self._losses.by_step(before, steps, found.get("losses", np.zeros(0)))
+        if losses:
+            self.writer.steps(StepQuantity.LOSS, losses)
+        for step, value in losses:
+            if self._was_finite and not math.isfinite(value):
+                self._event(EventKind.NON_FINITE, f"the loss is {value}", step=step)
+            self._was_finite = math.isfinite(value)
+        return dict(losses)
+
+    def _write_turns(self, found: dict[str, Row]) -> None:
+        turns, self._turns = self._turns, []
+        groups = self._groups()
+        for step in sorted({step for step, _, _ in turns}):
+            row = np.full(len(self.layers.settled), math.nan)
+            for number, (at_step, of_group, _) in enumerate(turns):
+                if at_step == step and of_group < len(groups):
+                    places = self._places([groups[of_group]])
+                    cosines = turn_row(found[f"turn {number}"], places, len(row))
+                    row = np.where(np.isnan(cosines), row, cosines)
+            self.writer.sample(step, {LayerQuantity.GRAD_ALIGNMENT: row.tolist()})
+
+    def _rate(self) -> float:
+        return next((w.rate for w in self.optimizers if not math.isnan(w.rate)), math.nan)
+
+    def _event(self, kind: EventKind, text: str, *, step: int | None = None) -> None:
+        self.writer.event(RunEvent(step=self.step if step is None else step, kind=kind, text=text))
+
+    def switch_off(self, part: str, error: Exception) -> None:
+        """Look at a part no more, and say why in the recording."""
+        if part in self._off:
+            return
+        self._off.add(part)
+        try:
+            why = f"{part} could not be looked at: {type(error).__name__}: {error}"
+            self._event(EventKind.NOT_MEASURED, why)
+        except UnvanishError:  # the recording itself is what failed
+            self._off.add("samples")
+
+    def _kept_from_harm(self, part: str) -> _Harmless:
+        return _Harmless(self, part)
+
+
+class _Harmless:
+    """Keeps what fails inside of it from the user's run."""
+
+    def __init__(self, sampler: Sampler, part: str) -> None:
+        self._sampler = sampler
+        self._part = part
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        self._sampler.switch_off(self._part, error)
+        return True
+
+
+def _nothing() -> None:
+    """Do nothing."""
+
+
+def _is_number(parameter: nn.Parameter) -> bool:
+    return parameter.is_floating_point() or parameter.is_complex()
+
+
+def _held(optimizer: torch.optim.Optimizer) -> int:
+    return sum(p.requires_grad for group in optimizer.param_groups for p in group["params"])
+
+
+def _sum_of_known(values: Row) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.sum()) if len(known) else math.nan
