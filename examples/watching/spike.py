@@ -38,7 +38,7 @@ def learning_rate(step):
 model = Net()
 optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate(0))
 
-for step in range(600):
+for step in range(1000):
     for group in optimizer.param_groups:
         group["lr"] = learning_rate(step)
     batch = torch.randint(len(x), (64,))
@@ -46,5 +46,5 @@ for step in range(600):
     loss = F.cross_entropy(model(x[batch]), y[batch])
     loss.backward()
     optimizer.step()
-    if step % 50 == 0:
+    if step % 100 == 0:
         print(f"step {step}  loss {loss.item():.4f}")

@@ -117,9 +117,7 @@ def load_ipython_extension(shell: Any) -> None:
     Args:
         shell: The notebook's `IPython.core.interactiveshell.InteractiveShell`.
     """
-    from unvanish.watch.notebook import register
-
-    register(shell)
+    importlib.import_module("unvanish.watch.notebook").register(shell)
 
 
 def __dir__() -> list[str]:

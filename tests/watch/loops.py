@@ -45,7 +45,7 @@ class Trail:
 
     def note_generators(self) -> None:
         """Keep the state of all random numbers."""
-        self.note(torch.get_rng_state(), random.getstate(), str(np.random.get_state()))  # noqa: NPY002
+        self.note(torch.get_rng_state(), random.getstate(), str(np.random.get_state()))
 
 
 def batches(steps: int, *shape: int) -> list[Tensor]:
@@ -322,7 +322,7 @@ def run(loop: Loop, watching: Callable[[Any, Any], AbstractContextManager[Any]])
     """Run a loop from fixed seeds and return what it left behind."""
     torch.manual_seed(0)
     random.seed(0)
-    np.random.seed(0)  # noqa: NPY002
+    np.random.seed(0)
     trail = Trail(watching)
     loop(trail)
     trail.note_generators()

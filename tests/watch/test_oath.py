@@ -6,9 +6,9 @@ from contextlib import nullcontext
 
 import pytest
 import torch
+from tests.watch.loops import LOOPS, is_same, run
 from torch.nn.modules import module as torch_module
 
-from tests.watch.loops import LOOPS, is_same, run
 from unvanish.core.runs import EventKind
 from unvanish.watch import observe
 
@@ -51,9 +51,15 @@ def test_a_loop_that_raises_leaves_nothing_behind():
     model = torch.nn.Linear(2, 2)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     backward = torch.autograd.backward
-    with pytest.raises(ZeroDivisionError, match="division"), observe(model, optimizer) as watch:
-        model(torch.ones(1, 2)).sum().backward()
-        _ = 1 / 0
+    watch = observe(model, optimizer)
+
+    def loop():
+        with watch:
+            model(torch.ones(1, 2)).sum().backward()
+            _ = 1 / 0
+
+    with pytest.raises(ZeroDivisionError, match="division"):
+        loop()
     assert torch.autograd.backward is backward
     assert not torch_module._has_any_global_hook()
     assert not optimizer._optimizer_step_pre_hooks

@@ -22,6 +22,13 @@ class Source:
 
 _WORKS = (
     Source(
+        "srivastava2014",
+        "Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov",
+        2014,
+        "Dropout: a simple way to prevent neural networks from overfitting",
+        "JMLR 15",
+    ),
+    Source(
         "krogh1991",
         "Krogh and Hertz",
         1991,

@@ -20,7 +20,7 @@ Reduce = Callable[[Tensor, Layout], Tensor]
 """Adds up what several processes have, given the flat tensor of sums and counts of this one."""
 
 
-def alone(sums: Tensor, layout: Layout) -> Tensor:
+def alone(sums: Tensor, _layout: Layout) -> Tensor:
     """Return the sums of a single process as they are."""
     return sums
 

@@ -154,7 +154,7 @@ class Forward:
         except Exception as error:
             self._fail(error)
 
-    def _after(self, module: nn.Module, args: Any, output: Any) -> None:
+    def _after(self, module: nn.Module, _args: Any, output: Any) -> None:
         try:
             if self.in_backward:  # a part is computed once more, to save memory
                 tap = self._of_module.get(id(module))
@@ -203,6 +203,11 @@ class Forward:
     def _read(self, tap: Tap, h: Tensor, module: nn.Module | None) -> None:
         """Look at an output, and see to it that its gradient is looked at."""
         self._layers.call(tap.layer)
+        if not tap.is_whole and not tap.reads_slope:
+            if tap.function is None:
+                self._last = (tap.layer, -1, 0)
+            self._hook(tap, h)
+            return
         plain = local(h)
         if tap.function is None and module is not None:
             dim = 1 if isinstance(module, _CHANNELS_FIRST) and plain.ndim > 2 else -1
@@ -231,10 +236,9 @@ class Forward:
             if not self.in_backward or sample != self._sample or tap.owner in self._frozen:
                 return
             try:
-                with torch.no_grad():
-                    plain = local(gradient)
-                    if plain.numel() and plain.is_floating_point():
-                        tap.read_gradient(plain)
+                plain = local(gradient)
+                if plain.numel() and plain.is_floating_point():
+                    tap.read_gradient(plain)
             except Exception as error:
                 self._fail(error)
 
@@ -267,7 +271,7 @@ class Forward:
 
     def _listen(self) -> None:
         if not self._is_heard:
-            self._mode.__enter__()
+            self._mode.__enter__()  # type: ignore[no-untyped-call]
             self._is_heard = True
 
     def _mute(self) -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from torch import nn
 from torch.nn.parameter import UninitializedParameter
 
 from unvanish.core.runs import WatchedLayer
+
+_COMPILED: Final = "_orig_mod"
+"""Under which ``torch.compile`` keeps a module."""
 
 
 @dataclass(eq=False, slots=True)
@@ -98,7 +102,8 @@ class Layers:
 
     def made(self, name: str, path: str, module: nn.Module) -> Layer:
         """Make the layer of a module."""
-        whole = "/".join(part for part in (name, path) if part)
+        own = ".".join(part for part in path.split(".") if part != _COMPILED)
+        whole = "/".join(part for part in (name, own) if part)
         return Layer(whole, type(module).__name__)
 
     def function(self, path: str, module: str, name: str) -> Layer:

@@ -61,8 +61,8 @@ def watch_cell(shell: Any, line: str, cell: str) -> Watch | None:
         result = shell.run_cell(cell)
     finally:
         discovery.stop()
-        for watch in watches:
-            watch.stop()
+        for each in watches:
+            each.stop()
     watch = watches[0] if watches else None
     if not result.success:
         raise CellFailedError(watch)

@@ -16,7 +16,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from unvanish.watch.sampling import local, norms, strided, sums_by_segment, widest
+from unvanish.watch.sampling import WEIGHT_SAMPLE, local, norms, strided, sums_by_segment, widest
 
 SAFE: Final = (1e-15, 1e18)
 """Norms between these are right in float32; a little inside of where squares are lost."""
@@ -39,6 +39,9 @@ SUMS: Final = (
 
 TURN_SUMS: Final = ("product", "earlier_square", "later_square")
 """What is added up over the samples of two successive gradients."""
+
+_KEPT: Final = 8
+"""Tensors of small numbers that are kept on the device because they recur."""
 
 _BITS: Final = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
@@ -72,12 +75,13 @@ class ParameterGroup:
     """
 
     def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
-        self.parameters = tuple(parameters)
+        # those with a full sample stand first: their sums are those of the rows of a table
+        self.parameters = tuple(sorted(parameters, key=lambda p: p.numel() < WEIGHT_SAMPLE))
         self.device = local(parameters[0]).device
         self.dtype = widest(self.device)
         self.wide = [True] * len(self.parameters)
         self._views: dict[int, tuple[int, Tensor]] = {}
-        self._bounds: tuple[tuple[int, ...], Tensor] | None = None
+        self._bounds: dict[tuple[int, ...], Tensor] = {}
         self._constants: dict[tuple[int, ...], Tensor] = {}
         self._earlier: Gradient | None = None
         self._raw: Gradient | None = None
@@ -163,8 +167,29 @@ class ParameterGroup:
         if self._before is not None and self._after is not None:
             counts = tuple(view.numel() for view in self._weights())
             found[8] = self._numbers(counts)
-            moves = _update_sums(self._before, self._after, self._offsets(counts), self.dtype)
-            found[9:] = _finite(moves)
+            found[9:] = _finite(self._moves(self._before, self._after, counts))
+        return found
+
+    def _moves(self, before: Tensor, after: Tensor, counts: tuple[int, ...]) -> Tensor:
+        """Return how many entries moved by a bit, and the squares of moves and of weights."""
+        full = next((n for n, count in enumerate(counts) if count != WEIGHT_SAMPLE), len(counts))
+        head = full * WEIGHT_SAMPLE
+        bits = _BITS[before.dtype.itemsize]
+        is_short = before.dtype.itemsize < 4
+        change = after.float() - before.float() if is_short else after - before
+        moved = before.view(bits) != after.view(bits)
+        found = torch.empty(3, len(counts), dtype=self.dtype, device=self.device)
+        if full:
+            found[0, :full] = moved[:head].view(full, -1).sum(1)
+            for row, values in ((1, change), (2, before)):
+                table = values[:head].view(full, -1)
+                length = torch.linalg.vector_norm(table, dim=1, dtype=self.dtype)
+                found[row, :full] = length.square()
+        if full < len(counts):
+            rest = (moved[head:], change[head:], before[head:])
+            columns = torch.stack([values.to(self.dtype) for values in rest], dim=1)
+            columns[:, 1:].square_()
+            found[:, full:] = sums_by_segment(columns, self._offsets(counts[full:])).T
         return found
 
     def turn(self) -> Tensor | None:
@@ -244,7 +269,7 @@ class ParameterGroup:
         return views
 
     def _place(self, row: Tensor, present: tuple[int, ...], values: Tensor) -> None:
-        """Put the values of some parameters where they belong, without a transfer if all had one."""
+        """Put the values of some parameters where they belong; no transfer if all had one."""
         if len(present) == len(self):
             row.copy_(values)
         else:
@@ -255,7 +280,7 @@ class ParameterGroup:
         key = tuple(values)
         kept = self._constants.get(key)
         if kept is None:
-            if len(self._constants) > 8:
+            if len(self._constants) > _KEPT:
                 self._constants.clear()
             kept = torch.tensor(key, dtype=self.dtype, device=self.device)
             self._constants[key] = kept
@@ -263,10 +288,13 @@ class ParameterGroup:
 
     def _offsets(self, counts: tuple[int, ...]) -> Tensor:
         """Return where each stretch of a sample begins, and how long the whole is."""
-        if self._bounds is None or self._bounds[0] != counts:
+        bounds = self._bounds.get(counts)
+        if bounds is None:
+            if len(self._bounds) > _KEPT:
+                self._bounds.clear()
             bounds = torch.tensor([0, *itertools.accumulate(counts)], device=self.device)
-            self._bounds = (counts, bounds)
-        return self._bounds[1]
+            self._bounds[counts] = bounds
+        return bounds
 
 
 def _finite(squares: Tensor) -> Tensor:
@@ -282,14 +310,3 @@ def _stacked(values: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
     if len({value.dtype for value in values}) == 1:
         return torch.stack(tuple(values)).to(dtype)
     return torch.stack([value.to(dtype) for value in values])
-
-
-def _update_sums(before: Tensor, after: Tensor, bounds: Tensor, wide: torch.dtype) -> Tensor:
-    """Return how many entries moved by a bit, and the squares of the moves and of the weights."""
-    bits = _BITS[before.dtype.itemsize]
-    old = before.to(wide)
-    columns = torch.stack(
-        [before.view(bits) != after.view(bits), (after.to(wide) - old).square(), old.square()],
-        dim=1,
-    )
-    return sums_by_segment(columns.to(wide), bounds).T

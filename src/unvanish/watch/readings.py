@@ -34,14 +34,15 @@ def parameter_rows(sums: Row, at: npt.NDArray[np.int64], layers: int) -> dict[La
     by_weight = size / np.maximum(row["weight_sampled"], 1.0)
     with np.errstate(invalid="ignore", divide="ignore"):
         rows = {
-            LayerQuantity.LOG10_PARAM_RMS: log10_rms(total(row["param_square"]), whole),
             LayerQuantity.LOG10_PARAM_GRAD_RMS: log10_rms(total(row["grad_square"]), whole),
-            LayerQuantity.ZERO_GRAD_FRACTION: total(row["grad_zeros"] * by_gradient) / whole,
-            LayerQuantity.NON_FINITE_GRAD_FRACTION: (
-                total(row["grad_non_finite"] * by_gradient) / whole
-            ),
             LayerQuantity.MOVED_FRACTION: total(row["moved"] * by_weight) / whole,
         }
+        if not np.isnan(row["param_square"]).all():
+            rows[LayerQuantity.LOG10_PARAM_RMS] = log10_rms(total(row["param_square"]), whole)
+        if not np.isnan(row["grad_zeros"]).all():
+            zeros, odd = row["grad_zeros"] * by_gradient, row["grad_non_finite"] * by_gradient
+            rows[LayerQuantity.ZERO_GRAD_FRACTION] = total(zeros) / whole
+            rows[LayerQuantity.NON_FINITE_GRAD_FRACTION] = total(odd) / whole
         moves, weights = (
             total(row["update_square"] * by_weight),
             total(row["weight_square"] * by_weight),

@@ -27,6 +27,9 @@ from unvanish.watch.rounds import Rounds
 from unvanish.watch.signals import DeadUnits, choose_width, put_taps, repaired_taps, tap_rows
 from unvanish.watch.taps import Tap
 
+_LONGEST_WAIT: Final = 1.0
+"""Seconds that a loss waits to be written, where reading it takes no synchronisation."""
+
 _RAISED: Final = 3.0
 """A learning rate that rises by more than this factor from one step to the next is an event."""
 
@@ -37,6 +40,10 @@ _COMPILED: Final = (
 
 _MARGIN: Final = 1e3
 """How far inside of `SAFE` a norm has to be for the next one to be taken in float32."""
+
+
+Places = np.ndarray[Any, np.dtype[np.int64]]
+"""Position of each parameter's layer."""
 
 
 @dataclass(slots=True)
@@ -80,7 +87,9 @@ class Sampler:
         self._losses = Losses()
         self._own_loss = False
         self._turn_of = -1
-        self._turns: list[tuple[int, int, Tensor]] = []
+        self._turns: list[tuple[int, ParameterGroup, Tensor]] = []
+        self._is_news = False
+        self._at: tuple[list[ParameterGroup], Places] | None = None
         self._depth = 0
         self._inside = -1
         self._passes_inside = 0
@@ -88,6 +97,8 @@ class Sampler:
         self._off: set[str] = set()
         self._started = time.perf_counter()
         self._was_finite = True
+        self._is_host = False
+        self._due = self._started + _LONGEST_WAIT
         self.unwatched: list[str] = []
         self.described: Callable[[], None] = _nothing
         self.forward = Forward(
@@ -213,7 +224,7 @@ class Sampler:
             if self._turn_of >= 0:
                 self._forget()
             self._turn_of = -1
-            if self._losses.is_full:
+            if self._losses.is_full or (self._is_host and time.perf_counter() > self._due):
                 self.flush()
         self.step += 1
         self._rounds.next()
@@ -226,6 +237,7 @@ class Sampler:
 
     def flush(self) -> None:
         """Write what waits and is over."""
+        self._due = time.perf_counter() + _LONGEST_WAIT
         with self._kept_from_harm("the loss"), torch.no_grad():
             flat = Flat()
             steps = self._put_losses(flat)
@@ -242,6 +254,9 @@ class Sampler:
         """
         index = len(self.optimizers)
         self.optimizers.append(Watched(optimizer))
+        held = (p for group in optimizer.param_groups for p in group["params"])
+        is_host = all(p.device.type == "cpu" for p in held)
+        self._is_host = is_host and (self._is_host or not index)
         self._rounds.expect(index)
         self.find_parameters()
         return index
@@ -309,6 +324,9 @@ class Sampler:
         return root.detach() if scale is None else root.detach() / scale
 
     def _read_gradients(self) -> None:
+        if any(_held(w.optimizer) != w.held for w in self.optimizers):
+            self.find_parameters()
+            self._is_news = True
         scale = None if self._scaler is None else self._scaler._scale
         self._scale = None if scale is None else scale.detach().clone()
         for index, watched in enumerate(self.optimizers):
@@ -322,11 +340,10 @@ class Sampler:
 
     def _compare(self, watched: Watched) -> None:
         """Compare the gradient with that of the step before, which was sampled."""
-        for number, group in enumerate(self._groups()):
-            if group in watched.groups:
-                turn = group.turn()
-                if turn is not None:
-                    self._turns.append((self._turn_of, number, turn))
+        for group in watched.groups:
+            turn = group.turn()
+            if turn is not None:
+                self._turns.append((self._turn_of, group, turn))
 
     def _groups(self) -> list[ParameterGroup]:
         return [group for watched in self.optimizers for group in watched.groups]
@@ -348,8 +365,6 @@ class Sampler:
             self._event(EventKind.RATE, f"the learning rate fell from {before:g} to 0")
 
     def _write_sample(self) -> None:
-        if any(_held(w.optimizer) != w.held for w in self.optimizers):
-            self.find_parameters()
         self.forward.close()
         flat = Flat()
         groups = self._groups()
@@ -365,7 +380,8 @@ class Sampler:
         steps = self._put_losses(flat)
         self._put_turns(flat)
         found = flat.fetch(self.reduce)
-        is_news = self.layers.settle()
+        is_news = self.layers.settle() or self._is_news
+        self._is_news = False
         by_step = self._parameter_sample(groups, found)
         scale = float(found["scale"]) if "scale" in found else 1.0
         if "taps" in found:
@@ -398,8 +414,12 @@ class Sampler:
         wide = np.concatenate([group.wide for group in groups])
         whole = repaired(np.concatenate(sums, axis=1), wide)
         self._choose_width(groups, whole)
-        rows = parameter_rows(whole, self._places(groups), len(self.layers.settled))
-        self.writer.sample(self.step, {q: r for q, r in rows.items() if not np.isnan(r).all()})
+        if not self._at or self._at[0] != groups:
+            self._at = (groups, self._places(groups))
+        rows = parameter_rows(whole, self._at[1], len(self.layers.settled))
+        self.writer.sample(
+            self.step, {q: r.tolist() for q, r in rows.items() if not np.isnan(r).all()}
+        )
         raw, clipped = whole[SUMS.index("grad_square")], whole[SUMS.index("clipped_square")]
         return {
             StepQuantity.LOG10_GRAD_NORM: half_log10(_sum_of_known(raw)),
@@ -418,10 +438,10 @@ class Sampler:
             if known.any():
                 row = np.full(len(self.layers.settled), math.nan)
                 row[at[known]] = values[known]
-                placed[quantity] = row
+                placed[quantity] = row.tolist()
         self.writer.sample(self.step, placed)
 
-    def _places(self, groups: Iterable[ParameterGroup]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    def _places(self, groups: Iterable[ParameterGroup]) -> Places:
         holders = (self.layers.holder(p) for group in groups for p in group.parameters)
         return np.array([-1 if h is None else h.position for h in holders], dtype=np.int64)
 
@@ -459,13 +479,11 @@ class Sampler:
 
     def _write_turns(self, found: dict[str, Row]) -> None:
         turns, self._turns = self._turns, []
-        groups = self._groups()
         for step in sorted({step for step, _, _ in turns}):
             row = np.full(len(self.layers.settled), math.nan)
-            for number, (at_step, of_group, _) in enumerate(turns):
-                if at_step == step and of_group < len(groups):
-                    places = self._places([groups[of_group]])
-                    cosines = turn_row(found[f"turn {number}"], places, len(row))
+            for number, (at_step, group, _) in enumerate(turns):
+                if at_step == step:
+                    cosines = turn_row(found[f"turn {number}"], self._places([group]), len(row))
                     row = np.where(np.isnan(cosines), row, cosines)
             self.writer.sample(step, {LayerQuantity.GRAD_ALIGNMENT: row.tolist()})
 
@@ -473,7 +491,8 @@ class Sampler:
         return next((w.rate for w in self.optimizers if not math.isnan(w.rate)), math.nan)
 
     def _event(self, kind: EventKind, text: str, *, step: int | None = None) -> None:
-        self.writer.event(RunEvent(step=self.step if step is None else step, kind=kind, text=text))
+        now = max(self.last_step, 0) if step is None else step
+        self.writer.event(RunEvent(step=now, kind=kind, text=text))
 
     def switch_off(self, part: str, error: Exception) -> None:
         """Look at a part no more, and say why in the recording."""

@@ -59,8 +59,9 @@ def ignore(listener: Listener) -> None:
 
 def _kinds(kind: type) -> Iterator[type]:
     yield kind
-    for below in kind.__subclasses__():
-        yield from _kinds(below)
+    kinds: list[type] = kind.__subclasses__()
+    for each in kinds:
+        yield from _kinds(each)
 
 
 def _scale(original: Callable[..., Any]) -> Callable[..., Any]:

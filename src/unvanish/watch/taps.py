@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -52,6 +53,9 @@ class Tap:
         self.owner = owner
         self.function = function
         self.settings = settings
+        self.reads_slope = (
+            function is not None and function.slope is not None and not function.of_input
+        )
         self.wide = True
         self.unit_dim = -1
         self.outputs: list[Tensor] = []
@@ -100,8 +104,7 @@ class Tap:
             self.on = None
             self.is_past = False
         function = self.function
-        is_sloped = function is not None and function.slope is not None and not function.of_input
-        if len(self.outputs) < _MOST_CALLS and (self.is_whole or is_sloped):
+        if len(self.outputs) < _MOST_CALLS and (self.is_whole or self.reads_slope):
             self.outputs.append(rows(h))
         if function is None or function.on is None or h.ndim < 2 or not self.is_whole:
             return
@@ -157,24 +160,24 @@ def _add_outputs(found: Tensor, taps: Sequence[Tap]) -> None:
 
 
 def _add_slopes(found: Tensor, taps: Sequence[Tap]) -> None:
-    entries = []
+    entries: list[tuple[Any, int, Tensor]] = []
     for at, tap in enumerate(taps):
         if tap.function is not None and tap.function.slope is not None:
-            samples = tap.inputs if tap.function.of_input else tap.outputs
-            entries += [((tap.function, tap.settings, h.shape), at, h) for h in samples]
+            kept = tap.inputs if tap.function.of_input else tap.outputs
+            entries += [((tap.function, tap.settings, h.shape), at, h) for h in kept]
     for (function, settings, shape), where, samples in _alike(entries, found):
         slope = function.slope(samples, *settings).flatten(1)
         _add(found, "slope_square", where, slope.square().sum(1))
         _count(found, "slope_count", where, shape.numel())
-        if function.flat_below == function.flat_below:
+        if not math.isnan(function.flat_below):
             _add(found, "saturated", where, (slope.abs() < function.flat_below).sum(1))
 
 
 def _add_gradients(found: Tensor, taps: Sequence[Tap]) -> None:
     counts = torch.tensor([tap.grad_count for tap in taps], dtype=found.dtype)
     found[SUMS.index("grad_count")] = counts.to(found.device)
-    entries = [((), at, norm) for at, tap in enumerate(taps) for norm in tap.grad_norms]
-    for _, where, values in _alike(entries, found):
+    read = [((), at, norm) for at, tap in enumerate(taps) for norm in tap.grad_norms]
+    for _, where, values in _alike(read, found):
         _add(found, "grad_square", where, values.square())
     sampled: list[tuple[Any, int, Tensor]] = [
         ((g.shape, tiny, is_short and tap.function is not None), at, g)

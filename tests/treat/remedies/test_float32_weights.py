@@ -70,3 +70,20 @@ def test_a_network_in_float32_does_not_need_it():
     found = remedy_of("float32-weights").assess(case)
     assert isinstance(found, NotApplicable)
     assert "float32 already" in found.reason
+
+
+class Narrowing(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(4, 8), nn.SiLU(), nn.Linear(8, 1)).half()
+
+    def forward(self, state):
+        return self.net(state.half()).float()
+
+
+def test_code_that_narrows_by_itself_is_met():
+    torch.manual_seed(0)
+    model, given = Narrowing(), (torch.randn(16, 4), torch.randn(16, 1))
+    treated = treat(model, "float32-weights", given, loss).model
+    assert treated.net[0](torch.ones(1, 4).half()).dtype is torch.float32
+    assert treated(given[0]).dtype is torch.float32

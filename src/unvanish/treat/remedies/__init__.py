@@ -25,6 +25,7 @@ from unvanish.treat.remedies.deep_norm import DeepNorm
 from unvanish.treat.remedies.delta_orthogonal import DeltaOrthogonal
 from unvanish.treat.remedies.depth_scaled_init import DepthScaledInit
 from unvanish.treat.remedies.drop_inner_softmax import DropInnerSoftmax
+from unvanish.treat.remedies.drop_output_norm import DropOutputNorm
 from unvanish.treat.remedies.elu import Elu
 from unvanish.treat.remedies.fixup import Fixup
 from unvanish.treat.remedies.float32_islands import Float32Islands
@@ -47,6 +48,7 @@ from unvanish.treat.remedies.layer_wise_rates import LayerWiseRates
 from unvanish.treat.remedies.leaky_relu import LeakyRelu
 from unvanish.treat.remedies.learning_rate_range import LearningRateRange
 from unvanish.treat.remedies.lecun import LeCun
+from unvanish.treat.remedies.less_dropout import LessDropout
 from unvanish.treat.remedies.logits_loss import LogitsLoss
 from unvanish.treat.remedies.looks_linear import LooksLinear
 from unvanish.treat.remedies.loss_scaling import LossScaling
@@ -158,6 +160,8 @@ BUILTIN_REMEDIES: Final[tuple[Remedy, ...]] = (
     PositiveOutput(),
     LogitsLoss(),
     DropInnerSoftmax(),
+    DropOutputNorm(),
+    LessDropout(),
     NonSaturatingGan(),
     StraightThroughEstimator(),
     StraightThroughChoice(),

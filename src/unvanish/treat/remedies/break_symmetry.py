@@ -7,18 +7,20 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from unvanish.core.prescriptions import Change, Keeps, Prescription
 from unvanish.core.records import Parameter
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import NotApplicable
 from unvanish.core.wiring import Wiring
+from unvanish.diagnose.zero_factors import shut_factors
 from unvanish.theory.mean_field import second_moment
 from unvanish.treat.anatomy import Layer, theory_of
 from unvanish.treat.drawing import drawable, each, normal, set_weight, why_not
 from unvanish.treat.gains import STARTS
 from unvanish.treat.protocol import Case, Patient
+from unvanish.treat.recurrent import cells_of, kind_of, owner_of, units_of
 
 _FEW: Final = 0.5
 """Share of distinct units below which a layer counts as equal, as in UV104."""
@@ -38,8 +40,12 @@ class BreakSymmetry:
     Weights of layers that are equal or zero are drawn from N(0, g^2 / fan-in) with the g of the
     function behind: the mean square of the data is kept. Of several zeros on one way those that
     end a branch stay, so that LoRA and zero-initialised branches begin as they were meant to.
-    Rows of other parameters, such as the centres of a mixture, are parted by noise of a tenth of
-    their size. Everything else stays as it is, biases too.
+    Recurrent layers whose units are equal within every gate are drawn gate by gate: Xavier beside
+    the input, orthogonal between the steps. Of two tables of embeddings that are both zero and
+    meet in a product, one is drawn from N(0, 1 / dimension).
+    Rows of other parameters, such as the centres of a
+    mixture, are parted by noise of a tenth of their size.
+    Everything else stays as it is, biases too.
 
     ## What it costs
     Nothing: what is drawn held one unit's worth of learning.
@@ -96,7 +102,12 @@ class BreakSymmetry:
             for name in sorted(asked - of_layers)
             if name in known and known[name].requires_grad and len(known[name].shape) > 1
         ]
-        places = (*(x.weight for x in layers if x.weight in chosen), *parts)
+        places = (
+            *(x.weight for x in layers if x.weight in chosen),
+            *parts,
+            *_equal_cells(case, asked),
+            *_zero_tables(case, chosen),
+        )
         if not places:
             return NotApplicable("no trained layer starts with equal units or closed by zeros")
         return Prescription(
@@ -110,8 +121,22 @@ class BreakSymmetry:
 
     def apply(self, patient: Patient, prescription: Prescription) -> None:
         """Draw the layers, and part the rows of the rest."""
-        drawn = set()
-        for layer, weight, layout in each(patient, prescription.places):
+        drawn = set[str]()
+        for name in prescription.places:
+            module = patient.model.get_submodule(owner_of(name))
+            old = patient.surgery.weight_of(name)
+            if kind_of(module):
+                blocks = old.shape[0] // units_of(patient, name)
+                patient.surgery.set_values(name, _gates(old, blocks, "weight_hh" in name))
+                drawn.add(name)
+            elif isinstance(module, nn.Embedding | nn.EmbeddingBag):
+                table = normal(old, 1.0 / math.sqrt(old.shape[1]))
+                if module.padding_idx is not None:
+                    table[module.padding_idx] = 0.0
+                patient.surgery.set_values(name, table)
+                drawn.add(name)
+        rest = tuple(name for name in prescription.places if name not in drawn)
+        for layer, weight, layout in each(patient, rest):
             phi = theory_of(layer, patient.model)
             kept = second_moment(phi, 1.0) if phi is not None else 1.0
             set_weight(patient, layer, normal(weight, 1.0 / math.sqrt(layout.fan_in * kept)))
@@ -126,6 +151,52 @@ def _parted(old: Tensor, prescription: Prescription) -> Tensor:
     noise = float(prescription.settings.get("noise", _NOISE))
     size = float(old.square().mean().sqrt()) or 1.0
     return old + noise * size * torch.randn_like(old)
+
+
+def _gates(old: Tensor, blocks: int, recurrent: bool) -> Tensor:
+    """Draw the matrix of every gate by itself."""
+    new = torch.empty_like(old, dtype=torch.promote_types(old.dtype, torch.float32))
+    for matrix in new.chunk(blocks):
+        (nn.init.orthogonal_ if recurrent else nn.init.xavier_uniform_)(matrix)
+    return new.to(old)
+
+
+def _equal_cells(case: Case, asked: set[str]) -> tuple[str, ...]:
+    """Return the weights of recurrences whose units are equal in every gate."""
+    trained = {p.name for p in case.recording.parameters if p.requires_grad}
+    values = dict(case.model.named_parameters())
+    found: list[str] = []
+    for cell in cells_of(case):
+        pair = (cell.weight.replace("weight_hh", "weight_ih"), cell.weight)
+        if not trained.issuperset(pair) or values[cell.weight].shape[0] < 2 * cell.gates:
+            continue
+        biases = [name for name in (cell.bias_ih, cell.bias_hh) if name]
+        told = not asked.isdisjoint(pair)
+        if all(_is_alike(values[n], cell.gates) for n in (*pair, *(() if told else biases))):
+            found += pair
+    return tuple(found)
+
+
+def _is_alike(stacked: Tensor, gates: int) -> bool:
+    """Tell whether the rows of every gate are copies of its first."""
+    return all(torch.allclose(gate, gate[:1], rtol=2e-6, atol=0.0) for gate in stacked.chunk(gates))
+
+
+def _zero_tables(case: Case, chosen: set[str]) -> tuple[str, ...]:
+    """Return one table of embeddings for each product of zeros that nothing else opens."""
+    modules = dict(case.model.named_modules())
+    tables = {
+        p.name
+        for p in case.recording.parameters
+        if p.requires_grad
+        and isinstance(modules.get(owner_of(p.name)), nn.Embedding | nn.EmbeddingBag)
+    }
+    found: list[str] = []
+    for shut in shut_factors(case.recording):
+        if shut.frozen or not {*shut.zeros, *shut.starved}.isdisjoint({*chosen, *found}):
+            continue
+        found += [name for name in shut.zeros if name in tables][:1]
+    return tuple(found)
 
 
 def _may_be_drawn(layer: Layer, case: Case) -> bool:

@@ -101,9 +101,16 @@ class Float32Weights:
 
     def apply(self, patient: Patient, prescription: Prescription) -> None:
         """Widen the weights, what enters the network, and what its loss compares it with."""
+        owners = [
+            path
+            for path, module in patient.model.named_modules()
+            if path and any(p.dtype in HALVES for p in module.parameters(recurse=False))
+        ]
         widen_parameters(patient, "")
         dtype = str(prescription.settings["dtype"])
         patient.surgery.insert("", Widen(), "before", before=f"{dtype} input", after="float32")
+        for path in owners:  # the code may narrow the signal by itself
+            patient.surgery.insert(path, Widen(), "before")
         set_loss(
             patient,
             WidenedLoss(patient.loss),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean, median
+from statistics import fmean
 from typing import ClassVar, Final, final
 
 from unvanish.core.findings import Cause, Finding, Severity
@@ -180,11 +180,11 @@ class LossCourse:
 
 
 def _correlation(values: Sequence[float]) -> float:
-    """Return the correlation of successive values around their running median; 0 for few."""
+    """Return the correlation of successive values around their running mean; 0 for few."""
     values = values[-_LONGEST:]
     if len(values) < 32:
         return 0.0
-    around = [v - median(values[max(0, i - 8) : i + 9]) for i, v in enumerate(values)]
+    around = [v - fmean(values[max(0, i - 8) : i + 9]) for i, v in enumerate(values)]
     mean = fmean(around)
     apart_ = [v - mean for v in around]
     energy = sum(v * v for v in apart_)
