@@ -186,6 +186,22 @@ def cures() -> None:
     table("policy | reach the goal", [(names[each], share(sick, each)) for each in POLICIES])
 
 
+def cures_outside() -> None:
+    """Print how many networks of blind authors the first blind run cured."""
+    from benchmarks.cures_outside import is_changed, share
+
+    file = ROOT / "results" / "cures_outside_first.json"
+    rows = json.loads(file.read_text(encoding="utf-8"))["networks"]
+    sick = [row for row in rows if row["sick"]]
+    healthy = [row for row in rows if not row["sick"]]
+    worse = sum(row["cure"]["seeds"] < row["nothing"]["seeds"] for row in rows)
+    _write(
+        f"{share(sick, 'cure')} of {len(sick)} sick networks reach the goal of their authors, who "
+        f"had reached it with every one by a cure of their own; {worse} reach it less often than "
+        f"before; {sum(map(is_changed, healthy))} of {len(healthy)} healthy ones were changed."
+    )
+
+
 def table(head: str, rows: list[tuple[object, ...]]) -> None:
     """Print a Markdown table.
 

@@ -13,6 +13,16 @@ from unvanish.core.runs import RunConditions
 from unvanish.observe.optimizer import describe
 
 
+def is_one_of_several() -> bool:
+    """Tell whether this process is one of several that train together."""
+    distributed = torch.distributed
+    return (
+        distributed.is_available()
+        and distributed.is_initialized()
+        and distributed.get_world_size() > 1
+    )
+
+
 def conditions_of(
     models: Sequence[nn.Module],
     optimizers: Sequence[torch.optim.Optimizer],
@@ -44,6 +54,7 @@ def conditions_of(
         dtype="float32" if first is None else str(first.dtype).removeprefix("torch."),
         autocast=autocast,
         batch=batch,
+        world_size=torch.distributed.get_world_size() if is_one_of_several() else 1,
         versions={
             "unvanish": unvanish.__version__,
             "torch": str(torch.__version__),

@@ -17,6 +17,7 @@ from unvanish.core.glossary import LayerQuantity, StepQuantity
 from unvanish.core.runfile import RunWriter
 from unvanish.core.runs import EventKind, RunEvent
 from unvanish.watch.cadence import is_sampled, is_whole
+from unvanish.watch.conditions import is_one_of_several
 from unvanish.watch.flat import Flat, Reduce, alone
 from unvanish.watch.forward import Forward, uses_compilation
 from unvanish.watch.layers import Layer, Layers
@@ -36,6 +37,11 @@ _RAISED: Final = 3.0
 _COMPILED: Final = (
     "torch.compile is in use in this process: hooks would be ignored or make it compile anew, so "
     "that nothing between the layers is looked at; parameters, updates and loss are"
+)
+
+_ONE_OF_SEVERAL: Final = (
+    "several processes train this model: what stands here is of one of them, its own batches and, "
+    "of parameters that are sharded, its own shards"
 )
 
 _MARGIN: Final = 1e3
@@ -290,6 +296,8 @@ class Sampler:
 
     def _open(self) -> None:
         """Hook the modules, where hooks do no harm."""
+        if is_one_of_several():
+            self._say_unwatched(_ONE_OF_SEVERAL)
         if uses_compilation([model for _, model in self.layers.models]):
             self._say_unwatched(_COMPILED)
             return
