@@ -324,6 +324,18 @@ WARD = {
     "logarithms of zero": Bed(lambda: Plain(lambda x: F.relu(x).log(), depth=1), ROWS, None, adam),
     "scaled": Bed(Scaled, ROWS, None, adam),
     "checkpointed": Bed(Checkpointed, ROWS, None, adam),
+    "normalised answer": Bed(
+        lambda: nn.Sequential(Plain(torch.tanh, depth=2), nn.LayerNorm(5)),
+        (ROWS[0], numbers(32, 5)),
+        "mse_loss",
+        adam,
+    ),
+    "dropped": Bed(
+        lambda: nn.Sequential(nn.Linear(12, 12), nn.ReLU(), nn.Dropout(0.9), nn.Linear(12, 5)),
+        ROWS,
+        None,
+        adam,
+    ),
     "head only": Bed(lambda: Plain(F.relu, depth=4), ROWS, None, head_only),
 }
 

@@ -411,3 +411,48 @@ def test_parameters_that_an_optimiser_gets_later_are_watched():
     (layer,) = [x for x in watch.recording.layers if x.path == "0"]
     assert [step for step, _ in series.of(layer)][-1] == 3
     assert layer.optimizer == 0
+
+
+def test_layers_that_no_optimiser_moves_have_gradients_and_stay():
+    model = net()
+    forgotten = torch.optim.SGD(model[2].parameters(), lr=0.1)
+    with observe(model, forgotten, every=2) as watch:
+        for _ in range(4):
+            forgotten.zero_grad()
+            loss = model(torch.randn(16, 8)).square().mean()
+            loss.backward()
+            forgotten.step()
+    recording = watch.recording
+    assert [layer.optimizer for layer in recording.layers] == [-1, -1, 0]
+    assert at(recording, LayerQuantity.LOG10_PARAM_GRAD_RMS, "0") > -10
+    moved = [at(recording, LayerQuantity.MOVED_FRACTION, "0", step) for step in (0, 1, 2)]
+    assert moved == [None, 0.0, 0.0]
+    assert at(recording, LayerQuantity.LOG10_UPDATE_RATIO, "0", 2) is None
+    assert at(recording, LayerQuantity.MOVED_FRACTION, "2", 2) == 1.0
+
+
+def test_layers_that_another_optimiser_moves_are_not_called_still():
+    model = net()
+    watched, other = (torch.optim.SGD(model[at].parameters(), lr=0.1) for at in (2, 0))
+    with observe(model, watched, every=2) as watch:
+        for _ in range(4):
+            model(torch.randn(16, 8)).square().mean().backward()
+            watched.step()
+            other.step()
+    assert at(watch.recording, LayerQuantity.MOVED_FRACTION, "0", 2) == 1.0
+
+
+def test_an_optimiser_that_calls_the_step_of_its_base_takes_one_step():
+    class Careful(torch.optim.SGD):
+        def step(self, closure=None):
+            return super().step(closure)
+
+    model = net()
+    optimizer = Careful(model.parameters(), lr=0.1)
+    with observe(model, optimizer, every=1) as watch:
+        for _ in range(5):
+            optimizer.zero_grad()
+            model(torch.randn(16, 8)).square().mean().backward()
+            optimizer.step()
+    assert watch.recording.last_step == 4
+    assert at(watch.recording, LayerQuantity.MOVED_FRACTION, "0", 3) == 1.0

@@ -19,7 +19,7 @@ def own_method(model: nn.Module, name: str) -> Foreign:
         model: The network.
         name: Such as ``"training_step"``; what a library's base class has is not meant.
     """
-    method = getattr(model, name, None)
+    method = getattr(model, name, None) if hasattr(type(model), name) else None
     code = getattr(getattr(method, "__func__", None), "__code__", None)
     is_users = code is not None and owner_of(code.co_filename) is Owner.USER
     return method if is_users else None

@@ -232,8 +232,13 @@ class Forward:
             return
         sample = self._sample
 
-        def read(gradient: Tensor) -> None:
-            if not self.in_backward or sample != self._sample or tap.owner in self._frozen:
+        def read(gradient: Tensor | None) -> None:
+            if (
+                gradient is None
+                or not self.in_backward
+                or sample != self._sample
+                or tap.owner in self._frozen
+            ):
                 return
             try:
                 plain = local(gradient)

@@ -297,6 +297,30 @@ class ParameterGroup:
         return bounds
 
 
+class LeftOver(ParameterGroup):
+    """Parameters that no watched optimiser moves.
+
+    Whether anything moves them is seen from one sample to the next, however far apart.
+    """
+
+    def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
+        super().__init__(parameters)
+        self._kept: Tensor | None = None
+
+    def look_again(self) -> None:
+        """Read the weights, to compare them with those of the sample before."""
+        self._before = self._kept
+        self._kept = self._after = torch.cat(self._weights())
+        self._norms = self._norms_of([local(p) for p in self.parameters], range(len(self)))
+
+    def sums(self) -> Tensor:
+        """Return what was read; a move over many steps has no place among those of one."""
+        found = super().sums()
+        for name in ("clipped_square", "update_square", "weight_square"):
+            found[SUMS.index(name)] = torch.nan
+        return found
+
+
 def _finite(squares: Tensor) -> Tensor:
     """Return squares with infinity for what is no number; ``nan`` is for what was not read."""
     return squares.nan_to_num(nan=torch.inf, posinf=torch.inf)

@@ -22,7 +22,7 @@ from unvanish.watch.flat import Flat, Reduce, alone
 from unvanish.watch.forward import Forward, uses_compilation
 from unvanish.watch.layers import Layer, Layers
 from unvanish.watch.losses import Losses
-from unvanish.watch.parameters import SAFE, SUMS, ParameterGroup
+from unvanish.watch.parameters import SAFE, SUMS, LeftOver, ParameterGroup
 from unvanish.watch.readings import Row, half_log10, parameter_rows, repaired, turn_row
 from unvanish.watch.rounds import Rounds
 from unvanish.watch.signals import DeadUnits, choose_width, put_taps, repaired_taps, tap_rows
@@ -62,6 +62,8 @@ class Watched:
         held: How many parameters it held when these were found.
         rate: Learning rate of its first group at the last step; ``nan`` before.
         has_stepped: Whether it stepped since a gradient scaler was asked to let it.
+        depth: How many of its steps are under way, one within the other.
+        is_after: Whether the last that was heard of it is the end of a step.
     """
 
     optimizer: torch.optim.Optimizer
@@ -69,6 +71,8 @@ class Watched:
     held: int = 0
     rate: float = math.nan
     has_stepped: bool = False
+    depth: int = 0
+    is_after: bool = False
 
 
 class Sampler:
@@ -95,6 +99,7 @@ class Sampler:
         self._turn_of = -1
         self._turns: list[tuple[int, ParameterGroup, Tensor]] = []
         self._is_news = False
+        self._left_over: list[LeftOver] = []
         self._at: tuple[list[ParameterGroup], Places] | None = None
         self._depth = 0
         self._inside = -1
@@ -154,12 +159,16 @@ class Sampler:
                 self._read_gradients()
 
     def before_step(self, index: int) -> None:
-        """Hear that an optimiser is about to step."""
+        """Hear that an optimiser is about to step; of a step within its own step, nothing."""
+        watched = self.optimizers[index]
+        if watched.depth and not watched.is_after:
+            watched.depth += 1  # a class of the user's calls the step of the class it builds on
+            return
+        watched.depth, watched.is_after = 1, False
         if self._rounds.has_stepped(index):
             self.end_round()
         self._begun = True
         self._inside, self._passes_inside = index, 0
-        watched = self.optimizers[index]
         with self._kept_from_harm("the learning rate"):
             self._watch_rate(watched)
         if self.is_sampling and "parameters" not in self._off:
@@ -170,6 +179,10 @@ class Sampler:
     def after_step(self, index: int) -> None:
         """Hear that an optimiser has stepped."""
         watched = self.optimizers[index]
+        watched.depth = max(0, watched.depth - 1)
+        watched.is_after = True
+        if watched.depth:
+            return
         has_closure = self._passes_inside > 0
         self._inside = -1
         if "parameters" not in self._off:
@@ -272,7 +285,10 @@ class Sampler:
         self._off.add("activations")
 
     def find_parameters(self) -> None:
-        """Share the parameters of the watched models out among the optimisers."""
+        """Share the parameters of the watched models out among the optimisers.
+
+        What no optimiser moves is looked at too: somebody forgot it, or moves it by other means.
+        """
         taken: set[int] = set()
         for index, watched in enumerate(self.optimizers):
             held = [p for group in watched.optimizer.param_groups for p in group["params"]]
@@ -291,6 +307,20 @@ class Sampler:
             found = [tuple(parameters) for parameters in of_device.values()]
             if [[id(p) for p in g] for g in known] != [[id(p) for p in g] for g in found]:
                 watched.groups = [ParameterGroup(parameters) for parameters in found]
+        self._find_left_over(taken)
+
+    def _find_left_over(self, taken: set[int]) -> None:
+        """Find the layers of which no parameter is moved by an optimiser that is watched."""
+        of_device: dict[torch.device, list[nn.Parameter]] = {}
+        for layer in self.layers.of_module.values():
+            open_to = [p for p in layer.parameters.values() if p.requires_grad and _is_number(p)]
+            if not any(id(p) in taken for p in open_to):
+                layer.optimizer = -1
+                for parameter in open_to:
+                    of_device.setdefault(parameter.device, []).append(parameter)
+        known = {id(p) for group in self._left_over for p in group.parameters}
+        if known != {id(p) for parameters in of_device.values() for p in parameters}:
+            self._left_over = [LeftOver(parameters) for parameters in of_device.values()]
 
     # --- parts -----------------------------------------------------------------------
 
@@ -345,6 +375,9 @@ class Sampler:
                         with_norms=self.is_sampling,
                         with_sample=self.is_whole or self._turn_of >= 0,
                     )
+        if self.is_whole:
+            for left_over in self._left_over:
+                left_over.read_gradients(self._scale)
 
     def _compare(self, watched: Watched) -> None:
         """Compare the gradient with that of the step before, which was sampled."""
@@ -354,7 +387,8 @@ class Sampler:
                 self._turns.append((self._turn_of, group, turn))
 
     def _groups(self) -> list[ParameterGroup]:
-        return [group for watched in self.optimizers for group in watched.groups]
+        moved = [group for watched in self.optimizers for group in watched.groups]
+        return [*moved, *self._left_over]
 
     def _forget(self) -> None:
         self.forward.forget()
@@ -383,6 +417,9 @@ class Sampler:
         if self._scale is not None:
             flat.put("scale", self._scale)
         if "parameters" not in self._off:
+            if self.is_whole:
+                for left_over in self._left_over:
+                    left_over.look_again()
             for number, group in enumerate(groups):
                 flat.put(f"parameters {number}", group.sums())
         steps = self._put_losses(flat)
@@ -428,7 +465,8 @@ class Sampler:
         self.writer.sample(
             self.step, {q: r.tolist() for q, r in rows.items() if not np.isnan(r).all()}
         )
-        raw, clipped = whole[SUMS.index("grad_square")], whole[SUMS.index("clipped_square")]
+        held = sum(len(group) for group in groups if not isinstance(group, LeftOver))
+        raw, clipped = (whole[SUMS.index(n), :held] for n in ("grad_square", "clipped_square"))
         return {
             StepQuantity.LOG10_GRAD_NORM: half_log10(_sum_of_known(raw)),
             StepQuantity.LOG10_CLIPPED_GRAD_NORM: half_log10(_sum_of_known(clipped)),
