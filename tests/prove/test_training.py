@@ -214,6 +214,13 @@ def test_the_shortlist_holds_the_best_and_then_different_kinds():
     assert [o.name for o in shortlist(advice, 1)] == ["norm-0"]
 
 
+def test_what_mends_one_thing_gets_a_try_whatever_stands_before_it():
+    starts = [tried(f"start-{k}", Change.INITIALISATION) for k in range(9)]
+    options = (*starts, tried("silu", Change.ACTIVATION), tried("less-dropout", Change.ACTIVATION))
+    chosen = [o.name for o in shortlist(Advice(before=Outlook(), options=options), 6)]
+    assert "less-dropout" in chosen
+
+
 def test_another_step_comes_last_where_nothing_cures_at_a_look():
     steps = [tried(name, Change.OPTIMISER, cures=()) for name in ("soap", "muon", "clip-norm")]
     options = (*steps, *(tried(f"norm-{k}", Change.NORMALISATION, cures=()) for k in range(3)))

@@ -36,6 +36,11 @@ GENERAL: Final = (
     "soap",
 )
 """What is tried where a network does not learn and a check finds nothing."""
+_MENDS: Final = frozenset(
+    "less-dropout drop-output-norm drop-inner-softmax logits-loss straight-through reattach "
+    "train-parameter lower-epsilon weight-decay-off float32-weights break-symmetry".split()
+)
+"""Remedies that fit only where one thing is wrong: where they fit, they are worth a try."""
 _STEPS: Final = frozenset(
     {"soap", "shampoo", "muon", "kfac", "trust-ratio", "layer-normalised-gradient"}
     | {"clip-norm", "clip-value", "clip-layer", "clip-units", "clip-percentile"}
@@ -47,7 +52,7 @@ _BEST: Final = 2
 
 
 def shortlist(advice: Advice, arms: int) -> list[Option]:
-    """Choose treatments for a trial: the best, then the best of every kind of change.
+    """Choose treatments for a trial: the best, those that mend one thing, the best of every kind.
 
     A look at a copy before any training tells whether the gradient arrives, and not which of two
     networks whose gradient arrives will learn. So the trial is given different things to decide
@@ -64,6 +69,8 @@ def shortlist(advice: Advice, arms: int) -> list[Option]:
     # Whether a step of another shape helps, a look cannot tell: it leaves every gradient as it is.
     helping = [o for o in done if o.cures] or sorted(done, key=_only_steps)
     chosen = helping[: min(_BEST, arms)]
+    mending = [o for o in helping if _MENDS.issuperset(o.remedies) and o not in chosen]
+    chosen += mending[: (arms - len(chosen)) // 2]
     kinds = {_kind(option) for option in chosen}
     for option in helping:
         if len(chosen) < arms and _kind(option) not in kinds:
