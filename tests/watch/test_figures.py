@@ -456,3 +456,20 @@ def test_an_optimiser_that_calls_the_step_of_its_base_takes_one_step():
             optimizer.step()
     assert watch.recording.last_step == 4
     assert at(watch.recording, LayerQuantity.MOVED_FRACTION, "0", 3) == 1.0
+
+
+def test_asking_in_the_middle_of_a_step_does_not_split_its_loss():
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    x = torch.randn(16, 8)
+    with observe(model, optimizer, every=1) as watch:
+        for _ in range(2):
+            for half in x.chunk(2):
+                model(half).square().mean().backward()
+                watch.recording  # noqa: B018
+            optimizer.step()
+            optimizer.zero_grad()
+    steps = watch.recording.by_step[StepQuantity.LOSS].steps
+    assert steps == (0, 1)
+    parts = [float(net()(half).square().mean().detach()) for half in x.chunk(2)]
+    assert over(watch.recording, StepQuantity.LOSS)[0] == pytest.approx(sum(parts))

@@ -161,7 +161,7 @@ class Watch:
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
-        self.sampler.flush()
+        self.sampler.flush(at_end=True)
         self.sampler.writer.close(ended=ended, last_step=self.last_step)
 
     def __enter__(self) -> Self:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from unvanish.core.errors import UnvanishError
-from unvanish.core.glossary import LayerQuantity, StepQuantity
+from unvanish.core.glossary import StepQuantity
 from unvanish.core.runfile import RunWriter
 from unvanish.core.runs import EventKind, RunEvent
 from unvanish.watch.cadence import is_sampled, is_whole
@@ -22,11 +22,11 @@ from unvanish.watch.flat import Flat, Reduce, alone
 from unvanish.watch.forward import Forward, uses_compilation
 from unvanish.watch.layers import Layer, Layers
 from unvanish.watch.losses import Losses
-from unvanish.watch.parameters import SAFE, SUMS, LeftOver, ParameterGroup
-from unvanish.watch.readings import Row, half_log10, parameter_rows, repaired, turn_row
+from unvanish.watch.parameters import LeftOver, ParameterGroup
+from unvanish.watch.readings import Row
 from unvanish.watch.rounds import Rounds
-from unvanish.watch.signals import DeadUnits, choose_width, put_taps, repaired_taps, tap_rows
-from unvanish.watch.taps import Tap
+from unvanish.watch.scribe import Scribe, put_parameters
+from unvanish.watch.signals import put_taps
 
 _LONGEST_WAIT: Final = 1.0
 """Seconds that a loss waits to be written, where reading it takes no synchronisation."""
@@ -43,13 +43,6 @@ _ONE_OF_SEVERAL: Final = (
     "several processes train this model: what stands here is of one of them, its own batches and, "
     "of parameters that are sharded, its own shards"
 )
-
-_MARGIN: Final = 1e3
-"""How far inside of `SAFE` a norm has to be for the next one to be taken in float32."""
-
-
-Places = np.ndarray[Any, np.dtype[np.int64]]
-"""Position of each parameter's layer."""
 
 
 @dataclass(slots=True)
@@ -100,14 +93,12 @@ class Sampler:
         self._turns: list[tuple[int, ParameterGroup, Tensor]] = []
         self._is_news = False
         self._left_over: list[LeftOver] = []
-        self._at: tuple[list[ParameterGroup], Places] | None = None
         self._depth = 0
         self._inside = -1
         self._passes_inside = 0
         self._begun = False
         self._off: set[str] = set()
         self._started = time.perf_counter()
-        self._was_finite = True
         self._is_host = False
         self._due = self._started + _LONGEST_WAIT
         self.unwatched: list[str] = []
@@ -115,7 +106,7 @@ class Sampler:
         self.forward = Forward(
             self.layers, self._owner, lambda error: self.switch_off("activations", error)
         )
-        self._dead = DeadUnits()
+        self._scribe = Scribe(writer, self.layers)
         self._scaler: torch.amp.GradScaler | None = None
         self._scale: Tensor | None = None
         self._before_scaling: tuple[int, Tensor] | None = None
@@ -254,14 +245,18 @@ class Sampler:
         """The last step that was begun; -1 before the first."""
         return self.step if self._begun else self.step - 1
 
-    def flush(self) -> None:
-        """Write what waits and is over."""
+    def flush(self, *, at_end: bool = False) -> None:
+        """Write what waits.
+
+        Args:
+            at_end: Whether no more is to come, so that the present step counts as over.
+        """
         self._due = time.perf_counter() + _LONGEST_WAIT
         with self._kept_from_harm("the loss"), torch.no_grad():
             flat = Flat()
-            steps = self._put_losses(flat)
-            self._put_turns(flat)
-            self._write_losses(steps, flat.fetch(self.reduce))
+            before = self.step + 1 if at_end else self.step
+            steps = self._put_waiting(flat, before)
+            self._write_waiting(steps, before, flat.fetch(self.reduce))
 
     # --- who is watched --------------------------------------------------------------
 
@@ -408,8 +403,7 @@ class Sampler:
 
     def _write_sample(self) -> None:
         self.forward.close()
-        flat = Flat()
-        groups = self._groups()
+        flat, groups = Flat(), self._groups()
         taps = list(self.forward.taps) if "activations" not in self._off else []
         if taps:
             with self._kept_from_harm("activations"):
@@ -420,27 +414,24 @@ class Sampler:
             if self.is_whole:
                 for left_over in self._left_over:
                     left_over.look_again()
-            for number, group in enumerate(groups):
-                flat.put(f"parameters {number}", group.sums())
-        steps = self._put_losses(flat)
-        self._put_turns(flat)
+            put_parameters(flat, groups)
+        steps = self._put_waiting(flat, self.step + 1)
         found = flat.fetch(self.reduce)
-        is_news = self.layers.settle() or self._is_news
-        self._is_news = False
-        by_step = self._parameter_sample(groups, found)
+        if self.layers.settle():
+            self._is_news = True
         scale = float(found["scale"]) if "scale" in found else 1.0
+        by_step = self._scribe.parameters(self.step, groups, found)
         if "taps" in found:
-            self._activation_sample(taps, found, scale)
-        if is_news:
+            self._scribe.activations(self.step, taps, found, scale)
+        if self._is_news:
+            self._is_news = False
             self.writer.layers([layer.record() for layer in self.layers.settled])
         if "scale" in found:
             by_step[StepQuantity.LOSS_SCALE] = scale
         by_step[StepQuantity.SECONDS] = time.perf_counter() - self._started
         by_step[StepQuantity.LEARNING_RATE] = self._rate()
-        losses = self._write_losses(steps, found)
-        for quantity, value in by_step.items():
-            if not math.isnan(value):
-                self.writer.steps(quantity, [(self.step, value)])
+        losses = self._write_waiting(steps, self.step + 1, found)
+        self._scribe.numbers(self.step, by_step)
         light = {quantity.value: value for quantity, value in by_step.items()}
         light[StepQuantity.LOSS.value] = losses.get(self.step, math.nan)
         for heard in tuple(self.on_sample):
@@ -450,88 +441,25 @@ class Sampler:
             self.described()
         self._samples += 1
 
-    def _parameter_sample(
-        self, groups: list[ParameterGroup], found: dict[str, Row]
-    ) -> dict[StepQuantity, float]:
-        sums = [found[name] for n in range(len(groups)) if (name := f"parameters {n}") in found]
-        if not sums:
-            return {}
-        wide = np.concatenate([group.wide for group in groups])
-        whole = repaired(np.concatenate(sums, axis=1), wide)
-        self._choose_width(groups, whole)
-        if not self._at or self._at[0] != groups:
-            self._at = (groups, self._places(groups))
-        rows = parameter_rows(whole, self._at[1], len(self.layers.settled))
-        self.writer.sample(
-            self.step, {q: r.tolist() for q, r in rows.items() if not np.isnan(r).all()}
-        )
-        held = sum(len(group) for group in groups if not isinstance(group, LeftOver))
-        raw, clipped = (whole[SUMS.index(n), :held] for n in ("grad_square", "clipped_square"))
-        return {
-            StepQuantity.LOG10_GRAD_NORM: half_log10(_sum_of_known(raw)),
-            StepQuantity.LOG10_CLIPPED_GRAD_NORM: half_log10(_sum_of_known(clipped)),
-        }
-
-    def _activation_sample(self, taps: list[Tap], found: dict[str, Row], scale: float) -> None:
-        table = repaired_taps(found["taps"], np.array([tap.wide for tap in taps]))
-        choose_width(taps, table)
-        rows = tap_rows(taps, table, scale)
-        rows[LayerQuantity.DEAD_FRACTION] = self._dead.row(taps, found.get("on"))
-        at = np.array([tap.layer.position for tap in taps])
-        placed = {}
-        for quantity, values in rows.items():
-            known = ~np.isnan(values) & (at >= 0)
-            if known.any():
-                row = np.full(len(self.layers.settled), math.nan)
-                row[at[known]] = values[known]
-                placed[quantity] = row.tolist()
-        self.writer.sample(self.step, placed)
-
-    def _places(self, groups: Iterable[ParameterGroup]) -> Places:
-        holders = (self.layers.holder(p) for group in groups for p in group.parameters)
-        return np.array([-1 if h is None else h.position for h in holders], dtype=np.int64)
-
-    def _choose_width(self, groups: list[ParameterGroup], sums: Row) -> None:
-        """Take the next norms in float64 where these come near the ends of float32."""
-        norm = np.sqrt(sums[SUMS.index("grad_square")])
-        inside = (norm > SAFE[0] * _MARGIN) & (norm < SAFE[1] / _MARGIN)
-        wide = iter((~inside).tolist())
-        for group in groups:
-            group.wide = [next(wide) for _ in group.parameters]
-
-    def _put_losses(self, flat: Flat) -> list[int]:
-        is_over = self.step + 1 if self.is_sampling and self._depth == 0 else self.step
-        losses, steps = self._losses.stacked(is_over)
+    def _put_waiting(self, flat: Flat, before: int) -> list[int]:
+        """Put losses and comparisons that wait with a transfer; return the steps of the losses."""
+        losses, steps = self._losses.stacked(before)
         if losses is not None:
             flat.put("losses", losses)
-        return steps
-
-    def _put_turns(self, flat: Flat) -> None:
         for number, (_, _, turn) in enumerate(self._turns):
             flat.put(f"turn {number}", turn)
+        return steps
 
-    def _write_losses(self, steps: list[int], found: dict[str, Row]) -> dict[int, float]:
-        """Write the losses, and how the gradients turned, that came with a transfer."""
-        self._write_turns(found)
-        before = self.step + 1
-        losses = self._losses.by_step(before, steps, found.get("losses", np.zeros(0)))
-        if losses:
-            self.writer.steps(StepQuantity.LOSS, losses)
-        for step, value in losses:
-            if self._was_finite and not math.isfinite(value):
-                self._event(EventKind.NON_FINITE, f"the loss is {value}", step=step)
-            self._was_finite = math.isfinite(value)
-        return dict(losses)
-
-    def _write_turns(self, found: dict[str, Row]) -> None:
+    def _write_waiting(
+        self, steps: list[int], before: int, found: dict[str, Row]
+    ) -> dict[int, float]:
+        """Write losses and comparisons that came with a transfer; return the losses by step."""
         turns, self._turns = self._turns, []
-        for step in sorted({step for step, _, _ in turns}):
-            row = np.full(len(self.layers.settled), math.nan)
-            for number, (at_step, group, _) in enumerate(turns):
-                if at_step == step:
-                    cosines = turn_row(found[f"turn {number}"], self._places([group]), len(row))
-                    row = np.where(np.isnan(cosines), row, cosines)
-            self.writer.sample(step, {LayerQuantity.GRAD_ALIGNMENT: row.tolist()})
+        self._scribe.turns([(step, group) for step, group, _ in turns], found)
+        fetched = found.get("losses", np.zeros(0))
+        losses = self._losses.by_step(before, steps, fetched)
+        self._scribe.losses(losses)
+        return dict(losses)
 
     def _rate(self) -> float:
         return next((w.rate for w in self.optimizers if not math.isnan(w.rate)), math.nan)
@@ -582,8 +510,3 @@ def _is_number(parameter: nn.Parameter) -> bool:
 
 def _held(optimizer: torch.optim.Optimizer) -> int:
     return sum(p.requires_grad for group in optimizer.param_groups for p in group["params"])
-
-
-def _sum_of_known(values: Row) -> float:
-    known = values[~np.isnan(values)]
-    return float(known.sum()) if len(known) else math.nan
