@@ -444,8 +444,8 @@ RUN_GLOSSARY: Final[dict[LayerQuantity | StepQuantity, Entry]] = {
     ),
     LayerQuantity.UNDERFLOW_FRACTION: Entry(
         "fraction",
-        "share of the entries of dL/dh, as the backward pass held it, below the least normal number "
-        "of its dtype; zeros count behind an activation and in 16 bits alone",
+        "share of the entries of dL/dh, as the backward pass held it, below the least normal "
+        "number of its dtype; zeros count behind an activation and in 16 bits alone",
         "gradient lost to the number format",
         "high",
     ),
