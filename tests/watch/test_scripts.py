@@ -94,6 +94,7 @@ def test_an_error_that_is_its_own_context_ends():
     one, two = ValueError("one"), ValueError("two")
     one.__context__, two.__context__ = two, one
     forget_our_frames(one)
+    assert one.__context__ is two
 
 
 @pytest.fixture

@@ -12,8 +12,9 @@ from unvanish.core.glossary import GLOSSARY, Quantity
 from unvanish.core.protocols import Rule
 from unvanish.core.records import Recording
 from unvanish.core.registry import Collected, collect
-from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
+from unvanish.core.verdicts import NotMeasured, Verdict
 from unvanish.diagnose.bundles import fold
+from unvanish.diagnose.guarded import guarded
 from unvanish.diagnose.rules import BUILTIN_RULES
 
 GROUP = "unvanish.rules"
@@ -107,18 +108,7 @@ def judge(rule: Rule, recording: Recording) -> Verdict:
         or where it failed. A rule that does not apply says so even without measurements.
     """
     missing = [quantity for quantity in Quantity if quantity in rule.needs - recording.measured()]
-    try:
-        verdict: object = rule.examine(recording)
-    except Exception as error:  # a plug-in may raise anything; the other rules go on
-        if missing:
-            return NotMeasured(_words(missing))
-        _log.exception("rule %s failed", rule.code)
-        return NotMeasured(f"the rule failed: {type(error).__name__}: {error}")
-    if not isinstance(verdict, Clear | Found | NotApplicable | NotMeasured):
-        return NotMeasured(f"the rule failed: it returned {type(verdict).__name__}, no verdict")
-    if missing and isinstance(verdict, Clear | Found):
-        return NotMeasured(_words(missing))
-    return verdict
+    return guarded(rule.code, lambda: rule.examine(recording), _words(missing))
 
 
 def _in_order(rules: Iterable[Rule]) -> tuple[Rule, ...]:

@@ -10,7 +10,8 @@ from unvanish.core.glossary import RUN_GLOSSARY, LayerQuantity, StepQuantity
 from unvanish.core.protocols import RunRule
 from unvanish.core.registry import Collected, collect
 from unvanish.core.runs import RunRecording
-from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
+from unvanish.core.verdicts import NotMeasured, Verdict
+from unvanish.diagnose.guarded import guarded
 from unvanish.diagnose.running.bundles import fold
 from unvanish.diagnose.running.rules import BUILTIN_RUN_RULES
 
@@ -70,18 +71,7 @@ def judge_run(rule: RunRule, run: RunRecording) -> Verdict:
     """
     measured = {*run.by_layer, *run.by_step}
     missing = [q for q in (*LayerQuantity, *StepQuantity) if q in rule.needs - measured]
-    try:
-        verdict: object = rule.examine(run)
-    except Exception as error:  # a plug-in may raise anything; the other rules go on
-        if missing:
-            return NotMeasured(_words(missing))
-        _log.exception("rule %s failed", rule.code)
-        return NotMeasured(f"the rule failed: {type(error).__name__}: {error}")
-    if not isinstance(verdict, Clear | Found | NotApplicable | NotMeasured):
-        return NotMeasured(f"the rule failed: it returned {type(verdict).__name__}, no verdict")
-    if missing and isinstance(verdict, Clear | Found):
-        return NotMeasured(_words(missing))
-    return verdict
+    return guarded(rule.code, lambda: rule.examine(run), _words(missing))
 
 
 def _words(missing: Sequence[LayerQuantity | StepQuantity]) -> str:
