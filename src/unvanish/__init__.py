@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from unvanish.curing import Cured, cure
     from unvanish.diagnose import diagnose
     from unvanish.fixing import fix
+    from unvanish.learn import learn
     from unvanish.observe import trace
     from unvanish.observe.jacobian import jacobian
     from unvanish.treat import prescribe, treat
@@ -51,6 +52,7 @@ __all__ = [
     "explain",
     "fix",
     "jacobian",
+    "learn",
     "observe",
     "prescribe",
     "trace",
@@ -74,6 +76,7 @@ _HOMES = {
     "explain": "unvanish.api",
     "fix": "unvanish.fixing",
     "jacobian": "unvanish.observe.jacobian",
+    "learn": "unvanish.learn",
     "observe": "unvanish.watch",
     "prescribe": "unvanish.treat",
     "trace": "unvanish.observe",

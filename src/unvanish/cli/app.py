@@ -1,4 +1,4 @@
-"""The commands: check, cure, demo, depth, explain, fix, jacobian, run, show, theory, zoo."""
+"""The commands: check, cure, demo, depth, explain, export, fix, jacobian, learn, run and more."""
 
 from __future__ import annotations
 
@@ -216,6 +216,43 @@ def explain(name: str | None, color: str) -> None:
     from unvanish.cli.explain import explanation
 
     emit(explanation(name, Screen.of(sys.stdout, color)))
+
+
+@app.command(
+    short_help="Run a lesson; without NAME, list them all.",
+    context_settings={"ignore_unknown_options": True},
+    options_metavar="[NAME] [--SETTING VALUE]... [OPTIONS]",
+)
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="")
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Draw the plots into a file, too: .png, .svg or .pdf; needs matplotlib.",
+)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["text", "json", "markdown"]),
+    default="text",
+    show_default=True,
+    help="What to write on stdout.",
+)
+@_COLOR
+@click.pass_context
+def learn(
+    ctx: click.Context, /, words: tuple[str, ...], plot: Path | None, format_: str, color: str
+) -> None:
+    """Run the lesson NAME: its claim, why, an experiment of some seconds, and what it showed.
+
+    Without NAME, list all lessons in reading order. Every lesson names the settings that can be
+    changed, such as `--depth 50 --activation tanh --init he --seed 3`; its claim is judged anew.
+    `unvanish learn glossary` says what every measured quantity means.
+    """
+    from unvanish.cli.learn import learnt
+
+    settings_of(ctx).as_json = format_ == "json"
+    emit(learnt(words, Screen.of(sys.stdout, color), format_=format_, plot=plot))
 
 
 @app.command(short_help="Show a saved report.", epilog=_EPILOG)

@@ -93,6 +93,13 @@ _WORKS = (
         "Diploma thesis, TU München",
     ),
     Source(
+        "bengio1994",
+        "Bengio, Simard and Frasconi",
+        1994,
+        "Learning long-term dependencies with gradient descent is difficult",
+        "IEEE Transactions on Neural Networks 5",
+    ),
+    Source(
         "hochreiter1997",
         "Hochreiter and Schmidhuber",
         1997,

@@ -65,16 +65,32 @@ def render_page(
     title = sheet.text(f"{code} {name}".strip(), "strong")
     lines = [*sheet.paragraph(Text(), [title])]
     lines.append(styled(sheet.glyphs.rule * min(title.cell_len, sheet.width), "quiet"))
-    previous: _Kind | None = None
-    for block in _blocks(inspect.cleandoc(text)):
-        tight = previous is _Kind.HEADING or previous is block.kind is _Kind.BULLET
-        if not tight:
-            lines.append(Text())
-        lines += _lay_out(block, sheet, ticks=not color)
-        previous = block.kind
+    lines += [Text(), *page_lines(text, sheet, ticks=not color)]
     for line in lines:
         line.rstrip()
     return paint(lines, color=color)
+
+
+def page_lines(text: str, sheet: Sheet, *, ticks: bool) -> Lines:
+    """Lay out paragraphs, headings, lists and code.
+
+    Args:
+        text: As `render_page` takes it.
+        sheet: Where to lay it out.
+        ticks: Whether to show the backticks of code.
+
+    Returns:
+        Lines no wider than the sheet, an empty one between two blocks.
+    """
+    lines: Lines = []
+    previous: _Kind | None = None
+    for block in _blocks(inspect.cleandoc(text)):
+        tight = previous is _Kind.HEADING or previous is block.kind is _Kind.BULLET
+        if lines and not tight:
+            lines.append(Text())
+        lines += _lay_out(block, sheet, ticks=ticks)
+        previous = block.kind
+    return lines
 
 
 def render_list(
