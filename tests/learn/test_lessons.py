@@ -52,7 +52,7 @@ def test_claim_fails_where_the_lesson_says_so(lesson: Lesson[Any]) -> None:
 
 @by_name
 def test_is_complete(lesson: Lesson[Any]) -> None:
-    assert len(lesson.title) <= 58
+    assert len(lesson.title) <= 50
     assert lesson.title[0].isupper()
     for words in (lesson.claim, lesson.falsified_by, lesson.question, lesson.answer):
         assert words.strip().endswith((".", "?", "`.", ")")), words

@@ -17,7 +17,8 @@ class Source:
     venue: str
 
     def __str__(self) -> str:
-        return f"{self.authors} ({self.year}). {self.title}. {self.venue}."
+        stop = "" if self.title.endswith("?") else "."
+        return f"{self.authors} ({self.year}). {self.title}{stop} {self.venue}."
 
 
 _WORKS = (
@@ -91,6 +92,48 @@ _WORKS = (
         1991,
         "Untersuchungen zu dynamischen neuronalen Netzen",
         "Diploma thesis, TU München",
+    ),
+    Source(
+        "rumelhart1986",
+        "Rumelhart, Hinton and Williams",
+        1986,
+        "Learning representations by back-propagating errors",
+        "Nature 323",
+    ),
+    Source(
+        "nielsen2015",
+        "Nielsen",
+        2015,
+        "Neural networks and deep learning, chapter 5: why are deep neural networks hard to train?",
+        "Determination Press",
+    ),
+    Source(
+        "goldberg1991",
+        "Goldberg",
+        1991,
+        "What every computer scientist should know about floating-point arithmetic",
+        "ACM Computing Surveys 23",
+    ),
+    Source(
+        "zhang2017",
+        "Zhang, Bengio, Hardt, Recht and Vinyals",
+        2017,
+        "Understanding deep learning requires rethinking generalization",
+        "ICLR",
+    ),
+    Source(
+        "choi2019",
+        "Choi, Shallue, Nado, Lee, Maddison and Dahl",
+        2019,
+        "On empirical comparisons of optimizers for deep learning",
+        "arXiv:1910.05446",
+    ),
+    Source(
+        "bergstra2012",
+        "Bergstra and Bengio",
+        2012,
+        "Random search for hyper-parameter optimization",
+        "JMLR 13",
     ),
     Source(
         "bengio1994",
@@ -261,6 +304,28 @@ _WORKS = (
         "Estimating or propagating gradients through stochastic neurons for conditional "
         "computation",
         "arXiv 1308.3432",
+    ),
+    Source(
+        "raissi2019",
+        "Raissi, Perdikaris and Karniadakis",
+        2019,
+        "Physics-informed neural networks: a deep learning framework for solving forward and "
+        "inverse problems involving nonlinear partial differential equations",
+        "Journal of Computational Physics 378",
+    ),
+    Source(
+        "zenke2018",
+        "Zenke and Ganguli",
+        2018,
+        "SuperSpike: supervised learning in multilayer spiking neural networks",
+        "Neural Computation 30(6)",
+    ),
+    Source(
+        "neftci2019",
+        "Neftci, Mostafa and Zenke",
+        2019,
+        "Surrogate gradient learning in spiking neural networks",
+        "IEEE Signal Processing Magazine 36(6)",
     ),
     Source(
         "hubara2016",

@@ -46,3 +46,9 @@ def endless(
     for _ in range(steps):
         rows = torch.randint(len(inputs), (size,), generator=random)
         yield inputs[rows], targets[rows]
+
+
+def passes(inputs: Tensor, targets: Tensor, *, size: int) -> list[tuple[Tensor, Tensor]]:
+    """Return samples cut into batches, in order; what does not fill a last batch is left out."""
+    whole = len(inputs) // size * size
+    return list(zip(inputs[:whole].split(size), targets[:whole].split(size), strict=True))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
+
+import torch
 
 from unvanish.core.errors import CouldNotMeasureError
 from unvanish.core.lessons import Evidence, LessonRun, Value
@@ -29,8 +32,8 @@ class Lesson(Generic[S]):
         text: The explanation: paragraphs, lists, formulas indented by four spaces.
         belief: What is commonly believed, where that is wrong or half true; else empty.
         settings: Frozen dataclass whose fields come from `unvanish.learn.settings`.
-        experiment: Measures, in some seconds, and returns the evidence. It is called with all
-            generators seeded by the setting ``seed``, which are put back afterwards.
+        experiment: Measures, in some seconds, and returns the evidence. It is called on one
+            thread, with all generators seeded by the setting ``seed``; both are put back.
         falsified_by: What would show that the claim is wrong.
         counterexample: Settings under which the claim does not hold, for the reader to try; empty
             where there are none.
@@ -74,7 +77,7 @@ class Lesson(Generic[S]):
         chosen: Any = self.settings() if settings is None else settings
         start = time.perf_counter()
         try:
-            with seeded(getattr(chosen, "seed", 0)):
+            with _one_thread(), seeded(getattr(chosen, "seed", 0)):
                 evidence = self.experiment(chosen)
         except (ArithmeticError, MemoryError) as error:
             raise CouldNotMeasureError(
@@ -99,3 +102,14 @@ class Lesson(Generic[S]):
             seconds=time.perf_counter() - start,
             following=following,
         )
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keep the small networks of a lesson to one thread: more only wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

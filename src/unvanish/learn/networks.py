@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
@@ -10,9 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from unvanish.core.explanations import Factor
 from unvanish.core.glossary import Quantity
 from unvanish.core.records import Recording
+from unvanish.explain import explain as explain_recording
 from unvanish.treat import treat
+from unvanish.treat.refusals import CannotTreatError
 
 ACTIVATIONS: Final[dict[str, Callable[[], nn.Module]]] = {
     "sigmoid": nn.Sigmoid,
@@ -60,7 +64,10 @@ def plain(
 def started(
     model: nn.Module, init: str, batch: Any, loss: Callable[..., Any] | str | None = None
 ) -> nn.Module:
-    """Draw the weights of a network anew, by the remedy of that name.
+    """Draw the weights of a network anew from the global generator, by the remedy of that name.
+
+    A remedy refuses functions that it was not made for, and a lesson may want to see what becomes
+    of these: they get the textbook's weights, without bias.
 
     Args:
         model: The network; it stays as it is.
@@ -71,7 +78,43 @@ def started(
     Returns:
         A copy with the new weights; the network itself for ``"default"``.
     """
-    return model if init == "default" else treat(model, init, batch, loss).model
+    if init == "default":
+        return model
+    try:
+        return treat(model, init, batch, loss, seed=int(torch.randint(2**31, ()))).model
+    except CannotTreatError:
+        return drawn(model, init)
+
+
+def drawn(model: nn.Module, init: str) -> nn.Module:
+    """Draw every linear and convolutional layer as the textbook says, whatever stands behind it.
+
+    Args:
+        model: The network; it stays as it is.
+        init: One of `STARTS`. ``"orthogonal"`` has unit gain.
+
+    Returns:
+        A copy with the new weights and biases of zero; for ``"default"`` as PyTorch draws them.
+    """
+    twin = copy.deepcopy(model)
+    for layer in twin.modules():
+        if not isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d):
+            continue
+        layer.reset_parameters()
+        if init == "default":
+            continue
+        match init:
+            case "xavier":
+                nn.init.xavier_normal_(layer.weight)
+            case "he":
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            case "lecun":
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
+            case "orthogonal":
+                nn.init.orthogonal_(layer.weight)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+    return twin
 
 
 def grad_by_layer(recording: Recording, *, op: str = "linear") -> tuple[float, ...]:
@@ -86,6 +129,19 @@ def grad_by_layer(recording: Recording, *, op: str = "linear") -> tuple[float, .
     """
     profile = recording[Quantity.LOG10_ACTIVATION_GRAD_RMS]
     return tuple(profile.get(site) for site in recording.signal_sites() if site.op == op)
+
+
+def by_factor(recording: Recording) -> dict[Factor, float]:
+    """Return what every factor did to the gradient between the outputs and the first layer.
+
+    Args:
+        recording: One look at a network.
+
+    Returns:
+        Decades of every factor, the loss left out; negative is lost. They add up to the whole.
+    """
+    found = explain_recording(recording).ledger.by_factor()
+    return {factor: decades for factor, decades in found.items() if factor is not Factor.LOSS}
 
 
 def fit(

@@ -21,6 +21,8 @@ _ASCII_SHADES: Final = " .+#@"
 _INDENT: Final = 2
 _TICKS_ACROSS: Final = 5
 _TICKS_UP: Final = 4
+_EXPRESSIBLE: Final = 300
+"""Decades that a float can hold."""
 _BEYOND: Final = 6
 """Most lines that their marks still tell apart."""
 
@@ -42,16 +44,19 @@ def draw_plot(plot: Plot, sheet: Sheet) -> Lines:
             return _draw_pictures(plot, sheet)
 
 
-def ticks(low: float, high: float, most: int) -> list[float]:
+def ticks(low: float, high: float, most: int, *, whole: bool = False) -> list[float]:
     """Return round numbers inside a range, evenly spaced, at most so many and at least two.
 
     Args:
         low: Lower end.
         high: Upper end, above the lower one.
         most: How many there may be, at least 2.
+        whole: Whether to leave out fractions, where the range holds two whole numbers.
     """
     span = high - low
     step = 10.0 ** math.floor(math.log10(span / most))
+    if whole and math.floor(high) > math.ceil(low):
+        step = max(step, 1.0)
     for factor in (1, 2, 5, 10, 20, 50):
         first, last = math.ceil(low / (step * factor)), math.floor(high / (step * factor))
         if last - first < most:
@@ -62,7 +67,10 @@ def ticks(low: float, high: float, most: int) -> list[float]:
 def tick_label(value: float, scale: Scale) -> str:
     """Return what stands beside a tick."""
     if scale is Scale.DECADES:
-        return "1" if value == 0 else f"1e{value:.3g}"
+        if value == 0:
+            return "1"
+        whole = abs(value - round(value)) < 1e-9
+        return f"1e{value:.0f}" if whole or abs(value) > _EXPRESSIBLE else f"{10.0**value:.2g}"
     return "0" if value == 0 else f"{value:.4g}"
 
 
@@ -128,7 +136,8 @@ def _columns(one: Series, left: float, right: float, columns: int) -> list[tuple
 def _across(plot: Curves, left: float, right: float, margin: int, columns: int) -> Text:
     row = [" "] * (margin + columns)
     free = 0
-    for value in ticks(left, right, _TICKS_ACROSS):
+    whole = all(x == int(x) for one in plot.series for x in one.x if math.isfinite(x))
+    for value in ticks(left, right, _TICKS_ACROSS, whole=whole):
         label = tick_label(value, plot.x_scale)
         at = margin + round((value - left) / (right - left) * (columns - 1)) - len(label) // 2
         at = min(max(at, 0), margin + columns - len(label))

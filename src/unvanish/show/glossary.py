@@ -40,7 +40,7 @@ def glossary_text(
         lines += [sheet.text(title, "help")]
         for quantity, entry in entries.items():
             lead = join(["  ", sheet.text(quantity.value, "strong"), "  "])
-            lines += sheet.paragraph(lead, [sheet.text(entry.unit, "quiet")])
+            lines += sheet.paragraph(lead, [sheet.text(entry.unit or "no unit", "quiet")])
             lines += sheet.paragraph(Text("      "), [sheet.text(entry.formula)])
             said = f"{entry.meaning}; {_WORRYING[entry.direction]}"
             source = f" ({_cited(entry)})" if entry.source else ""

@@ -15,6 +15,8 @@ from unvanish.show.page import page_lines
 from unvanish.show.sheet import Lines, Sheet, join, paint, styled
 from unvanish.show.words import plural
 
+_MANY: Final = 1e5
+"""Number from which a table gives powers of ten."""
 _STATUS: Final = {
     Status.HOLDS: ("clear", "The claim holds"),
     Status.FAILS: ("error", "The claim does not hold"),
@@ -146,6 +148,20 @@ def cell(value: Cell) -> str:
     return f"{value:.4g}" if abs(value) < 1000 else f"{value:.0f}"
 
 
+def cells(values: Sequence[Cell]) -> list[str]:
+    """Return a column of a table: numbers of like size with as many decimals each."""
+    numbers = [abs(one) for one in values if isinstance(one, float) and math.isfinite(one) and one]
+    if not numbers or max(numbers) >= _MANY:
+        return [cell(one) for one in values]
+    decimals = min(max(3 - math.floor(math.log10(max(numbers))), 0), 6)
+    if min(numbers) < 10.0**-decimals:
+        return [cell(one) for one in values]
+    return [
+        f"{one:.{decimals}f}" if isinstance(one, float) and math.isfinite(one) else cell(one)
+        for one in values
+    ]
+
+
 def judged(point: Point) -> str:
     """Return a point as a sentence: what was measured, and what the claim asks for."""
     unit = f" {point.unit}" if point.unit else ""
@@ -157,13 +173,10 @@ def judged(point: Point) -> str:
 
 def set_to(options: Sequence[Option]) -> str:
     """Return the settings of a run in one line."""
-    return " · ".join(f"{one.name.replace('_', ' ')} {one.value}" for one in options)
-
-
-def changeable(run: LessonRun) -> str:
-    """Return which settings can be changed, and to what."""
-    return "; ".join(
-        f"--{one.name.replace('_', '-')} ({one.meaning}: {one.legal})" for one in run.options
+    return " · ".join(
+        f"{one.name.replace('_', ' ')} "
+        + (f"{one.value:g}" if isinstance(one.value, float) else str(one.value))
+        for one in options
     )
 
 
@@ -177,18 +190,24 @@ def _said(label: str, words: str, sheet: Sheet, *, ticks: bool) -> Lines:
 
 def _settings(run: LessonRun, sheet: Sheet) -> Lines:
     lines: Lines = []
-    if run.options:
-        lines += sheet.paragraph(Text("  "), [sheet.text(set_to(run.options))])
-        lines += sheet.paragraph(
-            Text("  "), [sheet.text(f"change with {changeable(run)}", "quiet")]
-        )
+    set_to = [_shown_option(one) for one in run.options]
+    longest = max(map(len, set_to), default=0)
+    for one, words in zip(run.options, set_to, strict=True):
+        lead = join(["  ", sheet.text(f"{words:{longest}}"), "  "])
+        legal = f"{one.meaning}: {one.legal}"
+        lines += sheet.paragraph(lead, [sheet.text(legal, "quiet")])
     took = f"{run.seconds:.1f} s" if run.seconds >= 0.05 else "less than 0.1 s"
-    lines += sheet.paragraph(Text("  "), [sheet.text(f"it took {took}", "quiet")])
+    lines += sheet.paragraph(Text("  "), [sheet.text(f"took {took}", "quiet")])
     return lines
 
 
+def _shown_option(option: Option) -> str:
+    value = f"{option.value:g}" if isinstance(option.value, float) else str(option.value)
+    return f"--{option.name.replace('_', '-')} {value}"
+
+
 def _table(table: Table, sheet: Sheet) -> Lines:
-    rows = [table.columns, *(tuple(map(cell, row)) for row in table.rows)]
+    rows = [table.columns, *shown_rows(table)]
     is_text = [
         all(isinstance(row[at], str) for row in table.rows) for at in range(len(table.columns))
     ]
@@ -209,12 +228,19 @@ def _table(table: Table, sheet: Sheet) -> Lines:
     return lines
 
 
+def shown_rows(table: Table) -> list[tuple[str, ...]]:
+    """Return the rows of a table as they are shown."""
+    columns = [cells([row[at] for row in table.rows]) for at in range(len(table.columns))]
+    return list(zip(*columns, strict=True))
+
+
 def _stacked(table: Table, sheet: Sheet) -> Lines:
     """Lay out a table that is too wide: a paragraph a row."""
     lines: Lines = []
     for row in table.rows:
         first, *others = zip(table.columns, row, strict=True)
-        said = ", ".join(f"{name} {cell(value)}" for name, value in others)
+        named = len(others) > 1
+        said = ", ".join(f"{name} {cell(one)}" if named else cell(one) for name, one in others)
         lines += sheet.paragraph(Text("    "), [sheet.text(f"{cell(first[1])}: {said}")], hang=6)
     return lines
 

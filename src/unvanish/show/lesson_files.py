@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from unvanish.core.lessons import LessonRun, Table, Working
-from unvanish.show.lesson import Heading, cell, changeable, judged, set_to
+from unvanish.show.lesson import Heading, judged, set_to, shown_rows
 
 SCHEMA = 1
 MEASURED_FROM = "<!-- measured: from here on what the run said -->"
@@ -74,7 +74,7 @@ def lesson_markdown(run: LessonRun, *, plot: str = "") -> str:
     parts = [f"# {name}", f"**Claim.** {run.claim}"]
     if run.belief:
         parts.append(f"**Often said.** {run.belief}")
-    parts += [run.text.strip(), "## Experiment", f"Change {changeable(run)}."]
+    parts += [run.text.strip(), "## Experiment", _settings(run)]
     parts += [MEASURED_FROM, *_measured(run, plot), MEASURED_TO]
     parts += ["## What would show it wrong", run.falsified_by]
     if run.counterexample:
@@ -84,6 +84,14 @@ def lesson_markdown(run: LessonRun, *, plot: str = "") -> str:
     parts += ["## Source", "\n".join(f"- {source}" for source in run.sources)]
     parts.append(f"Run it yourself: `{run.call()}`.")
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _settings(run: LessonRun) -> str:
+    rows = [
+        f"| `--{one.name.replace('_', '-')}` | {one.default} | {one.legal} | {one.meaning} |"
+        for one in run.options
+    ]
+    return "\n".join(["| setting | default | legal | what it sets |", "|---|---|---|---|", *rows])
 
 
 def _measured(run: LessonRun, plot: str) -> list[str]:
@@ -108,7 +116,7 @@ def _working(steps: tuple[Working, ...]) -> str:
 
 def _table(table: Table) -> str:
     rows = [table.columns, tuple("---" for _ in table.columns)]
-    rows += [tuple(cell(value).replace("|", "\\|") for value in row) for row in table.rows]
+    rows += [tuple(word.replace("|", "\\|") for word in row) for row in shown_rows(table)]
     lines = "\n".join("| " + " | ".join(row) + " |" for row in rows)
     note = f"\n\n{table.note}" if table.note else ""
     return f"*{table.title}*\n\n{lines}{note}"

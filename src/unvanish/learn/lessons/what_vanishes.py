@@ -97,7 +97,7 @@ def experiment(settings: Settings) -> Evidence:
 
 LESSON = Lesson(
     name="what-vanishes",
-    title="What vanishes: the gradient shrinks layer by layer",
+    title="The gradient shrinks alike at every layer",
     claim=(
         "In a deep plain network of sigmoids the gradient shrinks by about the same factor at "
         "every layer, so that the early layers get exponentially less of it than the late ones."
