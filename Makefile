@@ -48,6 +48,7 @@ lint: $(STAMP)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python docs/_pages.py --check
+	@$(BIN)/python docs/_lessons.py --check
 	@$(COG) --check --diff --check-fail-msg='run: make docs' $(PAGES)
 
 format: $(STAMP)
@@ -56,6 +57,7 @@ format: $(STAMP)
 
 docs: $(STAMP)
 	@$(BIN)/python docs/_pages.py
+	@$(BIN)/python docs/_lessons.py
 	@$(BIN)/python docs/_picture.py
 	@TRIALS=1 $(COG) -r $(PAGES)
 
@@ -71,6 +73,7 @@ bench: $(STAMP)
 	@$(BIN)/python -m benchmarks.cures_outside
 	@$(BIN)/python -m benchmarks.identity
 	@$(BIN)/python -m benchmarks.accuracy
+	@$(BIN)/python -m benchmarks.runs
 	@$(BIN)/python -m benchmarks.outside
 	@$(BIN)/python -m benchmarks.peers
 

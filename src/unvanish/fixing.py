@@ -16,6 +16,7 @@ from unvanish.core.verdicts import NotApplicable
 from unvanish.diagnose import diagnose
 from unvanish.recipe import Recipe, load
 from unvanish.treat.looking import look_at
+from unvanish.treat.operable import operable
 from unvanish.treat.patch import patch as patch_of
 from unvanish.treat.patch.files import write as write_files
 from unvanish.treat.prescribing import CURED, prescribe
@@ -96,7 +97,9 @@ def fix(
     """
 
     def reload() -> Recipe:
-        return load(target, seed=seed, input_shape=input_shape, classes=classes, device=device)
+        return operable(
+            load(target, seed=seed, input_shape=input_shape, classes=classes, device=device)
+        )
 
     recipe = reload()
     names = (remedy,) if isinstance(remedy, str) else tuple(remedy)
@@ -127,12 +130,13 @@ def fix(
         for option in candidates:
             treated = treat(
                 recipe.model,
-                list(option.remedies),
+                list(option.prescriptions),
                 recipe.batch,
                 recipe.loss,
                 optimizer=recipe.optimizer,
                 recording=recording,
                 built=recipe.built,
+                validate=False,
                 seed=seed,
             )
             tried.append((option, treated, patch_of(treated, reload, optimizer=recipe.optimizer)))

@@ -335,7 +335,46 @@ def test_two_processes(launcher, write):
     recording = read_run("unvanish-run.sqlite")
     assert recording.last_step == 4
     assert [layer.path for layer in recording.layers if layer.parameters] == ["0", "2"]
-    assert not Path("unvanish-run-2.sqlite").exists()
+    conditions = recording.conditions
+    assert (conditions.world_size, conditions.strategy, conditions.batch) == (2, "DDP", 16)
+    assert conditions.unwatched == ()
+    assert result.stderr.count("2 processes DDP") == 1
+    assert [path.name for path in Path().glob("*.sqlite*")] == ["unvanish-run.sqlite"]
+
+
+GIVES_UP = """
+    import os
+    import torch
+    from torch import nn
+
+    model = nn.Linear(4, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    torch.distributed.init_process_group("gloo")
+    for step in range(5):
+        if step == 3 and torch.distributed.get_rank() == 1:
+            raise ValueError("no more")
+        optimizer.zero_grad()
+        model(torch.randn(8, 4)).pow(2).mean().backward()
+        optimizer.step()
+    import time
+    time.sleep(60)
+"""
+
+
+@pytest.mark.slow
+def test_one_of_two_that_gives_up_says_where_all_is(write):
+    write("train.py", GIVES_UP)
+    words = command("--nproc", "2", "--every", "1", "--file", "mine.sqlite", "train.py")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    result = subprocess.run(words, capture_output=True, text=True, timeout=120, env=environment)
+    assert result.returncode == 1
+    assert "rank 1 gave up at step 2" in result.stderr
+    assert "unvanish show mine.rank1.sqlite" in result.stderr
+    shown = subprocess.run(
+        [sys.executable, "-m", "unvanish", "show", "mine.sqlite"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert "rank 1: ValueError: no more" in shown.stdout
 
 
 # --- the live line -------------------------------------------------------------------

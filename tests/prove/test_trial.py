@@ -8,8 +8,9 @@ import pytest
 
 from unvanish.core.prescriptions import Change, Option, Outlook, Prescription
 from unvanish.core.proofs import Conclusion, Endpoint, Job, Role, Run
+from unvanish.prove.ledger import FIRST_SEED
 from unvanish.prove.plan import Plan
-from unvanish.prove.trial import FIRST_SEED, Progress, Trial
+from unvanish.prove.trial import Progress, Trial
 
 
 class Parts:
@@ -20,6 +21,7 @@ class Setting:
     """What of an experiment a trial itself reads."""
 
     partition = Parts()
+    metric = None
 
     def __init__(self, endpoint):
         self.endpoint = endpoint

@@ -199,6 +199,56 @@ class Shut(nn.Module):
         return self.head(x)
 
 
+class Fading(nn.Module):
+    """Highway layers of sigmoids whose gates hardly carry."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inputs = nn.Linear(12, 12)
+        self.changes = nn.ModuleList(nn.Linear(12, 12) for _ in range(8))
+        self.gates = nn.ModuleList(nn.Linear(12, 12) for _ in range(8))
+        for gate in self.gates:
+            nn.init.constant_(gate.bias, 3.0)
+        self.head = nn.Linear(12, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.inputs(x)
+        for change, gate in zip(self.changes, self.gates, strict=True):
+            t = torch.sigmoid(gate(x))
+            x = t * torch.sigmoid(change(x)) + (1.0 - t) * x
+        return self.head(x)
+
+
+class Spikes(nn.Module):
+    """A layer whose gradient ends at a comparison."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.head = nn.Linear(12, 16), nn.Linear(16, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.body(x)
+        return self.head((x > 0.2).to(x.dtype))
+
+
+class Curved(nn.Module):
+    """A second derivative of a ReLU network enters the loss."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.head = nn.Linear(12, 16), nn.Linear(16, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        with torch.enable_grad():
+            x = x.detach().requires_grad_(True)
+            u = self.head(torch.relu(self.body(x)))
+            (first,) = torch.autograd.grad(u.sum(), x, create_graph=True)
+            (second,) = torch.autograd.grad(
+                first.sum(), x, create_graph=True, allow_unused=True, materialize_grads=True
+            )
+        return u + second[:, :1]
+
+
 class Mixture(nn.Module):
     """Experts and a router that has chosen for good."""
 
@@ -317,6 +367,9 @@ WARD = {
     "of 16 bits": Bed(of_sixteen_bits, (ROWS[0].bfloat16(), ROWS[1]), "cross_entropy"),
     "signs": Bed(Signs, ROWS, None, adam),
     "shut": Bed(Shut, ROWS, None, adam),
+    "fading": Bed(Fading, ROWS, None, adam),
+    "spikes": Bed(Spikes, ROWS, None, adam),
+    "curved": Bed(Curved, (numbers(32, 12), numbers(32, 1)), "mse_loss", adam),
     "routed": Bed(Mixture, ROWS, None, adam),
     "words": Bed(Words, ROWS, None, adam),
     "detached": Bed(Detached, ROWS, None, adam),

@@ -11,7 +11,7 @@ from torch import nn
 
 from unvanish import UnvanishError, prescribe, treat
 from unvanish.core.errors import UnvanishError as Root
-from unvanish.core.prescriptions import Advice, Change, Option, Prescription
+from unvanish.core.prescriptions import Advice, Change, Edit, Option, Prescription, Receipt
 from unvanish.diagnose import diagnose
 from unvanish.observe import trace
 from unvanish.treat.ranking import order_of, outlook_of, worrying
@@ -302,3 +302,20 @@ def test_equals_of_the_optimiser_stand_in_the_order_of_what_they_are_made_for() 
     clip, rate = option("clip-norm"), option("learning-rate-range")
     assert order_of(rate, {"UV404"}) < order_of(clip, {"UV404"})
     assert order_of(rate, {"UV404", "UV102"}) == order_of(clip, {"UV404", "UV102"})
+
+
+def test_of_two_equal_starts_the_one_that_draws_less_stands_first() -> None:
+    def option(name: str, *drawn: str) -> Option:
+        one = Prescription(remedy=name, why="", change=Change.INITIALISATION)
+        edits = tuple(Edit(place=place, before="", after="") for place in drawn)
+        receipt = Receipt(remedy=name, edits=edits)
+        return Option(
+            remedies=(name,),
+            prescriptions=(one,),
+            receipts=(receipt,),
+            score=0.0,
+            can_be_written=True,
+        )
+
+    less, more = option("break-symmetry", "a"), option("orthogonal", "a", "b", "head")
+    assert order_of(less, {"UV104"}) < order_of(more, {"UV104"})

@@ -473,3 +473,20 @@ def test_asking_in_the_middle_of_a_step_does_not_split_its_loss():
     assert steps == (0, 1)
     parts = [float(net()(half).square().mean().detach()) for half in x.chunk(2)]
     assert over(watch.recording, StepQuantity.LOSS)[0] == pytest.approx(sum(parts))
+
+
+@pytest.mark.parametrize("by_name", [False, True])
+def test_autocast_and_batch_of_a_model_of_tokens(by_name):
+    model = nn.Sequential(nn.Embedding(10, 8), nn.Linear(8, 10))
+    if by_name:
+        model.forward = lambda tokens: nn.Sequential.forward(model, tokens)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with observe(model, optimizer) as watch:
+        tokens = torch.randint(10, (6, 3))
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            logits = model(tokens=tokens) if by_name else model(tokens)
+        logits.float().sum().backward()
+        optimizer.step()
+    conditions = watch.recording.conditions
+    assert conditions.autocast == "bfloat16"
+    assert conditions.batch == (0 if by_name else 6)

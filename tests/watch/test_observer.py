@@ -256,6 +256,111 @@ def test_a_trainers_wrapper_around_an_optimiser_is_seen_through():
     assert watch.recording.last_step == 2
 
 
+def test_what_was_watched_is_let_go_of_at_the_end():
+    model = net()
+    optimizer = sgd(model)
+    with observe(model, optimizer, every=2) as watch:
+        train(model, optimizer, 7)
+    alive = [weakref.ref(model), weakref.ref(optimizer), weakref.ref(model[0].weight)]
+    del model, optimizer
+    gc.collect()
+    assert [each() for each in alive] == [None, None, None]
+    assert (watch.step, watch.last_step) == (7, 6)
+    assert watch.recording.last_step == 6
+    assert watch.diagnosis.verdicts
+
+
+def test_what_is_thrown_away_in_the_middle_is_let_go_of():
+    first, second = net(), net()
+    optimizers = [sgd(first), sgd(second)]
+    with observe({"first": first, "second": second}, optimizers, every=2) as watch:
+        train(first, optimizers[0], 5)
+        alive = [weakref.ref(first), weakref.ref(first[0].weight), weakref.ref(optimizers[0])]
+        optimizers[0] = None
+        del first
+        gc.collect()
+        assert [each() for each in alive] == [None, None, None]
+        train(second, optimizers[1], 6)
+        third = net()
+        more = torch.optim.Adam(third.parameters())
+        watch.add(third, more, name="third")
+        train(third, more, 6)
+    run = watch.recording
+    assert [layer.path for layer in run.layers if layer.parameters] == [
+        "first/0", "first/2", "second/0", "second/2", "third/0", "third/2"
+    ]  # fmt: skip
+    assert [layer.optimizer for layer in run.layers if layer.parameters] == [0, 0, 1, 1, 2, 2]
+    assert [one.name for one in run.conditions.optimizers] == ["SGD", "SGD", "Adam"]
+    updates = run.by_layer[LayerQuantity.LOG10_UPDATE_RATIO]
+    of = {layer.path: [s for s, _ in updates.of(layer)] for layer in run.layers}
+    assert max(of["first/0"]) < min(of["second/0"]) < min(of["third/0"])
+    assert not [event for event in run.events if event.kind is EventKind.NOT_MEASURED]
+
+
+class SharpnessAware(torch.optim.Optimizer):
+    """SAM as it is usually written: up to the worst point nearby, and down from where it was."""
+
+    def __init__(self, parameters, radius, **settings):
+        super().__init__(parameters, {"radius": radius, **settings})
+        self.base_optimizer = torch.optim.SGD(self.param_groups, **settings)
+
+    @torch.no_grad()
+    def first_step(self):
+        for parameter in self.param_groups[0]["params"]:
+            self.state[parameter]["at"] = parameter.clone()
+            parameter.add_(parameter.grad.sign(), alpha=self.param_groups[0]["radius"])
+        self.zero_grad()
+
+    @torch.no_grad()
+    def second_step(self):
+        for parameter in self.param_groups[0]["params"]:
+            parameter.copy_(self.state[parameter]["at"])
+        self.base_optimizer.step()
+
+    def step(self, closure):
+        self.first_step()
+        with torch.enable_grad():
+            closure()
+        self.second_step()
+
+
+@pytest.mark.parametrize("is_closure", [False, True])
+def test_two_passes_a_step_of_a_sharpness_aware_optimiser(is_closure):
+    model = net()
+    optimizer = SharpnessAware(model.parameters(), radius=0.5, lr=0.1)
+    norms, ratios = [], []
+    with observe(model, optimizer, every=1) as watch:
+        for _ in range(3):
+            x = torch.randn(6, 4)
+
+            def closure(x=x):
+                loss = model(x).square().mean()
+                loss.backward()
+                return loss
+
+            before = model[0].weight.detach().clone(), model[0].bias.detach().clone()
+            optimizer.zero_grad()
+            closure()
+            if is_closure:
+                optimizer.step(closure)
+            else:
+                optimizer.first_step()
+                closure()
+                optimizer.second_step()
+            gradients = [p.grad for p in model.parameters()]
+            norms.append(torch.cat([g.flatten() for g in gradients]).norm().log10().item())
+            after = model[0].weight.detach(), model[0].bias.detach()
+            moved = sum((a - b).square().sum() for a, b in zip(after, before, strict=True))
+            size = sum(b.square().sum() for b in before)
+            ratios.append(0.5 * (moved / size).log10().item())
+    run = watch.recording
+    assert run.last_step == 2
+    found = [value for _, value in run.over(StepQuantity.LOG10_GRAD_NORM)]
+    assert found == pytest.approx(norms, abs=1e-4)
+    updates = dict(run.series(LayerQuantity.LOG10_UPDATE_RATIO, 0))
+    assert list(updates.values()) == pytest.approx(ratios, abs=1e-4)
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_a_compiled_model_is_the_same_and_is_not_hooked():
     def losses(watching):

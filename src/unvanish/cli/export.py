@@ -12,8 +12,8 @@ import click
 from unvanish.cli.screen import Screen, emit
 from unvanish.cli.streams import stdout_set_aside
 from unvanish.core.findings import Severity
-from unvanish.core.runfile import read_run
 from unvanish.core.verdicts import NotMeasured
+from unvanish.watch.ranks import read
 
 _AT_ONCE: Final = 10_000
 """Lines that are written to stdout in one piece."""
@@ -23,7 +23,7 @@ def show_run(file: Path, screen: Screen, *, fail_on: str, as_json: bool, verbose
     """Write a run and its diagnosis to stdout, and return the exit code."""
     from unvanish.diagnose.running import diagnose_run
 
-    run = read_run(file)
+    run = read(file)
     diagnosis = diagnose_run(run)
     if as_json:
         from unvanish.show.run_json import run_json, run_lines
@@ -54,7 +54,7 @@ def run_export(file: Path, *, to: str, output: str) -> None:
     from unvanish.sinks import TextSink, sink_of
 
     sink = sink_of(to)
-    run = read_run(file)
+    run = read(file)
     if output == "-":
         if not isinstance(sink, TextSink):
             raise click.UsageError(f"--output - goes with text, and {sink.name} is none")

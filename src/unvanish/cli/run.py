@@ -23,7 +23,7 @@ from unvanish.cli.screen import Screen, complain
 from unvanish.core.errors import UnvanishError
 from unvanish.core.findings import Severity
 from unvanish.core.stack import display_path
-from unvanish.watch.launching import become, rank, torchrun_command
+from unvanish.watch.launching import become, rank, torchrun_command, world_size
 from unvanish.watch.scripts import Script, called_after_import, forget_our_frames, load, run
 
 if TYPE_CHECKING:
@@ -34,6 +34,9 @@ FILE: Final = "unvanish-run.sqlite"
 """Name of the recording where the user gave none."""
 
 _ATTEMPTS: Final = 20
+
+_PATIENCE: Final = 5.0
+"""Seconds that the first process waits at its end for those of the same run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,8 +219,18 @@ class _Session:
         trace = raised.__traceback__ if raised is not None else None
         self._watch.__exit__(type(raised) if raised is not None else None, raised, trace)
         if not self._is_first:
+            if raised is not None and self._file is not None:
+                place = display_path(str(self._file))
+                step = self._watch.last_step
+                complain(f"unvanish: rank {rank()} gave up at step {step}; of all processes:")
+                complain(f"    unvanish show {shlex.quote(place)}")
             return
         try:
+            if self._file is not None and world_size() > 1:
+                from unvanish.watch.ranks import seal
+
+                with contextlib.suppress(UnvanishError, OSError):  # the parts can be shown too
+                    seal(self._file, patience=_PATIENCE)
             self._diagnose(self._watch)
         finally:
             if self._file is not None:
@@ -264,6 +277,12 @@ class _Session:
 
         asked: dict[str, Any] = {"every": self._options.every, "target": str(self._options.script)}
         if not self._is_first:
+            wanted = self._folder / (self._options.file or FILE)
+            for _ in range(_ATTEMPTS):
+                with contextlib.suppress(UnvanishError):
+                    watch = observe(file=wanted, **asked)
+                    self._file = watch.sampler.writer.path
+                    return watch
             return observe(**asked)
         if self._options.file is not None:
             self._file = self._folder / self._options.file

@@ -83,6 +83,7 @@ class StepQuantity(StrEnum):
     LOSS = "loss"
     LOG10_GRAD_NORM = "log10_grad_norm"
     LOG10_CLIPPED_GRAD_NORM = "log10_clipped_grad_norm"
+    SIGNAL_SHARE = "signal_share"
     LEARNING_RATE = "learning_rate"
     LOSS_SCALE = "loss_scale"
     SECONDS = "seconds"
@@ -507,6 +508,17 @@ RUN_GLOSSARY: Final[dict[LayerQuantity | StepQuantity, Entry]] = {
         "log10 |dL/dw| as the optimiser gets it",
         "size of the gradient after clipping",
         "low",
+    ),
+    StepQuantity.SIGNAL_SHARE: Entry(
+        "fraction",
+        "n / (n - 1) (1 - n |g_1|^2 / |g|^2) of n micro-batches, g_1 the gradient of the first and "
+        "g that of all; negative by chance; not measured where a step has one backward pass, or "
+        "where several processes train",
+        "share of the squared gradient that is signal, s / (1 + s) at a ratio of signal to noise "
+        "s = |G|^2 / tr(C); the mean over samples tells, weighted by |g|^2, and (1 - share) / share "
+        "batches are the noise scale",
+        "low",
+        "mccandlish2018",
     ),
     StepQuantity.LEARNING_RATE: Entry(
         "", "of the first parameter group of the first optimiser", "learning rate", "either"

@@ -222,7 +222,13 @@ class Advice:
             names: Their names.
         """
         reasons = [f"{name} does not fit this network: {why}" for name, why in self.refused.items()]
-        reasons += [f"{option.name}: {option.failed}" for option in self.options if option.failed]
+        reasons += [
+            option.failed
+            if option.failed.startswith(f"{option.name} ")
+            else f"{option.name}: {option.failed}"
+            for option in self.options
+            if option.failed
+        ]
         return "; ".join(reasons) or f"{', '.join(names)} cannot be used"
 
     @property

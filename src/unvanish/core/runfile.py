@@ -60,6 +60,7 @@ class RunWriter:
         self._process = os.getpid()
         self._lock = threading.RLock()
         self._quantities = {name: number for number, name in enumerate(RUN_GLOSSARY)}
+        self._contents: dict[str, int] = {}
         self._refilled = time.monotonic()
         self._kept: RunRecording | None = None
         self._connection: sqlite3.Connection | None = (
@@ -109,6 +110,20 @@ class RunWriter:
         number = self._quantities[quantity]
         rows = [(int(step), number, float(value)) for step, value in values]
         self._write("INSERT INTO step_values VALUES (?, ?, ?)", rows)
+
+    def sums(self, step: int, contents: str, data: bytes) -> None:
+        """Write what one process of several added up, which `read_run` gives back as it is.
+
+        Args:
+            step: The step.
+            contents: What stands in `data`; a text that recurs is written once.
+            data: The sums, packed.
+        """
+        number = self._contents.get(contents)
+        if number is None:
+            number = self._contents[contents] = len(self._contents)
+            self._write("INSERT INTO contents VALUES (?, ?)", [(number, contents)])
+        self._write("INSERT INTO sums VALUES (?, ?, ?)", [(int(step), number, data)])
 
     def event(self, event: RunEvent) -> None:
         """Write that something happened."""

@@ -24,6 +24,8 @@ CREATE TABLE step_values (step INTEGER NOT NULL, quantity INTEGER NOT NULL, valu
 CREATE TABLE events (
     step INTEGER NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL, layer INTEGER NOT NULL
 );
+CREATE TABLE contents (id INTEGER PRIMARY KEY, text TEXT NOT NULL);
+CREATE TABLE sums (step INTEGER NOT NULL, contents INTEGER NOT NULL, data BLOB NOT NULL);
 CREATE VIEW step_series AS
     SELECT name AS quantity, step, value FROM step_values JOIN quantities ON id = quantity;
 """

@@ -10,6 +10,7 @@ import tempfile
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -21,6 +22,7 @@ from unvanish.core.runs import (
     RUN_SCHEMA,
     EventKind,
     LayerSeries,
+    RankSums,
     RunConditions,
     RunEvent,
     RunRecording,
@@ -90,6 +92,46 @@ def recording_in(connection: sqlite3.Connection) -> RunRecording:
         raise UnvanishError(f"the recording is damaged: {error.args[0]!r} is missing") from None
     except (MalformedError, TypeError, ValueError) as error:
         raise UnvanishError(f"the recording is damaged: {error}") from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunHead:
+    """What can be read of a recording at once, however long it is.
+
+    Attributes:
+        started: Unix time in seconds at which it was begun.
+        is_closed: Whether nothing more is to come, however it ended.
+        contents: Of the last sums of one process of several; empty for one process.
+    """
+
+    started: float
+    is_closed: bool
+    contents: str
+
+
+def read_head(path: str | Path) -> RunHead | None:
+    """Return the head of a recording; None where there is none that can be read now.
+
+    Args:
+        path: Any file.
+    """
+    if not is_run(path):
+        return None
+    try:
+        with _opened(Path(path)) as connection:
+            meta = dict(connection.execute("SELECT key, value FROM meta"))
+            last = None
+            if _has_sums(connection):
+                last = connection.execute(
+                    "SELECT text FROM contents ORDER BY id DESC LIMIT 1"
+                ).fetchone()
+            return RunHead(
+                started=float(meta.get("started", "0")),
+                is_closed="ended" in meta,
+                contents="" if last is None else last[0],
+            )
+    except (sqlite3.Error, OSError, ValueError):
+        return None
 
 
 # --- files ---------------------------------------------------------------------------
@@ -183,6 +225,7 @@ def _read_1(connection: sqlite3.Connection, meta: dict[str, str]) -> RunRecordin
         last_step=max(seen),
         is_ended=meta.get("ended") == "1",
         started=float(meta.get("started", "0")),
+        sums=_rank_sums(connection),
     )
 
 
@@ -222,6 +265,20 @@ def _step_values(
         if (quantity := known.get(number)) is not None:
             found.setdefault(quantity, {})[step] = math.nan if value is None else value
     return {quantity: dict(sorted(values.items())) for quantity, values in found.items()}
+
+
+def _rank_sums(connection: sqlite3.Connection) -> tuple[RankSums, ...]:
+    """Return what one process of several added up; a file may be older than the table."""
+    if not _has_sums(connection):
+        return ()
+    texts: dict[int, str] = dict(connection.execute("SELECT id, text FROM contents"))
+    rows = connection.execute("SELECT step, contents, data FROM sums ORDER BY step, rowid")
+    return tuple(RankSums(step, texts[number], data) for step, number, data in rows)
+
+
+def _has_sums(connection: sqlite3.Connection) -> bool:
+    known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'sums'").fetchone()
+    return known is not None
 
 
 def _known(kind: type[Q], names: dict[int, str]) -> dict[int, Q]:

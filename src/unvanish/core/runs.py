@@ -110,6 +110,9 @@ class EventKind(StrEnum):
     """The learning rate was changed by more than a schedule's usual step; the text ends with
     ``from BEFORE to AFTER``."""
 
+    JUMPED = "jumped"
+    """The loss jumped: from here on, dead units are counted anew."""
+
     LAYERS = "layers"
     """Layers appeared that had not been called before, or whose parameters were exchanged."""
 
@@ -168,6 +171,21 @@ class RunConditions:
     unwatched: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class RankSums:
+    """What one process of several added up at one step, before it is put together with the others.
+
+    Attributes:
+        step: The step.
+        contents: What stands in `data`, and which part of what it is, as JSON.
+        data: The sums, packed.
+    """
+
+    step: int
+    contents: str
+    data: bytes
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecording:
     """A training run as it was watched, whole or as far as it is.
@@ -181,6 +199,8 @@ class RunRecording:
         last_step: The last step that was begun; -1 where there was none.
         is_ended: Whether the run was closed; False while it goes on, or where it was killed.
         started: Unix time in seconds at which the recording was begun; 0 where not known.
+        sums: What this process of several added up, which is no series yet; empty for one
+            process, and once the processes' recordings have been put together.
     """
 
     conditions: RunConditions = field(default_factory=RunConditions)
@@ -191,6 +211,7 @@ class RunRecording:
     last_step: int = -1
     is_ended: bool = False
     started: float = 0.0
+    sums: tuple[RankSums, ...] = ()
 
     def series(self, quantity: LayerQuantity, layer: WatchedLayer | int) -> list[tuple[int, float]]:
         """Return step and value of one quantity at one layer; empty where not measured."""

@@ -852,6 +852,36 @@ _WORKS = (
         "Accounting for variance in machine learning benchmarks",
         "MLSys",
     ),
+    Source(
+        "lee2001",
+        "Lee, Mumford and Huang",
+        2001,
+        "Occlusion models for natural images: a statistical study of a scale-invariant dead leaves "
+        "model",
+        "International Journal of Computer Vision 41",
+    ),
+    Source(
+        "olshausen1996",
+        "Olshausen and Field",
+        1996,
+        "Emergence of simple-cell receptive field properties by learning a sparse code for natural "
+        "images",
+        "Nature 381",
+    ),
+    Source(
+        "krizhevsky2012",
+        "Krizhevsky, Sutskever and Hinton",
+        2012,
+        "ImageNet classification with deep convolutional neural networks",
+        "NeurIPS",
+    ),
+    Source(
+        "neelakantan2015",
+        "Neelakantan and others",
+        2015,
+        "Adding gradient noise improves learning for very deep networks",
+        "arXiv 1511.06807",
+    ),
 )
 
 SOURCES: Final = {work.key: work for work in _WORKS}

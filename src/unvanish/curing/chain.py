@@ -26,17 +26,19 @@ from unvanish.curing.sources import Sources, files_of, loaded_files
 from unvanish.curing.stepping import with_own_step
 from unvanish.diagnose import diagnose
 from unvanish.prove.building import NoDataError
+from unvanish.prove.endpoints import bounds_of
 from unvanish.prove.engines import engine_of
 from unvanish.prove.engines.journal import Journal
 from unvanish.prove.engines.protocol import Engine
 from unvanish.prove.experiment import Experiment
 from unvanish.prove.plan import budget as budget_of
 from unvanish.prove.plan import planned
-from unvanish.prove.shortlist import GENERAL, fitting, shortlist
+from unvanish.prove.shortlist import GENERAL, MENDS, fitting, further, shortlist
 from unvanish.prove.training import execute
 from unvanish.prove.trial import Progress, Trial
 from unvanish.recipe import Batches, Recipe
 from unvanish.treat import prescribe
+from unvanish.treat.adding import prescribe_further
 from unvanish.treat.looking import look_at
 from unvanish.treat.registry import remedies, remedy_of
 
@@ -175,6 +177,8 @@ def cure(
         plan=plan,
         engine=runner,
         lots=counsel.lots,
+        further=counsel.further,
+        bounds=bounds_of(experiment),
         is_forced=bool(names),
         is_suspect=known.is_suspect,
         journal=journal,
@@ -268,6 +272,25 @@ class _Counsel:
 
     def options(self) -> Sequence[Option]:
         return shortlist(self.advice, self._arms)
+
+    def further(self, base: Sequence[str], helped: Sequence[str]) -> Sequence[Option]:
+        known = self._known
+        recipe = known.recipe
+        with recipe.running():
+            advice = prescribe_further(
+                recipe.model,
+                base,
+                recipe.batch,
+                recipe.loss,
+                optimizer=recipe.optimizer,
+                context=known.before.context,
+                names=(*helped, *MENDS),
+                otherwise=GENERAL,
+                keep_architecture=known.keep_architecture,
+                seed=recipe.seed,
+                built=recipe.built,
+            )
+        return further(advice, base, helped, self._arms)
 
     def lots(self) -> Sequence[str]:
         return fitting(self.advice)

@@ -17,6 +17,7 @@ _PRODUCTS: Final = frozenset(
     "embedding embedding_bag addcmul".split()
 )
 """Operations that multiply with a parameter, where they have one."""
+_SUMS: Final = frozenset({"add", "sub", "rsub"})
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,15 @@ class ShutFactor:
             are two factors that wait for each other and hold back nobody else.
         frozen: Whether the zero may not be trained; otherwise it gets no gradient itself,
             because what it is multiplied with is zero too.
+        partners: Trainable parameters before it that are all zero and make what it is multiplied
+            with zero; none where nothing but the zeros themselves does.
     """
 
     site: Site
     zeros: tuple[str, ...]
     starved: tuple[str, ...]
     frozen: bool
+    partners: tuple[str, ...] = ()
 
 
 def shut_factors(recording: Recording) -> list[ShutFactor]:
@@ -59,7 +63,8 @@ def shut_factors(recording: Recording) -> list[ShutFactor]:
             recording.later, (*names, *starved)
         ):
             frozen = all(not p.requires_grad for p in zeros)
-            found.append(ShutFactor(site, names, tuple(starved), frozen))
+            partners = tuple(name for name in graph.partners(site) if name not in names)
+            found.append(ShutFactor(site, names, tuple(starved), frozen, partners))
     return found
 
 
@@ -115,6 +120,22 @@ class _Graph:
         found = [self._zero_behind(index) for index, _ in self.producers[site.index]]
         trained = {p.name for zeros in found for p in zeros if p.requires_grad}
         return len(found) > 1 and all(found) and len(trained) > 1
+
+    def partners(self, site: Site) -> list[str]:
+        """Return the trainable factors of zero in what reaches a site as zero, in forward order."""
+        sizes = self.recording[Quantity.ACTIVATION_RMS]
+        stack, seen = [index for index, _ in self.producers.get(site.index, ())], set[int]()
+        while stack:
+            index = stack.pop()
+            if (
+                index not in seen and not sizes.get(index) > 0.0
+            ):  # steps within one are not measured
+                seen.add(index)
+                stack += [producer for producer, _ in self.producers.get(index, ())]
+        sites = [self.recording.sites[i] for i in sorted(seen)]
+        factors = [p for one in sites if one.op not in _SUMS for p in self._weights(one)]
+        stuck = [p.name for p in factors if p.rms == 0.0 and p.requires_grad and _is_stuck(p)]
+        return list(dict.fromkeys(stuck))
 
     def behind(self, site: Site) -> list[Parameter]:
         """Return every parameter that is used on the way to a site, in forward order."""

@@ -186,6 +186,23 @@ def accuracy(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
     return share
 
 
+def running_mean(values: Sequence[float], over: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Smooth what was measured at every step.
+
+    Args:
+        values: Of the steps 1, 2, 3, ...
+        over: Steps to average over, at least 1.
+
+    Returns:
+        The last step of every stretch of that length, and the mean over the stretch.
+    """
+    ends = range(over, len(values) + 1)
+    return (
+        tuple(float(end) for end in ends),
+        tuple(sum(values[end - over : end]) / over for end in ends),
+    )
+
+
 def slope_of(values: Sequence[float]) -> float:
     """Return the slope of the straight line that fits numbers at 0, 1, 2, ... best.
 

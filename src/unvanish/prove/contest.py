@@ -7,7 +7,7 @@ the better; a run that diverged or failed scores minus infinity.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -97,6 +97,31 @@ def gains(pair: Pair, over: Pair, score: Score) -> bool:
     """Tell whether a pair has a share worth a look of what another one gains over the control."""
     own, part, whole = score(CONTROL, 1.0), score(*pair), score(*over)
     return part > -math.inf and (math.isinf(own) or part - own > NOTABLE * (whole - own) > 0.0)
+
+
+def is_as_good(pair: Pair, other: Pair, score: Score) -> bool:
+    """Tell whether a pair has 97 % of what another one gains over the control, or more.
+
+    Args:
+        pair: The one.
+        other: The other.
+        score: Of the full runs.
+    """
+    own, mine, least = score(CONTROL, 1.0), score(*pair), score(*other)
+    floor = own if math.isfinite(own) else min(mine, least)
+    return mine >= min(least, floor + AS_GOOD * (least - floor))
+
+
+def helped(rates: Mapping[Entry, float], score: Score) -> list[Entry]:
+    """Return the entries that did better than the control in the first tries, best first.
+
+    Args:
+        rates: The best rate of each entry.
+        score: Of the first tries.
+    """
+    own = max((score(CONTROL, r) for e, r in rates.items() if e == CONTROL), default=-math.inf)
+    better = [e for e, rate in rates.items() if e != CONTROL and score(e, rate) > own]
+    return sorted(better, key=lambda entry: -score(entry, rates[entry]))
 
 
 def ranked(pairs: Sequence[Pair], score: Score) -> list[Pair]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
@@ -31,7 +32,7 @@ from unvanish.treat.guarding import GuardedLoss, GuardedModule
 from unvanish.treat.losses import Replacement
 from unvanish.treat.precision import ScaledLoss
 
-__all__ = ["endpoint_of", "measure", "metric_wants_batches", "score"]
+__all__ = ["bounds_of", "endpoint_of", "measure", "metric_wants_batches", "score"]
 
 if TYPE_CHECKING:
     from unvanish.prove.experiment import Experiment, Subject
@@ -123,6 +124,39 @@ def score(experiment: Experiment, subject: Subject) -> float:
         if experiment.metric is None:
             raise
     return _by_metric(experiment, subject)
+
+
+def bounds_of(experiment: Experiment) -> tuple[float, float]:
+    """Return what the score on the part to choose by means, where somebody can say.
+
+    Args:
+        experiment: What is trained on what.
+
+    Returns:
+        In the units of `score`, what the best constant answer gives, and from where on a network
+        counts as one that learns: half the way from there to perfect, for the share of right
+        answers or for a squared error; without a metric, the user's goal. ``nan`` where nobody can
+        say.
+    """
+    endpoint, batches = experiment.endpoint, experiment.partition.validation
+    goal = endpoint.goal if experiment.metric is None else None
+    model = experiment.model if experiment.model is not None else experiment.make(0)
+    surroundings = experiment.surroundings() if experiment.surroundings else nullcontext()
+    chance = perfect = math.nan
+    try:
+        with surroundings, untouched(model, seed=0):
+            model.eval()
+            reading = reading_on(model, batches, experiment.loss, experiment.autocast)
+            if reading.kind == "loss":
+                error = _chance_of_loss(model, batches, experiment.loss, experiment.autocast)
+                chance, perfect = (-error, 0.0) if error > 0.0 else (math.nan, math.nan)
+            elif labels := _labels(model, batches, reading, experiment.autocast):
+                chance, perfect = majority(labels), 1.0
+    except Exception:  # a network that cannot be asked is judged by what it is trained by
+        chance = perfect = math.nan
+    if goal is not None:
+        return chance, goal if endpoint.higher_is_better else -goal
+    return chance, (chance + perfect) / 2.0
 
 
 def _score(experiment: Experiment, subject: Subject) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from unvanish.core.prescriptions import Advice, Change, Option
@@ -36,9 +37,10 @@ GENERAL: Final = (
     "soap",
 )
 """What is tried where a network does not learn and a check finds nothing."""
-_MENDS: Final = frozenset(
+MENDS: Final = frozenset(
     "less-dropout drop-output-norm drop-inner-softmax logits-loss straight-through reattach "
-    "train-parameter lower-epsilon weight-decay-off float32-weights break-symmetry".split()
+    "train-parameter lower-epsilon weight-decay-off float32-weights break-symmetry "
+    "straight-through-choice surrogate-gradient carry-gate smooth-activation".split()
 )
 """Remedies that fit only where one thing is wrong: where they fit, they are worth a try."""
 _STEPS: Final = frozenset(
@@ -69,7 +71,7 @@ def shortlist(advice: Advice, arms: int) -> list[Option]:
     # Whether a step of another shape helps, a look cannot tell: it leaves every gradient as it is.
     helping = [o for o in done if o.cures] or sorted(done, key=_only_steps)
     chosen = helping[: min(_BEST, arms)]
-    mending = [o for o in helping if _MENDS.issuperset(o.remedies) and o not in chosen]
+    mending = [o for o in helping if MENDS.issuperset(o.remedies) and o not in chosen]
     chosen += mending[: (arms - len(chosen)) // 2]
     kinds = {_kind(option) for option in chosen}
     for option in helping:
@@ -80,6 +82,29 @@ def shortlist(advice: Advice, arms: int) -> list[Option]:
         if len(chosen) < arms and option not in chosen:
             chosen.append(option)
     return sorted(chosen, key=advice.options.index)
+
+
+def further(advice: Advice, base: Sequence[str], helped: Sequence[str], arms: int) -> list[Option]:
+    """Choose what is added to a treatment that does not suffice by itself.
+
+    What helped alone comes first: the trial has seen it train. Then comes what mends one thing,
+    and then what a look at the treated network speaks for.
+
+    Args:
+        advice: What was tried on a copy in addition to the base, best first.
+        base: Names of the remedies that all of it begins with.
+        helped: Names of what did better than the control in a trial of its own, best first.
+        arms: How many to choose at most.
+    """
+    done = [o for o in advice.options if o.outlook is not None and not o.failed]
+    added = {id(option): frozenset(option.remedies) - set(base) for option in done}
+    trained = [o for name in helped for o in done if added[id(o)] == {name}]
+    chosen = trained[: arms // 2]
+    mending = [o for o in done if added[id(o)] <= MENDS and o not in chosen]
+    chosen += mending[: (arms - len(chosen) + 1) // 2]
+    rest = replace(advice, options=tuple(o for o in advice.options if o not in chosen))
+    chosen += shortlist(rest, arms - len(chosen))
+    return chosen
 
 
 def _only_steps(option: Option) -> bool:

@@ -11,6 +11,11 @@ Four stages, each of which may be the last:
 4. *proof*: what was chosen, on the seeds of the control, judged on the held-out part, beside a
    null arm and an arm drawn by lot.
 
+Where the best of them still does not learn, it is built on: stages 2 to 4 once more with what may
+be added to it, since one defect may hide another. Whether that is so is asked of the validation
+part, as far as it can say. What was put to the proof before stays among the contenders that the
+intervals are widened for.
+
 Stages 2 and 3 are successive halving (Jamieson and Talwalkar 2016). Seeds and samples that choose
 do not judge, so that what is chosen is not flattered by its own luck.
 """
@@ -25,25 +30,33 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from unvanish.core.prescriptions import Option
-from unvanish.core.proofs import Arm, Job, Proof, Role, Run, name_of
-from unvanish.prove.contest import CONTROL, Entry, Pair, best_rates, final_rates, gains, ranked
+from unvanish.core.findings import Severity
+from unvanish.core.prescriptions import Option, Outlook
+from unvanish.core.proofs import Arm, Endpoint, Job, Proof, Role, Run, name_of
+from unvanish.prove.contest import (
+    CONTROL,
+    Entry,
+    Pair,
+    best_rates,
+    final_rates,
+    gains,
+    helped,
+    is_as_good,
+    ranked,
+)
 from unvanish.prove.engines.journal import Journal
 from unvanish.prove.engines.protocol import Engine
-from unvanish.prove.experiment import Experiment
 from unvanish.prove.judging import Judged, bar, judge, learned, moves
-from unvanish.prove.plan import Plan
+from unvanish.prove.ledger import Ledger
 
-FIRST_SEED: Final = 100
-"""Seed of the first pair of the proof; the tries have seeds below."""
 _REDRAW: Final = 50_000
 """What is added to the seed of the initial weights in the null arm."""
-_SLOWER: Final = 1.05
-"""Ratio of step times from which a run is also judged after the control's time."""
 _PATIENCE: Final = 4
 """Times the steps that a control gets before general remedies are tried on it."""
 _GRACE: Final = 1.25
 """Times the budget after which even a stage that has begun is stopped."""
+_MOST_BASES: Final = 2
+"""How many treatments that do not suffice get something added to them."""
 _MOST_PROOFS: Final = 3
 """How many treatments are put to the proof, one after the other, until one holds."""
 _HELD_FIXED: Final = (
@@ -57,6 +70,11 @@ _HELD_FIXED: Final = (
 def _fits(run: Run) -> bool:
     """Tell whether a run has halved the loss that it is trained by."""
     return bool(run.losses) and run.training_loss <= min(run.losses[0], 0.5 * run.losses[0])
+
+
+def _worries(outlook: Outlook) -> bool:
+    """Tell whether a look finds anything that is no mere note."""
+    return any(severity != Severity.NOTE for severity in outlook.findings.values())
 
 
 class _LateError(Exception):
@@ -84,16 +102,18 @@ class Progress:
 
 
 @dataclass(kw_only=True)
-class Trial:
+class Trial(Ledger):
     """A trial of some treatments of one network. It is run once.
 
     Attributes:
-        experiment: What is trained on what.
         options: Treatments that may be the answer, the likeliest first; or what finds them, asked
             only where the control does not suffice.
-        plan: How much is done.
         engine: What runs the jobs.
         lots: Names of remedies that fit, from which the arm by lot is drawn; or what finds them.
+        further: Finds what may be added to a treatment that does not suffice, from its remedies and
+            the names of those that helped alone, best first; None to add nothing.
+        bounds: Score on the validation part that the best constant answer gives, and the one from
+            which a network counts as one that learns; see `unvanish.prove.endpoints.bounds_of`.
         is_forced: Whether the user named the treatment: it is tried even where the control
             learns, and said to harm where it does.
         is_suspect: Whether a check of the control finds something. Then a control without a goal
@@ -102,28 +122,29 @@ class Trial:
             beat that one clearly.
         journal: Keeps what is finished; None for none.
         progress: Called at the beginning of every stage and after every run.
-        seed: Added to all seeds.
     """
 
-    experiment: Experiment
     options: Sequence[Option] | Callable[[], Sequence[Option]]
-    plan: Plan
     engine: Engine
     lots: Sequence[str] | Callable[[], Sequence[str]] = ()
+    further: Callable[[Sequence[str], Sequence[str]], Sequence[Option]] | None = None
+    bounds: tuple[float, float] = (math.nan, math.nan)
     is_forced: bool = False
     is_suspect: bool = True
     journal: Journal | None = None
     progress: Callable[[Progress], None] | None = None
-    seed: int = 0
-    _runs: dict[Job, Run] = field(default_factory=dict, init=False)
-    _judged: dict[tuple[Role, Pair], list[Job]] = field(default_factory=dict, init=False)
-    _tries: dict[Entry, list[Job]] = field(default_factory=dict, init=False)
+    _options: Sequence[Option] = field(default=(), init=False)
+    _wanted: dict[Pair, list[Job]] = field(default_factory=dict, init=False)
+    _helped: list[Entry] = field(default_factory=list, init=False)
+    _bases: list[tuple[str, ...]] = field(default_factory=list, init=False)
+    _ailing: set[tuple[str, ...]] = field(default_factory=set, init=False)
+    _is_enough: bool = field(default=False, init=False)
     _proven: list[Pair] = field(default_factory=list, init=False)
     _patient: Arm | None = field(default=None, init=False)
     _notes: list[str] = field(default_factory=list, init=False)
     _is_partial: bool = field(default=False, init=False)
     _start: float = field(default=0.0, init=False)
-    _spent: float = field(default=0.0, init=False)
+    _each: float = field(default=0.0, init=False)
 
     def run(self) -> Proof:
         """Run the stages, and say what follows.
@@ -178,61 +199,182 @@ class Trial:
         return learned(self.experiment.endpoint, arm.metrics)
 
     def _contest(self) -> None:
-        """Choose a treatment, and put it to the proof."""
+        """Choose a treatment, and put it to the proof; add to it where it does not suffice."""
         options = self.options() if callable(self.options) else self.options
+        self._options = options[: self.plan.arms]
         self._afford()
         if not options:
             self._notes.append("no remedy fits: other learning rates are all that was tried")
-        entries = [CONTROL, *(Entry.of(option) for option in options[: self.plan.arms])]
-        first = {(e, r): [self._try(e, r)] for e in entries for r in self.plan.rates}
+        standing = self._round(self._entered(options))
+        while standing is not None:
+            self._is_enough = self._is_enough or not self._may_add()
+            if self._is_enough or self._promises(standing):
+                self._prove(standing)
+                if self._is_enough or self._suffices():
+                    return
+            entries = self._added(standing)
+            self._is_enough = not entries
+            if entries:
+                further = self._round(entries)
+                standing = standing if further is None else further
+
+    def _round(self, entries: Sequence[Entry]) -> list[Pair] | None:
+        """Try entries beside the control, train the best in full, and rank all so trained.
+
+        Args:
+            entries: What takes part for the first time.
+
+        Returns:
+            What is better than the control; None where the budget is used up before that is known.
+        """
+        taking_part = [CONTROL, *entries]
+        first = {(e, r): [self._try(e, r)] for e in taking_part for r in self.plan.rates}
         self._train("first tries", [job for jobs in first.values() for job in jobs])
         short = self._scores(first)
-        rates = best_rates(entries, self.plan.rates, short)
+        rates = best_rates(taking_part, self.plan.rates, short)
+        self._helped += [e for e in helped(rates, short) if e not in self._helped]
         finalists = sorted((e for e in rates if e != CONTROL), key=lambda e: -short(e, rates[e]))
-        wanted: dict[Pair, list[Job]] = {(CONTROL, 1.0): [self._final(CONTROL, 1.0)]}
+        wanted = self._wanted
+        wanted.setdefault((CONTROL, 1.0), [self._final(CONTROL, 1.0)])
         for entry in (CONTROL, *finalists[: self.plan.finalists]):
             if entry in rates:
                 for rate in final_rates(entry, rates[entry], self.plan.rates, short):
-                    wanted[entry, rate] = [self._final(entry, rate)]
+                    wanted.setdefault((entry, rate), [self._final(entry, rate)])
         if self._is_late():
-            return
+            return None
         self._train("finalists", [job for jobs in wanted.values() for job in jobs])
-        full = self._scores(wanted)
-        leading = list(dict.fromkeys([(CONTROL, 1.0), *ranked(list(wanted), full)]))
+        leading = list(dict.fromkeys([(CONTROL, 1.0), *ranked(list(wanted), self._gain)]))
         for pair in leading:
-            wanted[pair].append(self._final(*pair, again=True))
+            again = self._final(*pair, again=True)
+            wanted[pair] = list(dict.fromkeys([*wanted[pair], again]))
         if not self._is_late():
             self._train("best finalists", [wanted[pair][-1] for pair in leading])
-        standing = [
+        return [
             pair
-            for pair in ranked(leading, full)
-            if self.is_forced or full(*pair) > full(CONTROL, 1.0)
+            for pair in ranked(leading, self._gain)
+            if self.is_forced or self._full(*pair) > self._full(CONTROL, 1.0)
         ]
+
+    @property
+    def _enough(self) -> float:
+        return self.bounds[1]
+
+    def _full(self, entry: Entry, rate: float) -> float:
+        return self._scores(self._wanted)(entry, rate)
+
+    def _gain(self, entry: Entry, rate: float) -> float:
+        """Return the score of full runs; a constant answer's is the least of the control.
+
+        What is gained up to there is no learning: of two treatments of a network that begins far
+        beyond it, one may do nothing but answer with a constant.
+        """
+        score = self._full(entry, rate)
+        is_worse = (entry, rate) == (CONTROL, 1.0) and self.bounds[0] > score
+        return self.bounds[0] if is_worse else score
+
+    def _prove(self, standing: Sequence[Pair]) -> None:
+        """Put the best to the proof, one after the other, until one reaches the user's goal.
+
+        What was put to the proof in an earlier round did not suffice there: what is no worse on
+        the part to choose by gets its turn.
+        """
+        endpoint, most = self.experiment.endpoint, _MOST_PROOFS if self._is_enough else 1
         tuned = next((p for p in standing if p[0] == CONTROL), None)
-        for pair in standing[:_MOST_PROOFS]:
+        for pair in [p for p in standing if self._is_worth_a_proof(p)][:most]:
             if self._is_late():
                 return
             jobs = [*self._pairs_of_seeds(*pair, Role.CANDIDATE)]
             if not self._proven:
                 jobs += self._comparators(pair)
-                if tuned is not None and tuned != pair and gains(tuned, pair, full):
+                if tuned is not None and tuned != pair and gains(tuned, pair, self._full):
                     jobs += self._pairs_of_seeds(*tuned, Role.CANDIDATE)
             self._proven.append(pair)
             self._train("proof", jobs)
             arm = self._arm(Role.CANDIDATE, pair)
-            if self.experiment.endpoint.goal is None or learned(
-                self.experiment.endpoint, arm.metrics
-            ):
+            if endpoint.goal is None or learned(endpoint, arm.metrics):
                 return
+
+    def _is_worth_a_proof(self, pair: Pair) -> bool:
+        """Tell whether nothing that was put to the proof in an earlier round leaves it behind."""
+        if pair in self._proven:
+            return False
+        before = self._proven if self._bases else []
+        return all(is_as_good(pair, other, self._gain) for other in before)
+
+    # ------------------------------------------------------- what is built on what
+
+    def _may_add(self) -> bool:
+        """Tell whether another round is wanted, and whether there is time for it and a proof.
+
+        A network in which nothing is found gets one where it misses the user's goal, or stays
+        where it began.
+        """
+        if self.further is None or self.is_forced:
+            return False
+        endpoint, control = self.experiment.endpoint, self._arm(Role.CONTROL, (CONTROL, 1.0))
+        if not self.is_suspect and endpoint.goal is None and moves(endpoint, control):
+            return False
+        if self._learns(control) or len(self._bases) >= (_MOST_BASES if self.is_suspect else 1):
+            return False
+        return self.plan.full_runs() - self.plan.seeds <= self._runs_left()
+
+    def _promises(self, standing: Sequence[Pair]) -> bool:
+        """Tell whether the best may learn, as far as the part to choose by can show."""
+        if not standing or math.isnan(self._enough):
+            return bool(standing)
+        return max(self._full(*pair) for pair in standing) >= self._enough
+
+    def _suffices(self) -> bool:
+        """Tell whether something that was put to the proof learns."""
+        return any(self._learns(self._arm(Role.CANDIDATE, pair)) for pair in self._proven)
+
+    def _learns(self, arm: Arm) -> bool:
+        """Tell whether an arm learns, as far as anybody can say.
+
+        Where nobody said what that is, it has to do so on the part to choose by; where nobody can
+        say it there either, it has to halve its loss and to leave nothing that a look finds.
+        """
+        endpoint = self.experiment.endpoint
+        if not math.isnan(bar(endpoint)):
+            return learned(endpoint, arm.metrics)
+        if not math.isnan(self._enough):
+            asked = Endpoint(name="validation", goal=self._enough)
+            return learned(asked, [run.validation for run in arm.runs])
+        ails = arm.remedies in self._ailing if arm.remedies else self.is_suspect
+        return bool(arm.runs) and all(map(_fits, arm.runs)) and not ails
+
+    def _added(self, standing: Sequence[Pair]) -> list[Entry]:
+        """Return the best treatment so far with one remedy more; without one, the likeliest."""
+        best = [pair[0].remedies for pair in sorted(standing, key=lambda pair: -self._full(*pair))]
+        best += [option.remedies for option in self._options]
+        base = next((names for names in best if names and names not in self._bases), None)
+        if base is None or self.further is None:
+            return []
+        self._bases.append(base)
+        more = [frozenset(entry.remedies) - set(base) for entry in self._helped]
+        names = [name for each in more if len(each) == 1 for name in each]
+        known = {frozenset(entry.remedies) for entry in self._tries}
+        options = [o for o in self.further(base, names) if frozenset(o.remedies) not in known]
+        if options:
+            self._notes.append(f"{name_of(base)} does not suffice; more was added to it")
+        return self._entered(options)
+
+    def _entered(self, options: Sequence[Option]) -> list[Entry]:
+        """Return what takes part, and remember what leaves something to be found."""
+        chosen = options[: self.plan.arms]
+        self._ailing |= {o.remedies for o in chosen if o.outlook and _worries(o.outlook)}
+        return [Entry.of(option) for option in chosen]
 
     def _afford(self) -> None:
         """Make the plan fit what is left of the budget, as long as the control's runs took."""
-        limit, done = self.plan.seconds, len(self._runs)
-        if limit is None or not done:
-            return
-        elapsed = time.monotonic() - self._start
-        each = self._spent / done
-        self.plan = self.plan.within((limit - elapsed) / each if each > 0.0 else math.inf)
+        self.plan = self.plan.within(self._runs_left())
+
+    def _runs_left(self) -> float:
+        """Return how many full runs there is time for, as long as the control's took."""
+        limit = self.plan.seconds
+        if limit is None or self._each <= 0.0:
+            return math.inf
+        return (limit - (time.monotonic() - self._start)) / self._each
 
     def _comparators(self, pair: Pair) -> list[Job]:
         """Return the runs of the null arm and of the arm drawn by lot."""
@@ -255,76 +397,17 @@ class Trial:
         self._judged[Role.RANDOM, (Entry(remedies=("drawn by lot",)), 1.0)] = by_lot
         return null + by_lot
 
-    # ------------------------------------------------------------------ the jobs
-
-    @property
-    def _seeds(self) -> tuple[int, ...]:
-        return tuple(FIRST_SEED + self.seed + k for k in range(self.plan.seeds))
-
-    def _try(self, entry: Entry, rate: float) -> Job:
-        return self._trying(entry, rate, self.seed, self.plan.short_steps)
-
-    def _final(self, entry: Entry, rate: float, *, again: bool = False) -> Job:
-        return self._trying(entry, rate, self.seed + 1 + again, self.plan.steps)
-
-    def _trying(self, entry: Entry, rate: float, seed: int, steps: int) -> Job:
-        job = Job(remedies=entry.remedies, rate_factor=rate, seed=seed, steps=steps)
-        self._tries.setdefault(entry, []).append(job)
-        return job
-
-    def _judging(self, entry: Entry, rate: float, seed: int) -> Job:
-        """Return a run of the proof; one that is slower is also judged after the control's time."""
-        ratio = self._slowdown(entry)
-        after = (max(1, round(self.plan.steps / ratio)),) if ratio > _SLOWER else ()
-        return Job(
-            remedies=entry.remedies,
-            rate_factor=rate,
-            seed=seed,
-            steps=self.plan.steps,
-            judged=True,
-            checkpoints=after,
-            examined=seed == self._seeds[0],
-        )
-
-    def _pairs_of_seeds(self, entry: Entry, rate: float, role: Role) -> list[Job]:
-        jobs = [self._judging(entry, rate, seed) for seed in self._seeds]
-        self._judged[role, (entry, rate)] = jobs
-        return jobs
-
-    def _slowdown(self, entry: Entry) -> float:
-        """Return how much longer a step of an entry takes than the control's, as tried."""
-        times = [self._times(entry), self._times(CONTROL)]
-        return min(times[0]) / min(times[1]) if all(times) else 1.0
-
-    def _times(self, entry: Entry) -> list[float]:
-        runs = (self._runs.get(job) for job in self._tries.get(entry, ()))
-        return [r.milliseconds_per_step for r in runs if r is not None and r.steps > 1]
-
-    def _scores(self, jobs: dict[Pair, list[Job]]) -> Callable[[Entry, float], float]:
-        """Return the mean over the runs that have ended; minus infinity where one diverged."""
-
-        def score(entry: Entry, rate: float) -> float:
-            ended = [self._runs[job] for job in jobs.get((entry, rate), ()) if job in self._runs]
-            values = [run.validation for run in ended]
-            if not values or any(math.isnan(value) for value in values):
-                return -math.inf
-            return sum(values) / len(values)
-
-        return score
-
     # -------------------------------------------------------------- running them
 
     def _train(self, stage: str, jobs: Sequence[Job]) -> None:
         todo = [job for job in dict.fromkeys(jobs) if job not in self._runs]
         begun = time.monotonic()
-        if stage == "control":
-            self._spent = 0.0
         self._tell(Progress(stage=stage, done=0, total=len(todo)))
         with closing(self._ran(todo)) as runs:
             for done, run in enumerate(runs, 1):
                 self._runs[run.job] = run
                 if stage == "control":
-                    self._spent = time.monotonic() - begun
+                    self._each = (time.monotonic() - begun) / done
                 if stage != "control" and done < len(todo) and self._is_late(_GRACE):
                     raise _LateError
                 left = (time.monotonic() - begun) / done * (len(todo) - done)
@@ -345,25 +428,13 @@ class Trial:
         limit = self.plan.seconds
         if limit is None or time.monotonic() - self._start < grace * limit:
             return False
-        self._notes.append(f"the budget of {limit:g} seconds was used up before the proof was done")
-        self._is_partial = True
+        is_answered = bool(self._bases) and any(map(self._is_proven, self._proven))
+        before = "more could be added" if is_answered else "the proof was done"
+        self._notes.append(f"the budget of {limit:g} seconds was used up before {before}")
+        self._is_partial = not is_answered
         return True
 
     # --------------------------------------------------------------- what follows
-
-    def _arm(self, role: Role, pair: Pair) -> Arm:
-        entry, rate = pair
-        jobs = self._judged.get((role, pair), [])
-        tries = self._arm_tries(entry)
-        names = {Role.NULL: "control, redrawn", Role.RANDOM: "drawn by lot"}
-        return Arm(
-            name=names.get(role) or name_of(entry.remedies, rate),
-            role=role,
-            remedies=entry.remedies if role is not Role.RANDOM else (),
-            rate_factor=rate,
-            runs=tuple(self._runs[job] for job in jobs if job in self._runs),
-            tries=tries if role in {Role.CONTROL, Role.CANDIDATE} else (),
-        )
 
     def _told(self) -> Proof:
         """Put the arms together and have them judged."""
@@ -381,7 +452,7 @@ class Trial:
         answer: Judged = judge(
             self.experiment.endpoint,
             [*judged, *others],
-            contenders=[name_of(e.remedies, rate) for e, rate in self._proven],
+            contenders=[name_of(e.remedies, rate) for e, rate in self._contenders()],
             is_forced=self.is_forced,
             is_partial=self._is_partial,
             is_suspect=self.is_suspect,
@@ -411,6 +482,11 @@ class Trial:
             is_partial=self._is_partial,
         )
 
+    def _contenders(self) -> list[Pair]:
+        """Return what was put to the proof, that first which the part to choose by speaks for."""
+        done = self._proven if self._is_partial else [*filter(self._is_proven, self._proven)]
+        return ranked(done, self._gain)
+
     def _of_the_journal(self) -> Iterator[str]:
         if self.journal is None:
             return
@@ -429,7 +505,3 @@ class Trial:
         if best is not None:
             name = name_of(best.job.remedies, best.job.rate_factor)
             yield f"ahead on the validation part, after {longest} steps: {name}"
-
-    def _arm_tries(self, entry: Entry) -> tuple[Run, ...]:
-        jobs = dict.fromkeys(self._tries.get(entry, ()))
-        return tuple(self._runs[job] for job in jobs if job in self._runs)

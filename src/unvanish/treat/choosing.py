@@ -9,6 +9,7 @@ from typing import Final
 from unvanish.core.findings import Diagnosis, Severity
 from unvanish.core.prescriptions import Change, Option, Prescription
 from unvanish.core.verdicts import NotApplicable
+from unvanish.treat.densities import untrue
 from unvanish.treat.patch.rewriters import REWRITERS
 from unvanish.treat.protocol import Case, Remedy
 from unvanish.treat.ranking import CURED, codes_aside, order_of
@@ -32,6 +33,8 @@ def fitting(
         found = remedy.assess(case)
         if isinstance(found, NotApplicable):
             refused[remedy.name] = found.reason
+        elif reason := untrue(case.recording, found.change):
+            refused[remedy.name] = reason
         else:
             fitting.append(found)
     return fitting, refused

@@ -108,7 +108,7 @@ def redraw(
         elif layer.bias and is_trained(patient, layer.bias):
             old = patient.surgery.weight_of(layer.bias)
             patient.surgery.set_values(layer.bias, bias(layer, old))
-    alone = left_alone(patient)
+    alone = left_alone(patient, but=places)
     if alone:
         patient.notes.append(f"left as they are: {alone}")
 
@@ -122,12 +122,17 @@ def _is_factor(layer: Layer) -> bool:
     return function is not None and function.gates and layer.activation not in _HOMOGENEOUS
 
 
-def left_alone(case: Case | Patient) -> str:
-    """Name the layers that an initialisation leaves alone, with the reasons; may be empty."""
+def left_alone(case: Case | Patient, *, but: tuple[str, ...] = ()) -> str:
+    """Name the layers that an initialisation leaves alone, with the reasons; may be empty.
+
+    Args:
+        case: The network.
+        but: Weights that are drawn all the same.
+    """
     reasons: dict[str, list[str]] = {}
     for layer in case.anatomy.layers:
         reason = why_not(layer, case)
-        if reason:
+        if reason and layer.weight not in but:
             reasons.setdefault(reason, []).append(layer.weight)
     return "; ".join(
         f"{names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''} ({reason})"

@@ -175,7 +175,7 @@ def deviation(centred: Tensor, layer: Layer) -> float:
     Raises:
         CannotTreatError: If it is zero or not a number: no factor makes it one.
     """
-    found = float(centred.detach().double().square().mean().sqrt())
+    found = float(centred.detach().abs().double().square().mean().sqrt())
     if not (math.isfinite(found) and found > 0.0):
         raise CannotTreatError(
             f"its output on this batch cannot be scaled: its standard deviation is {found:g}",

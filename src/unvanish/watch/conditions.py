@@ -11,16 +11,7 @@ from torch import nn
 import unvanish
 from unvanish.core.runs import RunConditions
 from unvanish.observe.optimizer import describe
-
-
-def is_one_of_several() -> bool:
-    """Tell whether this process is one of several that train together."""
-    distributed = torch.distributed
-    return (
-        distributed.is_available()
-        and distributed.is_initialized()
-        and distributed.get_world_size() > 1
-    )
+from unvanish.watch.sharing import is_one_of_several
 
 
 def conditions_of(

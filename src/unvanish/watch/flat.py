@@ -1,8 +1,8 @@
-"""Everything one sample brings, end to end in one tensor: one reduction, one transfer."""
+"""Everything one sample brings, end to end in one tensor: one transfer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,17 +12,7 @@ import torch
 from torch import Tensor
 
 from unvanish.watch.sampling import widest
-
-Layout = tuple[tuple[str, tuple[int, ...]], ...]
-"""Name and shape of each piece, in the order in which they stand end to end."""
-
-Reduce = Callable[[Tensor, Layout], Tensor]
-"""Adds up what several processes have, given the flat tensor of sums and counts of this one."""
-
-
-def alone(sums: Tensor, _layout: Layout) -> Tensor:
-    """Return the sums of a single process as they are."""
-    return sums
+from unvanish.watch.taps import Reading, Tap, sums
 
 
 @dataclass(slots=True)
@@ -39,23 +29,35 @@ class Flat:
         """Add a piece."""
         self.pieces[name] = piece
 
-    def fetch(self, reduce: Reduce = alone) -> dict[str, npt.NDArray[Any]]:
-        """Return all pieces as arrays of float64, by one reduction and one transfer.
-
-        Args:
-            reduce: What adds up the sums of several processes.
-        """
+    def fetch(self) -> dict[str, npt.NDArray[Any]]:
+        """Return all pieces as arrays of float64, by one transfer."""
         if not self.pieces:
             return {}
         first = next(iter(self.pieces.values()))
         device, dtype = first.device, widest(first.device)
-        layout = tuple((name, tuple(piece.shape)) for name, piece in self.pieces.items())
         whole = torch.cat([p.reshape(-1).to(device, dtype) for p in self.pieces.values()])
-        numbers = reduce(whole, layout).cpu().numpy().astype(np.float64, copy=False)
+        numbers = whole.cpu().numpy().astype(np.float64, copy=False)
         found = {}
         start = 0
-        for name, shape in layout:
-            size = int(np.prod(shape)) if shape else 1
-            found[name] = numbers[start : start + size].reshape(shape)
-            start += size
+        for name, piece in self.pieces.items():
+            found[name] = numbers[start : start + piece.numel()].reshape(piece.shape)
+            start += piece.numel()
         return found
+
+
+def put_taps(flat: Flat, readings: Sequence[Reading], taps: Sequence[Tap]) -> None:
+    """Put what the taps read with the rest of one sample or several.
+
+    Args:
+        flat: The rest.
+        readings: What all taps read, sample after sample; nothing brings zeros.
+        taps: All taps, which tell what units were on in the last of the samples.
+    """
+    read = (h for each in readings for h in (*each.outputs, *each.grad_norms))
+    first = next(read, None)
+    if first is None:
+        return
+    flat.put("taps", sums(readings, first.device))
+    on = [tap.on.to(first.device, torch.float32) for tap in taps if tap.on is not None]
+    if on:
+        flat.put("on", ~(torch.cat(on) <= 0.0))  # a unit that is no number is not off

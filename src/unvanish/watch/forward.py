@@ -7,9 +7,8 @@ outermost watched module that is called opens a session, in which functions are 
 
 from __future__ import annotations
 
-import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Any, Final
 
 import torch
@@ -19,8 +18,11 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.hooks import RemovableHandle
 
 from unvanish.watch.functions import CALLS, Function, function_of
-from unvanish.watch.layers import Layer, Layers
+from unvanish.watch.layers import Layer, Layers, class_name, whole_path
+from unvanish.watch.parts import Cuts
+from unvanish.watch.pieces import cuts_along, is_cut, is_unfinished
 from unvanish.watch.sampling import local
+from unvanish.watch.sharing import is_rehearsal
 from unvanish.watch.taps import Tap
 
 _CHANNELS_FIRST: Final = (
@@ -69,6 +71,7 @@ class Forward:
         self._handles: list[RemovableHandle] = []
         self._stack: list[nn.Module] = []
         self._last: tuple[Layer | None, int, int] = (None, -1, 0)
+        self._last_cuts: Cuts = ()
         self._thread = 0
         self._sample = 0
         self._mode = _Heard(self)
@@ -124,12 +127,21 @@ class Forward:
         for tap in self.taps:
             tap.forget()
 
+    def let_go(self, modules: Set[int]) -> None:
+        """Know some modules no more.
+
+        Args:
+            modules: Their identities, which others may have from now on.
+        """
+        self._known = {key: one for key, one in self._known.items() if key not in modules}
+        self._of_module = {key: one for key, one in self._of_module.items() if key not in modules}
+
     # --- modules ---------------------------------------------------------------------
 
     def find_modules(self) -> None:
         """Know the modules of all models that are watched by now."""
         self._known = {
-            id(module): (name, "/".join(part for part in (name, path) if part))
+            id(module): (name, whole_path(name, path))
             for name, model in self._layers.models
             for path, module in model.named_modules()
         }
@@ -143,13 +155,13 @@ class Forward:
             if threading.get_ident() != self._thread:
                 return
             self._stack.append(module)
-            if isinstance(module, _FAST) and not module.training:
+            if not module.training and isinstance(module, _FAST):
                 self._mute()
             tap = self._tap(module)
             if tap is not None and tap.function is not None and tap.function.of_input:
-                z = _first(args)
-                if z is not None and tap.owner not in self._frozen:
-                    with torch._C.DisableTorchFunction():
+                with torch._C.DisableTorchFunction():  # our own calls are none to be heard of
+                    z = _first(args)
+                    if z is not None and tap.owner not in self._frozen and not is_unfinished(z):
                         tap.read_input(local(z))
         except Exception as error:
             self._fail(error)
@@ -164,24 +176,30 @@ class Forward:
                 return
             if not self._stack or threading.get_ident() != self._thread:
                 return
-            if not any(module is each for each in self._stack):
+            if self._stack[-1] is not module and all(module is not each for each in self._stack):
                 return
             while self._stack.pop() is not module:  # what raised inside was never left
                 pass
             if not self._stack:
                 self._end()
-            elif not self._is_heard and isinstance(module, _FAST) and not module.training:
+            elif not self._is_heard and not module.training and isinstance(module, _FAST):
                 self._listen()
-            tap, h = self._tap(module), _first(output)
-            if tap is not None and h is not None:
-                self._read(tap, h, module)
+            tap = self._tap(module)
+            if tap is None:
+                return
+            with torch._C.DisableTorchFunction():
+                h = _first(output)
+                if h is not None:
+                    self._read(tap, h, module)
         except Exception as error:
             self._fail(error)
 
     def _tap(self, module: nn.Module) -> Tap | None:
-        if id(module) not in self._of_module:
-            self._of_module[id(module)] = self._made(module)
-        return self._of_module[id(module)]
+        try:
+            return self._of_module[id(module)]
+        except KeyError:
+            tap = self._of_module[id(module)] = self._made(module)
+            return tap
 
     def _made(self, module: nn.Module) -> Tap | None:
         function = function_of(module)
@@ -191,7 +209,7 @@ class Forward:
         name, path = self._known[id(module)]
         layer = self._layers.of_module.get(id(module))
         if layer is None:
-            layer = self._layers.of_module[id(module)] = Layer(path, type(module).__name__)
+            layer = self._layers.of_module[id(module)] = Layer(path, class_name(module))
         settings = () if function is None else function.of_module(module)
         return self._added(Tap(layer, self._owner(layer, name), function, settings))
 
@@ -213,11 +231,17 @@ class Forward:
             dim = 1 if isinstance(module, _CHANNELS_FIRST) and plain.ndim > 2 else -1
             size = plain.shape[dim] if plain.ndim else 0
             self._last = (tap.layer, dim, size)
+            tap.cuts = self._last_cuts = cuts_along(h, dim)
+            tap.is_cut = is_cut(h)
         else:
             tap.unit_dim = self._unit_dim(plain)
-        if plain.ndim and plain.numel() and tap.owner not in self._frozen:
-            with torch._C.DisableTorchFunction():
-                tap.read_output(plain)
+            tap.cuts = cuts_along(h, tap.unit_dim)
+            if not hasattr(h, "placements") and h.ndim and h.shape[tap.unit_dim] == self._last[2]:
+                tap.cuts = self._last_cuts
+            tap.is_cut = bool(tap.cuts) or is_cut(h)
+        is_new = bool(plain.ndim and plain.numel()) and tap.owner not in self._frozen
+        if is_new and not is_unfinished(h):  # of an addend the size says nothing
+            tap.read_output(plain)
         self._hook(tap, h)
 
     def _unit_dim(self, h: Tensor) -> int:
@@ -242,6 +266,8 @@ class Forward:
                 return
             try:
                 plain = local(gradient)
+                if is_unfinished(gradient):
+                    return
                 if plain.numel() and plain.is_floating_point():
                     tap.read_gradient(plain)
             except Exception as error:
@@ -255,13 +281,17 @@ class Forward:
         """Begin a session, where this is a pass that can be trained on."""
         if not torch.is_grad_enabled() or _is_transformed() or _is_compiling():
             return False
+        if is_rehearsal():
+            return False
         self._thread = threading.get_ident()
         self._last = (None, -1, 0)
-        first = _first(args)
-        if first is not None:
-            kind = first.device.type
-            if not self.batch:
-                self.batch = first.shape[0] if first.ndim else 0
+        first = _first(args, whole_numbers=True)
+        if first is not None and not self.batch:
+            self.batch = first.shape[0] if first.ndim else 0
+        if not self.autocast:
+            parameters = (p for _, model in self._layers.models for p in model.parameters())
+            any_tensor = first if first is not None else next(parameters, None)
+            kind = "cpu" if any_tensor is None else any_tensor.device.type
             if torch.is_autocast_enabled(kind):
                 self.autocast = str(torch.get_autocast_dtype(kind)).removeprefix("torch.")
         self._passes += 1
@@ -311,7 +341,7 @@ class Forward:
                 return None
             self._functions += 1
             tap = self._function_tap(function, function.of_call(args, kwargs))
-            if function.of_input and tap.owner not in self._frozen:
+            if function.of_input and tap.owner not in self._frozen and not is_unfinished(z):
                 tap.read_input(local(z))
             return tap
         except Exception as error:
@@ -321,9 +351,10 @@ class Forward:
     def after_function(self, tap: Tap, output: Any) -> None:
         """Hear what the function returned."""
         try:
-            h = _first(output)
-            if h is not None:
-                self._read(tap, h, None)
+            with torch._C.DisableTorchFunction():
+                h = _first(output)
+                if h is not None:
+                    self._read(tap, h, None)
         except Exception as error:
             self._fail(error)
 
@@ -332,7 +363,7 @@ class Forward:
         behind = self._last[0]
         if behind is not None:
             path = behind.path
-        layer = self._layers.function(path, type(self._stack[-1]).__name__, function.name)
+        layer = self._layers.function(path, class_name(self._stack[-1]), function.name)
         tap = self._of_function.get(id(layer))
         if tap is None:
             owner = self._owner(behind or layer, name)
@@ -362,16 +393,21 @@ class _Heard(TorchFunctionMode):
         return output
 
 
-def _first(value: Any) -> Tensor | None:
-    """Return the first floating-point tensor of what a module takes or returns."""
+def _first(value: Any, *, whole_numbers: bool = False) -> Tensor | None:
+    """Return the first floating-point tensor of what a module takes or returns.
+
+    Args:
+        value: What it takes or returns.
+        whole_numbers: Whether others count too, such as tokens.
+    """
     if isinstance(value, Tensor):
-        return value if value.is_floating_point() else None
+        return value if whole_numbers or value.is_floating_point() else None
     if isinstance(value, dict):
         value = value.values()
     elif not isinstance(value, list | tuple):
         return None
     for each in value:
-        found = _first(each)
+        found = _first(each, whole_numbers=whole_numbers)
         if found is not None:
             return found
     return None
@@ -386,19 +422,3 @@ def _is_transformed() -> bool:
 
 def _is_compiling() -> bool:
     return torch.compiler.is_compiling()
-
-
-def uses_compilation(models: list[nn.Module]) -> bool:
-    """Tell whether anything in this process was given to ``torch.compile``.
-
-    A hook that comes after compilation is not called or makes it start anew, with other rounding.
-    """
-    frames = sys.modules.get("torch._dynamo.eval_frame")
-    if frames is not None and any(callable(each) for each in frames.cached_backends.values()):
-        return True
-    return any(
-        getattr(module, "_compiled_call_impl", None) is not None
-        or type(module).__name__ == "OptimizedModule"
-        for model in models
-        for module in model.modules()
-    )

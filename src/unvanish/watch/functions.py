@@ -21,7 +21,7 @@ Settings = tuple[float | str, ...]
 Slope = Callable[..., Tensor]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Function:
     """An activation function.
 

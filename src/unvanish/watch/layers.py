@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from torch import nn
@@ -11,8 +11,8 @@ from torch.nn.parameter import UninitializedParameter
 
 from unvanish.core.runs import WatchedLayer
 
-_COMPILED: Final = "_orig_mod"
-"""Under which ``torch.compile`` keeps a module."""
+_WRAPPED: Final = {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
+"""Under which ``torch.compile``, FSDP and checkpoint wrappers keep a module."""
 
 
 @dataclass(eq=False, slots=True)
@@ -27,6 +27,7 @@ class Layer:
         units: Channels or features that can be dead.
         optimizer: Index of the optimiser that moves its parameters; -1 for none.
         position: Its index in the recording; -1 until it has one.
+        past: What the recording says of it, where its parameters were let go of.
     """
 
     path: str
@@ -36,9 +37,12 @@ class Layer:
     units: int = 0
     optimizer: int = -1
     position: int = -1
+    past: WatchedLayer | None = None
 
     def record(self) -> WatchedLayer:
         """Return what the recording says of it."""
+        if self.past is not None:
+            return replace(self.past, index=self.position, units=self.units)
         return WatchedLayer(
             index=self.position,
             path=self.path,
@@ -49,6 +53,25 @@ class Layer:
             units=self.units,
             optimizer=self.optimizer,
         )
+
+
+def whole_path(name: str, path: str) -> str:
+    """Return the path of a module as a person would write it, without the wrappers on the way.
+
+    Args:
+        name: Of its model; empty where there is only one.
+        path: Within the model.
+    """
+    own = ".".join(part for part in path.split(".") if part not in _WRAPPED)
+    return "/".join(part for part in (name, own) if part)
+
+
+def class_name(module: nn.Module) -> str:
+    """Return the name of a module's class; of one that was sharded in place, the class it was."""
+    kind = type(module)
+    if any(base.__name__ == "FSDPModule" for base in kind.__bases__):
+        kind = kind.__bases__[-1]
+    return kind.__name__
 
 
 class Layers:
@@ -100,11 +123,31 @@ class Layers:
                 layer.parameters.update(fresh)
                 self._of_parameter.update((id(p), layer) for p in fresh.values())
 
+    def let_go(self, optimizer: int) -> set[int]:
+        """Let go of the models that an optimiser moved which was thrown away, and no other moves.
+
+        Returns:
+            Identities of their modules.
+        """
+        gone: set[int] = set()
+        for name, model in self.models:
+            modules = {id(module) for module in model.modules()}
+            own = [self.of_module[each] for each in modules if each in self.of_module]
+            if {layer.optimizer for layer in own if layer.optimizer >= 0} == {optimizer}:
+                gone |= modules
+                self._models = {key: one for key, one in self._models.items() if key != name}
+                for layer in own:
+                    layer.past, layer.parameters = layer.record(), {}
+        layers = {id(self.of_module[each]) for each in gone if each in self.of_module}
+        self.of_module = {key: one for key, one in self.of_module.items() if key not in gone}
+        self._of_parameter = {
+            key: layer for key, layer in self._of_parameter.items() if id(layer) not in layers
+        }
+        return gone
+
     def made(self, name: str, path: str, module: nn.Module) -> Layer:
         """Make the layer of a module."""
-        own = ".".join(part for part in path.split(".") if part != _COMPILED)
-        whole = "/".join(part for part in (name, own) if part)
-        return Layer(whole, type(module).__name__)
+        return Layer(whole_path(name, path), class_name(module))
 
     def function(self, path: str, module: str, name: str) -> Layer:
         """Return the layer of a function that is called behind the module of a path."""

@@ -35,7 +35,8 @@ class Losses:
             loss: A number, or a tensor of one; a copy is kept, without its graph.
         """
         if isinstance(loss, Tensor):
-            self._waiting.append((step, loss.detach().reshape(()).clone()))
+            number = loss.detach() if loss.ndim == 0 else loss.detach().reshape(())
+            self._waiting.append((step, number.clone()))
         else:
             self._fetched.append((step, float(loss)))
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import torch
 from torch import Tensor, nn
@@ -14,14 +15,19 @@ from torch.utils.hooks import RemovableHandle
 
 from unvanish.core.errors import UnvanishError
 from unvanish.core.runfile import RunWriter
-from unvanish.core.runs import EventKind, RunEvent, RunRecording
+from unvanish.core.runs import EventKind, RunConditions, RunEvent, RunRecording
 from unvanish.watch import backward, scaling
 from unvanish.watch.cadence import is_sampled
 from unvanish.watch.conditions import conditions_of
+from unvanish.watch.ranks import copied, file_of, with_others
 from unvanish.watch.sampler import Sampler
+from unvanish.watch.sharing import own_rank, unwrapped
 
 if TYPE_CHECKING:
     from unvanish.core.findings import Diagnosis
+
+_PATIENCE: Final = 3.0
+"""Seconds to wait for the recordings of other processes, once this one's has ended."""
 
 Models = nn.Module | Iterable[nn.Module] | Mapping[str, nn.Module]
 Optimizers = torch.optim.Optimizer | Iterable[torch.optim.Optimizer]
@@ -52,7 +58,9 @@ def observe(
         every: Every how many steps a sample is taken, from 1; steps 0, 1, 2, 4, 8, 16 and 32
             are sampled besides.
         file: Where the recording is kept while the run goes on, so that nothing is lost when it
-            is killed; None keeps it in memory. A file that is there is never replaced.
+            is killed; None keeps it in memory. A file that is there is never replaced. Of
+            several processes each has a file of its own, for ``"run.sqlite"`` the second one
+            ``"run.rank1.sqlite"``, and who opens one of them sees the whole run.
         activations: Whether to look at what is between the layers, and not at parameters alone.
         target: What is run, for the recording's header.
 
@@ -66,6 +74,8 @@ def observe(
         raise UnvanishError(
             f"every={every} is no number of steps", help="unvanish.observe(model, every=50)"
         )
+    if file is not None:
+        file = file_of(file, own_rank())
     watch = Watch(every=every, file=file, activations=activations, target=target)
     for name, each in _named(model):
         watch.add(each, name=name)
@@ -93,6 +103,9 @@ class Watch:
         self.is_running = False
         self.sampler = Sampler(RunWriter(file), every)
         self._handles: list[RemovableHandle] = []
+        self._whole: RunRecording | None = None
+        self._ended_at: int | None = None
+        self._conditions: RunConditions | None = None
         self.sampler.described = self._write_conditions
         if not activations:
             self.sampler.leave_out_activations()
@@ -118,6 +131,7 @@ class Watch:
         if model is not None:
             if not isinstance(model, nn.Module):
                 raise _no_model(model)
+            model = unwrapped(model)
             if not any(known is model for _, known in self.sampler.layers.models):
                 self.sampler.layers.add(model, name)
                 self.sampler.find_parameters()
@@ -147,7 +161,7 @@ class Watch:
         return self
 
     def stop(self, *, ended: bool = True) -> None:
-        """Watch no more, and leave everything as it was found.
+        """Watch no more, leave everything as it was found, and let go of models and optimisers.
 
         Args:
             ended: Whether the run came to its end.
@@ -162,7 +176,10 @@ class Watch:
             handle.remove()
         self._handles.clear()
         self.sampler.flush(at_end=True)
-        self.sampler.writer.close(ended=ended, last_step=self.last_step)
+        self._ended_at = self.last_step
+        self.sampler.writer.close(ended=ended, last_step=self._ended_at)
+        past, self.sampler = self.sampler, Sampler(self.sampler.writer, self.every)
+        self.sampler.step, self.sampler.on_sample = past.step, past.on_sample
 
     def __enter__(self) -> Self:
         return self.start()
@@ -188,7 +205,7 @@ class Watch:
     @property
     def last_step(self) -> int:
         """The last step that was begun; -1 before the first."""
-        return self.sampler.last_step
+        return self.sampler.last_step if self._ended_at is None else self._ended_at
 
     def sampled(self, step: int) -> bool:
         """Tell whether a step is sampled."""
@@ -210,10 +227,20 @@ class Watch:
 
     @property
     def recording(self) -> RunRecording:
-        """The run as far as it was watched, everything that waits included."""
+        """The run as far as it was watched, everything that waits included.
+
+        Of several processes, what they have left so far is put together.
+        """
         if self.is_running:
             self.sampler.flush()
-        return self.sampler.writer.recording()
+        elif self._whole is not None:
+            return self._whole
+        recording, path = self.sampler.writer.recording(), self.sampler.writer.path
+        if recording.sums:
+            patience = 0.0 if self.is_running else _PATIENCE
+            recording = with_others(recording, path, patience)
+            self._whole = None if self.is_running else recording
+        return recording
 
     @property
     def diagnosis(self) -> Diagnosis:
@@ -275,6 +302,8 @@ class Watch:
     def _hook(self, index: int) -> None:
         sampler = self.sampler
         optimizer = sampler.optimizers[index].optimizer
+        if optimizer is None:
+            return
 
         def before(*_: Any) -> None:
             sampler.before_step(index)
@@ -286,37 +315,31 @@ class Watch:
         self._handles.append(optimizer.register_step_post_hook(after))
 
     def _write_conditions(self) -> None:
-        self.sampler.writer.conditions(
-            conditions_of(
-                [model for _, model in self.sampler.layers.models],
-                [watched.optimizer for watched in self.sampler.optimizers],
-                target=self.target,
-                every=self.every,
-                autocast=self.sampler.forward.autocast,
-                batch=self.sampler.forward.batch,
-                unwatched=tuple(self.sampler.unwatched),
-            )
+        """Write them as they are now; what is said of what was thrown away is said once more."""
+        optimizers = [watched.optimizer for watched in self.sampler.optimizers]
+        models = [model for _, model in self.sampler.layers.models]
+        now = conditions_of(
+            models,
+            [each for each in optimizers if each is not None],
+            target=self.target,
+            every=self.every,
+            autocast=self.sampler.forward.autocast,
+            batch=self.sampler.forward.batch,
+            unwatched=tuple(self.sampler.unwatched),
         )
-
-
-def copied(recording: RunRecording, path: str | Path) -> None:
-    """Write a whole recording into a file.
-
-    Args:
-        recording: The recording.
-        path: A file that is not there yet.
-    """
-    writer = RunWriter(path, started=recording.started)
-    writer.conditions(recording.conditions)
-    writer.layers(recording.layers)
-    for series in recording.by_layer.values():
-        for step, row in zip(series.steps, series.rows, strict=True):
-            writer.sample(step, {series.quantity: row})
-    for values in recording.by_step.values():
-        writer.steps(values.quantity, zip(values.steps, values.values, strict=True))
-    for event in recording.events:
-        writer.event(event)
-    writer.close(ended=recording.is_ended, last_step=recording.last_step)
+        before = self._conditions
+        if before is not None and (None in optimizers or not models):
+            told = iter(now.optimizers)
+            known = [
+                before.optimizers[n] if each is None else next(told)
+                for n, each in enumerate(optimizers)
+                if each is not None or n < len(before.optimizers)
+            ]
+            now = replace(now, optimizers=tuple(known))
+            if not models:
+                now = replace(now, device=before.device, dtype=before.dtype)
+        self._conditions = now
+        self.sampler.writer.conditions(now)
 
 
 def _named(model: Models) -> list[tuple[str, nn.Module]]:
@@ -329,7 +352,7 @@ def _named(model: Models) -> list[tuple[str, nn.Module]]:
     models = list(model)
     if len(models) == 1:
         return [("", models[0])]
-    return [(type(each).__name__.lower(), each) for each in models]
+    return [(type(unwrapped(each)).__name__.lower(), each) for each in models]
 
 
 def _several(optimizer: Optimizers) -> list[torch.optim.Optimizer]:
@@ -343,7 +366,7 @@ def _stepping(optimizer: Any) -> torch.optim.Optimizer:
     inner = next(
         (
             vars(optimizer)[k]
-            for k in ("optimizer", "_optimizer", "inner")
+            for k in ("optimizer", "_optimizer", "base_optimizer", "inner")
             if k in getattr(optimizer, "__dict__", {})
         ),
         None,

@@ -17,31 +17,14 @@ import torch
 from torch import Tensor, nn
 
 from unvanish.watch.sampling import WEIGHT_SAMPLE, local, norms, strided, sums_by_segment, widest
-
-SAFE: Final = (1e-15, 1e18)
-"""Norms between these are right in float32; a little inside of where squares are lost."""
-
-SUMS: Final = (
-    "size",
-    "grad_square",
-    "clipped_square",
-    "param_square",
-    "grad_sampled",
-    "grad_zeros",
-    "grad_non_finite",
-    "grad_sample_square",
-    "weight_sampled",
-    "moved",
-    "update_square",
-    "weight_square",
-)
-"""What is added up for every parameter at a sample: squares, and numbers of entries."""
-
-TURN_SUMS: Final = ("product", "earlier_square", "later_square")
-"""What is added up over the samples of two successive gradients."""
+from unvanish.watch.sums import PARAMETER_SUMS as SUMS
+from unvanish.watch.sums import TURN_SUMS
 
 _KEPT: Final = 8
 """Tensors of small numbers that are kept on the device because they recur."""
+
+_UNKNOWN: Final = itertools.count(-1, -1)
+"""Of gradients that are shared out: not every function that writes to them counts."""
 
 _BITS: Final = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
@@ -67,6 +50,23 @@ class Gradient:
     scale: Tensor | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What was read of some parameters at one sample.
+
+    Attributes:
+        raw: Gradients as the backward pass left them; None where none was read.
+        clipped: Gradients as the optimiser was given them.
+        norms: Norms of the weights; empty where they were not asked for.
+        moves: How many of the entries looked at moved, and the squares of moves and of weights.
+    """
+
+    raw: Gradient | None
+    clipped: Gradient | None
+    norms: Sequence[Tensor]
+    moves: Tensor | None
+
+
 class ParameterGroup:
     """The parameters of the watched models that one optimiser moves, on one device.
 
@@ -75,12 +75,11 @@ class ParameterGroup:
     """
 
     def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
-        # those with a full sample stand first: their sums are those of the rows of a table
-        self.parameters = tuple(sorted(parameters, key=lambda p: p.numel() < WEIGHT_SAMPLE))
+        self.parameters = tuple(parameters)
         self.device = local(parameters[0]).device
         self.dtype = widest(self.device)
         self.wide = [True] * len(self.parameters)
-        self._views: dict[int, tuple[int, Tensor]] = {}
+        self._views: dict[int, tuple[int, list[Tensor]]] = {}
         self._bounds: dict[tuple[int, ...], Tensor] = {}
         self._constants: dict[tuple[int, ...], Tensor] = {}
         self._earlier: Gradient | None = None
@@ -92,6 +91,11 @@ class ParameterGroup:
 
     def __len__(self) -> int:
         return len(self.parameters)
+
+    @property
+    def raw(self) -> Gradient | None:
+        """The gradients as the last backward pass left them; None where none was read."""
+        return self._raw
 
     # --- reading ---------------------------------------------------------------------
 
@@ -113,7 +117,7 @@ class ParameterGroup:
         Args:
             scale: What the gradients are still multiplied with; None for nothing.
         """
-        self._before = torch.cat(self._weights())
+        self._before = self._weights()
         if self._raw is None:
             return
         present, versions = self._present()
@@ -136,7 +140,7 @@ class ParameterGroup:
             with_norms: Whether to take the norms of the whole weights too.
         """
         if self._before is not None:
-            self._after = torch.cat(self._weights())
+            self._after = self._weights()
         if with_norms:
             weights = [local(p) for p in self.parameters]
             self._norms = self._norms_of(weights, range(len(self)))
@@ -149,48 +153,73 @@ class ParameterGroup:
 
     # --- sums ------------------------------------------------------------------------
 
-    def sums(self) -> Tensor:
-        """Return what was read as one row for each of `SUMS`, ``nan`` where it was not."""
-        found = torch.full((len(SUMS), len(self)), torch.nan, dtype=self.dtype, device=self.device)
-        found[0] = self._numbers([p.numel() for p in map(local, self.parameters)])
-        for row, gradient in ((1, self._raw), (2, self._clipped)):
-            if gradient is not None:
-                found[row] = 0.0
-                if gradient.present:
-                    read = _stacked(gradient.norms, self.dtype)
-                    square = _finite(_unscaled(read, gradient.scale).square())
-                    self._place(found[row], gradient.present, square)
-        if self._norms:
-            found[3] = _finite(_stacked(self._norms, self.dtype).square())
-        if self._raw is not None and (self._raw.sample is not None or not self._raw.present):
-            found[4:8] = self._gradient_sums(self._raw)
+    def take(self) -> Reading:
+        """Return what was read at one sample."""
+        moves = None
         if self._before is not None and self._after is not None:
-            counts = tuple(view.numel() for view in self._weights())
-            found[8] = self._numbers(counts)
-            found[9:] = _finite(self._moves(self._before, self._after, counts))
-        return found
+            moves = self._moves(self._before, self._after)
+        return Reading(raw=self._raw, clipped=self._clipped, norms=self._norms, moves=moves)
 
-    def _moves(self, before: Tensor, after: Tensor, counts: tuple[int, ...]) -> Tensor:
+    def sums(self, readings: Sequence[Reading]) -> Tensor:
+        """Return what was read, ``nan`` where it was not.
+
+        Args:
+            readings: Of one sample or several.
+
+        Returns:
+            One row for each of `SUMS`, one column a parameter, sample after sample.
+        """
+        shape = (len(SUMS), len(readings), len(self))
+        found = torch.full(shape, torch.nan, dtype=self.dtype, device=self.device)
+        found[0] = self._numbers(self._sizes())
+        self._put_squares(found[1], [reading.raw for reading in readings])
+        if all(reading.clipped is reading.raw for reading in readings):
+            found[2] = found[1]
+        else:
+            self._put_squares(found[2], [reading.clipped for reading in readings])
+        for number, reading in enumerate(readings):
+            raw = reading.raw
+            if reading.norms:
+                found[3, number] = _finite(_stacked(reading.norms, self.dtype).square())
+            if raw is not None and (raw.sample is not None or not raw.present):
+                found[4:8, number] = self._gradient_sums(raw)
+            if reading.moves is not None:
+                found[8, number] = self._sampled()
+                found[9:, number] = reading.moves
+        return found.flatten(1)
+
+    def _put_squares(self, rows: Tensor, gradients: Sequence[Gradient | None]) -> None:
+        """Put the squares of gradients' norms; 0 where a parameter had no gradient."""
+        whole = [g for g in gradients if g is not None and len(g.norms) == len(self)]
+        if len(whole) == len(gradients) and all(g.scale is None for g in whole):
+            read = _stacked([norm for g in whole for norm in g.norms], self.dtype)
+            rows.copy_(_finite(read.square()).view_as(rows))
+            return
+        for row, gradient in zip(rows, gradients, strict=True):
+            if gradient is not None:
+                row.zero_()
+            if gradient is not None and gradient.present:
+                read = _unscaled(_stacked(gradient.norms, self.dtype), gradient.scale)
+                self._place(row, gradient.present, _finite(read.square()))
+
+    def _moves(self, before: Tensor, after: Tensor) -> Tensor:
         """Return how many entries moved by a bit, and the squares of moves and of weights."""
-        full = next((n for n, count in enumerate(counts) if count != WEIGHT_SAMPLE), len(counts))
-        head = full * WEIGHT_SAMPLE
         bits = _BITS[before.dtype.itemsize]
         is_short = before.dtype.itemsize < 4
         change = after.float() - before.float() if is_short else after - before
-        moved = before.view(bits) != after.view(bits)
-        found = torch.empty(3, len(counts), dtype=self.dtype, device=self.device)
-        if full:
-            found[0, :full] = moved[:head].view(full, -1).sum(1)
-            for row, values in ((1, change), (2, before)):
-                table = values[:head].view(full, -1)
-                length = torch.linalg.vector_norm(table, dim=1, dtype=self.dtype)
-                found[row, :full] = length.square()
-        if full < len(counts):
-            rest = (moved[head:], change[head:], before[head:])
-            columns = torch.stack([values.to(self.dtype) for values in rest], dim=1)
-            columns[:, 1:].square_()
-            found[:, full:] = sums_by_segment(columns, self._offsets(counts[full:])).T
+        found = torch.empty(3, len(self), dtype=self.dtype, device=self.device)
+        found[0] = (before.view(bits) != after.view(bits)).sum(1)
+        for row, table in ((1, change), (2, before)):
+            torch.linalg.vector_norm(table, dim=1, dtype=self.dtype, out=found[row])
+        found[1:].square_().nan_to_num_(nan=torch.inf, posinf=torch.inf)
         return found
+
+    def _sampled(self) -> Tensor:
+        """Return how many entries of each parameter stand for it."""
+        return self._numbers([min(size, WEIGHT_SAMPLE) for size in self._sizes()])
+
+    def _sizes(self) -> list[int]:
+        return [p.numel() if type(p) is nn.Parameter else local(p).numel() for p in self.parameters]
 
     def turn(self) -> Tensor | None:
         """Return one row for each of `TURN_SUMS`; None without two gradients to compare."""
@@ -204,14 +233,14 @@ class ParameterGroup:
         columns = torch.stack([a * b, a.square(), b.square()], dim=1)
         sums = sums_by_segment(columns, self._offsets(later.counts)).T
         found = columns.new_zeros(len(TURN_SUMS), len(self))
-        sizes = [self.parameters[index].numel() for index in later.present]
-        weights = self._numbers(sizes) / self._numbers(later.counts)
+        sizes = [local(self.parameters[index]).numel() for index in later.present]
+        weights = self._numbers(sizes) / self._numbers([max(1, n) for n in later.counts])
         self._place(found, later.present, sums * weights)
         return found
 
     def _gradient_sums(self, gradient: Gradient) -> Tensor:
         found = torch.zeros(4, len(self), dtype=self.dtype, device=self.device)
-        found[:2] = self._numbers([v.numel() for v in self._weights()])  # no gradient is all zero
+        found[:2] = self._sampled()  # no gradient is all zero
         if gradient.sample is None:
             return found
         values = gradient.sample.to(self.dtype)
@@ -226,16 +255,21 @@ class ParameterGroup:
     # --- parts -----------------------------------------------------------------------
 
     def _present(self) -> tuple[tuple[int, ...], tuple[tuple[int, int], ...]]:
-        grads = [(index, p.grad) for index, p in enumerate(self.parameters)]
-        had = [(index, grad) for index, grad in grads if grad is not None]
-        versions = tuple((id(grad), grad._version) for _, grad in had)
-        return tuple(index for index, _ in had), versions
+        present, versions = [], []
+        for index, parameter in enumerate(self.parameters):
+            grad = parameter.grad
+            if grad is not None:
+                present.append(index)
+                version = grad._version if type(grad) is Tensor else next(_UNKNOWN)
+                versions.append((id(grad), version))
+        return tuple(present), tuple(versions)
 
     def _gradient(
         self, scale: Tensor | None, *, with_norms: bool = True, with_sample: bool = True
     ) -> Gradient:
         present, versions = self._present()
-        values = [local(grad) for p in self.parameters if (grad := p.grad) is not None]
+        grads = [p.grad for p in self.parameters]
+        values = [local(grad) for grad in grads if grad is not None]
         read = tuple(self._norms_of(values, present)) if with_norms else ()
         if not with_sample or not values:
             return Gradient(present, versions, read, scale=scale)
@@ -247,26 +281,31 @@ class ParameterGroup:
         """Return norms, in float32 where that is safe and in float64 where it may not be."""
         pairs = zip(which, tensors, strict=True)
         wide = [self.wide[index] or tensor.dtype is torch.float64 for index, tensor in pairs]
-        if all(wide):
-            return norms(tensors, self.dtype)
+        if len(set(wide)) < 2:
+            return norms(tensors, self.dtype if any(wide) else torch.float32)
         chosen = list(zip(tensors, wide, strict=True))
         long = iter(norms([tensor for tensor, is_wide in chosen if is_wide], self.dtype))
         short = iter(norms([tensor for tensor, is_wide in chosen if not is_wide], torch.float32))
         return [next(long if is_wide else short) for is_wide in wide]
 
-    def _weights(self) -> list[Tensor]:
-        """Return the views of the weights that stand for them; kept as long as they hold."""
-        views = []
+    def _weights(self) -> Tensor:
+        """Return the entries of the weights that stand for them, a row each; short ones with 0."""
+        parts = []
         for index, parameter in enumerate(self.parameters):
             if type(parameter) is not nn.Parameter:
-                views.append(strided(local(parameter)))
+                parts += self._padded(strided(local(parameter)))
                 continue
             address = parameter.data_ptr()
             kept = self._views.get(index)
             if kept is None or kept[0] != address:
-                kept = self._views[index] = (address, strided(local(parameter)))
-            views.append(kept[1])
-        return views
+                views = self._padded(strided(local(parameter)))
+                kept = self._views[index] = (address, views)
+            parts += kept[1]
+        return torch.cat(parts).view(len(self), -1)
+
+    def _padded(self, view: Tensor) -> list[Tensor]:
+        short = WEIGHT_SAMPLE - view.numel()
+        return [view, view.new_zeros(short)] if short else [view]
 
     def _place(self, row: Tensor, present: tuple[int, ...], values: Tensor) -> None:
         """Put the values of some parameters where they belong; no transfer if all had one."""
@@ -310,12 +349,12 @@ class LeftOver(ParameterGroup):
     def look_again(self) -> None:
         """Read the weights, to compare them with those of the sample before."""
         self._before = self._kept
-        self._kept = self._after = torch.cat(self._weights())
+        self._kept = self._after = self._weights()
         self._norms = self._norms_of([local(p) for p in self.parameters], range(len(self)))
 
-    def sums(self) -> Tensor:
+    def sums(self, readings: Sequence[Reading]) -> Tensor:
         """Return what was read; a move over many steps has no place among those of one."""
-        found = super().sums()
+        found = super().sums(readings)
         for name in ("clipped_square", "update_square", "weight_square"):
             found[SUMS.index(name)] = torch.nan
         return found

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from unvanish.core.glossary import LayerQuantity
-from unvanish.watch.parameters import SAFE, SUMS
+from unvanish.watch.sums import PARAMETER_SUMS as SUMS
+from unvanish.watch.sums import SAFE
 
 Row = npt.NDArray[np.float64]
 

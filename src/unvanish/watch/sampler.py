@@ -4,68 +4,49 @@ from __future__ import annotations
 
 import math
 import time
+import weakref
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from unvanish.core.errors import UnvanishError
 from unvanish.core.glossary import StepQuantity
 from unvanish.core.runfile import RunWriter
 from unvanish.core.runs import EventKind, RunEvent
 from unvanish.watch.cadence import is_sampled, is_whole
-from unvanish.watch.conditions import is_one_of_several
-from unvanish.watch.flat import Flat, Reduce, alone
-from unvanish.watch.forward import Forward, uses_compilation
+from unvanish.watch.compilation import Compilation
+from unvanish.watch.flat import Flat, put_taps
+from unvanish.watch.forward import Forward
 from unvanish.watch.layers import Layer, Layers
 from unvanish.watch.losses import Losses
 from unvanish.watch.parameters import LeftOver, ParameterGroup
+from unvanish.watch.passes import Passes, signal_share
+from unvanish.watch.pieces import whole_loss
 from unvanish.watch.readings import Row
 from unvanish.watch.rounds import Rounds
+from unvanish.watch.samples import LONGEST_WAIT, Sample, Samples
 from unvanish.watch.scribe import Scribe, put_parameters
-from unvanish.watch.signals import put_taps
-
-_LONGEST_WAIT: Final = 1.0
-"""Seconds that a loss waits to be written, where reading it takes no synchronisation."""
+from unvanish.watch.shares import Share
+from unvanish.watch.sharing import is_one_of_several, sharing_of
+from unvanish.watch.taps import Tap
+from unvanish.watch.watched import Watched, find_left_over, find_moved
 
 _RAISED: Final = 3.0
 """A learning rate that rises by more than this factor from one step to the next is an event."""
 
 _COMPILED: Final = (
-    "torch.compile is in use in this process: hooks would be ignored or make it compile anew, so "
-    "that nothing between the layers is looked at; parameters, updates and loss are"
+    "torch.compile compiles this model, or a function that may call it: hooks would be ignored or "
+    "make it compile anew, so that nothing between the layers is looked at; parameters, updates "
+    "and loss are"
 )
 
 _ONE_OF_SEVERAL: Final = (
     "several processes train this model: what stands here is of one of them, its own batches and, "
     "of parameters that are sharded, its own shards"
 )
-
-
-@dataclass(slots=True)
-class Watched:
-    """An optimiser and the parameters it moves.
-
-    Attributes:
-        optimizer: The optimiser.
-        groups: Its parameters of the watched models, one group a device.
-        held: How many parameters it held when these were found.
-        rate: Learning rate of its first group at the last step; ``nan`` before.
-        has_stepped: Whether it stepped since a gradient scaler was asked to let it.
-        depth: How many of its steps are under way, one within the other.
-        is_after: Whether the last that was heard of it is the end of a step.
-    """
-
-    optimizer: torch.optim.Optimizer
-    groups: list[ParameterGroup] = field(default_factory=list)
-    held: int = 0
-    rate: float = math.nan
-    has_stepped: bool = False
-    depth: int = 0
-    is_after: bool = False
 
 
 class Sampler:
@@ -80,12 +61,13 @@ class Sampler:
         self.writer = writer
         self.every = every
         self.layers = Layers()
+        self._compilation = Compilation()
+        self._passes = Passes()
         self.optimizers: list[Watched] = []
         self.step = 0
         self.is_sampling = False
         self.is_whole = False
         self.on_sample: list[Callable[[int, dict[str, float]], None]] = []
-        self.reduce: Reduce = alone
         self._rounds = Rounds()
         self._losses = Losses()
         self._own_loss = False
@@ -100,7 +82,7 @@ class Sampler:
         self._off: set[str] = set()
         self._started = time.perf_counter()
         self._is_host = False
-        self._due = self._started + _LONGEST_WAIT
+        self._due = self._started + LONGEST_WAIT
         self.unwatched: list[str] = []
         self.described: Callable[[], None] = _nothing
         self.forward = Forward(
@@ -110,7 +92,9 @@ class Sampler:
         self._scaler: torch.amp.GradScaler | None = None
         self._scale: Tensor | None = None
         self._before_scaling: tuple[int, Tensor] | None = None
-        self._samples = 0
+        self._samples = Samples()
+        self._has_samples = False
+        self._shared = 0
 
     # --- what is heard ---------------------------------------------------------------
 
@@ -119,6 +103,7 @@ class Sampler:
         self.is_sampling = is_sampled(self.step, self.every) and "samples" not in self._off
         self.is_whole = self.is_sampling and is_whole(self.step, self.every)
         self._begun = False
+        self._passes.clear()
         self._scaler = self._scale = self._before_scaling = None
         if self.is_sampling and "activations" not in self._off:
             with self._kept_from_harm("activations"):
@@ -162,8 +147,12 @@ class Sampler:
         self._inside, self._passes_inside = index, 0
         with self._kept_from_harm("the learning rate"):
             self._watch_rate(watched)
+        if self.is_sampling and is_one_of_several():
+            self._know_others()
         if self.is_sampling and "parameters" not in self._off:
             with self._kept_from_harm("parameters"), torch.no_grad():
+                if self._is_pipeline:
+                    self._read_gradients()  # a schedule finishes them after the last pass
                 for group in watched.groups:
                     group.before_step(getattr(watched.optimizer, "grad_scale", None))
 
@@ -228,7 +217,7 @@ class Sampler:
         """End the present step and begin the next."""
         if self.is_sampling:
             with self._kept_from_harm("samples"), torch.no_grad():
-                self._write_sample()
+                self._take_sample()
             self._turn_of = self.step if self.is_whole else -1
         else:
             if self._turn_of >= 0:
@@ -251,12 +240,10 @@ class Sampler:
         Args:
             at_end: Whether no more is to come, so that the present step counts as over.
         """
-        self._due = time.perf_counter() + _LONGEST_WAIT
-        with self._kept_from_harm("the loss"), torch.no_grad():
-            flat = Flat()
-            before = self.step + 1 if at_end else self.step
-            steps = self._put_waiting(flat, before)
-            self._write_waiting(steps, before, flat.fetch(self.reduce))
+        self._due = time.perf_counter() + LONGEST_WAIT
+        part = "samples" if len(self._samples) else "the loss"
+        with self._kept_from_harm(part), torch.no_grad():
+            self._write_waiting(self.step + 1 if at_end else self.step)
 
     # --- who is watched --------------------------------------------------------------
 
@@ -267,13 +254,25 @@ class Sampler:
             Its index.
         """
         index = len(self.optimizers)
-        self.optimizers.append(Watched(optimizer))
+        self.optimizers.append(Watched(weakref.ref(optimizer, lambda _: self._let_go(index))))
         held = (p for group in optimizer.param_groups for p in group["params"])
         is_host = all(p.device.type == "cpu" for p in held)
         self._is_host = is_host and (self._is_host or not index)
         self._rounds.expect(index)
         self.find_parameters()
         return index
+
+    def _let_go(self, index: int) -> None:
+        """Let go of what an optimiser moved that was thrown away, and of its models.
+
+        Of several processes nobody knows what the others still do with theirs.
+        """
+        if self._scribe.share is None:
+            with self._kept_from_harm("parameters"):
+                self.optimizers[index].groups = []
+                self.forward.let_go(self.layers.let_go(index))
+                self._scribe.let_go()
+                self.find_parameters()
 
     def leave_out_activations(self) -> None:
         """Look at parameters, updates and loss alone."""
@@ -284,49 +283,35 @@ class Sampler:
 
         What no optimiser moves is looked at too: somebody forgot it, or moves it by other means.
         """
-        taken: set[int] = set()
-        for index, watched in enumerate(self.optimizers):
-            held = [p for group in watched.optimizer.param_groups for p in group["params"]]
-            watched.held = _held(watched.optimizer)
-            of_device: dict[torch.device, list[nn.Parameter]] = {}
-            for parameter in held:
-                layer = self.layers.holder(parameter)
-                if layer is None or id(parameter) in taken or not _is_number(parameter):
-                    continue
-                if not parameter.requires_grad:
-                    continue  # no optimiser moves it: a gradient of zero would be a lie
-                taken.add(id(parameter))
-                layer.optimizer = index
-                of_device.setdefault(parameter.device, []).append(parameter)
-            known = [group.parameters for group in watched.groups]
-            found = [tuple(parameters) for parameters in of_device.values()]
-            if [[id(p) for p in g] for g in known] != [[id(p) for p in g] for g in found]:
-                watched.groups = [ParameterGroup(parameters) for parameters in found]
-        self._find_left_over(taken)
-
-    def _find_left_over(self, taken: set[int]) -> None:
-        """Find the layers of which no parameter is moved by an optimiser that is watched."""
-        of_device: dict[torch.device, list[nn.Parameter]] = {}
-        for layer in self.layers.of_module.values():
-            open_to = [p for p in layer.parameters.values() if p.requires_grad and _is_number(p)]
-            if not any(id(p) in taken for p in open_to):
-                layer.optimizer = -1
-                for parameter in open_to:
-                    of_device.setdefault(parameter.device, []).append(parameter)
-        known = {id(p) for group in self._left_over for p in group.parameters}
-        if known != {id(p) for parameters in of_device.values() for p in parameters}:
-            self._left_over = [LeftOver(parameters) for parameters in of_device.values()]
+        taken = find_moved(self.optimizers, self.layers)
+        self._left_over = find_left_over(self.layers, taken, self._left_over)
 
     # --- parts -----------------------------------------------------------------------
 
     def _open(self) -> None:
         """Hook the modules, where hooks do no harm."""
-        if is_one_of_several():
-            self._say_unwatched(_ONE_OF_SEVERAL)
-        if uses_compilation([model for _, model in self.layers.models]):
+        if self._compilation.concerns([model for _, model in self.layers.models]):
             self._say_unwatched(_COMPILED)
             return
         self.forward.open(is_whole=self.is_whole)
+
+    @property
+    def _is_pipeline(self) -> bool:
+        return self._scribe.share is not None and self._scribe.share.sharing.is_pipeline
+
+    def _know_others(self) -> None:
+        """Find out how this process and others share the models, when a model is new."""
+        models = [model for _, model in self.layers.models]
+        if len(models) == self._shared:
+            return
+        self._shared = len(models)
+        with self._kept_from_harm("the other processes"):
+            sharing = sharing_of(models)
+            if self._scribe.share is None:
+                self._scribe.share = Share(self.writer, self.layers, sharing)
+            self._scribe.share.sharing = sharing
+        if self._scribe.share is None:
+            self._say_unwatched(_ONE_OF_SEVERAL)
 
     def _say_unwatched(self, sentence: str) -> None:
         if sentence not in self.unwatched:
@@ -353,11 +338,12 @@ class Sampler:
         before, self._before_scaling = self._before_scaling, None
         if before is not None and before[0] == id(root):
             return before[1]
+        root = whole_loss(root)
         scale = None if self._scaler is None else self._scaler._scale
-        return root.detach() if scale is None else root.detach() / scale
+        return root if scale is None else root.detach() / scale
 
     def _read_gradients(self) -> None:
-        if any(_held(w.optimizer) != w.held for w in self.optimizers):
+        if any(w.is_news for w in self.optimizers):
             self.find_parameters()
             self._is_news = True
         scale = None if self._scaler is None else self._scaler._scale
@@ -370,6 +356,8 @@ class Sampler:
                         with_norms=self.is_sampling,
                         with_sample=self.is_whole or self._turn_of >= 0,
                     )
+        if self.is_sampling and len(self.optimizers) == 1 and not is_one_of_several():
+            self._passes.passed([g for w in self.optimizers for g in w.groups])
         if self.is_whole:
             for left_over in self._left_over:
                 left_over.read_gradients(self._scale)
@@ -391,7 +379,8 @@ class Sampler:
             group.forget()
 
     def _watch_rate(self, watched: Watched) -> None:
-        groups = watched.optimizer.param_groups
+        optimizer = watched.optimizer
+        groups = [] if optimizer is None else optimizer.param_groups
         rate = groups[0].get("lr") if groups else None
         if not isinstance(rate, int | float):
             return
@@ -401,68 +390,100 @@ class Sampler:
         elif before > 0.0 and rate == 0.0:
             self._event(EventKind.RATE, f"the learning rate fell from {before:g} to 0")
 
-    def _write_sample(self) -> None:
+    def _take_sample(self) -> None:
         self.forward.close()
-        flat, groups = Flat(), self._groups()
+        groups = self._groups() if "parameters" not in self._off else []
         taps = list(self.forward.taps) if "activations" not in self._off else []
-        if taps:
-            with self._kept_from_harm("activations"):
-                put_taps(flat, taps)
+        if not self._samples.fits(groups, taps):
+            self._write_waiting(self.step)
+        is_due = self._samples.put(self._sample(groups, taps))
+        if is_due or self._scribe.share is not None:
+            self._write_waiting(self.step + 1)
+        self._forget()
+
+    def _sample(self, groups: list[ParameterGroup], taps: list[Tap]) -> Sample:
+        """Return what was read at the present step."""
+        if self.is_whole and groups:
+            for left_over in self._left_over:
+                left_over.look_again()
+        flat = Flat()
         if self._scale is not None:
             flat.put("scale", self._scale)
-        if "parameters" not in self._off:
-            if self.is_whole:
-                for left_over in self._left_over:
-                    left_over.look_again()
-            put_parameters(flat, groups)
-        steps = self._put_waiting(flat, self.step + 1)
-        found = flat.fetch(self.reduce)
-        if self.layers.settle():
-            self._is_news = True
-        scale = float(found["scale"]) if "scale" in found else 1.0
-        by_step = self._scribe.parameters(self.step, groups, found)
-        if "taps" in found:
-            self._scribe.activations(self.step, taps, found, scale)
-        if self._is_news:
-            self._is_news = False
-            self.writer.layers([layer.record() for layer in self.layers.settled])
-        if "scale" in found:
-            by_step[StepQuantity.LOSS_SCALE] = scale
-        by_step[StepQuantity.SECONDS] = time.perf_counter() - self._started
-        by_step[StepQuantity.LEARNING_RATE] = self._rate()
-        losses = self._write_waiting(steps, self.step + 1, found)
-        self._scribe.numbers(self.step, by_step)
-        light = {quantity.value: value for quantity, value in by_step.items()}
-        light[StepQuantity.LOSS.value] = losses.get(self.step, math.nan)
-        for heard in tuple(self.on_sample):
-            heard(self.step, light)
-        self._forget()
-        if not self._samples:
-            self.described()
-        self._samples += 1
+        self._passes.put(flat)
+        return Sample(
+            step=self.step,
+            is_whole=self.is_whole,
+            seconds=time.perf_counter() - self._started,
+            rate=next((w.rate for w in self.optimizers if not math.isnan(w.rate)), math.nan),
+            groups=groups,
+            of_groups=[group.take() for group in groups],
+            taps=taps,
+            of_taps=[tap.take() for tap in taps],
+            pieces=flat.pieces,
+        )
 
-    def _put_waiting(self, flat: Flat, before: int) -> list[int]:
-        """Put losses and comparisons that wait with a transfer; return the steps of the losses."""
+    def _write_waiting(self, before: int) -> None:
+        """Fetch everything that waits, by one transfer, and write it.
+
+        Args:
+            before: Losses of this step and later ones are not over, and go on waiting.
+        """
+        flat, samples = Flat(), self._samples.take()
+        if samples:
+            self._put_samples(flat, samples)
         losses, steps = self._losses.stacked(before)
         if losses is not None:
             flat.put("losses", losses)
-        for number, (_, _, turn) in enumerate(self._turns):
-            flat.put(f"turn {number}", turn)
-        return steps
-
-    def _write_waiting(
-        self, steps: list[int], before: int, found: dict[str, Row]
-    ) -> dict[int, float]:
-        """Write losses and comparisons that came with a transfer; return the losses by step."""
         turns, self._turns = self._turns, []
+        for number, (_, _, turn) in enumerate(turns):
+            flat.put(f"turn {number}", turn)
+        found = flat.fetch()
+        if samples and self.layers.settle():
+            self._is_news = True
         self._scribe.turns([(step, group) for step, group, _ in turns], found)
-        fetched = found.get("losses", np.zeros(0))
-        losses = self._losses.by_step(before, steps, fetched)
-        self._scribe.losses(losses)
-        return dict(losses)
+        by_step = self._losses.by_step(before, steps, found.get("losses", np.zeros(0)))
+        self._scribe.losses(by_step)
+        if samples:
+            self._write_samples(samples, found, dict(by_step))
 
-    def _rate(self) -> float:
-        return next((w.rate for w in self.optimizers if not math.isnan(w.rate)), math.nan)
+    def _put_samples(self, flat: Flat, samples: list[Sample]) -> None:
+        """Put the sums of samples into a transfer."""
+        if samples[0].taps:
+            with self._kept_from_harm("activations"):
+                put_taps(flat, [each for s in samples for each in s.of_taps], samples[0].taps)
+        for sample in samples:
+            for name, piece in sample.pieces.items():
+                flat.put(f"{name} {sample.step}", piece)
+        put_parameters(flat, samples)
+
+    def _write_samples(
+        self, samples: list[Sample], found: dict[str, Row], losses: dict[int, float]
+    ) -> None:
+        """Write samples that were fetched, and tell those who want to hear of them."""
+        for sample in samples:
+            sample.found = {name: found[f"{name} {sample.step}"] for name in sample.pieces}
+        rows, numbers = self._scribe.parameters(samples, found)
+        between = self._scribe.activations(samples, found)
+        for sample, of_parameters, of_taps in zip(samples, rows, between, strict=True):
+            self.writer.sample(sample.step, of_parameters | of_taps)
+        if self._is_news:
+            self._is_news = False
+            self.writer.layers([layer.record() for layer in self.layers.settled])
+        if self._scribe.share is not None:
+            self._scribe.share.write(samples[0].step)
+        by_step = [
+            (sample.step, more | _numbers_of(sample))
+            for sample, more in zip(samples, numbers, strict=True)
+        ]
+        self._scribe.numbers(by_step)
+        for step, of_step in by_step:
+            light = {quantity.value: value for quantity, value in of_step.items()}
+            light[StepQuantity.LOSS.value] = losses.get(step, math.nan)
+            for heard in tuple(self.on_sample):
+                heard(step, light)
+        if not self._has_samples:
+            self._has_samples = True
+            self.described()
 
     def _event(self, kind: EventKind, text: str, *, step: int | None = None) -> None:
         now = max(self.last_step, 0) if step is None else step
@@ -500,13 +521,15 @@ class _Harmless:
         return True
 
 
+def _numbers_of(sample: Sample) -> dict[StepQuantity, float]:
+    """Return what a sample says of the whole run besides norms."""
+    numbers = {StepQuantity.SECONDS: sample.seconds, StepQuantity.LEARNING_RATE: sample.rate}
+    if "scale" in sample.found:
+        numbers[StepQuantity.LOSS_SCALE] = sample.scale
+    if "passes" in sample.found:
+        numbers[StepQuantity.SIGNAL_SHARE] = signal_share(sample.found["passes"])
+    return numbers
+
+
 def _nothing() -> None:
     """Do nothing."""
-
-
-def _is_number(parameter: nn.Parameter) -> bool:
-    return parameter.is_floating_point() or parameter.is_complex()
-
-
-def _held(optimizer: torch.optim.Optimizer) -> int:
-    return sum(p.requires_grad for group in optimizer.param_groups for p in group["params"])

@@ -22,8 +22,8 @@ FEATURES: Final = 64
 
 def local(tensor: Tensor) -> Tensor:
     """Return the plain numbers that this process holds of a tensor, detached, without a copy."""
-    if type(tensor) in _PLAIN and tensor.layout is torch.strided and not tensor.is_complex():
-        return tensor.detach()
+    if type(tensor) in _PLAIN and tensor.layout is torch.strided and not tensor.dtype.is_complex:
+        return tensor.detach() if tensor.requires_grad else tensor
     to_local = getattr(tensor, "to_local", None)
     return dense_values(tensor if to_local is None else to_local())
 

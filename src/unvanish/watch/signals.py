@@ -3,39 +3,42 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Final
+from collections import deque
+from collections.abc import Sequence, Sized
+from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from unvanish.core.glossary import LayerQuantity
-from unvanish.watch.flat import Flat
-from unvanish.watch.parameters import SAFE
+from unvanish.core.runs import DEAD_WINDOW
 from unvanish.watch.readings import Row, log10_rms
-from unvanish.watch.taps import SUMS, Tap, sums
-
-_WINDOW: Final = 8
-"""Samples over which a unit has to be off to be dead."""
+from unvanish.watch.sums import SAFE
+from unvanish.watch.sums import TAP_SUMS as SUMS
 
 _MARGIN: Final = 1e3
 
 
-def put_taps(flat: Flat, taps: Sequence[Tap]) -> None:
-    """Put what the taps read with the rest of a sample.
+class Looked(Protocol):
+    """What is asked of a tap, or of the taps of several processes put together.
 
-    Args:
-        flat: The rest.
-        taps: All taps; those that read nothing bring zeros.
+    Attributes:
+        wide: Whether norms are taken in float64.
     """
-    devices = [h.device for tap in taps for h in (*tap.outputs, *tap.grad_norms)]
-    if not devices:
-        return
-    flat.put("taps", sums(taps, devices[0]))
-    on = [tap.on.to(devices[0], torch.float32) for tap in taps if tap.on is not None]
-    if on:
-        flat.put("on", ~(torch.cat(on) <= 0.0))  # a unit that is no number is not off
+
+    wide: bool
+
+    @property
+    def function(self) -> Any:
+        """The activation function it is, if it is one."""
+
+    @property
+    def on(self) -> Sized | None:
+        """As long as there are units that can be dead; None where it was not looked."""
+
+    @property
+    def layer(self) -> Any:
+        """Its layer, which is told its number of units."""
 
 
 def repaired_taps(table: Row, wide: npt.NDArray[np.bool_]) -> Row:
@@ -58,7 +61,7 @@ def repaired_taps(table: Row, wide: npt.NDArray[np.bool_]) -> Row:
     return fixed
 
 
-def choose_width(taps: Sequence[Tap], table: Row) -> None:
+def choose_width(taps: Sequence[Looked], table: Row) -> None:
     """Take the next norms in float64 where these come near the ends of float32."""
     with np.errstate(invalid="ignore"):
         norm = np.sqrt(table[SUMS.index("grad_square")])
@@ -67,7 +70,7 @@ def choose_width(taps: Sequence[Tap], table: Row) -> None:
         tap.wide = not is_inside
 
 
-def tap_rows(taps: Sequence[Tap], table: Row, scale: float) -> dict[LayerQuantity, Row]:
+def tap_rows(taps: Sequence[Looked], table: Row, scale: float) -> dict[LayerQuantity, Row]:
     """Return the quantities between the layers, one value a tap.
 
     Args:
@@ -96,16 +99,24 @@ def tap_rows(taps: Sequence[Tap], table: Row, scale: float) -> dict[LayerQuantit
 
 
 class DeadUnits:
-    """Which units were off for every sample of the last few."""
+    """Which units were off for every sample of the last few.
+
+    Attributes:
+        jumped: Step at which the loss jumped last. For some samples more, what died there would
+            count as alive, for it was on before. So until enough have come, the later half of those
+            since the jump is looked at: a jump may take some steps to do its work.
+    """
 
     def __init__(self) -> None:
+        self.jumped = -1
         self._ages: dict[int, npt.NDArray[np.int64]] = {}
-        self._seen: dict[int, int] = {}
+        self._steps: dict[int, deque[int]] = {}
 
-    def row(self, taps: Sequence[Tap], on: Row | None) -> Row:
+    def row(self, step: int, taps: Sequence[Looked], on: Row | None) -> Row:
         """Take one more sample and return the share of dead units, one value a tap.
 
         Args:
+            step: Of the sample.
             taps: All taps, in the order of the sample before.
             on: 1 for every unit that was on, of all taps that have units to tell of, end to
                 end; None where none has.
@@ -118,10 +129,13 @@ class DeadUnits:
             size = len(tap.on)
             ages = self._ages.get(number)
             if ages is None or len(ages) != size:
-                ages, self._seen[number] = np.zeros(size, dtype=np.int64), 0
+                ages = np.zeros(size, dtype=np.int64)
+                self._steps[number] = deque(maxlen=2 * DEAD_WINDOW)
             self._ages[number] = ages = np.where(on[start : start + size] > 0.0, 0, ages + 1)
-            self._seen[number] += 1
+            self._steps[number].append(step)
+            since = sum(each >= self.jumped for each in self._steps[number])
+            window = min(DEAD_WINDOW, since if self.jumped < 0 else max(1, since // 2))
             start += size
             tap.layer.units = size
-            row[number] = np.count_nonzero(ages >= min(_WINDOW, self._seen[number])) / size
+            row[number] = np.count_nonzero(ages >= window) / size
         return row

@@ -262,6 +262,25 @@ def test_adapters_need_one_factor_that_is_not_zero() -> None:
     assert isinstance(verdict_on(Adapters(0.0, 1.0)), Clear)
 
 
+class TwoFactors(nn.Module):
+    """A branch with two factors of zero, one behind the other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer, self.head = nn.Linear(16, 16), nn.Linear(16, 4)
+        self.inner, self.outer = (nn.Parameter(torch.zeros(16)) for _ in range(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(x + self.outer * (self.inner * torch.tanh(self.layer(x))))
+
+
+def test_the_zero_that_is_to_be_drawn_is_the_one_before() -> None:
+    finding = only(verdict_on(TwoFactors()))
+    assert finding.message.startswith("outer is zero and so is what it is multiplied with")
+    assert "normal_(inner, std=0.02)" in finding.help[0]
+
+
 def test_a_gate_at_zero_has_to_be_trained() -> None:
     assert only(verdict_on(Gate(frozen=True))).severity is Severity.WARNING
     assert isinstance(verdict_on(Gate(frozen=False)), Clear)

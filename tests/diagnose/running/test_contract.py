@@ -51,7 +51,7 @@ CASES = {
     ),
     "UV604": Case(
         # Counted over eight samples: what is seen at 650 happened after 250, at 300 or before.
-        run_of(dead=lambda k, t: 0.95 if k == 1 and t >= 650 else 0.05),
+        run_of(loss=2.3, dead=lambda k, t: 0.95 if k == 1 and t >= 650 else 0.05),
         PLAIN,
         run_of(dead=None),
         300,

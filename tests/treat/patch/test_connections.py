@@ -112,9 +112,78 @@ def test_the_layer_that_reads_the_data_is_made_by_the_same_line(edited) -> None:
     assert "+        return x + out if out.shape == x.shape else out" in found.diff
 
 
-def test_data_as_wide_as_the_layers_could_not_be_told(edited) -> None:
-    text = HEAD.replace("32, 6", "32, 16") + ONE_LOOP.format(first=16, body="torch.tanh(layer(x))")
-    assert "also runs layers.0, which stays" in edited(text, "residual").unsafe
+WIDE = HEAD.replace("32, 6", "32, 16") + ONE_LOOP.format(first=16, body="torch.tanh(layer(x))")
+LOOP = """        for layer in self.layers:
+            x = torch.tanh(layer(x))  # squash
+"""
+
+
+@pytest.mark.parametrize(
+    ("loop", "lines"),
+    [
+        (
+            LOOP,
+            [
+                "+            y = torch.tanh(layer(x))  # squash",
+                "+            x = x + y if layer is not self.layers[0] else y",
+            ],
+        ),
+        (
+            "        for layer in self.layers: x = layer(x).tanh()\n",
+            [
+                "+        for layer in self.layers:",
+                "+            y = layer(x).tanh()",
+                "+            x = x + y if layer is not self.layers[0] else y",
+            ],
+        ),
+        (
+            """        for i, layer in enumerate(self.layers):
+            # the layer
+            x = layer(x)
+            x = torch.sigmoid(x)
+""",
+            [
+                "+            skip = x",
+                "+            y = torch.sigmoid(x)",
+                "+            x = skip + y - 0.5 if layer is not self.layers[0] else y",
+            ],
+        ),
+    ],
+)
+def test_data_as_wide_as_the_layers_are_told_by_the_first_of_the_loop(edited, loop, lines) -> None:
+    found = edited(WIDE.replace(LOOP, loop), "residual")
+    assert [line for line in found.diff if line.startswith("+")] == lines
+
+
+def test_factors_of_a_loop_that_counts_by_itself(edited) -> None:
+    loop = LOOP.replace("layer in self.layers", "i, layer in enumerate(self.layers)")
+    found = edited(WIDE.replace(LOOP, loop), "rezero")
+    assert (
+        "+            x = x + self.scales[i - 1] * y if layer is not self.layers[0] else y"
+        in found.diff
+    )
+    counted = edited(
+        (HEAD + APART.format(name="tanh")).replace(
+            "for layer in self.layers", "for i, layer in enumerate(self.layers)"
+        ),
+        "rezero",
+    )
+    assert "+            x = x + self.scales[i] * torch.tanh(layer(x))  # squash" in counted.diff
+
+
+def test_data_as_wide_as_the_layers_of_a_list_could_not_be_told(edited) -> None:
+    text = HEAD.replace("32, 6", "32, 16") + FACTORY.replace("(6, 16", "(16, 16")
+    assert "also makes 0, which stays" in edited(text, "residual").unsafe
+
+
+def test_a_block_whose_parts_have_other_names_is_left(edited) -> None:
+    loop = """        for layer in self.layers:
+            h = layer(x)
+            x = torch.tanh(h)
+"""
+    assert (
+        "no statement of the form x = f(x)" in edited(WIDE.replace(LOOP, loop), "residual").unsafe
+    )
 
 
 def test_names_that_are_taken(edited) -> None:

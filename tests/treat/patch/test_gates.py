@@ -98,6 +98,18 @@ def test_every_gate_of_a_stack(edited) -> None:
     ]
 
 
+def test_gates_that_no_one_would_call_shut(edited) -> None:
+    found = edited(
+        FLAT + HIGHWAY.replace("-10.0", "3.0").replace("depth=6", "depth=12"), "carry-gate"
+    )
+    assert found.diff == [
+        "+        with torch.no_grad():",
+        "+            for name, parameter in self.named_parameters():",
+        '+                if name.endswith(".gate.bias"):',
+        "+                    parameter.fill_(-2.443)",
+    ]
+
+
 def test_one_gate_of_several_in_one_bias(edited) -> None:
     assert edited(LONG + GRU, "open-gate").diff == [
         "+        with torch.no_grad():",

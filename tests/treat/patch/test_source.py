@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from unvanish.treat.patch.names import Names
 from unvanish.treat.patch.overlay import overlaid
 from unvanish.treat.patch.source import NoSafeEditError, Source
 
@@ -36,6 +37,22 @@ def test_names_are_resolved() -> None:
         "torch.nn.functional.relu",
         "torch.nn.Sequential",
     ]
+
+
+def test_names_that_come_with_a_star_are_torchs_unless_they_are_ones_own() -> None:
+    text = """from torch.nn import *
+
+
+class Tanh(Module):
+    pass
+
+
+net = Sequential(Linear(2, 2), Tanh())
+"""
+    tree = ast.parse(text)
+    names = Names(tree)
+    calls = [names.meaning(n.func) for n in ast.walk(tree) if isinstance(n, ast.Call)]
+    assert calls == ["torch.nn.Sequential", "torch.nn.Linear", "Tanh"]
 
 
 def test_names_are_spelt_in_the_files_own_style() -> None:

@@ -325,7 +325,8 @@ class SymmetricOrZeroInit:
             ),
             help=(
                 "start one of the two at random: torch.nn.init.normal_("
-                f"{_other_factor(recording, starved, zeros) or zeros[-1]}, std=0.02)",
+                f"{_partner(shut) or _other_factor(recording, starved, zeros) or zeros[-1]}, "
+                "std=0.02)",
             ),
         )
 
@@ -508,6 +509,11 @@ def _is_copy(one: Parameter, other: Parameter) -> bool:
 def _after(layer: _Layer) -> float:
     """Return the share of the units that differ after the probe steps."""
     return layer.distinct(after_steps=True)
+
+
+def _partner(shut: Sequence[ShutFactor]) -> str:
+    """Return a zero that the first zeros are multiplied with; empty where none is known."""
+    return next((name for one in shut for name in one.partners), "")
 
 
 def _other_factor(recording: Recording, starved: Sequence[str], zeros: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median
 from typing import Final
@@ -17,6 +17,10 @@ from unvanish.core.runs import EventKind, RunRecording, WatchedLayer
 
 FEWEST_SAMPLES: Final = 3
 """What must hold in so many samples in a row to be more than a moment."""
+
+_FIRST: Final = 64
+_TURNS: Final = 8
+"""A loss that changes its sign so often in the first steps is none that falls through zero."""
 
 _SUPPLIED: Final = frozenset({"Embedding", "EmbeddingBag"})
 """Layers of which a batch touches few rows."""
@@ -84,6 +88,21 @@ def lasting(samples: Sequence[tuple[int, bool]], *, least: int = FEWEST_SAMPLES)
     return Stretch(samples[first][0], sound, samples[-1][0], held)
 
 
+def unsettled(samples: Sequence[tuple[int, bool]]) -> int:
+    """Return since when something holds that holds at the end, in too few samples to be sure.
+
+    Args:
+        samples: Step, and whether it held there.
+
+    Returns:
+        The step; -1 where it does not hold at the end, holds in the last sample alone, or lasts.
+    """
+    if lasting(samples) is not None:
+        return -1
+    found = lasting(samples, least=FEWEST_SAMPLES - 1)
+    return -1 if found is None else found.step
+
+
 def end_of_numbers(run: RunRecording) -> int:
     """Return the first step from which on no loss is a number; past the end where there is none.
 
@@ -145,6 +164,22 @@ def plays_losses(run: RunRecording) -> bool:
     """
     trained = [layer for layer in run.layers if layer.optimizer >= 0 and layer.parameters]
     return len({model_of(one) for one in trained}) > 1 < len({one.optimizer for one in trained})
+
+
+def need_not_fall(run: RunRecording) -> str:
+    """Say why the loss of a run need not fall; empty where it should.
+
+    A loss that changes its sign again and again from the beginning is a surrogate, whose gradient
+    alone means something: policy gradients and critics have such losses.
+    """
+    if plays_losses(run):
+        return "several models are trained, and their losses need not fall"
+    first = [value for _, value in run.over(StepQuantity.LOSS)[:_FIRST] if value]
+    if sum(a < 0.0 < b or b < 0.0 < a for a, b in pairwise(first)) >= _TURNS:
+        return (
+            "the loss changes its sign from step to step, as a surrogate's does: it need not fall"
+        )
+    return ""
 
 
 def elasticities(run: RunRecording) -> dict[int, dict[int, float]]:
@@ -262,6 +297,22 @@ def rate_rises(run: RunRecording) -> list[tuple[int, float, float]]:
 def rate_events(run: RunRecording) -> list[tuple[int, str]]:
     """Return step and words of every change of the learning rate that was noticed."""
     return [(event.step, event.text) for event in run.events if event.kind is EventKind.RATE]
+
+
+def jump_steps(run: RunRecording) -> list[int]:
+    """Return the steps at which the loss jumped while the run was watched."""
+    return [event.step for event in run.events if event.kind is EventKind.JUMPED]
+
+
+def since_jump(run: RunRecording, stretch: Stretch) -> Stretch:
+    """Return a stretch that begins where the loss jumped, if that was since the last sound sample.
+
+    The loss is known at every step, so it tells what lies between two samples.
+    """
+    jumps = [step for step in jump_steps(run) if stretch.sound < step <= stretch.step]
+    if stretch.sound < 0 or not jumps:
+        return stretch
+    return replace(stretch, step=jumps[-1])
 
 
 def climbed(losses: Sequence[tuple[int, float]]) -> bool:

@@ -19,10 +19,18 @@ STANDARD_ERRORS: Final = 4.0
 """How far apart two levels are that differ: the least of twenty levels of pure noise stands
 about 2 standard errors below the first, and 4 in less than one run in a thousand."""
 
+BEHIND: Final = 50
+"""A jump of the loss is judged by so many steps before it."""
+
+AHEAD: Final = 5
+"""And by the median of so many from it on."""
+
+LEAST_BEHIND: Final = 16
+"""Before which step nothing is a jump."""
+
 _FIRST: Final = 8
 _LEVELS: Final = 20
-_AHEAD: Final = 5
-_BEHIND: Final = 50
+_FEWEST_CLIMBING: Final = 3
 _MAD: Final = 1.4826
 _MEDIAN: Final = 1.2533
 
@@ -106,6 +114,19 @@ class Progress:
         return self.best.first > self.start.last and apart(self.best, self.start)
 
     @property
+    def has_sunk(self) -> bool:
+        """Whether the first eight losses stand above those of the last half, by their ranks.
+
+        That sees a fall within the first few steps, too fast and too small to make a level.
+        """
+        first = [value for _, value in self.losses[:_FIRST]]
+        late = [value for _, value in self.losses[len(self.losses) // 2 :]]
+        wins = sum((a > b) + 0.5 * (a == b) for a in first for b in late)
+        pairs = len(first) * len(late)
+        spread = math.sqrt(pairs * (len(first) + len(late) + 1) / 12.0)
+        return wins - 0.5 * pairs > STANDARD_ERRORS * spread
+
+    @property
     def is_learned(self) -> bool:
         """Whether the loss has fallen, and three quarters of the gain are still there."""
         kept = self.end.value - self.best.value <= 0.25 * self.gained
@@ -185,6 +206,18 @@ def _level(part: Sequence[tuple[int, float]]) -> Level:
     )
 
 
+def jump_limit(behind: Sequence[float], start: float) -> tuple[float, float]:
+    """Return the usual loss of the steps before, and above which the next one is a jump.
+
+    Args:
+        behind: Losses of the steps before; `BEHIND` of them where there are so many.
+        start: The loss that the run began at.
+    """
+    middle, top = median(behind), max(behind)
+    gained = max(start - middle, 0.1 * abs(start))
+    return middle, middle + max(3.0 * (top - middle), 0.5 * gained)
+
+
 def spikes(progress: Progress) -> list[Spike]:
     """Return the jumps that undid half of what had been gained and lasted several steps.
 
@@ -194,17 +227,15 @@ def spikes(progress: Progress) -> list[Spike]:
     losses, start = progress.losses, progress.start.value
     least = 0.5 * (start + progress.best.value)
     found: list[Spike] = []
-    at = 2 * _FIRST
-    while at + _AHEAD <= len(losses):
+    at = LEAST_BEHIND
+    while at + AHEAD <= len(losses):
         value = losses[at][1]
         if value <= least or losses[at - 1][1] >= value:
             at += 1
             continue
-        behind = [one for _, one in losses[max(0, at - _BEHIND) : at]]
-        middle, top = median(behind), max(behind)
-        height = median(one for _, one in losses[at : at + _AHEAD])
-        gained = max(start - middle, 0.1 * abs(start))
-        limit = middle + max(3.0 * (top - middle), 0.5 * gained)
+        behind = [one for _, one in losses[max(0, at - BEHIND) : at]]
+        height = median(one for _, one in losses[at : at + AHEAD])
+        middle, limit = jump_limit(behind, start)
         if value <= limit or height <= limit:
             at += 1
             continue
@@ -218,8 +249,8 @@ def spikes(progress: Progress) -> list[Spike]:
 def _back(losses: Sequence[tuple[int, float]], at: int, limit: float) -> int:
     """Return where the median of five steps is below a limit again; -1 for nowhere."""
     values = [value for _, value in losses]
-    for i in range(at + 1, len(values) - _AHEAD + 1):
-        if values[i] <= limit and median(values[i : i + _AHEAD]) <= limit:
+    for i in range(at + 1, len(values) - AHEAD + 1):
+        if values[i] <= limit and median(values[i : i + AHEAD]) <= limit:
             return i
     return -1
 
@@ -237,14 +268,17 @@ def lost_since(progress: Progress) -> tuple[int, int]:
     begin = progress.levels[max(above - 1, 0)].first
     values = [(step, value) for step, value in progress.losses if step >= begin]
     for i, (step, value) in enumerate(values):
-        ahead = [one for _, one in values[i : i + _AHEAD]]
+        ahead = [one for _, one in values[i : i + AHEAD]]
         if value > limit and median(ahead) > limit:
             return step, values[i - 1][0] if i else -1
     return progress.levels[above].first, -1
 
 
 def climbing_since(run: RunRecording) -> tuple[int, int]:
-    """Return the first step after which the loss was never again at its first level, or below.
+    """Return the step from which on the loss only climbed, up to the end of its numbers.
+
+    It is the first one after which the loss was never again at its first level, or, where that is
+    earlier, never again at the level from which it climbs to the end.
 
     Returns:
         The step and the one before it; both the end of numbers where it fell to the last.
@@ -255,8 +289,20 @@ def climbing_since(run: RunRecording) -> tuple[int, int]:
         return end, -1
     start = median(value for _, value in losses[:_FIRST])
     start = min(start, losses[0][1]) if len(losses) < 2 * _FIRST else start
-    sound = -1
-    for step, value in losses:
-        if value <= start:
-            sound = step
+    sound = max((step for step, value in losses if value <= start), default=-1)
+    progress = progress_of(run)
+    if progress is not None:
+        foot = _foot(progress)
+        sound = min(sound, max(step for step, value in losses if value <= foot.high))
+    if sum(step > sound for step, _ in losses) < _FEWEST_CLIMBING:
+        sound = losses[-1][0]
     return next((step for step, _ in losses if step > sound), end), sound
+
+
+def _foot(progress: Progress) -> Level:
+    """Return the level from which the loss climbs without a halt up to the last one."""
+    levels = progress.levels
+    at = len(levels) - 1
+    while at > 0 and levels[at - 1].value < levels[at].value:
+        at -= 1
+    return levels[at] if apart(levels[at], levels[-1]) else levels[-1]

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from unvanish.learn.lesson import Lesson
 from unvanish.learn.lessons.clipping import LESSON as CLIPPING
+from unvanish.learn.lessons.curvature import LESSON as CURVATURE
 from unvanish.learn.lessons.depth import LESSON as DEPTH
 from unvanish.learn.lessons.derivatives import LESSON as DERIVATIVES
 from unvanish.learn.lessons.edge_of_chaos import LESSON as EDGE_OF_CHAOS
@@ -18,6 +19,7 @@ from unvanish.learn.lessons.numerics import LESSON as NUMERICS
 from unvanish.learn.lessons.product import LESSON as PRODUCT
 from unvanish.learn.lessons.proving import LESSON as PROVING
 from unvanish.learn.lessons.relu_family import LESSON as RELU_FAMILY
+from unvanish.learn.lessons.residual import LESSON as RESIDUAL
 from unvanish.learn.lessons.saturation import LESSON as SATURATION
 from unvanish.learn.lessons.through_time import LESSON as THROUGH_TIME
 from unvanish.learn.lessons.transformers import LESSON as TRANSFORMERS
@@ -38,7 +40,9 @@ LESSONS: Final[tuple[Lesson[Any], ...]] = (
     RELU_FAMILY,
     INITIALISATION,
     NORMALISATION,
+    RESIDUAL,
     CLIPPING,
+    CURVATURE,
     THROUGH_TIME,
     TRANSFORMERS,
     EDGE_OF_CHAOS,

@@ -146,8 +146,8 @@ def experiment(settings: Settings) -> Evidence:
                 y_label="norm",
                 y_scale=Scale.DECADES,
                 series=(
-                    Series(name="wider exponent", x=layers, y=tuple(measured)),
                     Series(name="norm in float32", x=layers, y=tuple(read), dots=True),
+                    Series(name="wider exponent", x=layers, y=tuple(measured)),
                 ),
             ),
         ),

@@ -53,7 +53,10 @@ def experiment(settings: Settings) -> Evidence:
     batch = shapes(256, settings.seed)
     looks = {name: _look(name, settings, batch) for name in names}
     recording = looks[settings.activation]
-    decades = grad_by_layer(recording)
+    rms = grad_by_layer(recording)
+    # As norms, which a layer's number of units does not change by itself.
+    more_units = 0.5 * math.log10(settings.width / CLASSES)
+    decades = (*(one + more_units for one in rms[:-1]), rms[-1])
     profile = recording[Quantity.SLOPE_RMS]
     usual = [profile.get(site) for site in recording.signal_sites() if site in profile]
     whole_loss = (decades[0] - decades[-1]) / settings.depth
@@ -117,7 +120,7 @@ def experiment(settings: Settings) -> Evidence:
             Curves(
                 title=f"{settings.activation}: a product of slopes, and a gradient",
                 x_label="layers passed, from the output",
-                y_label="what is left",
+                y_label="what is left (norm)",
                 y_scale=Scale.DECADES,
                 series=(
                     Series(name="random slopes, typical path", x=passed, y=(0.0, *typical)),

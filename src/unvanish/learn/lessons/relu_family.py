@@ -14,7 +14,7 @@ from unvanish.core.lessons import Curves, Evidence, Point, Relation, Series, Tab
 from unvanish.core.sources import SOURCES
 from unvanish.learn.data import CLASSES, endless, shapes
 from unvanish.learn.lesson import Lesson
-from unvanish.learn.networks import accuracy, drawn, fit, plain
+from unvanish.learn.networks import accuracy, drawn, fit, plain, running_mean
 from unvanish.learn.settings import number, seed, whole
 from unvanish.observe import trace
 from unvanish.treat import treat
@@ -137,7 +137,7 @@ def experiment(settings: Settings) -> Evidence:
             Curves(
                 title="Loss in training",
                 x_label="step",
-                y_label="loss",
+                y_label=f"loss, mean of {_SMOOTH} steps",
                 series=tuple(_curve(name, arm.losses) for name, arm in arms.items()),
             ),
             Curves(
@@ -235,13 +235,8 @@ def _silent_rows(model: nn.Module, inputs: Tensor) -> list[Tensor]:
 
 
 def _curve(name: str, losses: tuple[float, ...]) -> Series:
-    """Average the loss over some steps."""
-    ends = range(_SMOOTH, len(losses) + 1)
-    return Series(
-        name=name,
-        x=tuple(float(end) for end in ends),
-        y=tuple(sum(losses[end - _SMOOTH : end]) / _SMOOTH for end in ends),
-    )
+    steps, means = running_mean(losses, _SMOOTH)
+    return Series(name=name, x=steps, y=means)
 
 
 LESSON = Lesson(

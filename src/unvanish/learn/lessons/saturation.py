@@ -125,7 +125,7 @@ def experiment(settings: Settings) -> Evidence:
                 ),
             ),
             Curves(
-                title="Gradient at every layer, against the last",
+                title="Gradient at every hidden layer, against the last",
                 x_label="layer, from the input",
                 y_label="gradient (rms)",
                 y_scale=Scale.DECADES,
@@ -183,7 +183,7 @@ def _at_the_output(logit: float) -> tuple[float, float]:
 
 
 def _gradient(name: str, look: Recording) -> Series:
-    decades = grad_by_layer(look)
+    decades = grad_by_layer(look)[:-1]
     known = [one - decades[-1] if math.isfinite(one) else one for one in decades]
     return Series(name=name, x=tuple(float(at) for at in range(1, len(known) + 1)), y=tuple(known))
 

@@ -277,7 +277,7 @@ def _log(value: float) -> float:
 
 LESSON = Lesson(
     name="transformers",
-    title="Transformers starve queries and keys, not everything",
+    title="Post-LN transformers starve queries and keys",
     claim=(
         "In a fresh post-LN transformer the tokens become alike from block to block, and the "
         "gradient of queries and keys fades with their differences while that of the values does "
@@ -294,9 +294,12 @@ number of layers L, for the distance r from equal tokens:
 This is *rank collapse*: after a few layers all tokens are one. The skip around attention keeps the
 differences alive, and where the norm stands decides how well.
 
-    post-LN   x <- LN(x + attention(x))     the norm rescales the sum: what the tokens have in
-                                            common grows, what they do not is divided away
-    pre-LN    x <- x + attention(LN(x))     the stream itself is never divided
+    post-LN   x <- LN(x + attention(x))
+    pre-LN    x <- x + attention(LN(x))
+
+Attention adds to what the tokens have in common. In post-LN the norm then divides the sum back to
+its old length, and with it what tells them apart, at every block. In pre-LN the stream itself is
+never divided.
 
 Queries and keys matter only through *differences* between tokens: where all keys are equal, the
 softmax is even whatever the queries say, and their gradient is zero. So it fades block by block in

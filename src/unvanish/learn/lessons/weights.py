@@ -48,7 +48,8 @@ def experiment(settings: Settings) -> Evidence:
     by_weights, lost = by_factor(found).get(Factor.WEIGHT_SCALE, 0.0), _lost(found)
     hidden = [layer for layer in model.modules() if isinstance(layer, nn.Linear)][1:]
     gain = math.sqrt(sum(_energy(layer) for layer in hidden) / len(hidden))
-    decades, others = grad_by_layer(found), grad_by_layer(unit)
+    # Of the hidden layers: the outputs are fewer, which changes a root mean square by itself.
+    decades, others = grad_by_layer(found)[:-1], grad_by_layer(unit)[:-1]
     layers = tuple(float(layer) for layer in range(1, len(decades) + 1))
     return Evidence(
         points=(
@@ -90,7 +91,7 @@ def experiment(settings: Settings) -> Evidence:
         ),
         plots=(
             Curves(
-                title=f"{settings.activation}, with two kinds of weights",
+                title=f"{settings.activation}: gradient at every hidden layer, against the last",
                 x_label="layer, from the input",
                 y_label="gradient (rms)",
                 y_scale=Scale.DECADES,

@@ -97,7 +97,54 @@ def _function(work: Work) -> Builder:
             value = ends[-1].value
             name = value.id if isinstance(value, ast.Name) else "network"
             return Builder(at, ends[-1], name, load_in(at, function.body, name))
+    return _at_top(source, f"torch.nn.{type(work.model).__name__}", built[-1].line)
+
+
+def _at_top(source: Source, container: str, line: int) -> Builder:
+    """Return the statement of a file that gives a name to a network, or the last that starts it.
+
+    Args:
+        source: The file.
+        container: Dotted name of the network's class.
+        line: A line that made one of its layers.
+
+    Raises:
+        NoSafeEditError: If there is none.
+    """
+    body = source.tree.body
+    for number, one in enumerate(body):
+        is_here = one.lineno <= line <= (one.end_lineno or 0)
+        if not is_here or not isinstance(one, ast.Assign) or not source.begins_line(one):
+            continue
+        target = one.targets[0]
+        calls = [n for n in ast.walk(one.value) if isinstance(n, ast.Call)]
+        made = any(source.meaning(call.func) == container for call in calls)
+        if not made or not isinstance(target, ast.Name) or len(one.targets) > 1:
+            continue
+        last: ast.stmt = one
+        for later in body[number + 1 :]:
+            if not _mentions(later, target.id) or isinstance(later, ast.FunctionDef | ast.ClassDef):
+                continue
+            if not _starts(source, later):
+                break
+            last = later
+        return Builder(source, last, target.id, load_in(source, body[number:], target.id))
     raise NoSafeEditError("the network is built outside of a function or class of its own")
+
+
+def _mentions(statement: ast.stmt, name: str) -> bool:
+    return any(isinstance(n, ast.Name) and n.id == name for n in ast.walk(statement))
+
+
+def _starts(source: Source, statement: ast.stmt) -> bool:
+    """Tell whether a statement gives weights their first values."""
+    for call in (n for n in ast.walk(statement) if isinstance(n, ast.Call)):
+        called = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+        if source.meaning(call.func).startswith("torch.nn.init."):
+            return True
+        if called == "apply" or (called.endswith("_") and not called.startswith("_")):
+            return True
+    return False
 
 
 def indexed(name: str, path: str, model: nn.Module) -> str:

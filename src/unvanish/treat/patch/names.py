@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator
 from typing import Final
 
@@ -25,7 +26,7 @@ class Names:
 
     def __init__(self, tree: ast.Module) -> None:
         self.needed: list[str] = []
-        self._aliases = dict(_imported(tree))
+        self._aliases = {**dict(_starred(tree)), **dict(_imported(tree))}
 
     def meaning(self, node: ast.AST) -> str:
         """Return the dotted name an expression stands for, imports resolved; else ``""``."""
@@ -70,6 +71,20 @@ class Names:
         """Add an import, once."""
         if line not in self.needed:
             self.needed.append(line)
+
+
+def _starred(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Yield the names of torch that are read and come with ``from torch.nn import *``."""
+    read = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+    own = {getattr(one, "name", "") for one in tree.body}
+    for node in tree.body:
+        module = node.module or "" if isinstance(node, ast.ImportFrom) else ""
+        if not module.startswith("torch") or module not in sys.modules:
+            continue
+        if isinstance(node, ast.ImportFrom) and any(name.name == "*" for name in node.names):
+            known = sys.modules[module]
+            public = getattr(known, "__all__", None) or dir(known)
+            yield from ((name, f"{module}.{name}") for name in sorted((read - own) & {*public}))
 
 
 def _imported(tree: ast.Module) -> Iterator[tuple[str, str]]:

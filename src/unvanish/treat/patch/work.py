@@ -89,10 +89,11 @@ class Work:
         line = site.built or site.source
         source = self.source(line)
         assert line is not None
+        name = site.module.removeprefix("Parametrized")
         calls = [
             call
             for call in source.nodes(ast.Call, line.line)
-            if source.meaning(call.func) == f"torch.nn.{site.module}"
+            if source.meaning(call.func) in (f"torch.nn.{name}", f"torch.nn.Lazy{name}")
         ]
         begun = sorted(
             (call for call in calls if call.lineno == line.line), key=lambda call: call.col_offset
@@ -103,8 +104,9 @@ class Work:
             if same_line(one.built or one.source, line) and one.module == site.module
         )
         if len(begun) > 1 and len(begun) == len(paths) and site.path in paths:
-            return Makers(source, (begun[list(paths).index(site.path)],), alone=True)
-        return Makers(source, tuple(calls), alone=len(paths) < 2)
+            own = begun[list(paths).index(site.path)]
+            return Makers(source, (own,), alone=True, line=line.line)
+        return Makers(source, tuple(calls), alone=len(paths) < 2, line=line.line)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +117,13 @@ class Makers:
         source: The file.
         calls: The likeliest first.
         alone: Whether the first makes this module and no other.
+        line: The line that made it, or that runs it where it was not seen to be made.
     """
 
     source: Source
     calls: tuple[ast.Call, ...]
     alone: bool
+    line: int
 
 
 def same_line(one: SourceLine | None, other: SourceLine | None) -> bool:

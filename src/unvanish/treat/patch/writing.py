@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
@@ -23,6 +24,8 @@ from unvanish.treat.patch.sharing import shared
 from unvanish.treat.patch.source import NoSafeEditError, Source
 from unvanish.treat.patch.work import Work
 from unvanish.treat.treatment import Treated
+
+_log = logging.getLogger(__name__)
 
 
 def patch(
@@ -68,7 +71,7 @@ def patch(
                 raise NoSafeEditError(
                     f"{work.prescription.remedy} needs code of unvanish in the network"
                 )
-            REWRITERS[work.prescription.remedy](work)
+            _rewrite(work)
         if rate_factor != 1.0 and RATES.isdisjoint(names):
             multiply_rate(works[0], rate_factor)
         files = {s.path: s.edit() for s in sources.values() if s.is_changed}
@@ -96,6 +99,23 @@ def patch(
     return Patch(
         remedies=names, safety=safety, files=tuple(files.values()), agrees=True, notes=notes
     )
+
+
+def _rewrite(work: Work) -> None:
+    """Write one remedy.
+
+    Raises:
+        NoSafeEditError: If it cannot be written safely, or what should have written it met source
+            that it was not made for: the user then gets a snippet.
+    """
+    try:
+        REWRITERS[work.prescription.remedy](work)
+    except (NoSafeEditError, UnvanishError):
+        raise
+    except Exception as error:
+        _log.debug("%s could not be written", work.prescription.remedy, exc_info=True)
+        said = f"writing {work.prescription.remedy} failed: {type(error).__name__}: {error}"
+        raise NoSafeEditError(said.rstrip(": ")) from error
 
 
 _RATE: Final = Prescription(

@@ -11,6 +11,7 @@ from unvanish.treat.remedies.batch_norm import BatchNorm
 from unvanish.treat.remedies.bfloat16 import BFloat16
 from unvanish.treat.remedies.bound_exponent import BoundExponent
 from unvanish.treat.remedies.break_symmetry import BreakSymmetry
+from unvanish.treat.remedies.carry_gate import CarryGate
 from unvanish.treat.remedies.centralise_gradient import CentraliseGradient
 from unvanish.treat.remedies.checkpoint_gradient import CheckpointGradient
 from unvanish.treat.remedies.chrono import Chrono
@@ -78,11 +79,13 @@ from unvanish.treat.remedies.shaped_activation import ShapedActivation
 from unvanish.treat.remedies.silu import Silu
 from unvanish.treat.remedies.siren import Siren
 from unvanish.treat.remedies.skip_init import SkipInit
+from unvanish.treat.remedies.smooth_activation import SmoothActivation
 from unvanish.treat.remedies.soap import Soap
 from unvanish.treat.remedies.soften_router import SoftenRouter
 from unvanish.treat.remedies.standardise_input import StandardiseInput
 from unvanish.treat.remedies.straight_through import StraightThroughEstimator
 from unvanish.treat.remedies.straight_through_choice import StraightThroughChoice
+from unvanish.treat.remedies.surrogate_gradient import SurrogateGradient
 from unvanish.treat.remedies.t_fixup import TFixup
 from unvanish.treat.remedies.tailored_activation import TailoredActivation
 from unvanish.treat.remedies.train_parameter import TrainParameter
@@ -112,6 +115,7 @@ BUILTIN_REMEDIES: Final[tuple[Remedy, ...]] = (
     ForgetBias(),
     Chrono(),
     OpenGate(),
+    CarryGate(),
     OrthogonalRecurrence(),
     GatedCell(),
     LstmCell(),
@@ -123,6 +127,7 @@ BUILTIN_REMEDIES: Final[tuple[Remedy, ...]] = (
     Selu(),
     Gelu(),
     Silu(),
+    SmoothActivation(),
     TailoredActivation(),
     ShapedActivation(),
     PreNorm(),
@@ -165,6 +170,7 @@ BUILTIN_REMEDIES: Final[tuple[Remedy, ...]] = (
     NonSaturatingGan(),
     StraightThroughEstimator(),
     StraightThroughChoice(),
+    SurrogateGradient(),
     Reattach(),
     CheckpointGradient(),
     TrainParameter(),

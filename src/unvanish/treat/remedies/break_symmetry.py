@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from unvanish.core.prescriptions import Change, Keeps, Prescription
 from unvanish.core.records import Parameter
@@ -15,12 +15,12 @@ from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import NotApplicable
 from unvanish.core.wiring import Wiring
 from unvanish.diagnose.zero_factors import shut_factors
-from unvanish.theory.mean_field import second_moment
-from unvanish.treat.anatomy import Layer, theory_of
-from unvanish.treat.drawing import drawable, each, normal, set_weight, why_not
+from unvanish.treat.anatomy import Layer
+from unvanish.treat.drawing import drawable, set_weight, why_not
 from unvanish.treat.gains import STARTS
+from unvanish.treat.parting import draw_of
 from unvanish.treat.protocol import Case, Patient
-from unvanish.treat.recurrent import cells_of, kind_of, owner_of, units_of
+from unvanish.treat.recurrent import cells_of
 
 _FEW: Final = 0.5
 """Share of distinct units below which a layer counts as equal, as in UV104."""
@@ -41,10 +41,10 @@ class BreakSymmetry:
     function behind: the mean square of the data is kept. Of several zeros on one way those that
     end a branch stay, so that LoRA and zero-initialised branches begin as they were meant to.
     Recurrent layers whose units are equal within every gate are drawn gate by gate: Xavier beside
-    the input, orthogonal between the steps. Of two tables of embeddings that are both zero and
-    meet in a product, one is drawn from N(0, 1 / dimension).
-    Rows of other parameters, such as the centres of a
-    mixture, are parted by noise of a tenth of their size.
+    the input, orthogonal between the steps. Of two tables of embeddings, or two parameters of
+    other kinds, that are both zero and meet in a product, one is drawn from N(0, 1 / dimension);
+    a vector becomes ones. Rows of other parameters, such as the centres of a mixture, are parted
+    by noise of a tenth of their size.
     Everything else stays as it is, biases too.
 
     ## What it costs
@@ -79,7 +79,9 @@ class BreakSymmetry:
         """Fit networks with equal units, or with zeros that were reported."""
         asked = {n for f in case.diagnosis.findings if f.code == "UV104" for n in f.parameters}
         known = {p.name: p for p in case.recording.parameters}
-        layers = [x for x in drawable(case) if _may_be_drawn(x, case)]
+        # Of several zeros on one way the last may stay: it gets the gradient of those before it.
+        last = {n for shut in shut_factors(case.recording) if shut.partners for n in shut.zeros}
+        layers = [x for x in drawable(case) if _may_be_drawn(x, case) and x.weight not in last]
         equal = [
             x
             for x in layers
@@ -100,14 +102,17 @@ class BreakSymmetry:
         parts = [
             name
             for name in sorted(asked - of_layers)
-            if name in known and known[name].requires_grad and len(known[name].shape) > 1
+            if name in known
+            and known[name].requires_grad
+            and known[name].rms > 0.0
+            and len(known[name].shape) > 1
         ]
-        places = (
+        drawn = (
             *(x.weight for x in layers if x.weight in chosen),
             *parts,
             *_equal_cells(case, asked),
-            *_zero_tables(case, chosen),
         )
+        places = (*drawn, *_zero_factors(case, {*drawn}))
         if not places:
             return NotApplicable("no trained layer starts with equal units or closed by zeros")
         return Prescription(
@@ -121,44 +126,15 @@ class BreakSymmetry:
 
     def apply(self, patient: Patient, prescription: Prescription) -> None:
         """Draw the layers, and part the rows of the rest."""
-        drawn = set[str]()
+        noise = float(prescription.settings.get("noise", _NOISE))
         for name in prescription.places:
-            module = patient.model.get_submodule(owner_of(name))
-            old = patient.surgery.weight_of(name)
-            if kind_of(module):
-                blocks = old.shape[0] // units_of(patient, name)
-                patient.surgery.set_values(name, _gates(old, blocks, "weight_hh" in name))
-                drawn.add(name)
-            elif isinstance(module, nn.Embedding | nn.EmbeddingBag):
-                table = normal(old, 1.0 / math.sqrt(old.shape[1]))
-                if module.padding_idx is not None:
-                    table[module.padding_idx] = 0.0
-                patient.surgery.set_values(name, table)
-                drawn.add(name)
-        rest = tuple(name for name in prescription.places if name not in drawn)
-        for layer, weight, layout in each(patient, rest):
-            phi = theory_of(layer, patient.model)
-            kept = second_moment(phi, 1.0) if phi is not None else 1.0
-            set_weight(patient, layer, normal(weight, 1.0 / math.sqrt(layout.fan_in * kept)))
-            drawn.add(layer.weight)
-        for name in prescription.places:
-            if name not in drawn:
-                old = patient.surgery.weight_of(name)
-                patient.surgery.set_values(name, _parted(old, prescription))
-
-
-def _parted(old: Tensor, prescription: Prescription) -> Tensor:
-    noise = float(prescription.settings.get("noise", _NOISE))
-    size = float(old.square().mean().sqrt()) or 1.0
-    return old + noise * size * torch.randn_like(old)
-
-
-def _gates(old: Tensor, blocks: int, recurrent: bool) -> Tensor:
-    """Draw the matrix of every gate by itself."""
-    new = torch.empty_like(old, dtype=torch.promote_types(old.dtype, torch.float32))
-    for matrix in new.chunk(blocks):
-        (nn.init.orthogonal_ if recurrent else nn.init.xavier_uniform_)(matrix)
-    return new.to(old)
+            draw = draw_of(name, patient.model, patient.anatomy, noise)
+            values = draw.of(patient.surgery.weight_of(name))
+            layer = patient.anatomy.layer_of(name)
+            if layer is not None and not layer.is_recurrent:
+                set_weight(patient, layer, values)
+            else:
+                patient.surgery.set_values(name, values)
 
 
 def _equal_cells(case: Case, asked: set[str]) -> tuple[str, ...]:
@@ -182,20 +158,18 @@ def _is_alike(stacked: Tensor, gates: int) -> bool:
     return all(torch.allclose(gate, gate[:1], rtol=2e-6, atol=0.0) for gate in stacked.chunk(gates))
 
 
-def _zero_tables(case: Case, chosen: set[str]) -> tuple[str, ...]:
-    """Return one table of embeddings for each product of zeros that nothing else opens."""
-    modules = dict(case.model.named_modules())
-    tables = {
-        p.name
-        for p in case.recording.parameters
-        if p.requires_grad
-        and isinstance(modules.get(owner_of(p.name)), nn.Embedding | nn.EmbeddingBag)
-    }
+def _zero_factors(case: Case, chosen: set[str]) -> tuple[str, ...]:
+    """Return the zeros that have to go for a gradient to pass, beside those that are drawn anyway.
+
+    Of several on one way the last stays, and gets the gradient of what is drawn before it.
+    """
     found: list[str] = []
     for shut in shut_factors(case.recording):
-        if shut.frozen or not {*shut.zeros, *shut.starved}.isdisjoint({*chosen, *found}):
-            continue
-        found += [name for name in shut.zeros if name in tables][:1]
+        opened = {*chosen, *found}
+        if shut.partners:
+            found += [name for name in shut.partners if name not in opened]
+        elif not shut.frozen and opened.isdisjoint((*shut.zeros, *shut.starved)):
+            found += shut.zeros[:-1] or shut.zeros
     return tuple(found)
 
 

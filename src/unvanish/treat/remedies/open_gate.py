@@ -111,7 +111,7 @@ class OpenGate:
     )
     after: ClassVar[frozenset[str]] = frozenset()
     excludes: ClassVar[frozenset[str]] = frozenset(
-        {"forget-bias", "chrono", "gated-cell", "lstm-cell"}
+        {"carry-gate", "forget-bias", "chrono", "gated-cell", "lstm-cell"}
     )
 
     def assess(self, case: Case) -> Prescription | NotApplicable:
@@ -152,7 +152,7 @@ class OpenGate:
                 if entries.startswith(_GATE):
                     set_gate(patient, name, int(entries.removeprefix(_GATE)), value)
                 else:
-                    _set(patient.surgery, name, value, entries)
+                    set_entries(patient.surgery, name, value, entries)
 
 
 def read_openings(said: str) -> Iterator[tuple[str, float]]:
@@ -173,7 +173,7 @@ def _openings(case: Case, gate: Gate, layers: int) -> Iterator[_Opening]:
     if cell is not None:
         yield from _of_cell(gate, cell)
         return
-    names = list(_candidates(case, gate))
+    names = list(candidates(case, gate))
     scores = scores_of(case.model, case.batch, gate.sites, names=names)
     if scores is not None and scores.bias is not None:
         yield from _of_bias(gate, scores, layers, case)
@@ -203,7 +203,7 @@ def _of_bias(gate: Gate, scores: Scores, layers: int, case: Case) -> Iterator[_O
     bias = own.detach().cpu().double().flatten()[entries[chosen]] * scores.bias.factor
     added = float((scores.mean.cpu()[units[chosen]] - bias).median())
     value = (target - (added if abs(added) > 1.0 else 0.0)) / scores.bias.factor
-    yield _Opening(scores.bias.name, round(value, 3), _written(entries[chosen]))
+    yield _Opening(scores.bias.name, round(value, 3), written(entries[chosen]))
 
 
 def _target(gate: Gate, layers: int, *, low: bool) -> float:
@@ -214,8 +214,13 @@ def _target(gate: Gate, layers: int, *, low: bool) -> float:
     return -max(_LEAST_CARRY, carrying_bias(layers)) if gate.carries else 0.0
 
 
-def _candidates(case: Case, gate: Gate) -> Iterator[str]:
-    """Yield the names of what may be the gate's bias, the likeliest first."""
+def candidates(case: Case, gate: Gate) -> Iterator[str]:
+    """Yield the names of what may be the gate's bias, the likeliest first.
+
+    Args:
+        case: The network.
+        gate: The gate.
+    """
     own = set(gate.source.weights) if gate.source is not None else set()
     inside = {gate.source.path if gate.source is not None else "", gate.sites[0].path}
 
@@ -237,13 +242,20 @@ def _still_shut(case: Case, openings: list[_Opening], gates: set[str]) -> str:
     twin = copied(case.model)
     surgery = Surgery(twin)
     for one in written:
-        _set(surgery, one.name, one.value, one.entries)
+        set_entries(surgery, one.name, one.value, one.entries)
     _, shut = ClosedGate().gates(trace(twin, case.batch, case.loss, batches=1, probe_steps=0))
     return next((gate.name for gate in shut if gate.name in gates), "")
 
 
-def _set(surgery: Surgery, name: str, value: float, entries: str) -> None:
-    """Give a value to some entries of a bias, written as `_written` writes them."""
+def set_entries(surgery: Surgery, name: str, value: float, entries: str) -> None:
+    """Give a value to some entries of a bias.
+
+    Args:
+        surgery: Of the network.
+        name: Name of the bias.
+        value: What its entries become.
+        entries: Which, as `written` writes them.
+    """
     values = surgery.weight_of(name).clone()
     flat = values.reshape(-1)
     for part in entries.split(","):
@@ -252,8 +264,12 @@ def _set(surgery: Surgery, name: str, value: float, entries: str) -> None:
     surgery.set_values(name, flat.reshape(values.shape))
 
 
-def _written(entries: Tensor) -> str:
-    """Write positions as ranges: ``"0:3,5:6"``."""
+def written(entries: Tensor) -> str:
+    """Write positions as ranges: ``"0:3,5:6"``.
+
+    Args:
+        entries: The positions.
+    """
     parts: list[list[int]] = []
     for entry in sorted(entries.tolist()):
         if parts and parts[-1][1] == entry:

@@ -12,10 +12,11 @@ from unvanish.core.runs import DEAD_WINDOW, RunRecording, WatchedLayer
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
 from unvanish.diagnose.running.course import (
+    FEWEST_SAMPLES,
     end_of_numbers,
     is_hidden,
     named,
-    plays_losses,
+    need_not_fall,
     samples_of,
     sites_of,
 )
@@ -36,8 +37,9 @@ class DeadAfterSpike:
     saturated, than at the last sample before the spike, and half of them in all; or their
     weights get a gradient of exactly zero, and got one before.
 
-    Dead units are counted over 8 samples, so what a spike has killed is seen up to 8 samples after
-    it. The spike is known to the step, since the loss is read at every one.
+    Dead units are counted over 8 samples, and shortly after a jump of the loss over half of those
+    since: what a spike has killed shows in the first sample after it, and three are asked for. The
+    spike is known to the step, since the loss is read at every one.
 
     ## Why it hurts
     The network cannot come back: what is dead gets no gradient. All steps after the spike are lost.
@@ -66,17 +68,21 @@ class DeadAfterSpike:
     def examine(self, run: RunRecording) -> Verdict:
         """Look for a spike that never healed, and for what it left behind."""
         losses = run.over(StepQuantity.LOSS)
-        if plays_losses(run):
-            return NotApplicable("several models are trained, and their losses need not fall")
+        if reason := need_not_fall(run):
+            return NotApplicable(reason)
         if losses and end_of_numbers(run) <= losses[-1][0]:
             return NotApplicable("the loss is no number any more")
         progress = progress_of(run)
         if progress is None:
             return NotMeasured("the loss of 64 steps")
         open_ones = [spike for spike in spikes(progress) if spike.back < 0]
-        if not open_ones or not progress.is_lost:
+        if not open_ones:
             return Clear(math.inf, "", "the loss never jumped without coming back")
         spike = open_ones[0]
+        if _samples_since(run, spike.step) < FEWEST_SAMPLES:
+            return NotMeasured(
+                f"the layers in three samples since the spike at step {spike.step:,}"
+            )
         lost = self._lost(run, spike.step)
         if not lost:
             return Clear(
@@ -131,7 +137,8 @@ class DeadAfterSpike:
                 + ")",
                 f"the loss was {spike.before:.3g} before, {spike.height:.3g} in the spike, and is "
                 f"{now[1]:.3g} at step {now[0]:,}",
-                f"units count as dead after {DEAD_WINDOW} samples in which none switched them on",
+                f"units count as dead that nothing switched on in {DEAD_WINDOW} samples, or in the "
+                "later half of those since the jump",
             ),
             help=(
                 f"begin again from a checkpoint before step {spike.step:,}, with a lower learning "
@@ -141,6 +148,13 @@ class DeadAfterSpike:
             ),
             step=spike.step,
         )
+
+
+def _samples_since(run: RunRecording, step: int) -> int:
+    """Return in how many samples the layers were looked at since a step."""
+    looked = (*_FRACTIONS, LayerQuantity.LOG10_PARAM_GRAD_RMS)
+    series = (run.by_layer[quantity] for quantity in looked if quantity in run.by_layer)
+    return max((sum(at >= step for at in each.steps) for each in series), default=0)
 
 
 def _around(samples: list[tuple[int, float]], step: int) -> tuple[float, float]:

@@ -13,13 +13,16 @@ from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
 from unvanish.diagnose.running.course import (
     Stretch,
+    jump_steps,
     lasting,
     named,
     samples_of,
     sees_activations,
     sites_of,
+    unsettled,
     when,
 )
+from unvanish.diagnose.running.losses import progress_of
 from unvanish.diagnose.words import percent
 
 
@@ -36,10 +39,14 @@ class DyingUnits:
     The limit is one half (`max_dead_fraction`), with at least a quarter (`min_grown`) more than
     that least share, or nine tenths (`dead_fraction_of_error`) however it began. One half is where
     the layer passes less of the gradient than it loses; nine tenths are the limit of an error in
-    UV202. It must hold in three samples in a row and up to the last.
+    UV202. It must hold in three samples in a row and up to the last. Where the loss has fallen and
+    is still down, the finding is one degree milder: what is left of the network does the work.
 
     A unit that falls silent is counted as dead when it has been so for 8 batches. So a share that
-    rises at one sample means a death up to 8 samples earlier, and that is the step named.
+    rises at one sample means a death up to 8 samples earlier, and that is the step named. Where the
+    loss jumps the count begins anew, since what a jump kills dies within few steps: until there are
+    16 samples again, the later half of those since the jump counts. So it is known after three, and
+    the step named is that of the jump.
 
     ## Why it hurts
     No gradient passes a unit that is off for all samples, neither to its own weights nor to what
@@ -83,16 +90,20 @@ class DyingUnits:
         if not series:
             return NotMeasured("dead units in three sampled steps")
         dying: dict[WatchedLayer, tuple[Stretch, float, float]] = {}
-        worst = 0.0
+        worst, waiting = 0.0, -1
         for layer, samples in series.items():
             usual = usual_share(samples)
             limit = min(self.max_dead_fraction + self._spare(usual), self.dead_fraction_of_error)
-            stretch = lasting([(step, share > limit) for step, share in samples])
+            held = [(step, share > limit) for step, share in samples]
+            stretch = lasting(held)
+            waiting = max(waiting, unsettled(held))
             worst = max(worst, samples[-1][1] - limit + self.max_dead_fraction)
             if stretch is not None:
                 dying[layer] = (stretch, samples[-1][1], usual)
         if dying:
-            return Found((self._finding(dying, series),))
+            return Found((self._finding(run, dying, series),))
+        if waiting >= 0:
+            return NotMeasured(f"a third sample since step {waiting:,}: units are silent")
         return Clear(
             max(0.0, self.max_dead_fraction - worst),
             "fraction of units",
@@ -105,18 +116,22 @@ class DyingUnits:
 
     def _finding(
         self,
+        run: RunRecording,
         dying: dict[WatchedLayer, tuple[Stretch, float, float]],
         series: dict[WatchedLayer, list[tuple[int, float]]],
     ) -> Finding:
         layers = sorted(dying, key=lambda layer: -dying[layer][1])
         stretch, share, usual = dying[layers[0]]
-        step, sound = died_at(series[layers[0]], stretch)
+        step, sound = died_at(series[layers[0]], stretch, jump_steps(run))
         late = f" (seen from step {stretch.step:,} on)" if step != stretch.step else ""
-        every = share >= self.dead_fraction_of_error
+        progress = progress_of(run)
+        severity = Severity.ERROR if share >= self.dead_fraction_of_error else Severity.WARNING
+        if progress is not None and progress.is_learned:
+            severity = Severity.WARNING if severity is Severity.ERROR else Severity.NOTE
         return Finding(
             code=self.code,
             name=self.name,
-            severity=Severity.ERROR if every else Severity.WARNING,
+            severity=severity,
             message=f"{percent(share)} of the units of {named([layers[0]])} are dead, "
             f"{percent(usual)} at first"
             + (f"; {len(layers)} layers are dying" if len(layers) > 1 else ""),
@@ -129,7 +144,7 @@ class DyingUnits:
             notes=(
                 *when(step, sound, stretch.last, stretch.samples),
                 f"a unit counts as dead after {DEAD_WINDOW} sampled batches without a sample that "
-                f"switches it on{late}",
+                f"switches it on{late}; shortly after the loss jumped, after half of those since",
                 *([f"all of them: {named(layers, most=6)}"] if len(layers) > 1 else []),
             ),
             help=(
@@ -146,16 +161,22 @@ def usual_share(samples: Sequence[tuple[int, float]]) -> float:
     return min(share for _, share in samples[: max(1, len(samples) // 2)])
 
 
-def died_at(samples: Sequence[tuple[int, float]], stretch: Stretch) -> tuple[int, int]:
+def died_at(
+    samples: Sequence[tuple[int, float]], stretch: Stretch, jumps: Sequence[int] = ()
+) -> tuple[int, int]:
     """Return when what a window of samples shows first can have happened, and the sample before.
 
     Args:
         samples: Of one layer.
         stretch: Since when a share is too large.
+        jumps: Steps at which the loss jumped, where the window began anew.
     """
     steps = [step for step, _ in samples]
     seen = steps.index(stretch.step)
     at = max(0, seen - DEAD_WINDOW + 1)
     if seen == 0 or stretch.sound < 0:
         return steps[0], -1
+    since = [step for step in jumps if steps[at] < step <= stretch.step]
+    if since:
+        return since[-1], max(step for step in steps if step < since[-1])
     return steps[at], steps[at - 1] if at else -1

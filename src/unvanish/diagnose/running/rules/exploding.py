@@ -36,13 +36,13 @@ class ExplodingInRun:
 
     ## What it measures
     - The loss of every step. Where it is inf or nan to the end of the run, the run is lost; the
-      step named is the last one after which the loss only stood above its first level.
+      step named is the one from which on the loss only climbed.
     - Gradients that are inf or nan in two samples in a row and up to the last, while the loss is a
       number. Steps that a loss scaler left out are UV609's.
     - The norm of the whole gradient, before clipping: the median of the last five samples stands 3
       decades (`max_grown_decades`) above the median of the first half, and the loss is no lower.
-      Over a healthy run the norm moves by about one decade, and down; where it grows as the loss
-      falls it is no explosion.
+      Over the healthy runs of `results/runs.md` it moves by about one decade; where it grows as the
+      loss falls it is no explosion.
     - A spike: the median loss of five steps stands three times as far above the 50 steps before
       as the largest loss among them, and undoes half of what the run had gained. One strange
       batch is none. A spike that healed is a note; one that left the loss above its first level

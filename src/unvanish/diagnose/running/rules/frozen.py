@@ -21,6 +21,7 @@ from unvanish.diagnose.running.course import (
     named,
     rows_of,
     shortfall,
+    since_jump,
     sites_of,
     trained_groups,
 )
@@ -103,7 +104,7 @@ class FrozenLayers:
                 if not _is_settled(run, layers, steps, grads):
                     findings.append(self._standstill(run, layers, still))
                 continue
-            slow = self._slow(layers, steps, ratios, products)
+            slow = self._slow(run, layers, steps, ratios, products)
             if still:
                 findings.append(self._frozen(run, still, grads))
             elif slow is not None:
@@ -119,7 +120,12 @@ class FrozenLayers:
         )
 
     def _slow(
-        self, layers: Sequence[WatchedLayer], steps: Sequence[int], ratios: Rows, products: Rows
+        self,
+        run: RunRecording,
+        layers: Sequence[WatchedLayer],
+        steps: Sequence[int],
+        ratios: Rows,
+        products: Rows,
     ) -> tuple[list[WatchedLayer], Stretch] | None:
         def slow_at(step: int) -> list[WatchedLayer]:
             if step not in ratios or step not in products:
@@ -129,7 +135,7 @@ class FrozenLayers:
             return min(by_step, by_grad, key=len)
 
         found = lasting([(step, bool(slow_at(step))) for step in steps])
-        return None if found is None else (slow_at(found.last), found)
+        return None if found is None else (slow_at(found.last), since_jump(run, found))
 
     def _margin(self, layers: Sequence[WatchedLayer], step: int, ratios: Rows) -> float:
         row = {i: v for i, v in ratios.get(step, {}).items() if math.isfinite(v)}
@@ -141,7 +147,7 @@ class FrozenLayers:
     def _frozen(
         self, run: RunRecording, still: dict[WatchedLayer, Stretch], grads: Rows
     ) -> Finding:
-        first = min(still.values(), key=lambda one: one.step)
+        first = since_jump(run, min(still.values(), key=lambda one: one.step))
         layers = list(still)
         progress = progress_of(run)
         is_fed = any(grads[first.last].get(layer.index, -math.inf) > -math.inf for layer in layers)
@@ -177,7 +183,7 @@ class FrozenLayers:
         layers: Sequence[WatchedLayer],
         still: dict[WatchedLayer, Stretch],
     ) -> Finding:
-        first = max(still.values(), key=lambda one: one.step)
+        first = since_jump(run, max(still.values(), key=lambda one: one.step))
         optimizer = (*run.conditions.optimizers, *([None] * len(layers)))[layers[0].optimizer]
         who = str(optimizer) if optimizer is not None else "the optimiser"
         short = run.conditions.dtype in _SHORT

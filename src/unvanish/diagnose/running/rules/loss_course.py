@@ -13,11 +13,12 @@ from unvanish.core.glossary import LayerQuantity, StepQuantity
 from unvanish.core.runs import RunRecording
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
-from unvanish.diagnose.running.alignment import alignment_of
+from unvanish.diagnose.running.alignment import alignment_of, cosines_of
 from unvanish.diagnose.running.course import (
     end_of_numbers,
+    lasting,
     named,
-    plays_losses,
+    need_not_fall,
     rows_of,
     sites_of,
     when,
@@ -42,10 +43,12 @@ class LossCourse:
 
     - Lost: the loss has fallen, and its last two levels stand more than half of the gain above the
       best one. The step is the first from which five losses in a row stand there.
-    - Oscillating: in the second half of the run the loss does not fall, the correlation of
-      successive losses (after taking out the trend) is below -0.5 (`max_correlation`), and the
-      gradients of successive steps point against each other, with a mean cosine below -0.2
-      (`max_cosine`). Independent noise has 0 for both; a step beyond the edge of stability has -1.
+    - Oscillating: in the second half of the run the loss does not fall, and the gradients of
+      successive steps point against each other: with a mean cosine below -0.2 (`max_cosine`) where
+      the correlation of successive losses (after taking out the trend) is below -0.5
+      (`max_correlation`), or below -0.5 (`min_turn`) whatever the losses do. Descent with noisy
+      gradients in a bowl of curvature c comes to rest at a mean cosine of -(rate c) / 2: at -0.5
+      the typical step leaps over the lowest point, at -1 it is as high on the other side.
     - Stalled: the loss never fell, and the last layer answers every sample alike: a cosine of
       0.999 between samples, in the last three samples.
 
@@ -56,12 +59,14 @@ class LossCourse:
     Steps that lead nowhere, for as long as the run goes on.
 
     ## When it stays silent
-    With several models that are trained against each other, such as a GAN, whose losses need not
-    fall; in the first 64 steps; where the loss is no number any more (UV603). On a loss that
+    With several models that are trained against each other, such as a GAN, and with losses that
+    change their sign from the first steps on, such as those of policy gradients: they need not
+    fall. In the first 64 steps; where the loss is no number any more (UV603). On a loss that
     oscillates and falls, as full batches at the edge of stability do.
 
     ## False alarms
-    Harder data in the course of the run (a curriculum), or a term of the loss that is faded in.
+    Harder data in the course of the run (a curriculum), or a term of the loss that is faded in:
+    `watch.loss(value)` says what shall count as the loss.
 
     ## What helps
     Lost: begin again from before the step with a smaller learning rate. Oscillating: half the
@@ -78,11 +83,12 @@ class LossCourse:
 
     max_correlation: float = -0.5
     max_cosine: float = -0.2
+    min_turn: float = -0.5
 
     def examine(self, run: RunRecording) -> Verdict:
         """Judge the levels of the loss."""
-        if plays_losses(run):
-            return NotApplicable("several models are trained, and their losses need not fall")
+        if reason := need_not_fall(run):
+            return NotApplicable(reason)
         losses = run.over(StepQuantity.LOSS)
         if losses and end_of_numbers(run) <= losses[-1][0]:
             return NotApplicable("the loss is no number any more")
@@ -135,10 +141,16 @@ class LossCourse:
         found = alignment_of(run, since=half[0][0]) or alignment_of(run)
         levels = [level for level in progress.levels if level.first >= half[0][0]]
         falls = len(levels) > 1 and apart(levels[-1], levels[0])
-        if falls or found is None or correlation > self.max_correlation:
+        if falls or found is None:
             return None
-        if found.high > self.max_cosine:
+        turns = found.high < self.min_turn
+        if not turns and (correlation > self.max_correlation or found.high > self.max_cosine):
             return None
+        since = lasting([(step, cosine < self.max_cosine) for step, cosine in cosines_of(run)])
+        begin = half[0][0] if since is None else min(half[0][0], since.step)
+        measured, limit, unit = correlation, self.max_correlation, "correlation"
+        if correlation > self.max_correlation:
+            measured, limit, unit = found.high, self.min_turn, "cosine, with two standard errors"
         return Finding(
             code=self.code,
             name=self.name,
@@ -146,17 +158,17 @@ class LossCourse:
             message="the loss swings from step to step and does not fall: successive losses have "
             f"a correlation of {correlation:.2f}, successive gradients a cosine of "
             f"{found.mean:.2f}",
-            measured=correlation,
+            measured=measured,
             expected=0.0,
-            limit=self.max_correlation,
-            unit="correlation",
+            limit=limit,
+            unit=unit,
             causes=(Cause.LEARNING_RATE,),
             notes=(
-                f"seen from step {half[0][0]:,} to step {half[-1][0]:,}: each step leaps over the "
+                f"seen from step {begin:,} to step {half[-1][0]:,}: each step leaps over the "
                 "lowest point",
             ),
             help=("halve the learning rate",),
-            step=half[0][0],
+            step=begin,
         )
 
     def _stalled(self, run: RunRecording, progress: Progress, alike: tuple[int, float]) -> Finding:

@@ -12,7 +12,7 @@ from unvanish.core.runs import RunRecording
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
 from unvanish.diagnose.running.alignment import Alignment, alignment_of
-from unvanish.diagnose.running.course import end_of_numbers, plays_losses, rows_of, when
+from unvanish.diagnose.running.course import end_of_numbers, need_not_fall, rows_of, when
 from unvanish.diagnose.running.losses import Progress, progress_of
 
 
@@ -40,11 +40,12 @@ class NoLearning:
     ## When it stays silent
     Once the loss has fallen; in the first 100 steps; while a warm-up still raises the learning
     rate; where gradients of successive batches have nothing in common (UV606); with several models
-    that are trained against each other.
+    that are trained against each other, and with losses that change their sign from the
+    first steps on.
 
     ## False alarms
     A run that is taken up where all had been learned, at a learning rate next to nothing.
-    Targets that move along with the network, as in reinforcement learning and self-distillation.
+    Targets that move along with the network, as in Q-learning and self-distillation.
 
     ## What helps
     Out of reach: the factor for the learning rate in the help line. Without effect: see that the
@@ -69,8 +70,8 @@ class NoLearning:
 
     def examine(self, run: RunRecording) -> Verdict:
         """Compare how far the loss came with how far it could have come."""
-        if plays_losses(run):
-            return NotApplicable("several models are trained, and their losses need not fall")
+        if reason := need_not_fall(run):
+            return NotApplicable(reason)
         losses = run.over(StepQuantity.LOSS)
         if losses and end_of_numbers(run) <= losses[-1][0]:
             return NotApplicable("the loss is no number any more")
@@ -86,6 +87,7 @@ class NoLearning:
         found = alignment_of(run)
         if (
             not progress.has_fallen
+            and not progress.has_sunk
             and share > 1.0
             and found is not None
             and found.low > self.min_cosine

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final, final
 
@@ -29,6 +30,7 @@ from unvanish.diagnose.running.losses import (
 )
 
 _EARLY: Final = 8
+"""So many steps before the loss broke are looked at, if no sample lies further back."""
 
 
 @final
@@ -46,11 +48,15 @@ class StepTooLong:
     Long steps alone are no finding, since the bound is far from sharp where layers stand side by
     side. The loss has to pay: it is no number any more, it lost half of what had been gained, it
     jumped (a note where it came back), it climbs, or it never fell. The step must be one of the
-    samples next to the place where that began, or one of the first eight steps where it never
-    fell.
+    samples next to the place where that began, or within the eight steps before it, or one of the
+    first eight steps where the loss never fell.
 
-    Where the loss broke between two samples, a learning rate that was raised to more than twice
-    its value there, and then at most one sample before, counts too.
+    Where none of these was too long, a learning rate that was raised to more than twice its value
+    in the same stretch of steps counts too: the long step itself may lie between two samples.
+
+    Curvature itself is not measured. The gradients of two steps are of two batches, and their
+    difference along the step is noise as much as curvature; UV607 reads the learning rate against
+    the curvature off the direction in which successive gradients point.
 
     ## Why it hurts
     A step past the region where the gradient holds raises the loss, drives units into their dead
@@ -86,7 +92,7 @@ class StepTooLong:
         changes = changes_of(run)
         if not losses or not changes:
             return NotMeasured("the loss and the optimiser's updates")
-        place = _broke(run)
+        place = _broke(run) or self._never_below_first(run, changes)
         if place is None and progress_of(run) is None:
             return NotMeasured("the loss of 64 steps")
         if place is None:
@@ -97,25 +103,48 @@ class StepTooLong:
                 f"the loss stays near its best, with steps that change the network by {last:.2g}",
             )
         step, what, lasts = place
-        before, after = neighbours(changes, step)
-        near = {s: changes[s] for s in (before, after) if s >= 0}
+        before, after = _sound(changes, step), neighbours(changes, step)[1]
+        since = min(before, step - _EARLY)
+        near = {s: change for s, change in changes.items() if since <= s <= after}
         if step == losses[0][0]:
             near |= {s: change for s, change in changes.items() if s <= losses[0][0] + _EARLY}
         longest = max(near, key=lambda s: near[s], default=-1)
-        raised = [rise for rise in rate_rises(run) if before <= rise[0] <= max(after, step)]
+        raised = [rise for rise in rate_rises(run) if since <= rise[0] <= max(after, step)]
         if longest >= 0 and near[longest] > self.max_change:
-            began = min(step, longest) if longest < step else step
+            long = [s for s, change in near.items() if change > self.max_change]
+            began = min(step, *long, *(rise[0] for rise in raised))
             return Found(
                 (self._too_long(run, began, what, lasts, longest, near[longest], changes),)
             )
-        if raised and raised[-1][0] <= step + run.conditions.every:
-            return Found((self._raised(run, step, what, lasts, raised[-1], before),))
+        if raised and raised[0][0] <= step + run.conditions.every:
+            return Found(
+                (
+                    self._raised(
+                        step, what, lasts, raised[0], _sound(changes, min(step, raised[0][0]))
+                    ),
+                )
+            )
         margin = near.get(longest, 0.0)
         return Clear(
             math.log10(self.max_change / margin) if margin > 0.0 else math.inf,
             "decades" if margin > 0.0 else "",
             f"{what}, but not for long steps: they change the network by {margin:.2g} there",
         )
+
+    def _never_below_first(
+        self, run: RunRecording, changes: Mapping[int, float]
+    ) -> tuple[int, str, bool] | None:
+        """Tell whether the very first step was too long, and the run only came back from it.
+
+        What the loss was before is then known from one step alone, and not from a level.
+        """
+        progress = progress_of(run)
+        if progress is None or not changes.get(0, 0.0) > self.max_change:
+            return None
+        step, first = progress.losses[0]
+        if progress.best.value < first - progress.best.spread:
+            return None
+        return step, f"the loss is never again below its first value, {first:.3g}", True
 
     def _too_long(
         self,
@@ -160,7 +189,6 @@ class StepTooLong:
 
     def _raised(
         self,
-        run: RunRecording,
         step: int,
         what: str,
         lasts: bool,
@@ -179,12 +207,17 @@ class StepTooLong:
             unit="times the learning rate before",
             causes=(Cause.LEARNING_RATE,),
             notes=(
-                *when(min(step, at), sound if sound < min(step, at) else -1, run.last_step, 1),
-                f"the loss broke at step {step:,}, between two samples of the layers",
+                f"began at step {min(step, at):,} (last sound sample at step {sound:,}); the loss "
+                f"broke at step {step:,}",
             ),
             help=(f"keep the learning rate at {before:g}, or raise it over some hundred steps",),
             step=min(step, at),
         )
+
+
+def _sound(changes: Mapping[int, float], step: int) -> int:
+    """Return the last sample before a step; -1 where there is none."""
+    return max((s for s in changes if s < step), default=-1)
 
 
 def changes_of(run: RunRecording) -> dict[int, float]:

@@ -17,7 +17,6 @@ from unvanish.diagnose.running.course import (
     named,
     samples_of,
     sites_of,
-    when,
 )
 from unvanish.diagnose.running.losses import progress_of
 from unvanish.diagnose.words import percent
@@ -111,6 +110,12 @@ class UnderflowInRun:
         share = len(late) / max(1, run.last_step - half)
         if len(late) < 8 or share <= self.max_skipped:
             return None
+        since = late[0]
+        for step in reversed(steps):
+            if since - step > 1.0 / self.max_skipped:
+                break
+            since = min(since, step)
+        sound = since - 1
         return Finding(
             code=self.code,
             name=self.name,
@@ -122,13 +127,16 @@ class UnderflowInRun:
             limit=self.max_skipped,
             unit="fraction of the steps",
             causes=(Cause.PRECISION,),
-            notes=when(late[0], -1, late[-1], len(late)),
+            notes=(
+                f"began at step {since:,}"
+                + (f" (last step that was taken before: {sound:,})" if sound >= 0 else ""),
+            ),
             help=(
                 "look for the operation that overflows, and keep it in float32: "
                 'with torch.autocast("cuda", enabled=False): ...',
                 "or use bfloat16, which needs no scaler",
             ),
-            step=late[0],
+            step=since,
         )
 
     def _collapsed(

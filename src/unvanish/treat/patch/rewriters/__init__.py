@@ -20,6 +20,7 @@ from unvanish.treat.patch.rewriters import (
     precision,
     singularity,
     start,
+    symmetry,
     transformer,
 )
 from unvanish.treat.patch.work import Work
@@ -43,6 +44,7 @@ REWRITERS: Final[dict[str, Callable[[Work], None]]] = {
         precision,
         singularity,
         start,
+        symmetry,
         transformer,
     )
     for name in module.REMEDIES

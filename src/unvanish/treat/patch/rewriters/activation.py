@@ -39,6 +39,7 @@ _NEW: Final = {
     "selu": Spelling("SELU", "selu", is_torch=True),
     "gelu": Spelling("GELU", "gelu"),
     "silu": Spelling("SiLU", "silu"),
+    "smooth-activation": Spelling("Tanh", "tanh", is_torch=True),
     "positive-output": Spelling("Softplus", "softplus"),
 }
 REMEDIES: Final = frozenset(_NEW)

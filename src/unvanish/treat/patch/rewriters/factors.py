@@ -101,16 +101,10 @@ def factor_of_loop(
         NoSafeEditError: If the layers are not run by a loop over an attribute.
     """
     loop = source.around(statement, ast.For)
+    counter, layers = _counted(source, loop) if loop is not None else ("", None)
     builder = builder_of(work)
-    layers = loop.iter if loop is not None else None
-    is_plain = (
-        loop is not None
-        and isinstance(layers, ast.Attribute)
-        and isinstance(loop.target, ast.Name)
-        and builder.source is source
-        and not isinstance(builder.last, ast.Return)
-    )
-    if not is_plain or loop is None or not isinstance(layers, ast.Attribute):
+    is_plain = isinstance(layers, ast.Attribute) and builder.source is source
+    if not is_plain or isinstance(builder.last, ast.Return) or loop is None or layers is None:
         raise NoSafeEditError("every block needs a factor of its own, and no loop counts them")
     factor = free_name(source, statement, "scale", "factor", "alpha")
     held = source.segment(layers)
@@ -119,6 +113,8 @@ def factor_of_loop(
     made = kind.parameter(source, str(kind.channels))
     counted = f"{held}[1:]" if behind_first else held
     builder.append([f"{factors} = {parameters}({made} for _ in {counted})"])
+    if counter:
+        return f"{factors}[{counter} - 1]" if behind_first else f"{factors}[{counter}]"
     if behind_first:
         number = free_name(source, statement, "number", "position", "place")
         source.prefix(loop.target, f"{number}, ")
@@ -127,3 +123,15 @@ def factor_of_loop(
     source.insert_after(loop.target, f", {factor}")
     source.replace(layers, f"zip({held}, {factors})")
     return factor
+
+
+def _counted(source: Source, loop: ast.For) -> tuple[str, ast.expr | None]:
+    """Return what counts the turns of a loop over layers, if anything does, and the layers."""
+    if isinstance(loop.target, ast.Name):
+        return "", loop.iter
+    if isinstance(loop.iter, ast.Call) and isinstance(loop.target, ast.Tuple):
+        number = loop.target.elts[0]
+        is_from_zero = len(loop.iter.args) == 1 and not loop.iter.keywords
+        if source.meaning(loop.iter.func) == "enumerate" and is_from_zero:
+            return (number.id, loop.iter.args[0]) if isinstance(number, ast.Name) else ("", None)
+    return "", None

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Final
 
 from torch import nn
 
 from unvanish.treat.patch.builder import Builder, builder_of, indexed
 from unvanish.treat.patch.optimisers import spelt
+from unvanish.treat.patch.parameters import over
 from unvanish.treat.patch.rewriters.memory import gate_lines
 from unvanish.treat.patch.source import NoSafeEditError
 from unvanish.treat.patch.work import Work
 from unvanish.treat.remedies.open_gate import read_openings
 
-REMEDIES: Final = frozenset({"open-gate", "soften-router"})
+REMEDIES: Final = frozenset({"open-gate", "carry-gate", "soften-router"})
 
 _GATES: Final[dict[type[nn.Module], int]] = {nn.LSTM: 4, nn.LSTMCell: 4, nn.GRU: 3, nn.GRUCell: 3}
 _MEMORY: Final = "gate 1"
@@ -42,8 +44,13 @@ def rewrite(work: Work) -> None:
         else:
             groups.setdefault(tuple(_changes(said, known[place])), []).append(place)
     for changes, names in groups.items():
-        lines += _on(work, builder, names, changes)
+        made = over(names, work.model, builder, partial(_changed, changes=changes))
+        lines += [f"    {line}" for line in made]
     builder.append(lines)
+
+
+def _changed(called: str, changes: Sequence[str]) -> list[str]:
+    return [f"{called}{change}" for change in changes]
 
 
 def _changes(said: float | str | bool, parameter: nn.Parameter) -> Iterator[str]:
@@ -69,35 +76,6 @@ def _part(entries: str, parameter: nn.Parameter) -> str:
     if total % width == 0 and start % width == 0 and total // width <= _MOST_PARTS:
         return f".chunk({total // width})[{start // width}]"
     return f"[{start}:{stop}]"
-
-
-def _on(work: Work, builder: Builder, names: list[str], changes: tuple[str, ...]) -> list[str]:
-    """Return the lines that change some parameters alike."""
-    if len(names) > 1 or not _is_named(names[0], work, builder):
-        every = [name for name, _ in work.model.named_parameters()]
-        parts = names[0].split(".")
-        for first in range(1, len(parts)):
-            ending = "." + ".".join(parts[first:])
-            if {name for name in every if name.endswith(ending)} == set(names):
-                return [
-                    f"    for name, parameter in {builder.network}.named_parameters():",
-                    f'        if name.endswith("{ending}"):',
-                    *(f"            parameter{change}" for change in changes),
-                ]
-    return [f"    {_named(name, work, builder)}{change}" for name in names for change in changes]
-
-
-def _is_named(name: str, work: Work, builder: Builder) -> bool:
-    try:
-        _named(name, work, builder)
-    except NoSafeEditError:
-        return False
-    return True
-
-
-def _named(name: str, work: Work, builder: Builder) -> str:
-    path, _, leaf = name.rpartition(".")
-    return f"{indexed(builder.network, path, work.model) if path else builder.network}.{leaf}"
 
 
 def _of_cell(work: Work, builder: Builder, place: str, said: str) -> list[str]:

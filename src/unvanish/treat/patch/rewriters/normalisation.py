@@ -74,19 +74,28 @@ def _norm_of(model: nn.Module, layer: Layer) -> nn.Module:
 
 
 def _write(work: Work, layer: Layer, norm: nn.Module) -> None:
-    assert layer.site.built is not None
     source, call = made_by(work, layer.site, _LAYERS)
     if call is None:
-        raise NoSafeEditError(
-            f"{layer.site.built} makes {layer.path} by no call of a torch.nn class"
-        )
+        where = layer.site.built or layer.site.source
+        raise NoSafeEditError(f"{where} makes {layer.path} by no call of a torch.nn class")
     made = _made(source, norm, outputs_of(source, call))
-    if is_listed(source, call):
-        source.insert_after(call, f", {made}")
+    whole = with_wrappers(source, call)
+    if is_listed(source, whole):
+        source.insert_after(whole, f", {made}")
     else:
         source.replace(
-            call, f"{source.spell('torch.nn.Sequential')}({source.segment(call)}, {made})"
+            whole, f"{source.spell('torch.nn.Sequential')}({source.segment(whole)}, {made})"
         )
+
+
+def with_wrappers(source: Source, call: ast.Call) -> ast.Call:
+    """Return a call that makes a layer with what parametrises its weight: ``weight_norm(...)``."""
+    outer = source.parent(call)
+    while isinstance(outer, ast.Call) and outer.args[:1] == [call]:
+        if not source.meaning(outer.func).startswith("torch.nn.utils."):
+            break
+        call, outer = outer, source.parent(outer)
+    return call
 
 
 def made_by(work: Work, site: Site, classes: Container[str]) -> tuple[Source, ast.Call | None]:
@@ -94,21 +103,21 @@ def made_by(work: Work, site: Site, classes: Container[str]) -> tuple[Source, as
     makers = work.makers(site)
     if makers.calls:
         return makers.source, makers.calls[0]
-    line = site.built or site.source
-    assert line is not None
-    calls = makers.source.nodes(ast.Call, line.line)
+    calls = makers.source.nodes(ast.Call, makers.line)
     found = (call for call in calls if makers.source.meaning(call.func) in classes)
     return makers.source, next(found, None)
 
 
 def outputs_of(source: Source, call: ast.Call) -> str:
     """Return the text that says how many outputs a layer has."""
-    keyword = _LAYERS[source.meaning(call.func)]
+    made = source.meaning(call.func)
+    place = 0 if "Lazy" in made else 1
+    keyword = _LAYERS[made.replace("Lazy", "")]
     for given in call.keywords:
         if given.arg == keyword:
             return source.segment(given.value)
-    if len(call.args) > 1 and not any(isinstance(a, ast.Starred) for a in call.args):
-        return source.segment(call.args[1])
+    if len(call.args) > place and not any(isinstance(a, ast.Starred) for a in call.args):
+        return source.segment(call.args[place])
     raise NoSafeEditError(f"line {call.lineno} does not say how many outputs its layer has")
 
 

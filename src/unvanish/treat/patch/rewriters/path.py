@@ -14,7 +14,13 @@ from unvanish.treat.anatomy import Layer
 from unvanish.treat.connections import PRESENT
 from unvanish.treat.patch.rewriters.branches import write_branches
 from unvanish.treat.patch.rewriters.factors import Kind, factor_of_loop, free_name
-from unvanish.treat.patch.rewriters.normalisation import outputs_of
+from unvanish.treat.patch.rewriters.normalisation import outputs_of, with_wrappers
+from unvanish.treat.patch.rewriters.statements import (
+    assignment,
+    behind_first,
+    is_first,
+    kept_input,
+)
 from unvanish.treat.patch.source import NoSafeEditError, Source
 from unvanish.treat.patch.work import Work
 from unvanish.treat.shortcuts import Residual, ScaledResidual
@@ -101,9 +107,8 @@ def _narrow(work: Work, blocks: Sequence[Layer], *, modules: bool) -> dict[Sourc
         modules: Whether it is the lines that make them which count, or those that run them.
 
     Raises:
-        NoSafeEditError: If it is as wide.
+        NoSafeEditError: If it is as wide, and made by the same line.
     """
-    shapes = {p.name: p.shape for p in work.recording.parameters}
     theirs = {_line(layer, modules=modules) for layer in blocks}
     lines: dict[SourceLine, list[str]] = {}
     for layer in work.first.layers:
@@ -112,11 +117,16 @@ def _narrow(work: Work, blocks: Sequence[Layer], *, modules: bool) -> dict[Sourc
             continue
         if modules and work.makers(layer.site).alone:
             continue
-        shape = shapes.get(layer.weight, ())
-        if len(shape) < 2 or shape[0] == shape[1]:
-            raise NoSafeEditError(f"{line} also runs {layer.path}, which stays as it is")
-        lines.setdefault(line, []).append(layer.path)
+        if modules and _is_as_wide(work, layer.weight):
+            raise NoSafeEditError(f"{line} also makes {layer.path}, which stays as it is")
+        lines.setdefault(line, []).append(layer.weight)
     return lines
+
+
+def _is_as_wide(work: Work, weight: str) -> bool:
+    """Tell whether a layer makes something as wide as what it reads."""
+    shape = next((p.shape for p in work.recording.parameters if p.name == weight), ())
+    return len(shape) < 2 or shape[0] == shape[1]
 
 
 def _line(layer: Layer, *, modules: bool) -> SourceLine | None:
@@ -127,14 +137,17 @@ def _line(layer: Layer, *, modules: bool) -> SourceLine | None:
 
 
 def _write_calls(work: Work, blocks: Sequence[Layer], kind: Kind) -> None:
-    statements: dict[tuple[str, int], tuple[Source, ast.Assign, ast.Name]] = {}
+    statements: dict[tuple[str, int], tuple[Source, ast.Assign, str]] = {}
     narrow = _narrow(work, blocks, modules=False)
     tested = {(str(work.source(at).path), at.line): paths for at, paths in narrow.items()}
     for layer in blocks:
         assert layer.activation_site is not None
-        source, statement, target = _assignment(work, layer.path, layer.activation_site)
-        statements[str(source.path), statement.lineno] = source, statement, target
-    for (file, number), (source, statement, target) in statements.items():
+        source, statement, target = assignment(work, layer.path, layer.activation_site)
+        if (str(source.path), statement.lineno) in statements:
+            continue
+        kept = kept_input(source, statement, target.id, layer.site.source)
+        statements[str(source.path), statement.lineno] = source, statement, kept or target.id
+    for (file, number), (source, statement, x) in statements.items():
         last = statement.end_lineno or number
         left = [
             one
@@ -144,12 +157,15 @@ def _write_calls(work: Work, blocks: Sequence[Layer], kind: Kind) -> None:
         ]
         if left:
             factor = _factor_behind_first(work, source, statement, kind, left)
-            _write_tested(source, statement, target.id, kind, factor)
+            test = ""
+            if any(_is_as_wide(work, weight) for weight in left):
+                test = behind_first(source, statement, left)
+            _write_tested(source, statement, x, kind, factor, test)
             continue
         factor = factor_of_loop(work, source, statement, kind) if kind.is_trained else ""
         simple = isinstance(statement.value, ast.Call | ast.Name | ast.Subscript)
         before, after = kind.around(simple, factor)
-        source.prefix(statement.value, f"{target.id} + {before}")
+        source.prefix(statement.value, f"{x} + {before}")
         source.insert_after(statement.value, after)
 
 
@@ -163,7 +179,7 @@ def _factor_behind_first(
     """
     if not kind.is_trained:
         return ""
-    if len(left) != 1 or left[0].rpartition(".")[2] != "0":
+    if not is_first(left):
         raise NoSafeEditError(
             f"line {statement.lineno} also runs {left[-1]}, which is to have no factor"
         )
@@ -171,13 +187,25 @@ def _factor_behind_first(
 
 
 def _write_tested(
-    source: Source, statement: ast.Assign, x: str, kind: Kind, factor: str = ""
+    source: Source, statement: ast.Assign, x: str, kind: Kind, factor: str = "", test: str = ""
 ) -> None:
     """Write a connection that is led round where it fits: not round the layer that reads data."""
     out = free_name(source, statement, "y", "out", "hidden")
-    source.replace(statement.targets[0], out)
-    line = f"{x} = {x} + {kind.branch(out, factor)} if {out}.shape == {x}.shape else {out}"
-    source.add_lines(statement, [line])
+    test = test or f"{out}.shape == {x}.shape"
+    given = source.segment(statement.targets[0])
+    line = f"{given} = {x} + {kind.branch(out, factor)} if {test} else {out}"
+    loop = source.parent(statement)
+    if source.begins_line(statement):
+        source.replace(statement.targets[0], out)
+        source.add_lines(statement, [line])
+    elif isinstance(loop, ast.For) and loop.body == [statement] and source.begins_line(loop):
+        indent = f"\n{source.indent(loop)}    "
+        start, _ = source.span(statement)
+        source.cut(len(source.text[:start].rstrip()), start)
+        source.replace(statement.targets[0], f"{indent}{out}")
+        source.insert_after(statement.value, f"{indent}{line}")
+    else:
+        raise NoSafeEditError(f"line {statement.lineno} holds more than one statement")
 
 
 def _write_modules(work: Work, blocks: Sequence[Layer], kind: Kind) -> None:
@@ -193,7 +221,8 @@ def _write_modules(work: Work, blocks: Sequence[Layer], kind: Kind) -> None:
     for layer in blocks:
         site = layer.activation_site
         assert site is not None
-        source, first = _made(work, layer.site)
+        source, made = _made(work, layer.site)
+        first = with_wrappers(source, made)
         _, last = _made(work, site)
         sources[str(source.path)] = source
         if (str(source.path), first.lineno, first.col_offset) in done:
@@ -203,19 +232,19 @@ def _write_modules(work: Work, blocks: Sequence[Layer], kind: Kind) -> None:
         elements: list[ast.AST] = getattr(holder, "elts", None) or getattr(holder, "args", [])
         if last not in elements or elements.index(last) != elements.index(first) + 1:
             raise NoSafeEditError(f"{layer.path} and {site.path} are no neighbours in one list")
-        width = f"{outputs_of(source, first)}, " if kind.channels > 0 else ""
+        width = f"{outputs_of(source, made)}, " if kind.channels > 0 else ""
         source.prefix(first, f"Residual({width}")
         is_pair = isinstance(holder, ast.Tuple) and elements == [first, last]
         source.insert_after(last, ")," if is_pair else ")")
     for source in sources.values():
         if any(node.name == "Residual" for node in source.nodes(ast.ClassDef)):
             raise NoSafeEditError("the file has a class Residual already")
-        made = f"        self.scale = {kind.parameter(source, 'channels')}\n"
+        scale = f"        self.scale = {kind.parameter(source, 'channels')}\n"
         source.add_class(
             _CLASS.format(
                 nn=source.spell("torch.nn.Module").rpartition(".")[0],
                 arguments="channels, " if kind.channels > 0 else "",
-                scale=made if kind.is_trained else "",
+                scale=scale if kind.is_trained else "",
                 forward=forward,
             )
         )
@@ -231,15 +260,3 @@ def _made(work: Work, site: Site) -> tuple[Source, ast.Call]:
     if site.built is None or not makers.calls:
         raise NoSafeEditError(f"no call of a class of torch.nn makes {site.path}")
     return makers.source, makers.calls[0]
-
-
-def _assignment(work: Work, path: str, end: Site) -> tuple[Source, ast.Assign, ast.Name]:
-    """Return the statement ``x = f(x)`` that runs a block, and its ``x``."""
-    source = work.source(end.source)
-    assert end.source is not None
-    for statement in source.nodes(ast.Assign, end.source.line):
-        target = statement.targets[0]
-        names = {n.id for n in ast.walk(statement.value) if isinstance(n, ast.Name)}
-        if len(statement.targets) == 1 and isinstance(target, ast.Name) and target.id in names:
-            return source, statement, target
-    raise NoSafeEditError(f"no statement of the form x = f(x) runs {path}")

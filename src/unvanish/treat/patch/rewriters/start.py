@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import numpy as np
 from torch import nn
 
+from unvanish.theory.mean_field import second_moment
 from unvanish.treat.anatomy import Layer, theory_of
-from unvanish.treat.patch.builder import builder_of, indexed
+from unvanish.treat.layouts import layout_of
+from unvanish.treat.patch.builder import Builder, builder_of, indexed
+from unvanish.treat.patch.parameters import over
 from unvanish.treat.patch.source import NoSafeEditError, Source
 from unvanish.treat.patch.work import Work
 
@@ -19,10 +23,8 @@ _PLAIN: Final = (
     nn.Conv1d,
     nn.Conv2d,
     nn.Conv3d,
-    nn.ConvTranspose1d,
-    nn.ConvTranspose2d,
-    nn.ConvTranspose3d,
 )
+_Transposed = nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d
 
 
 Call = tuple[str, str]
@@ -53,11 +55,16 @@ def _lecun(layer: Layer, work: Work) -> Call:  # noqa: ARG001
 
 def _critical(layer: Layer, work: Work) -> Call:
     settings = work.prescription.settings
-    usual = settings.get(f"{layer.hidden_activation} sigma_w", 1.0)
-    sigma_w = float(settings.get(f"{layer.weight} sigma_w", usual))
+    sigma_w = _sigma_w(layer, work)
     sigma_b = float(settings.get(f"{layer.hidden_activation} sigma_b", 0.0))
     drawn = f"normal_({{weight}}, std={sigma_w:.6g} / {{weight}}[0].numel() ** 0.5)"
     return drawn, f"normal_({{bias}}, std={sigma_b:.6g})" if sigma_b else _ZERO
+
+
+def _sigma_w(layer: Layer, work: Work) -> float:
+    settings = work.prescription.settings
+    usual = settings.get(f"{layer.hidden_activation} sigma_w", 1.0)
+    return float(settings.get(f"{layer.weight} sigma_w", usual))
 
 
 def _orthogonal(layer: Layer, work: Work) -> Call:
@@ -88,21 +95,95 @@ def rewrite(work: Work) -> None:
     """Write the calls of torch.nn.init behind the code that builds the network.
 
     Raises:
-        NoSafeEditError: If a treated layer is no plain one of torch.nn, or the code that builds
-            the network is not the user's.
+        NoSafeEditError: If a treated weight belongs to no plain layer of torch.nn and is no
+            parameter by itself, or the code that builds the network is not the user's.
     """
     write = _CALLS[work.prescription.remedy]
     touched = {edit.place for edit in work.receipt.edits}
     layers = [layer for layer in work.anatomy.layers if layer.weight in touched]
+    plain = [layer for layer in layers if _is_plain(layer, work)]
+    bare = [layer for layer in layers if layer not in plain]
+    calls = {layer.path: write(layer, work) for layer in plain}
+    builder = builder_of(work)
+    lines = _statements(builder.source, work.model, plain, calls, builder.network) if plain else []
+    builder.append([*lines, *_bare_statements(work, builder, bare, write)])
+
+
+def _is_plain(layer: Layer, work: Work) -> bool:
+    """Tell whether a weight belongs to a layer of torch.nn whose inputs torch.nn.init counts."""
+    module = work.model.get_submodule(layer.path)
+    return type(module) in _PLAIN and layer.weight == f"{layer.path}.weight"
+
+
+def _transposed(layer: Layer, module: _Transposed, work: Work) -> Call:
+    """Write a draw with a count of its own: torch.nn.init takes outputs for inputs, and no stride.
+
+    Raises:
+        NoSafeEditError: If the start is not normal by the number of inputs alone.
+    """
+    match work.prescription.remedy:
+        case "he" if layer.hidden_activation:
+            phi = theory_of(layer, work.model)
+            assert phi is not None
+            gain = 1.0 / math.sqrt(second_moment(phi, 1.0))
+        case "he" | "lecun":
+            gain = 1.0
+        case "critical":
+            gain = _sigma_w(layer, work)
+        case _:
+            raise NoSafeEditError(f"torch.nn.init miscounts the inputs of {layer.path}")
+    gain *= math.sqrt(module.groups * math.prod(module.stride))
+    _, bias = _CALLS[work.prescription.remedy](layer, work)
+    return f"normal_({{weight}}, std={gain:.6g} / {{weight}}[:, 0].numel() ** 0.5)", bias
+
+
+def _bare_statements(
+    work: Work, builder: Builder, layers: list[Layer], write: Callable[[Layer, Work], Call]
+) -> list[str]:
+    """Write the calls for transposed layers, and for what a forward uses by itself: ``x @ self.w``."""
+    groups: dict[str, list[str]] = {}
     for layer in layers:
         module = work.model.get_submodule(layer.path)
-        if type(module) not in _PLAIN or layer.weight != f"{layer.path}.weight":
-            raise NoSafeEditError(f"{layer.weight} belongs to no plain layer of torch.nn")
-        if isinstance(module, _PLAIN[4:]):
-            raise NoSafeEditError(f"torch.nn.init miscounts the inputs of {layer.path}")
-    calls = {layer.path: write(layer, work) for layer in layers}
-    builder = builder_of(work)
-    builder.append(_statements(builder.source, work.model, layers, calls, builder.network))
+        if isinstance(module, _Transposed) and layer.weight == f"{layer.path}.weight":
+            weight, bias = _transposed(layer, module, work)
+        else:
+            weight, bias = write(layer, work)
+            for old, new in () if _is_out_in(layer, work) else _IN_OUT:
+                weight = weight.replace(old, new)
+        groups.setdefault(weight.replace("{weight}", "{it}"), []).append(layer.weight)
+        if layer.bias:
+            groups.setdefault(bias.replace("{bias}", "{it}"), []).append(layer.bias)
+    init = builder.source.spell("torch.nn.init") if groups else ""
+    lines: list[str] = []
+    for call, names in groups.items():
+        lines += over(names, work.model, builder, partial(_written, init=init, call=call))
+    return lines
+
+
+def _written(called: str, init: str, call: str) -> list[str]:
+    return [f"{init}.{call.format(it=called)}"]
+
+
+_IN_OUT: Final = (
+    ("kaiming_normal_({weight}", 'kaiming_normal_({weight}, mode="fan_out"'),
+    ("{weight}[0].numel()", "{weight}.shape[0]"),
+)
+"""What to write instead for a matrix whose inputs are its first axis."""
+
+
+def _is_out_in(layer: Layer, work: Work) -> bool:
+    """Tell whether a bare weight has its outputs first, as torch.nn.init takes it to have.
+
+    Raises:
+        NoSafeEditError: If it is neither that nor a matrix with its inputs first.
+    """
+    weight = dict(work.model.named_parameters())[layer.weight]
+    layout = layout_of(layer, weight, work.model)
+    parts = layer.weight.split(".")
+    made = "parametrizations" in parts or parts[-1].endswith(("_orig", "_v"))
+    if made or layout.groups > 1 or (layout.outputs and weight.ndim > 2):
+        raise NoSafeEditError(f"{layer.weight} belongs to no plain layer of torch.nn")
+    return layout.outputs == 0
 
 
 def _statements(
