@@ -45,7 +45,7 @@ from unvanish.prove.contest import Entry, final_rates
 from unvanish.prove.experiment import Experiment, Subject, scale_rates
 from unvanish.prove.plan import RATES, Plan
 from unvanish.prove.training import execute
-from unvanish.prove.trial import FIRST_SEED
+from unvanish.prove.ledger import FIRST_SEED
 from unvanish.zoo.data import held_out_digits, in_batches, training_digits
 
 RESULTS = Path("results")

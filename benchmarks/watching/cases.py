@@ -123,8 +123,8 @@ CASES: Final = {
         make=models.resnet,
         optimizer=_momentum,
         says="half the width of ResNet-18 (2.8 M parameters), batch of 32, SGD with momentum",
-        rounds=8,
-        own=4,
+        rounds=5,
+        own=5,
         rival=1,
     ),
     "transformer, 6 layers": Case(

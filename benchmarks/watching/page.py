@@ -96,25 +96,27 @@ def _growth(growth: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def short(result: Mapping[str, Any]) -> str:
-    """Return one table for the documentation: arms by models, time over the plain step.
+def short(result: Mapping[str, Any], *, what: str = "ratio") -> str:
+    """Return one table for the documentation: arms by models.
 
     Args:
         result: Everything that was measured.
+        what: Over the plain step: ``"ratio"`` of times, ``"memory_ratio"`` of peaks of memory.
     """
     models = result["models"]
     names = list(dict.fromkeys(arm for model in models.values() for arm in model["arms"]))
-    head = f"| CPU time over the plain step | {' | '.join(models)} |"
+    title = "CPU time" if what == "ratio" else "peak of memory"
+    head = f"| {title} over the plain step | {' | '.join(models)} |"
     lines = [head, "|---|" + "---:|" * len(models)]
     for name in names:
         if name == "plain step":
             continue
-        cells = [_cell(model["arms"].get(name)) for model in models.values()]
+        cells = [_cell(model["arms"].get(name), what) for model in models.values()]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def _cell(row: Mapping[str, Any] | None) -> str:
-    if row is None or math.isnan(row["ratio"]):
+def _cell(row: Mapping[str, Any] | None, what: str) -> str:
+    if row is None or math.isnan(row[what]):
         return "–"
-    return f"{row['ratio']:.3f}" if row["ratio"] < 2 else f"{row['ratio']:.1f}"
+    return f"{row[what]:.3f}" if row[what] < 2 else f"{row[what]:.1f}"

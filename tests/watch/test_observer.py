@@ -297,6 +297,28 @@ def test_what_is_thrown_away_in_the_middle_is_let_go_of():
     assert not [event for event in run.events if event.kind is EventKind.NOT_MEASURED]
 
 
+def test_a_model_that_gets_another_optimiser_goes_on_being_watched():
+    model = net()
+    optimizer = sgd(model)
+    with observe(model, optimizer, every=2) as watch:
+        train(model, optimizer, 5)
+        optimizer = torch.optim.Adam(model.parameters())
+        gc.collect()
+        watch.add(optimizer=optimizer)
+        train(model, optimizer, 5)
+        alive = weakref.ref(model)
+        del optimizer
+        gc.collect()
+        assert alive() is model
+        del model
+        gc.collect()
+        assert alive() is None
+    run = watch.recording
+    updates = run.by_layer[LayerQuantity.LOG10_UPDATE_RATIO]
+    assert [step for step, _ in updates.of(0)] == [0, 1, 2, 4, 6, 8]
+    assert [layer.optimizer for layer in run.layers if layer.parameters] == [1, 1]
+
+
 class SharpnessAware(torch.optim.Optimizer):
     """SAM as it is usually written: up to the worst point nearby, and down from where it was."""
 

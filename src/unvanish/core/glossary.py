@@ -515,8 +515,8 @@ RUN_GLOSSARY: Final[dict[LayerQuantity | StepQuantity, Entry]] = {
         "g that of all; negative by chance; not measured where a step has one backward pass, or "
         "where several processes train",
         "share of the squared gradient that is signal, s / (1 + s) at a ratio of signal to noise "
-        "s = |G|^2 / tr(C); the mean over samples tells, weighted by |g|^2, and (1 - share) / share "
-        "batches are the noise scale",
+        "s = |G|^2 / tr(C); the mean over samples tells, weighted by |g|^2, and (1 - share) / "
+        "share batches are the noise scale",
         "low",
         "mccandlish2018",
     ),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import functools
+import weakref
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -80,7 +82,7 @@ class Layers:
     def __init__(self) -> None:
         self.of_module: dict[int, Layer] = {}
         self.settled: list[Layer] = []
-        self._models: dict[str, nn.Module] = {}
+        self._models: dict[str, Callable[[], nn.Module | None]] = {}
         self._of_function: dict[tuple[str, str], Layer] = {}
         self._of_parameter: dict[int, Layer] = {}
         self._called: dict[int, Layer] = {}
@@ -88,7 +90,9 @@ class Layers:
     @property
     def models(self) -> Sequence[tuple[str, nn.Module]]:
         """The watched models and their names."""
-        return tuple(self._models.items())
+        return tuple(
+            (name, model) for name, of in self._models.items() if (model := of()) is not None
+        )
 
     def add(self, model: nn.Module, name: str) -> str:
         """Find the layers of a model.
@@ -103,13 +107,13 @@ class Layers:
         unique, number = name, 2
         while unique in self._models:
             unique, number = f"{name or 'model'}-{number}", number + 1
-        self._models[unique] = model
+        self._models[unique] = lambda: model
         self.find(unique)
         return unique
 
     def find(self, name: str) -> None:
         """Look for layers of a model that were not there before."""
-        for path, module in self._models[name].named_modules():
+        for path, module in dict(self.models)[name].named_modules():
             own = {
                 key: parameter
                 for key, parameter in module._parameters.items()
@@ -123,27 +127,32 @@ class Layers:
                 layer.parameters.update(fresh)
                 self._of_parameter.update((id(p), layer) for p in fresh.values())
 
-    def let_go(self, optimizer: int) -> set[int]:
-        """Let go of the models that an optimiser moved which was thrown away, and no other moves.
+    def let_go(self, optimizer: int, gone: Callable[[Set[int]], None]) -> None:
+        """Keep no model alive any more whose only optimiser was thrown away.
 
-        Returns:
-            Identities of their modules.
+        Args:
+            optimizer: Index of the optimiser.
+            gone: Told of the identities of a model's modules, when nobody else keeps it either.
         """
-        gone: set[int] = set()
         for name, model in self.models:
             modules = {id(module) for module in model.modules()}
             own = [self.of_module[each] for each in modules if each in self.of_module]
             if {layer.optimizer for layer in own if layer.optimizer >= 0} == {optimizer}:
-                gone |= modules
-                self._models = {key: one for key, one in self._models.items() if key != name}
-                for layer in own:
-                    layer.past, layer.parameters = layer.record(), {}
-        layers = {id(self.of_module[each]) for each in gone if each in self.of_module}
-        self.of_module = {key: one for key, one in self.of_module.items() if key not in gone}
+                purge = functools.partial(self._purge, name, modules, gone)
+                self._models = {**self._models, name: weakref.ref(model, purge)}
+
+    def _purge(
+        self, name: str, modules: Set[int], gone: Callable[[Set[int]], None], _: object
+    ) -> None:
+        """Forget a model that is no more: others may have the identities of its parts."""
+        self._models = {key: one for key, one in self._models.items() if key != name}
+        for layer in [self.of_module[each] for each in modules if each in self.of_module]:
+            layer.past, layer.parameters = layer.record(), {}
+        self.of_module = {key: one for key, one in self.of_module.items() if key not in modules}
         self._of_parameter = {
-            key: layer for key, layer in self._of_parameter.items() if id(layer) not in layers
+            key: layer for key, layer in self._of_parameter.items() if layer.past is None
         }
-        return gone
+        gone(modules)
 
     def made(self, name: str, path: str, module: nn.Module) -> Layer:
         """Make the layer of a module."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Any, Final
 
 import numpy as np
@@ -260,6 +260,7 @@ class Sampler:
         self._is_host = is_host and (self._is_host or not index)
         self._rounds.expect(index)
         self.find_parameters()
+        self._is_news = True
         return index
 
     def _let_go(self, index: int) -> None:
@@ -267,12 +268,17 @@ class Sampler:
 
         Of several processes nobody knows what the others still do with theirs.
         """
+
+        def gone(modules: Set[int]) -> None:
+            with self._kept_from_harm("parameters"):
+                self.forward.let_go(modules)
+                self.find_parameters()
+
         if self._scribe.share is None:
             with self._kept_from_harm("parameters"):
                 self.optimizers[index].groups = []
-                self.forward.let_go(self.layers.let_go(index))
                 self._scribe.let_go()
-                self.find_parameters()
+                self.layers.let_go(index, gone)
 
     def leave_out_activations(self) -> None:
         """Look at parameters, updates and loss alone."""
@@ -284,7 +290,8 @@ class Sampler:
         What no optimiser moves is looked at too: somebody forgot it, or moves it by other means.
         """
         taken = find_moved(self.optimizers, self.layers)
-        self._left_over = find_left_over(self.layers, taken, self._left_over)
+        gone = {n for n, watched in enumerate(self.optimizers) if watched.optimizer is None}
+        self._left_over = find_left_over(self.layers, taken, self._left_over, gone)
 
     # --- parts -----------------------------------------------------------------------
 

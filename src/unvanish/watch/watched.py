@@ -84,16 +84,21 @@ def find_moved(optimizers: Sequence[Watched], layers: Layers) -> set[int]:
     return taken
 
 
-def find_left_over(layers: Layers, taken: set[int], known: list[LeftOver]) -> list[LeftOver]:
+def find_left_over(
+    layers: Layers, taken: set[int], known: list[LeftOver], gone: set[int]
+) -> list[LeftOver]:
     """Return the parameters of layers of which none is moved by an optimiser that is watched.
 
     Args:
         layers: The layers, which are told so.
         taken: Identity of every parameter that is moved.
         known: What was found before; it is returned where nothing has changed.
+        gone: Indices of optimisers that were thrown away: what they moved is not looked at.
     """
     of_device: dict[torch.device, list[nn.Parameter]] = {}
     for layer in layers.of_module.values():
+        if layer.optimizer in gone:
+            continue
         open_to = [p for p in layer.parameters.values() if p.requires_grad and _is_number(p)]
         if not any(id(p) in taken for p in open_to):
             layer.optimizer = -1

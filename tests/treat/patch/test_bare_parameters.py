@@ -1,4 +1,4 @@
-"""Starts of parameters that a forward uses by itself: by name, or in a loop over their list."""
+"""Starts of what torch.nn.init does not know: bare parameters, transposed layers, files of one."""
 
 from __future__ import annotations
 
@@ -137,3 +137,33 @@ def model():
         '+nn.init.kaiming_normal_(net[-1].weight, nonlinearity="linear")',
     ]
     assert found.after.index("net.modules()") < found.after.index("trained_by")
+
+
+@pytest.mark.parametrize("remedy", ["he", "critical"])
+def test_a_transposed_layer_counts_its_own_inputs(edited, remedy) -> None:
+    up = "2.82843"  # the root of 2 for the ReLU behind it, times 2 for its stride
+    text = """import torch
+from torch import nn
+
+
+def batch():
+    images = torch.randn(8, 1, 8, 8)
+    return images, images
+
+
+def loss(output, target):
+    return nn.functional.mse_loss(output, target)
+
+
+def model():
+    return nn.Sequential(
+        nn.Conv2d(1, 8, 2, stride=2),
+        nn.ReLU(),
+        nn.ConvTranspose2d(8, 8, 2, stride=2),
+        nn.ReLU(),
+        nn.Conv2d(8, 1, 1),
+    )
+"""
+    diff = edited(text, remedy).diff
+    drawn = f"+        nn.init.normal_(part.weight, std={up} / part.weight[:, 0].numel() ** 0.5)"
+    assert diff[diff.index("+    for part in network[2:-2]:") + 1] == drawn

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from unvanish.learn.lesson import Lesson
 from unvanish.learn.lessons.clipping import LESSON as CLIPPING
+from unvanish.learn.lessons.cnn_edges import LESSON as CNN_EDGES
 from unvanish.learn.lessons.curvature import LESSON as CURVATURE
 from unvanish.learn.lessons.depth import LESSON as DEPTH
 from unvanish.learn.lessons.derivatives import LESSON as DERIVATIVES
@@ -14,6 +15,7 @@ from unvanish.learn.lessons.frozen_early_layers import LESSON as FROZEN_EARLY_LA
 from unvanish.learn.lessons.healthy_but_not_learning import LESSON as HEALTHY_BUT_NOT_LEARNING
 from unvanish.learn.lessons.initialisation import LESSON as INITIALISATION
 from unvanish.learn.lessons.monitoring import LESSON as MONITORING
+from unvanish.learn.lessons.noise import LESSON as NOISE
 from unvanish.learn.lessons.normalisation import LESSON as NORMALISATION
 from unvanish.learn.lessons.numerics import LESSON as NUMERICS
 from unvanish.learn.lessons.product import LESSON as PRODUCT
@@ -43,10 +45,12 @@ LESSONS: Final[tuple[Lesson[Any], ...]] = (
     RESIDUAL,
     CLIPPING,
     CURVATURE,
+    CNN_EDGES,
     THROUGH_TIME,
     TRANSFORMERS,
     EDGE_OF_CHAOS,
     NUMERICS,
+    NOISE,
     HEALTHY_BUT_NOT_LEARNING,
     MONITORING,
     PROVING,

@@ -153,7 +153,7 @@ LESSON = Lesson(
     name="derivatives",
     title="A sigmoid's slope is never above a quarter",
     claim=(
-        "A sigmoid's slope is never above a quarter that reaches it, and in a fresh "
+        "A sigmoid hands on at most a quarter of the gradient that reaches it, and in a fresh "
         "network close to that. A tanh hands on at most all of it, a ReLU all or nothing, and "
         "some of their successors more than they get."
     ),

@@ -185,9 +185,10 @@ Backwards, the division counts. The factor of the gradient's energy in one layer
 The denominators differ by the mean. All outputs of a sigmoid lie around 1/2, and this 1/2 is common
 to all samples. BatchNorm sees it as a constant and removes it; what remains has the variance 0.043,
 nearly as small as the mean squared slope of 0.045. The small slope is made up for and chi is 1.03.
-For LayerNorm the units of one layer that get the same 1/2 through different weights are a spread,
-not a constant. It divides by E phi^2 = 0.29, and the gradient keeps 0.39 of itself a layer. The
-remedy `layer-norm` of this program therefore declines a deep network of sigmoids.
+To LayerNorm it is no constant: every unit of the next layer receives the 1/2 through weights of its
+own, so that it arrives as a spread over the units. LayerNorm divides by E phi^2 = 0.29, and the
+gradient keeps 0.39 of itself a layer. The remedy `layer-norm` therefore declines deep networks of
+sigmoids.
 
 For ReLU it is the other way round. He's weights need no help, and LayerNorm does no harm. BatchNorm
 removes the mean here too and divides by too little:
@@ -195,7 +196,8 @@ removes the mean here too and divides by too little:
     chi = pi / (pi - 1) = 1.47        1.21 a layer in amplitude
 
 In thirty layers that is a factor of 300, in a hundred 2e8. It is the batch statistics that cause
-it; no weights can avoid it, since the norm cancels their size. Residual connections do.
+it, and no size of the weights can avoid it, since the norm cancels their size. Residual connections
+do.
 """,
     belief=(
         "Normalisation is often said to solve vanishing gradients, whichever kind. In this run "

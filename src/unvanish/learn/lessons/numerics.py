@@ -30,7 +30,7 @@ _CLASSES: Final = 10
 _INPUTS: Final = 16
 _TRAINED_DEPTH: Final = 6
 _RATE: Final = 0.1
-_BITS: Final = tuple(range(0, 41, 2))
+_BITS: Final = tuple(range(0, 51, 2))
 _HALVES: Final = ("float16", "bfloat16")
 
 
@@ -163,7 +163,7 @@ def _backward(model: nn.Module, batch: Task, loss: Loss, autocast: str) -> None:
         "cpu", dtype=getattr(torch, autocast or "bfloat16"), enabled=bool(autocast)
     ):
         value = loss(model(batch[0]), batch[1])
-    value.backward()  # type: ignore[no-untyped-call]
+    value.backward()
 
 
 def _count(model: nn.Module, batch: Task, loss: Loss, scale: float) -> tuple[float, float]:

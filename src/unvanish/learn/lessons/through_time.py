@@ -44,9 +44,11 @@ class Settings:
 class Reader(nn.Module):
     """Reads a sequence and names, at its end or at every step, what its first entry was."""
 
-    def __init__(self, cell: type[nn.RNNBase], width: int, *, every_step: bool = False) -> None:
+    def __init__(
+        self, cell: type[nn.RNN] | type[nn.LSTM], width: int, *, every_step: bool = False
+    ) -> None:
         super().__init__()
-        self.cell = cell(_KINDS + 1, width, batch_first=True)  # type: ignore[call-arg]
+        self.cell = cell(_KINDS + 1, width, batch_first=True)
         self.head = nn.Linear(width, _KINDS)
         self.every_step = every_step
 

@@ -79,7 +79,8 @@ class Block(nn.Module):
         return behind
 
     def _split(self, tokens: Tensor) -> Tensor:
-        return tokens.unflatten(-1, (_HEADS, -1)).transpose(1, 2)
+        heads: Tensor = tokens.unflatten(-1, (_HEADS, -1)).transpose(1, 2)
+        return heads
 
 
 class Transformer(nn.Module):

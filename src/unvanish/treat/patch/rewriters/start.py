@@ -140,7 +140,7 @@ def _transposed(layer: Layer, module: _Transposed, work: Work) -> Call:
 def _bare_statements(
     work: Work, builder: Builder, layers: list[Layer], write: Callable[[Layer, Work], Call]
 ) -> list[str]:
-    """Write the calls for transposed layers, and for what a forward uses by itself: ``x @ self.w``."""
+    """Write the calls for transposed layers, and for parameters by themselves: ``x @ self.w``."""
     groups: dict[str, list[str]] = {}
     for layer in layers:
         module = work.model.get_submodule(layer.path)
