@@ -186,15 +186,20 @@ def cures() -> None:
     table("policy | reach the goal", [(names[each], share(sick, each)) for each in POLICIES])
 
 
-def cures_outside() -> None:
-    """Print how many networks of blind authors the first blind run cured."""
+def cures_outside(name: str) -> None:
+    """Print how many networks of blind authors a blind run cured.
+
+    Args:
+        name: Name of the file of that run, without its ending.
+    """
     from benchmarks.cures_outside import is_changed, share
 
-    file = ROOT / "results" / "cures_outside_first.json"
+    file = ROOT / "results" / f"{name}.json"
     rows = json.loads(file.read_text(encoding="utf-8"))["networks"]
     sick = [row for row in rows if row["sick"]]
     healthy = [row for row in rows if not row["sick"]]
-    worse = sum(row["cure"]["seeds"] < row["nothing"]["seeds"] for row in rows)
+    judged = [row for row in rows if "cure" in row]
+    worse = sum(row["cure"]["seeds"] < row["nothing"]["seeds"] for row in judged)
     _write(
         f"{share(sick, 'cure')} of {len(sick)} sick networks reach the goal of their authors, who "
         f"had reached it with every one by a cure of their own; {worse} reach it less often than "

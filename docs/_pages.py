@@ -4,7 +4,7 @@ python docs/_pages.py            write docs/rules and docs/remedies
 python docs/_pages.py --check    fail where a page would change
 
 What a remedy did in the trials comes from the files of `benchmarks.cures` and
-`benchmarks.cures_outside` (its first run).
+`benchmarks.cures_outside` (its two blind runs).
 """
 
 from __future__ import annotations
@@ -72,7 +72,11 @@ def pages() -> dict[str, str]:
 def cures_by_remedy() -> dict[str, list[Mapping[str, Any]]]:
     """Return what `unvanish cure` came back with, by the names of the remedies in it."""
     found = defaultdict(list)
-    for file, key in (("cures.json", "patients"), ("cures_outside_first.json", "networks")):
+    for file, key in (
+        ("cures.json", "patients"),
+        ("cures_outside_first.json", "networks"),
+        ("cures_outside_second.json", "networks"),
+    ):
         path = RESULTS / file
         rows = json.loads(path.read_text(encoding="utf-8"))[key] if path.exists() else []
         for row in rows:
@@ -91,7 +95,8 @@ def in_trials(rows: Sequence[Mapping[str, Any]]) -> str:
         "Networks for which `unvanish cure` came back with it, judged by another training loop on",
         "three fresh seeds and held-out samples: the median of the metric that the network's file",
         "names, and whether its goal is reached on two of them",
-        "([cures](../../results/cures.md), [outside](../../results/cures_outside_first.md)).",
+        "([cures](../../results/cures.md), [outside](../../results/cures_outside_first.md),",
+        "[outside, later](../../results/cures_outside_second.md)).",
         "",
         "| network | with | untreated | treated | goal |",
         "|---|---|---|---|---|",

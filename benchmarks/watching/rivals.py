@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from typing import Any, ClassVar
 
 import torch
@@ -63,7 +64,7 @@ class TensorBoard(Rival):
         """Open the file."""
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer: Any = SummaryWriter(self.training.folder)  # type: ignore[no-untyped-call]
+        self._writer: Any = SummaryWriter(self.training.folder)
 
     def after_step(self, loss: Tensor) -> None:
         """Write histograms and loss."""
@@ -130,7 +131,8 @@ class Torchinstruments(Rival):
         import torchinstruments
         from torchinstruments.sampling.periodic import AlwaysSampler
 
-        settings: ClassVar = {"sampler": AlwaysSampler()} if self.is_always else {}
+        between = {"interval": timedelta(days=1)}  # arms wait for each other, and a minute passes
+        settings = {"sampler": AlwaysSampler()} if self.is_always else between
         torchinstruments.inject_observer(
             self.training.model, output_dir=self.training.folder / "stats", **settings
         )
@@ -147,7 +149,7 @@ class TorchinstrumentsDefault(Torchinstruments):
     """torchinstruments, as it comes."""
 
     name = "torchinstruments, between its samples"
-    says = "`inject_observer(model)`: a sample a minute; the steps between"
+    says = "`inject_observer(model)`, which samples once a minute; the steps between"
     is_always = False
 
 

@@ -80,3 +80,27 @@ def test_draws_something(lesson: Lesson[Any]) -> None:
                 assert 1 <= len(plot.series) <= 6
             case Pictures():
                 assert plot.images
+
+
+def test_measures_alike_whatever_the_caller_has_set() -> None:
+    usual = run_lesson("product", {"depth": 4})
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.inference_mode():
+            other = run_lesson("product", {"depth": 4})
+            assert torch.is_inference_mode_enabled()
+        assert torch.get_default_dtype() is torch.float64
+    finally:
+        torch.set_default_dtype(before)
+    assert usual.evidence.points == other.evidence.points
+
+
+def test_call_names_numbers_as_they_are_typed() -> None:
+    run = run_lesson("worked-example", {"x": 2, "weight": 0.25})
+    assert run.call() == "unvanish learn worked-example --x 2 --weight 0.25"
+
+
+def test_a_long_title_is_wrapped() -> None:
+    run = run_lesson("worked-example", {})
+    assert max(map(len, lesson_text(run, width=52).splitlines()[:3])) <= 52

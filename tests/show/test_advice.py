@@ -57,3 +57,37 @@ def test_of_many_weights_the_smallest_steps_are_told() -> None:
     assert "29.weight" in said
     assert "23.weight" not in said
     assert "and 24 weights more: 5.0e-04 to 1.0e-01 after" in said
+
+
+def drawn(before: dict[str, float], after: dict[str, float], **sheet: bool) -> list[str]:
+    chosen = option(("he",), Outlook(milliseconds=1.0, flow_decades=0.0, profile=after))
+    advice = Advice(before=Outlook(milliseconds=1.0, profile=before), options=(chosen,))
+    laid = fix_lines(advice, chosen, (), None, Sheet(width=90, **sheet), verbose=True)
+    return [
+        line.plain.strip() for line in laid if "before  " in line.plain or "after  " in line.plain
+    ]
+
+
+def test_the_gradient_at_every_layer_is_drawn_on_one_scale() -> None:
+    before = {"first": -7.0, "second": -3.5, "third": 0.0}
+    after = {"first": 0.0, "second": -3.5, "third": 0.0}
+    rows = drawn(before, after)
+    assert rows[0] == "before  1.0e-07 ▁▅█ 1.0e+00"
+    assert rows[1] == "after   1.0e+00 █▅█ 1.0e+00, worst 3.2e-04 at second"
+    assert drawn(before, after, ascii=True)[0] == "before  1.0e-07 _=# 1.0e+00"
+
+
+def test_what_ends_or_is_not_known_is_drawn_too() -> None:
+    nan, inf = float("nan"), float("inf")
+    rows = drawn({"a": -inf, "b": nan, "c": 0.0}, {"a": nan, "b": 2.0, "c": 0.0})
+    assert rows[0] == f"before     zero {Sheet().glyphs.no} ▁ 1.0e+00"
+    assert rows[1] == "after         ?  █▁ 1.0e+00, worst 1.0e+02 at b"
+    assert drawn({}, {"a": 0.0}) == []
+
+
+def test_of_many_layers_each_block_is_the_worst() -> None:
+    profile = {f"layers.{i}": -8.0 if i == 500 else 0.0 for i in range(1000)}
+    row = drawn(profile, profile)[0]
+    assert row.count("█") == 23
+    assert row.count("▁") == 1
+    assert row.endswith("worst 1.0e-08 at layers.500")

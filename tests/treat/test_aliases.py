@@ -21,7 +21,7 @@ def test_every_alias_leads_to_a_remedy_and_is_none() -> None:
         ("Kaiming_Normal", "the nearest is he"),
         ("glorot", "the nearest is xavier"),
         ("BatchNorm", "the nearest is batch-norm"),
-        ("layernorm", "the nearest is layer-norm"),
+        ("layernorm", "the nearest are layer-norm, recurrent-layer-norm"),
         ("skip connection", "the nearest is residual"),
         ("clip", "the nearest are clip-norm, clip-value"),
         ("xaviar", "the nearest is xavier"),

@@ -332,6 +332,7 @@ WARD = {
     "convolutions": Bed(convolutional, (numbers(16, 2, 6, 6), classes(16, 4)), None, adam),
     "lstm": Bed(lambda: Recurrent(nn.LSTM), SERIES, None, adam),
     "rnn": Bed(lambda: Recurrent(nn.RNN), SERIES, None, adam),
+    "gru": Bed(lambda: Recurrent(nn.GRU), SERIES, None, adam),
     "residual": Bed(Residual, ROWS, None, adam),
     "post-norm": Bed(Encoder, TOKENS, None, adam),
     "pre-norm": Bed(lambda: Encoder(norm_first=True), TOKENS, None, adam),

@@ -319,3 +319,20 @@ def test_of_two_equal_starts_the_one_that_draws_less_stands_first() -> None:
 
     less, more = option("break-symmetry", "a"), option("orthogonal", "a", "b", "head")
     assert order_of(less, {"UV104"}) < order_of(more, {"UV104"})
+
+
+def test_an_outlook_holds_the_change_of_the_gradient_at_every_layer() -> None:
+    model = network(depth=6, activation=nn.Sigmoid)
+    recording = trace(model, batch(), nn.functional.cross_entropy)
+    advice = prescribe(
+        model, diagnose(recording), batch(), nn.functional.cross_entropy, names=["batch-norm"]
+    )
+    after = advice.options[0].outlook
+    assert after is not None
+    for outlook in (advice.before, after):
+        assert list(outlook.profile)[-1] == "12"
+        assert outlook.profile["12"] == 0.0
+        assert outlook.flow_decades == max(outlook.profile.values(), key=abs)
+    assert list(advice.before.profile) == [f"{2 * i}" for i in range(7)]
+    assert advice.before.profile["0"] == advice.before.flow_decades < -3.0
+    assert after.profile["0"] > -1.5

@@ -295,10 +295,15 @@ class LessonRun:
             settings: The settings to name; None for those that are not the defaults.
         """
         named = self.changed if settings is None else settings
-        words = [f"--{name.replace('_', '-')} {value}" for name, value in named.items()]
+        words = [f"--{name.replace('_', '-')} {_typed(value)}" for name, value in named.items()]
         return " ".join(["unvanish learn", self.name, *words])
 
     @property
     def changed(self) -> Mapping[str, Value]:
         """The settings that are not the defaults."""
         return {one.name: one.value for one in self.options if one.value != one.default}
+
+
+def _typed(value: Value) -> str:
+    """Return a setting as a person would type it: 1 and not 1.0, and every digit it has."""
+    return str(int(value)) if isinstance(value, float) and value == int(value) else str(value)

@@ -128,6 +128,9 @@ class Outlook:
     Attributes:
         flow_decades: The worst change of the gradient from the outputs to a layer, in decades;
             negative where it vanishes, positive where it explodes; ``-inf`` where it ends.
+        profile: The same at every depth, input side first: name of the layer that carries most of
+            the gradient there, to the change in decades, ``nan`` where it is undefined; empty
+            where it was not measured.
         sample_cosine: How alike the outputs are for different samples, 0 to 1; ``nan`` where it
             was not measured.
         smallest_update: Smallest relative change of a weight in one step of the optimiser;
@@ -152,6 +155,7 @@ class Outlook:
     parameters: int = 0
     loss: float = math.nan
     updates: Mapping[str, float] = field(default_factory=dict)
+    profile: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

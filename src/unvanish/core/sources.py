@@ -80,6 +80,14 @@ _WORKS = (
         "ICML",
     ),
     Source(
+        "noci2022",
+        "Noci, Anagnostidis, Biggio, Orvieto, Singh and Lucchi",
+        2022,
+        "Signal propagation in transformers: theoretical perspectives and the role of rank "
+        "collapse",
+        "NeurIPS",
+    ),
+    Source(
         "zhai2023",
         "Zhai and others",
         2023,

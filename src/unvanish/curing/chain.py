@@ -40,6 +40,8 @@ from unvanish.recipe import Batches, Recipe
 from unvanish.treat import prescribe
 from unvanish.treat.adding import prescribe_further
 from unvanish.treat.looking import look_at
+from unvanish.treat.operable import has_lazy_layers, operable
+from unvanish.treat.refusals import refuse_untreatable
 from unvanish.treat.registry import remedies, remedy_of
 
 _TIMED_STEPS: Final = 6
@@ -218,11 +220,15 @@ def asked_for(
 def _given(target: Any, data: Any, seed: int, given: Given) -> Recipe:
     """Return the recipe of what was given in Python."""
     if isinstance(target, Recipe):
-        return target if data is None else with_data(target, data)
-    if not isinstance(data, str):
-        return recipe_from(target, data=data, seed=seed, **given)
-    bare: Given = {"batch": UNKNOWN, **given}
-    return with_data(recipe_from(target, seed=seed, **bare), data)
+        recipe = target if data is None else with_data(target, data)
+    elif not isinstance(data, str):
+        recipe = recipe_from(target, data=data, seed=seed, **given)
+    else:
+        bare: Given = {"batch": UNKNOWN, **given}
+        recipe = with_data(recipe_from(target, seed=seed, **bare), data)
+    if recipe.is_finished and has_lazy_layers(recipe.model):
+        refuse_untreatable(recipe.model)  # its first batch is for the user's own code to give
+    return operable(recipe)
 
 
 def _look(recipe: Recipe) -> Recording:

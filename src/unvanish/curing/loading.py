@@ -13,6 +13,7 @@ from unvanish.core.errors import UnvanishError
 from unvanish.prove.building import experiment_of
 from unvanish.prove.experiment import Experiment
 from unvanish.recipe import Batches, Recipe, load, seeded
+from unvanish.treat.operable import operable
 
 UNKNOWN: Final = "the batch is not known yet"
 """Stands for the batch while a network is loaded whose data come from elsewhere."""
@@ -26,7 +27,8 @@ def reloaded(origin: Origin, data: Iterable[Any] | str | None = None) -> Recipe:
         data: Batches, or the name of some, in place of what `origin` names.
 
     Returns:
-        The recipe; its batch is the first of the data that were named.
+        The recipe; its batch is the first of the data that were named. Its network stands behind no
+        wrapper of `torch.compile`, and its lazy layers have weights.
 
     Raises:
         UnvanishError: If that is not possible, or not any more.
@@ -47,9 +49,9 @@ def reloaded(origin: Origin, data: Iterable[Any] | str | None = None) -> Recipe:
         batch=None if source is None else UNKNOWN,
     )
     if source is None:
-        return recipe
+        return operable(recipe)
     with contextlib.chdir(folder):  # the network's own code may have gone elsewhere
-        return with_data(recipe, source)
+        return operable(with_data(recipe, source))
 
 
 def with_data(recipe: Recipe, data: Iterable[Any] | str) -> Recipe:

@@ -115,7 +115,7 @@ def lesson_of(name: str) -> tuple[int, Lesson[Any]]:
     Raises:
         UnvanishError: If there is no such lesson.
     """
-    word = name.strip().casefold().replace("_", "-")
+    word = str(name).strip().casefold().replace("_", "-")
     for number, lesson in enumerate(LESSONS, 1):
         if word in (lesson.name, str(number)):
             return number, lesson

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 
@@ -77,7 +77,7 @@ class Lesson(Generic[S]):
         chosen: Any = self.settings() if settings is None else settings
         start = time.perf_counter()
         try:
-            with _one_thread(), seeded(getattr(chosen, "seed", 0)):
+            with _at_home(), seeded(getattr(chosen, "seed", 0)):
                 evidence = self.experiment(chosen)
         except (ArithmeticError, MemoryError) as error:
             raise CouldNotMeasureError(
@@ -105,11 +105,22 @@ class Lesson(Generic[S]):
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    """Keep the small networks of a lesson to one thread: more only wait for each other."""
-    threads = torch.get_num_threads()
+def _at_home() -> Iterator[None]:
+    """Measure alike whatever the caller has set: with gradients, in float32, on the processor.
+
+    One thread, since more only wait for each other in networks as small as those of a lesson.
+    """
+    threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
+    elsewhere = torch.empty(0).device.type != "cpu"
     torch.set_num_threads(1)
+    torch.set_default_dtype(torch.float32)
     try:
-        yield
+        with ExitStack() as stack:
+            stack.enter_context(torch.inference_mode(mode=False))
+            stack.enter_context(torch.enable_grad())
+            if elsewhere:  # it slows every operation down
+                stack.enter_context(torch.device("cpu"))
+            yield
     finally:
         torch.set_num_threads(threads)
+        torch.set_default_dtype(dtype)

@@ -18,6 +18,7 @@ from unvanish.observe import trace
 from unvanish.observe.batch import as_batch, call_model
 from unvanish.observe.look import Conditions, running
 from unvanish.observe.loss import compute_loss
+from unvanish.observe.memory import kept_bytes
 from unvanish.observe.optimizer import learning_rates, stepping
 from unvanish.prove.endpoints import measure, score
 from unvanish.prove.experiment import Experiment, Subject
@@ -96,22 +97,16 @@ class _Course:
         )
 
     def _step(self, raw: Any) -> None:
-        subject, kept = self._subject, dict[int, int]()
-
-        def keep(tensor: Tensor) -> Tensor:
-            kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
-            return tensor
-
+        subject = self._subject
         counting = self._job.examined and not self._losses
         start = time.perf_counter()
-        with (
-            torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
-            if counting
-            else nullcontext()
-        ):
+        if counting:
+            with kept_bytes() as kept:
+                value = _stepped(subject, raw)
+            self._peak = sum(kept.values())
+        else:
             value = _stepped(subject, raw)
         self._seconds += time.perf_counter() - start
-        self._peak = max(self._peak, sum(kept.values()))
         self._losses.append(value)
         first = next((loss for loss in self._losses if math.isfinite(loss)), math.nan)
         if not math.isfinite(value):

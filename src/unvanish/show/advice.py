@@ -10,6 +10,7 @@ from rich.text import Text
 
 from unvanish.core.patches import Patch, Safety
 from unvanish.core.prescriptions import Advice, Option, Outlook, Receipt
+from unvanish.show.profile import profile_rows
 from unvanish.show.sheet import Lines, Sheet, join, styled
 from unvanish.show.snippets import fitted
 from unvanish.show.words import power
@@ -180,7 +181,9 @@ def _outcome(before: Outlook, option: Option, sheet: Sheet, *, verbose: bool) ->
     rows = [words]
     if not math.isnan(after.flow_decades):
         flows = [power(one.flow_decades) for one in (before, after)]
-        rows.append(f"gradient, first layer over output: {flows[0]} before, {flows[1]} after")
+        rows.append(f"gradient, worst layer over output: {flows[0]} before, {flows[1]} after")
+    if verbose:
+        rows += profile_rows(before.profile, after.profile, sheet)
     if not math.isnan(after.sample_cosine):
         rows.append(
             f"likeness of the outputs of two samples: {before.sample_cosine:.3f} before, "

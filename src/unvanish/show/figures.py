@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -15,8 +16,10 @@ from unvanish.show.curves import extremes, tick_label
 _COLORS: Final = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _LINES: Final = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)))
 _MARKERS: Final = ("o", "s", "^", "D", "v", "P")
-_WIDE: Final = 4
+_WIDE: Final = {Scale.LINEAR: 2, Scale.DECADES: 4}
 """Span of an axis from which fractions between whole numbers need no label."""
+_TITLE: Final = 56
+"""Letters of a title in one line."""
 _WIDTH, _HEIGHT = 7.0, 4.2
 _STYLE: Final = {
     "font.size": 10,
@@ -71,9 +74,10 @@ def draw_figure(plots: Sequence[Plot], file: str | Path, *, title: str) -> Path:
         known = figure.canvas.get_supported_filetypes()
         ending = path.suffix.lstrip(".").casefold()
         if ending not in known:
+            named, listed = path.name or "an empty name", ", ".join(sorted(known))
             raise UnvanishError(
-                f"{path.name} does not end like a picture; known are {', '.join(sorted(known))}",
-                help=f"--plot {path.with_suffix('.png')}",
+                f"{named} does not end like a picture; known are {listed}",
+                help=f"--plot {path.with_suffix('.png') if path.name else 'lesson.png'}",
             )
         metadata = {"Title": title} if ending in ("svg", "png", "pdf") else None
         if metadata is not None and ending == "svg":
@@ -115,14 +119,14 @@ def _curves(plot: Curves, axes: Any) -> None:
         else:
             line = _LINES[index % len(_LINES)]
             axes.plot(one.x, one.y, linestyle=line, color=color, label=one.name)
-    axes.set_title(plot.title)
+    axes.set_title(textwrap.fill(plot.title, _TITLE))
     axes.set_xlabel(plot.x_label)
     axes.set_ylabel(plot.y_label)
     across = [value for one in plot.series for value in one.x]
     up = [value for one in plot.series for value in one.y]
     for axis, scale, values in ((axes.xaxis, plot.x_scale, across), (axes.yaxis, plot.y_scale, up)):
         finite = [value for value in values if math.isfinite(value)]
-        is_wide = bool(finite) and max(finite) - min(finite) >= _WIDE
+        is_wide = bool(finite) and max(finite) - min(finite) >= _WIDE[scale]
         whole = all(value == int(value) for value in finite) or scale is Scale.DECADES
         axis.set_major_locator(
             ticker.MaxNLocator(nbins=7, steps=[1, 2, 5, 10], integer=is_wide and whole)
@@ -134,7 +138,7 @@ def _curves(plot: Curves, axes: Any) -> None:
 
 
 def _pictures(plot: Pictures, part: Any) -> None:
-    part.suptitle(plot.title, fontweight="bold", x=0.01, ha="left")
+    part.suptitle(textwrap.fill(plot.title, _TITLE), fontweight="bold", x=0.01, ha="left")
     for axes, image in zip(
         part.subplots(1, max(len(plot.images), 4), squeeze=False)[0],
         [*plot.images, *[None] * max(0, 4 - len(plot.images))],

@@ -95,7 +95,8 @@ def lesson_text(
     sheet = Sheet.of(width, ascii=ascii)
     ticks = not color
     head = sheet.text(f"Lesson {run.number}: {run.title}" if run.number else run.title, "strong")
-    lines: Lines = [head, styled(sheet.glyphs.rule * min(head.cell_len, sheet.width), "quiet")]
+    lines: Lines = sheet.paragraph(Text(), [head])
+    lines.append(styled(sheet.glyphs.rule * min(head.cell_len, sheet.width), "quiet"))
     lines += [Text(), *_said("claim", run.claim, sheet, ticks=ticks)]
     if run.belief:
         lines += [Text(), *_said("often said", run.belief, sheet, ticks=ticks)]

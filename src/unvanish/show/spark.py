@@ -12,8 +12,10 @@ from rich.text import Text
 from unvanish.show.sheet import Lines, Sheet, join, styled
 from unvanish.show.words import number
 
-_BLOCKS: Final = "▁▂▃▄▅▆▇█"
-_ASCII_BLOCKS: Final = "_.-:=+*#"
+BLOCKS: Final = "▁▂▃▄▅▆▇█"
+"""Blocks of a row, from the lowest."""
+ASCII_BLOCKS: Final = "_.-:=+*#"
+"""The same in ASCII."""
 _MANY_TIMES: Final = 30.0
 _MOST_MARKS: Final = 3
 
@@ -65,7 +67,7 @@ def _said(value: float) -> str:
 
 
 def _row(samples: Sequence[tuple[int, float]], room: int, sheet: Sheet, *, is_log: bool) -> Text:
-    blocks = _ASCII_BLOCKS if sheet.ascii else _BLOCKS
+    blocks = ASCII_BLOCKS if sheet.ascii else BLOCKS
     low, high = samples[0][0], max(samples[-1][0], samples[0][0] + 1)
     cells: list[list[float]] = [[] for _ in range(room)]
     for step, value in samples:

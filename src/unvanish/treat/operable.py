@@ -22,17 +22,38 @@ def operable(recipe: Recipe) -> Recipe:
         recipe: What was loaded; its network is given weights in place.
 
     Returns:
-        The recipe, with the network behind the wrapper.
+        The recipe, with the network behind the wrapper, and so for every network that it makes.
 
     Raises:
         Exception: Whatever a network with lazy layers raises on its first batch.
     """
-    model = recipe.model
-    original = getattr(model, "_orig_mod", None)
-    if isinstance(original, nn.Module):
-        model = original
-    if any(is_lazy(tensor) for tensor in (*model.parameters(), *model.buffers())):
+    if _behind_wrapper(recipe.model) is recipe.model and not has_lazy_layers(recipe.model):
+        return recipe
+
+    def make(seed: int) -> nn.Module:
+        return _operable(recipe.make(seed), recipe, seed)
+
+    return replace(recipe, model=_operable(recipe.model, recipe, recipe.seed), make=make)
+
+
+def has_lazy_layers(model: nn.Module) -> bool:
+    """Tell whether a layer of a network has no weights before the first batch.
+
+    Args:
+        model: The network.
+    """
+    return any(is_lazy(tensor) for tensor in (*model.parameters(), *model.buffers()))
+
+
+def _operable(model: nn.Module, recipe: Recipe, seed: int) -> nn.Module:
+    model = _behind_wrapper(model)
+    if has_lazy_layers(model):
         with recipe.running(), torch.no_grad():
-            seed_everything(recipe.seed)
+            seed_everything(seed)
             call_model(model, as_batch(recipe.batch, model).inputs)
-    return recipe if model is recipe.model else replace(recipe, model=model)
+    return model
+
+
+def _behind_wrapper(model: nn.Module) -> nn.Module:
+    original = getattr(model, "_orig_mod", None)
+    return original if isinstance(original, nn.Module) else model

@@ -44,8 +44,10 @@ def outlook_of(
     findings: dict[str, str] = {}
     for finding in reversed(diagnosis.findings):
         findings[finding.code] = finding.severity.value
+    profile = _profile(recording)
+    known = [change for change in profile.values() if not math.isnan(change)]
     return Outlook(
-        flow_decades=_flow(recording),
+        flow_decades=max(known, key=abs, default=math.nan),
         sample_cosine=_cosine(recording),
         smallest_update=min(updates.values(), default=math.nan),
         findings=findings,
@@ -55,6 +57,7 @@ def outlook_of(
         parameters=sum(p.size for p in recording.parameters if p.requires_grad),
         loss=recording.context.loss_value,
         updates=updates,
+        profile=profile,
     )
 
 
@@ -120,14 +123,17 @@ def codes_aside(prescription: Prescription, codes: Set[str]) -> int:
     return len(remedy_of(prescription.remedy).treats - codes)
 
 
-def _flow(recording: Recording) -> float:
-    """Return the largest change of the gradient between the outputs and a layer, in decades."""
+def _profile(recording: Recording) -> dict[str, float]:
+    """Return the change of the gradient between the outputs and each layer, in decades."""
     flow = propagation_flow(recording)
     if flow is None:
-        return math.nan
-    changes = [-flow.lost(level) for level in flow.levels]
-    known = [change for change in changes if not math.isnan(change)]
-    return max(known, key=abs) if known else math.nan
+        return {}
+    found: dict[str, float] = {}
+    for level in flow.levels:
+        path = level.layer.path
+        name = path if path and path not in found else level.layer.name
+        found[name] = 0.0 - flow.lost(level)
+    return found
 
 
 def _cosine(recording: Recording) -> float:

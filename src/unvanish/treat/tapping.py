@@ -121,7 +121,7 @@ class Tap(TorchFunctionMode):
             weight: Tensor = getattr(module, leaf)
             if ".parametrizations." in f".{layer.weight}":
                 self._computed[id(weight)] = (weight, layer)
-            else:
+            elif weight.layout is torch.strided:
                 self._by_memory[weight.untyped_storage().data_ptr()] = layer
         super().__enter__()  # type: ignore[no-untyped-call]
         return self

@@ -6,13 +6,11 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import nullcontext
 from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from unvanish.core.conditions import RunContext
 from unvanish.core.errors import UnvanishError
@@ -23,6 +21,7 @@ from unvanish.core.records import Recording
 from unvanish.diagnose import diagnose
 from unvanish.observe.batch import as_batch, call_model, main_output
 from unvanish.observe.guard import seed_everything, untouched
+from unvanish.observe.memory import kept_bytes
 from unvanish.observe.optimizer import OptimizerLike, follow
 from unvanish.observe.tracing import trace
 from unvanish.treat.patch.rewriters import REWRITERS
@@ -117,24 +116,18 @@ class Looker:
         The time is that of the faster of two.
         """
         batch = as_batch(self._batch, model)
-        best, kept = math.inf, {}
-
-        def keep(tensor: Tensor) -> Tensor:
-            kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
-            return tensor
-
+        best = math.inf
         with untouched(model, seed=self._seed):
-            for counting in (False, False, True):
+            for _ in range(2):
                 seed_everything(self._seed)
                 start = time.perf_counter()
-                hooks = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
-                with hooks if counting else nullcontext():
-                    output = main_output(call_model(model, batch.inputs))
-                if counting:
-                    break
+                output = main_output(call_model(model, batch.inputs))
                 if output is not None and output.requires_grad:
                     output.sum().backward()
                 best = min(best, time.perf_counter() - start)
+            seed_everything(self._seed)
+            with kept_bytes() as kept:
+                call_model(model, batch.inputs)
         return 1000.0 * best, sum(kept.values())
 
     def option(

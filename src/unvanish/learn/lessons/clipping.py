@@ -131,6 +131,8 @@ def experiment(settings: Settings) -> Evidence:
                 title="the exploding network",
                 columns=("what is done", "last loss", "accuracy"),
                 rows=tuple((name, run[0][-1], run[1]) for name, run in explosions.items()),
+                note=f"{_EXPLODING_DEPTH} hidden layers of ReLU. A loss of - is not a number any "
+                "more.",
             ),
         ),
         plots=(

@@ -259,7 +259,7 @@ LESSON = Lesson(
         "below its eps. Muon, which also mends the direction, trains what Adam cannot."
     ),
     text="""
-**Curvature.** Along one direction a smooth loss is a parabola, L = h w^2 / 2. A step of gradient
+*Curvature.* Along one direction a smooth loss is a parabola, L = h w^2 / 2. A step of gradient
 descent with rate r multiplies the distance from the bottom by 1 - r h:
 
     w  <-  w - r h w = (1 - r h) w,   which shrinks only for  r < 2 / h
@@ -268,7 +268,7 @@ The sharpest direction, the largest eigenvalue h of the Hessian, bounds the rate
 Directions with little curvature then crawl. A network is no parabola, and slightly above the bound
 it finds a flatter place by itself; far above it the loss leaps up.
 
-**Adaptive rates.** In a network whose gradient vanishes, early layers lie along such flat
+*Adaptive rates.* In a network whose gradient vanishes, early layers lie along such flat
 directions. Adam divides each gradient by a running size of it:
 
     step = r * m / (sqrt(v) + eps),   about  r * g / (|g| + eps)
@@ -278,7 +278,7 @@ eps, by default 1e-8: there the quotient is one, and below it the step is propor
 eps, meant to avoid a division by zero, is a hidden floor, and in deep networks the early layers lie
 below it. A lower eps, such as 1e-16, takes the floor away.
 
-**Direction.** Equal lengths are not equal use. Adam rescales each number by itself and knows
+*Direction.* Equal lengths are not equal use. Adam rescales each number by itself and knows
 nothing of how the numbers of a matrix act together. SOAP, Shampoo and K-FAC estimate which
 directions of a matrix see large and small gradients, and rescale those; Muon makes all singular
 values of the step equal. Where the gradient is small and points nearly one way for all samples,

@@ -181,7 +181,7 @@ before anything has gone wrong, and more once its units leave the steep part.
 A ReLU in a symmetric network is on for half of its inputs: its usual slope is sqrt(1/2), which is
 0.15 decades a layer, and larger weights can make up for it. The variants differ below zero.
 LeakyReLU keeps a slope of 0.01 there, ELU lets it fall gradually to 0, GELU and SiLU dip below the
-axis, which makes their slope exceed 1 a little above zero.
+axis and make up for it above: from z = 0.75 and z = 1.28 on their slope exceeds 1.
 """,
     belief=(
         "It is often said that derivatives of activation functions never exceed 1. Those of GELU, "

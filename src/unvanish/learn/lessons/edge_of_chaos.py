@@ -128,7 +128,8 @@ def experiment(settings: Settings) -> Evidence:
                     for name, one in seen.items()
                 ),
                 note="Decades of gradient that a layer adds on the way back; likeness of two "
-                "inputs at the last layer.",
+                "inputs at the last layer. Theory's likeness is where it comes to rest, which the "
+                "edge has not reached yet.",
             ),
         ),
         plots=(
@@ -211,11 +212,11 @@ After a few layers q stands still. Then chi decides. It is the factor by which e
 multiplies the squared gradient on its way back, and at the same time the slope of the map of c at
 c = 1: what happens to two inputs that are nearly alike.
 
-* chi < 1, *order*: inputs approach each other, c runs into 1, and the gradient vanishes. The
+- chi < 1, *order*: inputs approach each other, c runs into 1, and the gradient vanishes. The
   network forgets its input: its last layer answers the same to all.
-* chi > 1, *chaos*: inputs that are nearly alike are driven apart, until all have the same c
+- chi > 1, *chaos*: inputs that are nearly alike are driven apart, until all have the same c
   below 1. The gradient explodes.
-* chi = 1, the *edge of chaos*: both change more slowly than any exponential.
+- chi = 1, the *edge of chaos*: both change more slowly than any exponential.
 
 In order and in chaos the approach is exponential, with the depth scale
 

@@ -71,7 +71,7 @@ def experiment(settings: Settings) -> Evidence:
                 f"bit in {settings.steps} steps",
                 measured=still,
                 relation=Relation.AT_LEAST,
-                limit=settings.depth // 5,
+                limit=max(settings.depth // 5, 1),
                 unit="layers",
             ),
             Point(
@@ -197,7 +197,8 @@ only where
     learning rate * |gradient|  >  6e-8 * |w|
 
 With a learning rate of 0.1 and weights of 0.1 that asks for a gradient above 6e-8. In a network
-that loses 0.9 decades a layer, only the last eight layers or so have one.
+that loses 0.9 decades a layer, only the last eight layers or so have one. A few layers further
+down, weights that happen to lie close to zero still move.
 
 Adam divides each gradient by its own running size, so that small gradients become full steps. That
 works as long as the gradient is well above Adam's epsilon, 1e-8 by default, which is added to the
@@ -221,7 +222,7 @@ only shifts the layer.
         "have to step until it has moved by 1e-4?"
     ),
     answer=(
-        "For ever. The step is 2e-9, and the nearest other float32 is 6e-8 away: each step is "
+        "For ever. The step is 2e-9, and the nearest other float32 is 3e-8 away: each step is "
         "rounded away. In bfloat16, with 8 digits, even a step of 9e-4 would be."
     ),
     sources=(SOURCES["glorot2010"], SOURCES["kingma2015"], SOURCES["goldberg1991"]),

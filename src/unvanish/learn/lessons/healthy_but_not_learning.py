@@ -32,8 +32,8 @@ class Settings:
     """Four trainings: a sound one, and three that fail for three reasons."""
 
     depth: int = whole(60, least=3, most=150, meaning="hidden layers of the deep network")
-    width: int = whole(64, least=16, most=256, meaning="units of a hidden layer")
-    steps: int = whole(300, least=50, most=1000, meaning="training steps")
+    width: int = whole(64, least=16, most=128, meaning="units of a hidden layer")
+    steps: int = whole(300, least=50, most=500, meaning="training steps")
     learning_rate: float = number(0.2, least=1e-6, most=1, meaning="of gradient descent")
     tiny_rate: float = number(1e-6, least=0, most=1, meaning="the same in the slow training")
     seed: int = seed()
@@ -184,21 +184,21 @@ LESSON = Lesson(
     name="healthy-but-not-learning",
     title="A sound gradient is needed, and it is not enough",
     claim=(
-        "A network can pass a gradient of the same size to every layer and still learn nothing: "
-        "because the labels carry nothing, because the steps are too small, or because the "
-        "network has forgotten its input on the way."
+        "A network can pass a gradient of about the same size to every layer and still learn "
+        "nothing: because the labels carry nothing, because the steps are too small, or because "
+        "the network has forgotten its input on the way."
     ),
     text="""
 The size of the gradient at each layer says whether a layer *can* be told anything. It does not say
 whether what it is told is of use. Three ways in which all layers get a gradient and nothing is
 learnt:
 
-1. **The gradient points nowhere.** With shuffled labels the loss falls, slowly, as the network
+1. *The gradient points nowhere.* With shuffled labels the loss falls, slowly, as the network
    learns its samples by heart. On samples that it has not seen it stays at chance. No look at the
    network can find that: it is a fault of the data.
-2. **The step is too small.** Gradient times learning rate is what moves a weight. The size of that
+2. *The step is too small.* Gradient times learning rate is what moves a weight. The size of that
    step against the weight, |change of w| / |w|, tells; the gradient alone does not.
-3. **The signal is the same for all samples.** With He's weights a plain ReLU network keeps the size
+3. *The signal is the same for all samples.* With He's weights a plain ReLU network keeps the size
    of signal and gradient through any depth. But the angle between two samples' signals shrinks from
    layer to layer: their cosine runs towards 1, and the last layer cannot tell a disc from a cross.
    The gradient then says the same to all weights for every sample: become better at the average.

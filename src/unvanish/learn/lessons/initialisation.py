@@ -40,7 +40,7 @@ class Settings:
     activation: str = one_of("sigmoid", tuple(ACTIVATIONS), meaning="function that Xavier fails")
     depth: int = whole(16, least=4, most=60, meaning="hidden layers")
     width: int = whole(64, least=16, most=256, meaning="units of a hidden layer")
-    steps: int = whole(120, least=20, most=300, meaning="training steps")
+    steps: int = whole(120, least=20, most=250, meaning="training steps")
     learning_rate: float = number(0.0005, least=1e-6, most=0.01, meaning="learning rate of Adam")
     seed: int = seed()
 
@@ -59,7 +59,9 @@ def experiment(settings: Settings) -> Evidence:
     refused = []
     for cure in _CURES:
         try:
-            starts[cure] = treat(starts["xavier"], cure, batch, "cross_entropy").model
+            starts[cure] = treat(
+                starts["xavier"], cure, batch, "cross_entropy", seed=settings.seed
+            ).model
         except CannotTreatError as error:
             refused.append(f"{cure}: {error.what}")
     decades = {name: _hidden(model, batch) for name, model in starts.items()}

@@ -183,12 +183,13 @@ raised too fast, a resumed run with a forgotten warm-up. The loss says *that* so
 a jump. It does not say what is broken now, or whether waiting will help. For that one needs a few
 numbers of every layer, over time:
 
-- the **gradient** of the parameters: does it still arrive, and at which layers?
-- the **step relative to the weights**, |change of w| / |w|: about 1e-3 is usual; 1 means that a
+- the *gradient* of the parameters: does it still arrive, and at which layers?
+- the *step relative to the weights*, |change of w| / |w|: about 1e-3 is usual; 1 means that a
   single step replaced the weights.
-- the share of **dead units**: ReLU units that answer zero to every sample. Their slope is zero, so
-  no gradient reaches their weights, and no later step can bring them back.
-- the share of **saturated** outputs of bounded functions.
+- the share of *dead units*: ReLU units that answer zero to every sample. Their slope is zero, so
+  no gradient reaches their weights, and no later step can bring them back unless the layers before
+  them still learn.
+- the share of *saturated* outputs of bounded functions.
 
 These need not be looked at in every step. A sample each ten or fifty steps finds the step to within
 that distance, and the loss, which costs nothing, gives it exactly.

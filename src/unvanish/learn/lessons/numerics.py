@@ -128,6 +128,8 @@ def experiment(settings: Settings) -> Evidence:
                 title="gradient entries too small for the type, foretold from one look",
                 columns=("type", "part of them"),
                 rows=tuple((name, _too_small(look, name)) for name in ("float32", *_HALVES)),
+                note="Entries of the weights' gradients by their own size. More are lost on the "
+                "way: each is a sum over the samples, whose parts are smaller still.",
             ),
         ),
         plots=(
@@ -243,9 +245,9 @@ number of the type becomes zero: underflow.
 
 In float16 every entry below 3.0e-8, half of the smallest number, is rounded to zero. Gradients get
 there easily: the mean over many samples or pixels divides each by their number, and a term of the
-loss may have a small factor. Nothing warns. The loss is fine, the weights do not move. A part of
-the entries can be spared, since those that stay are the largest; when all are gone, nothing is left
-to learn from.
+loss may have a small factor. Nothing warns. The loss is fine, the weights do not move. To lose
+a part of the entries does little harm, since those that stay are the largest; when all are gone,
+nothing is left to learn from.
 
 The chain rule is linear: multiply the loss by S, and every gradient on the way is multiplied by S.
 *Loss scaling* lets the gradient flow as S times itself in float16, and divides by S in float32

@@ -45,7 +45,7 @@ class Settings:
 
     repair: str = one_of("relu+he", tuple(_REPAIRS), meaning="repair to be proven")
     depth: int = whole(6, least=1, most=12, meaning="hidden layers, of sigmoids")
-    steps: int = whole(150, least=20, most=1000, meaning="training steps of every run")
+    steps: int = whole(150, least=20, most=600, meaning="training steps of every run")
     pairs: int = whole(5, least=2, most=12, meaning="pairs of seeds that judge")
     tries: int = whole(3, least=1, most=8, meaning="repairs that the rival draws")
     seed: int = seed()
@@ -119,13 +119,13 @@ def experiment(settings: Settings) -> Evidence:
         ),
         plots=(
             Curves(
-                title="Difference to the untouched network, seed by seed",
-                x_label="seed",
+                title="Difference to the untouched network, pair by pair",
+                x_label="pair",
                 y_label="accuracy gained",
                 series=tuple(
                     Series(
                         name=name,
-                        x=tuple(map(float, seeds)),
+                        x=tuple(float(pair) for pair in range(1, settings.pairs + 1)),
                         y=one.differences,
                         dots=True,
                     )
@@ -180,7 +180,7 @@ LESSON = Lesson(
 Somebody changes a network, trains it again, and gets two points more. Three things have to be ruled
 out before that says anything about the change.
 
-**Luck.** Other initial weights alone move the result. So both networks are trained from several
+*Luck.* Other initial weights alone move the result. So both networks are trained from several
 seeds, in pairs: the same seed gives the same batches in the same order to both. For each seed the
 results are subtracted, d_i = treated_i - untouched_i, and the mean of the d_i gets an interval:
 
@@ -188,11 +188,11 @@ results are subtracted, d_i = treated_i - untouched_i, and the mean of the d_i g
 
 with t from Student's distribution for n pairs. Where it contains zero, nothing is shown.
 
-**The procedure.** A rule that is asked often enough says "better" at some time. So the same
+*The procedure.* A rule that is asked often enough says "better" at some time. So the same
 procedure is run on a *null arm*: the untouched network once more, with other initial weights. If
 that counts as better, the rule is at fault.
 
-**Any change would have done.** A sick network is easily improved. The rival that counts is not the
+*Any change would have done.* A sick network is easily improved. The rival that counts is not the
 untouched network alone but *random search of equal budget*: draw some repairs by lot, try each,
 keep the best. A diagnosis that does no better than that was not needed.
 

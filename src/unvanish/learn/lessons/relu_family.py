@@ -253,9 +253,9 @@ sample is dead: its output is 0, its slope is 0, and so is the gradient of its w
 
     dL/dw = sum over samples of phi'(z) * dL/dh * x = 0
 
-Nothing that follows the gradient can move it again. It can return only if its inputs change, that
-is, if the layers before it still learn. In the first layer, or behind a layer that is dead as a
-whole, it cannot.
+Nothing that follows the gradient can move it again: what momentum still carries runs out, and
+weight decay only shrinks it. It can return only if its inputs change, that is, if the layers before
+it still learn. In the first layer, or behind a layer that is dead as a whole, it cannot.
 
 Zeros alone are no death: a healthy ReLU is silent for about half of the samples, for another half
 than its neighbour. Units die by one step that was too large and left a bias far below zero, by
@@ -267,13 +267,13 @@ The relatives differ in the slope below zero:
     PReLU       a, learnt with the weights, from 0.25
     ELU         exp(z), so that outputs end at -1
 
-With these no unit is ever cut off. But a slope of 0.01 is two decades for each layer in which all
-units are below zero, so LeakyReLU heals slowly. PReLU starts with 0.25, and the first thing that
-ELU's outputs near -1 do is to give the next layer something to work with.
+With these no unit is cut off as a whole. But a slope of 0.01 is two decades for each layer in which
+all units are below zero, so LeakyReLU heals slowly. PReLU starts with 0.25. ELU's slope at z = -4
+is hardly larger than 0.01, but its outputs near -1 give the next layer something to work with.
 
-A dead unit can be revived without a change of function: raise its bias by the median of what it
-computes, and it is heard on half of the data. That keeps the function, and mends the cause only if
-the learning rate is lower from then on.
+A dead unit can be revived and stay a ReLU: take the median of its pre-activations, which is below
+zero, off its bias, and it is heard on half of the data. That mends the cause only if the learning
+rate is lower from then on.
 """,
     belief=(
         "LeakyReLU is said to solve dying ReLUs. It keeps every unit alive, as the table shows "

@@ -190,12 +190,12 @@ def _gradient(name: str, look: Recording) -> Series:
 
 LESSON = Lesson(
     name="saturation",
-    title="Saturation is seldom why gradients vanish",
+    title="Fresh sigmoids vanish without being saturated",
     claim=(
         "A fresh sigmoid network vanishes without saturation. Inputs in raw units saturate its "
-        "first layer, and standardising them cures that; large weights saturate every layer and "
-        "still lose less gradient than small ones; and a squared error behind a sigmoid goes "
-        "silent where the answer is most wrong."
+        "first layer, and standardising them cures that; large weights saturate units in "
+        "every layer and still lose less gradient than small ones; and a squared error behind a "
+        "sigmoid goes silent where the answer is most wrong."
     ),
     text="""
 A unit is *saturated* where its function is flat: a sigmoid near 0 or 1, a tanh near -1 or 1. Here

@@ -27,6 +27,7 @@ Task = tuple[Tensor, Tensor]
 _KINDS: Final = 4
 _SIZE: Final = 32
 _NOISE: Final = 0.3
+_CHRONO: Final = "LSTM, chrono"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +36,7 @@ class Settings:
 
     length: int = whole(50, least=10, most=150, meaning="time steps of a sequence")
     width: int = whole(32, least=8, most=64, meaning="units of the state")
-    forget_bias: float = number(1.0, least=-2, most=6, meaning="forget bias of the third network")
+    forget_bias: float = number(1.0, least=0, most=6, meaning="forget bias of the third network")
     steps: int = whole(150, least=20, most=400, meaning="training steps")
     learning_rate: float = number(0.02, least=0.0001, most=0.1, meaning="learning rate of Adam")
     seed: int = seed()
@@ -63,7 +64,7 @@ class Reader(nn.Module):
 
 
 def experiment(settings: Settings) -> Evidence:
-    """Send a gradient back through time in five networks, and train two of them."""
+    """Send a gradient back through time in five networks, and train three of them."""
     batch = recall(_SIZE, settings.length, settings.seed)
     plain = Reader(nn.RNN, settings.width)
     gated = Reader(nn.LSTM, settings.width)
@@ -73,18 +74,20 @@ def experiment(settings: Settings) -> Evidence:
         treat(gated, remedy, batch, "cross_entropy", recording=look, seed=settings.seed).model
         for remedy in (bias, "chrono")
     )
+    name_of_third = f"LSTM, bias {settings.forget_bias:g}"
     faded = {
         "RNN": _by_step(_look(plain, batch)),
         "LSTM": _by_step(look),
-        f"LSTM, bias {settings.forget_bias:g}": _by_step(_look(biased, batch)),
-        "LSTM, chrono": _by_step(_look(chrono, batch)),
+        name_of_third: _by_step(_look(biased, batch)),
+        _CHRONO: _by_step(_look(chrono, batch)),
         "RNN, every step": _with_every_loss(plain, batch),
     }
     lost = {name: values[-1] - values[0] for name, values in faded.items()}
     start, third, best = (lost[name] for name in list(faded)[1:4])
-    learnt = {name: _trained(model, settings) for name, model in _pair(gated, chrono)}
+    trained = {"LSTM": gated, name_of_third: biased, _CHRONO: chrono}
+    learnt = {name: _trained(model, settings) for name, model in trained.items()}
     back = tuple(float(step - settings.length) for step in range(1, settings.length + 1))
-    alone = {"LSTM": 0.0, f"LSTM, bias {settings.forget_bias:g}": settings.forget_bias}
+    alone = {"LSTM": 0.0, name_of_third: settings.forget_bias}
     return Evidence(
         points=(
             Point(
@@ -117,8 +120,8 @@ def experiment(settings: Settings) -> Evidence:
                 unit="decades",
             ),
             Point(
-                says="accuracy of recall that these biases add to the LSTM in training",
-                measured=learnt["LSTM, chrono"] - learnt["LSTM"],
+                says="accuracy of recall with these biases, beyond the better of both other LSTMs",
+                measured=learnt[_CHRONO] - max(learnt["LSTM"], learnt[name_of_third]),
                 relation=Relation.AT_LEAST,
                 limit=0.15,
             ),
@@ -214,10 +217,6 @@ def _with_every_loss(model: Reader, batch: Task) -> list[float]:
     return [profile.get(site) for site in sites]
 
 
-def _pair(gated: nn.Module, chrono: nn.Module) -> tuple[tuple[str, nn.Module], ...]:
-    return ("LSTM", gated), ("LSTM, chrono", chrono)
-
-
 def _trained(model: nn.Module, settings: Settings) -> float:
     """Train in place, and return the accuracy on fresh sequences."""
     optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
@@ -236,7 +235,7 @@ LESSON = Lesson(
     claim=(
         "Over the steps of a sequence a recurrent network loses its gradient as a deep one does "
         "over its layers, an LSTM included, even with the customary forget bias of 1. Biases that "
-        "fit the length of the sequence keep most of it."
+        "fit the length of the sequence lose the least, and only with them does it learn to recall."
     ),
     text="""
 A recurrent network is a deep network whose layers share one matrix, a layer for each time step.
@@ -249,11 +248,12 @@ For an RNN the length of each factor is at most |W| * max phi'. Where that stays
 input has exponentially little say in what is learnt at the end.
 
 The LSTM puts a gate f in the place of the matrix: its memory c is carried on by f and fed by a
-second gate, and other units cannot disturb it. That helps only as long as f is near one. PyTorch
-starts the forget bias b_f near zero: the gate stands at one half, and fifty steps leave 1e-15 of a
-gradient along this way. A bias of 1 gives 0.73, and 0.73^50 is 2e-7. For a memory of T steps the
-gate has to be about 1 - 1/T, so the bias about ln T. The chrono initialisation draws the biases of
-the units so that their memories are spread over all lengths up to T.
+second gate, and no matrix mixes it with that of other units. That helps only as long as f is near
+one. PyTorch starts the forget bias b_f near zero: the gate stands at one half, and fifty steps
+leave 1e-15 of a gradient along this way. A bias of 1 gives 0.731, and 0.731^50 is 1.6e-7. For a
+memory of T steps the gate has to be about 1 - 1/T, so the bias about ln T. The chrono
+initialisation draws the biases of the units so that their memories are spread over all lengths up
+to T.
 
 One reading misleads. Where every step has a loss of its own, as in a language model, each step gets
 a gradient from its own loss, and the picture looks healthy. What travels from the end to the start

@@ -183,7 +183,7 @@ def experiment(settings: Settings) -> Evidence:
                     for name, one in seen.items()
                 ),
                 note="Q, K to V: gradient of the queries' and keys' weights against that of the "
-                "values, in decades.",
+                "values, in decades. A part of 1e-7 is the rounding of float32: equal tokens.",
             ),
         ),
         plots=(
@@ -336,6 +336,7 @@ why logits are divided by the root of the head's width.
     sources=(
         SOURCES["vaswani2017"],
         SOURCES["xiong2020"],
+        SOURCES["noci2022"],
         SOURCES["dong2021"],
         SOURCES["zhai2023"],
     ),

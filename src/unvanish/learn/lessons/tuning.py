@@ -24,13 +24,13 @@ _OPTIMIZERS = {"gradient descent": torch.optim.SGD, "Adam": torch.optim.Adam}
 class Settings:
     """A sound network, and the learning rates that both optimisers are tried at."""
 
-    depth: int = whole(3, least=1, most=12, meaning="hidden layers, of ReLU with He's weights")
-    width: int = whole(64, least=16, most=256, meaning="units of a hidden layer")
-    steps: int = whole(150, least=50, most=1000, meaning="training steps")
+    depth: int = whole(3, least=1, most=8, meaning="hidden layers, of ReLU with He's weights")
+    width: int = whole(64, least=16, most=128, meaning="units of a hidden layer")
+    steps: int = whole(150, least=50, most=400, meaning="training steps")
     shared_rate: float = number(
         0.001, least=1e-6, most=10, meaning="learning rate of the unfair comparison"
     )
-    rates: int = whole(11, least=3, most=21, meaning="learning rates tried, from 1e-4 to 10")
+    rates: int = whole(11, least=3, most=15, meaning="learning rates tried, from 1e-4 to 10")
     seed: int = seed()
 
 
@@ -139,11 +139,12 @@ LESSON = Lesson(
     title="What remains hard: every arm wants its own rate",
     claim=(
         "At one shared learning rate Adam seems far better than gradient descent; with the best "
-        "rate for each they are nearly equal, and neither rate could have been used for the other."
+        "rate for each most of that lead is gone, and neither rate could have been used for the "
+        "other."
     ),
     text="""
-Once the gradient flows, a network can be trained. How well, still hangs on numbers that no theory
-gives in advance. The learning rate is the first of them.
+Once the gradient flows, a network can be trained. How well it ends depends on numbers that no
+theory gives in advance. The learning rate is the first of them.
 
 - It belongs to the *pair* of network and optimiser. Gradient descent moves a weight by the rate
   times the gradient; Adam moves it by about the rate itself. So the same number means different
@@ -153,7 +154,7 @@ gives in advance. The learning rate is the first of them.
   breaks down. For gradient descent near a minimum, that value is 2 / lambda_max, with lambda_max
   the largest curvature of the loss. But the curvature changes during training, often until it just
   fits the rate, so a measurement at the start gives the order of magnitude and not the value.
-- It hangs on the budget: a rate that is best after a hundred steps is not best after a hundred
+- It depends on the budget: a rate that is best after a hundred steps is not best after a hundred
   thousand.
 
 From this follows a rule for comparisons. Two arms that are trained at the same learning rate

@@ -86,7 +86,8 @@ def experiment(settings: Settings) -> Evidence:
                 title=f"decades in {settings.depth} layers, init {settings.init}",
                 columns=("function", "slopes", "weights", "all", "weights' share (%)"),
                 rows=tuple((name, *_row(look)) for name, look in looks.items()),
-                note="negative is lost",
+                note="Negative is lost. The rest is alignment: how the direction of the gradient "
+                "meets slopes and weights.",
             ),
         ),
         plots=(
@@ -171,8 +172,8 @@ area.
 That is a choice that shallow networks do not notice and deep plain ones do. For tanh it is nearly
 everything: its slope is close to 1 as long as its inputs are small, and behind weights that shrink
 the signal they become ever smaller. For a sigmoid it is the lesser half, and for a ReLU more than
-half. Which half is to blame decides what helps: other weights cure tanh and ReLU, but not a
-sigmoid.
+half. Which half is to blame decides what helps: other weights cure tanh and ReLU, while a
+sigmoid needs other biases as well (see the lesson `initialisation`).
 """,
     belief=(
         "Vanishing gradients are usually put down to the activation function. For a tanh network "

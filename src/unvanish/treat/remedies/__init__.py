@@ -67,6 +67,7 @@ from unvanish.treat.remedies.pre_norm import PreNorm
 from unvanish.treat.remedies.prelu import Prelu
 from unvanish.treat.remedies.query_key_norm import QueryKeyNorm
 from unvanish.treat.remedies.reattach import Reattach
+from unvanish.treat.remedies.recurrent_layer_norm import RecurrentLayerNorm
 from unvanish.treat.remedies.relu import Relu
 from unvanish.treat.remedies.residual import Residual
 from unvanish.treat.remedies.revive_dead_units import ReviveDeadUnits
@@ -134,6 +135,7 @@ BUILTIN_REMEDIES: Final[tuple[Remedy, ...]] = (
     DepthScaledInit(),
     BatchNorm(),
     LayerNorm(),
+    RecurrentLayerNorm(),
     RmsNorm(),
     GroupNorm(),
     WeightStandardisation(),

@@ -28,10 +28,10 @@ class LayerNorm:
     ## What it changes
     It is put behind every hidden linear layer and convolution and before the function that follows,
     as a child of the layer: every old name of the state dict stays. Layers that have a
-    normalisation, the output, gates, recurrent layers and loops over time, projections of attention
-    and embeddings stay as they are. Per-token signal is standardised over the last axis. Behind a
-    convolution it is a GroupNorm of one group, over channels and positions, with gain and shift a
-    channel.
+    normalisation, the output, gates, recurrent layers (see recurrent-layer-norm) and loops over
+    time, projections of attention and embeddings stay as they are. Per-token signal is standardised
+    over the last axis. Behind a convolution it is a GroupNorm of one group, over channels and
+    positions, with gain and shift a channel.
 
     ## What it costs
     Two parameters a unit. The network's function changes.
