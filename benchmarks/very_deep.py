@@ -43,9 +43,9 @@ from unvanish.observe.copies import copied
 from unvanish.prove.building import experiment_of
 from unvanish.prove.contest import Entry, final_rates
 from unvanish.prove.experiment import Experiment, Subject, scale_rates
+from unvanish.prove.ledger import FIRST_SEED
 from unvanish.prove.plan import RATES, Plan
 from unvanish.prove.training import execute
-from unvanish.prove.ledger import FIRST_SEED
 from unvanish.zoo.data import held_out_digits, in_batches, training_digits
 
 RESULTS = Path("results")
