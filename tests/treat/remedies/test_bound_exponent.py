@@ -229,3 +229,18 @@ def test_the_flow_that_explodes_learns_with_a_bound() -> None:
             optimizer.step()
         metrics.append(patient.metric(net))
     assert metrics[1] < 10.0 < metrics[0]
+
+
+def test_what_was_chosen_by_name_fits_a_draw_that_comes_out_a_little_smaller() -> None:
+    model, largest = made(plain), math.inf
+    while largest >= 2.0:
+        with torch.no_grad():
+            for net in model.nets:
+                net[2].weight.mul_(0.9)
+                net[2].bias.mul_(0.9)
+        largest = max(one.largest for one in exponents(case_of(model, (POINTS, None), density)))
+    assert largest > 1.0
+    remedy = remedy_of("bound-exponent")
+    assert isinstance(remedy.assess(case_of(model, (POINTS, None), density)), NotApplicable)
+    named = case_of(model, (POINTS, None), density, asked=["bound-exponent"])
+    assert isinstance(remedy.assess(named), Prescription)

@@ -85,11 +85,13 @@ class BoundExponent:
             return NotApplicable(f"it cannot be followed: {(str(error).splitlines() or [''])[0]}")
         if not found:
             return NotApplicable("its signal is multiplied by no exponential of what a layer says")
-        chosen = _wild(found)
+        # What was chosen on one draw of the weights has to fit the next one, too.
+        limit = _LARGEST / 2 if self.name in case.asked else _LARGEST
+        chosen = _wild(found, limit)
         if not chosen:
             largest = max(one.largest for one in found)
             return NotApplicable(
-                f"no exponential is given more than {_LARGEST:g}, the largest {largest:.2g}"
+                f"no exponential is given more than {limit:g}, the largest {largest:.2g}"
             )
         worst = max(chosen, key=lambda one: one.largest)
         at = f" at {worst.line}" if worst.line else ""
@@ -113,7 +115,7 @@ class BoundExponent:
         """
         places = set(prescription.places)
         found = [one for one in exponents(patient) if one.path in places]
-        found = _wild(found) or found  # a start before this one may have made them small
+        found = _wild(found, _LARGEST) or found  # a start before this one may have made them small
         if not found:
             raise CannotTreatError("the signal is multiplied by no exponential any more")
         bounds = _bounds(found, float(prescription.settings["bound"]))
@@ -143,9 +145,9 @@ def _nothing() -> None:
     """Put nothing back."""
 
 
-def _wild(found: Sequence[Exponent]) -> list[Exponent]:
-    """Return the exponentials of each line that gives one of them something large."""
-    lines = {_line(one) for one in found if one.largest > _LARGEST}
+def _wild(found: Sequence[Exponent], limit: float) -> list[Exponent]:
+    """Return the exponentials of each line that gives one of them more than a limit."""
+    lines = {_line(one) for one in found if one.largest > limit}
     return [one for one in found if _line(one) in lines]
 
 
