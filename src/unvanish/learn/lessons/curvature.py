@@ -256,7 +256,8 @@ LESSON = Lesson(
     claim=(
         "Gradient descent overshoots far above the rate of two over the largest curvature, and "
         "learns below it. Adam gives every layer the same step, except where the gradient falls "
-        "below its eps. Muon, which also mends the direction, trains what Adam cannot."
+        "below its eps. Muon, which also mends the direction, trains here what Adam at the same "
+        "rate does not."
     ),
     text="""
 *Curvature.* Along one direction a smooth loss is a parabola, L = h w^2 / 2. A step of gradient
