@@ -16,10 +16,9 @@ from unvanish.core.records import Recording
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Found, NotApplicable
 from unvanish.diagnose.rules.zero_derivative import ZeroDerivative
-from unvanish.observe.copies import copied
-from unvanish.observe.tracing import trace
 from unvanish.treat.choices import Choices, Expected
 from unvanish.treat.chosen import CHOICES
+from unvanish.treat.hearing import hear, newly_fed
 from unvanish.treat.probing import Spot, passing
 from unvanish.treat.protocol import Case, Patient
 from unvanish.treat.surgery import Surgery
@@ -93,15 +92,13 @@ class StraightThroughChoice:
         if not settings:
             path, op = next(iter(places))
             return NotApplicable(f"{op} in {path or 'the model'} chooses by no trained scores")
-        twin = copied(case.model)
-        _prepare(Surgery(twin), settings, case.recording)
         try:
-            after = trace(twin, case.batch, case.loss, batches=1, probe_steps=0)
+            fed = newly_fed(
+                case, starved, lambda surgery: _prepare(surgery, settings, case.recording)
+            )
         except UnvanishError as error:  # a checkpoint around the choice
             return NotApplicable(error.what)
-        names = {name for finding in starved for name in finding.parameters}
-        reached = {p.name for p in after.parameters if p.has_grad and p.log10_grad_rms > -math.inf}
-        if not names & reached:
+        if not fed:
             return NotApplicable(
                 f"what {' and '.join(sorted({op for _, op in places}))} chooses looks nothing up "
                 "that a gradient could come from"
@@ -109,7 +106,7 @@ class StraightThroughChoice:
         return Prescription(
             remedy=self.name,
             why=f"{', '.join(sorted({op for _, op in places}))} passes no gradient on to "
-            f"{len(names & reached)} parameters that have no other way to learn",
+            f"{len(fed)} parameters that have no other way to learn",
             change=self.change,
             keeps=self.keeps,
             settings=settings,
@@ -168,16 +165,11 @@ def _are_probabilities(scores: Tensor) -> bool:
 def _prepare(surgery: Surgery, settings: dict[str, float], recording: Recording) -> None:
     """Open the scope of a forward, and let each choice in it know its scores."""
     choices = Choices()
-    surgery.insert("", None, "scope", relay=choices)
-    lines = {(cut.path, cut.op): cut.source for cut in recording.cuts}
-    for place, temperature in settings.items():
-        path, _, function = place.rpartition(" ")
-        surgery.insert(
-            path,
-            Expected(choices, temperature),
-            "before",
-            function=function,
-            before=f"{function}, which has no derivative",
-            after=f"{function} with the gradient of a softmax",
-            source=lines.get((path, function)),
-        )
+    hear(
+        surgery,
+        choices,
+        lambda setting: Expected(choices, setting),
+        settings,
+        recording,
+        after="the gradient of a softmax",
+    )

@@ -13,10 +13,9 @@ from unvanish.core.records import Recording
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Found, NotApplicable
 from unvanish.diagnose.rules.zero_derivative import ZeroDerivative
-from unvanish.observe.copies import copied
-from unvanish.observe.tracing import trace
 from unvanish.treat.compared import COMPARISONS
 from unvanish.treat.comparisons import Compared, Comparisons
+from unvanish.treat.hearing import hear, newly_fed
 from unvanish.treat.probing import Spot, passing
 from unvanish.treat.protocol import Case, Patient
 from unvanish.treat.surgery import Surgery
@@ -94,19 +93,17 @@ class SurrogateGradient:
         if not settings:
             path, op = next(iter(places))
             return NotApplicable(f"{op} in {path or 'the model'} compares no real numbers")
-        twin = copied(case.model)
-        _prepare(Surgery(twin), settings, case.recording)
         try:
-            after = trace(twin, case.batch, case.loss, batches=1, probe_steps=0)
+            fed = newly_fed(
+                case, starved, lambda surgery: _prepare(surgery, settings, case.recording)
+            )
         except UnvanishError as error:  # a checkpoint around the comparison
             return NotApplicable(error.what)
-        names = {name for finding in starved for name in finding.parameters}
-        reached = {p.name for p in after.parameters if p.has_grad and p.log10_grad_rms > -math.inf}
-        if not names & reached:
+        if not fed:
             return NotApplicable("no number that a gradient could come from is made of the answers")
         return Prescription(
             remedy=self.name,
-            why=f"a comparison passes no gradient on to {len(names & reached)} parameters that "
+            why=f"a comparison passes no gradient on to {len(fed)} parameters that "
             "have no other way to learn",
             change=self.change,
             keeps=self.keeps,
@@ -159,16 +156,11 @@ def _width(case: Case, path: str, function: str) -> float | None:
 def _prepare(surgery: Surgery, settings: dict[str, float], recording: Recording) -> None:
     """Open the scope of a forward, and let each comparison in it know its width."""
     comparisons = Comparisons()
-    surgery.insert("", None, "scope", relay=comparisons)
-    lines = {(cut.path, cut.op): cut.source for cut in recording.cuts}
-    for place, width in settings.items():
-        path, _, function = place.rpartition(" ")
-        surgery.insert(
-            path,
-            Compared(comparisons, width),
-            "before",
-            function=function,
-            before=f"{function}, which has no derivative",
-            after=f"{function} with the gradient of a soft step",
-            source=lines.get((path, function)),
-        )
+    hear(
+        surgery,
+        comparisons,
+        lambda setting: Compared(comparisons, setting),
+        settings,
+        recording,
+        after="the gradient of a soft step",
+    )
