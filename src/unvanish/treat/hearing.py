@@ -9,7 +9,6 @@ from torch import nn
 
 from unvanish.core.findings import Finding
 from unvanish.core.records import Recording
-from unvanish.observe.copies import copied
 from unvanish.observe.tracing import trace
 from unvanish.treat.protocol import Case
 from unvanish.treat.remembering import Remembering
@@ -50,21 +49,17 @@ def hear(
         )
 
 
-def newly_fed(
-    case: Case, starved: Sequence[Finding], prepare: Callable[[Surgery], None]
-) -> set[str]:
-    """Return which starved parameters get a gradient on a copy that was prepared.
+def newly_fed(twin: nn.Module, case: Case, starved: Sequence[Finding]) -> set[str]:
+    """Return which starved parameters get a gradient in a copy that hears.
 
     Args:
-        case: The network.
+        twin: The copy.
+        case: The network that it was copied from.
         starved: Findings that name the parameters.
-        prepare: Changes the copy.
 
     Raises:
         UnvanishError: If the copy cannot be looked at, as with a checkpoint around a step.
     """
-    twin = copied(case.model)
-    prepare(Surgery(twin))
     after = trace(twin, case.batch, case.loss, batches=1, probe_steps=0)
     reached = {p.name for p in after.parameters if p.has_grad and p.log10_grad_rms > -math.inf}
     return reached & {name for finding in starved for name in finding.parameters}

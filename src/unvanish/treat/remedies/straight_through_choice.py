@@ -16,6 +16,7 @@ from unvanish.core.records import Recording
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Found, NotApplicable
 from unvanish.diagnose.rules.zero_derivative import ZeroDerivative
+from unvanish.observe.copies import copied
 from unvanish.treat.choices import Choices, Expected
 from unvanish.treat.chosen import CHOICES
 from unvanish.treat.hearing import hear, newly_fed
@@ -92,10 +93,10 @@ class StraightThroughChoice:
         if not settings:
             path, op = next(iter(places))
             return NotApplicable(f"{op} in {path or 'the model'} chooses by no trained scores")
+        twin = copied(case.model)
+        _prepare(Surgery(twin), settings, case.recording)
         try:
-            fed = newly_fed(
-                case, starved, lambda surgery: _prepare(surgery, settings, case.recording)
-            )
+            fed = newly_fed(twin, case, starved)
         except UnvanishError as error:  # a checkpoint around the choice
             return NotApplicable(error.what)
         if not fed:

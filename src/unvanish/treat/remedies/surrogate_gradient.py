@@ -13,6 +13,7 @@ from unvanish.core.records import Recording
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Found, NotApplicable
 from unvanish.diagnose.rules.zero_derivative import ZeroDerivative
+from unvanish.observe.copies import copied
 from unvanish.treat.compared import COMPARISONS
 from unvanish.treat.comparisons import Compared, Comparisons
 from unvanish.treat.hearing import hear, newly_fed
@@ -93,10 +94,10 @@ class SurrogateGradient:
         if not settings:
             path, op = next(iter(places))
             return NotApplicable(f"{op} in {path or 'the model'} compares no real numbers")
+        twin = copied(case.model)
+        _prepare(Surgery(twin), settings, case.recording)
         try:
-            fed = newly_fed(
-                case, starved, lambda surgery: _prepare(surgery, settings, case.recording)
-            )
+            fed = newly_fed(twin, case, starved)
         except UnvanishError as error:  # a checkpoint around the comparison
             return NotApplicable(error.what)
         if not fed:
