@@ -93,6 +93,7 @@ class CallSurgery(Books):
         )
         shade = shadow(module)
         shade.insertions.append(one)
+        shade.fit_methods()
         self._insertions.append((path, one))
         self._leave_fast_path(path)
 
@@ -101,6 +102,7 @@ class CallSurgery(Books):
             while shade.insertions[place] is not one:
                 place -= 1
             del shade.insertions[place]
+            shade.fit_methods()
             if name:
                 del module._modules[name]
             if not was:

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
+from threading import get_ident
 from types import CodeType, MethodType
 from typing import Any, Final
 
@@ -26,6 +27,7 @@ from unvanish.treat.insertions import (
     on_main,
     with_first,
 )
+from unvanish.treat.methods import Memory, cover, uncover
 from unvanish.treat.translating import refuse_proxies, refuse_script, refuse_symbols
 from unvanish.treat.within import Recall, Watch
 
@@ -65,7 +67,9 @@ class ShadowForward:
         self.module = module
         self.own: Callable[..., Any] | None = module.__dict__.get(MARK)
         self.insertions: list[Insertion] = []
+        self.memory: Memory | None = None
         self._aside: dict[str, nn.Module] = {}
+        self._running: list[int] = []
 
     def replicate(self) -> nn.Module:
         """Return a replica of the module for `nn.DataParallel`, with a shadow of its own.
@@ -79,6 +83,7 @@ class ShadowForward:
         replica.__dict__[MARK] = shade
         replica.__dict__.pop(REPLICATE, None)
         replica.__dict__.pop(NAME, None)
+        uncover(replica)
         return replica
 
     def name(self) -> str:
@@ -114,27 +119,57 @@ class ShadowForward:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the module's own forward between what was inserted."""
         refuse_proxies(args, kwargs, self.module)
+        with self._begun():
+            around = [one for one in self.insertions if not one.function and is_due(one)]
+            for one in around:
+                one.fired += 1
+            return self._run(around, args, kwargs)
+
+    @contextmanager
+    def _begun(self) -> Iterator[None]:
+        """Let calls be counted anew, and bound the life of what connections carry."""
+        relays = []
         for one in self.insertions:
             if one.where == "begin" and one.turns is not None:
                 one.fired += 1
                 one.turns.begin()
-        around = [one for one in self.insertions if not one.function and is_due(one)]
-        within = [one for one in self.insertions if one.function]
-        relays = [one.relay for one in around if one.where == "scope" and one.relay is not None]
-        for one in around:
-            one.fired += 1
+            elif one.where == "scope" and one.relay is not None:
+                relays.append(one.relay)
         for relay in relays:
             relay.enter()
+        self._running.append(get_ident())
         try:
-            return self._run(around, within, args, kwargs)
+            yield
         finally:
+            self._running.remove(get_ident())
             for relay in relays:
                 relay.leave()
+
+    @property
+    def depth(self) -> int:
+        """How many runs of the forward, or of a method by itself, are under way in this thread."""
+        return self._running.count(get_ident())
+
+    @contextmanager
+    def outside(self) -> Iterator[None]:
+        """Let what was inserted act on the calls of a method that is called by itself."""
+        with self._begun(), Watch(self, self.within, is_forward=False), self._apart():
+            yield
+
+    @property
+    def within(self) -> list[Insertion]:
+        """The insertions around functions that the forward calls."""
+        return [one for one in self.insertions if one.function]
+
+    def fit_methods(self) -> None:
+        """Cover the module's methods where anything was inserted that they may pass."""
+        uncover(self.module)
+        is_met = any(one.function or one.where == "scope" for one in self.insertions)
+        self.memory = Memory() if is_met and cover(self) else None
 
     def _run(
         self,
         around: list[Insertion],
-        within: list[Insertion],
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> Any:
@@ -149,6 +184,7 @@ class ShadowForward:
         if replaced is not None:
             output = self.part(replaced)(first_of(args, kwargs))
         else:
+            within = self.within
             inside: AbstractContextManager[Any] = Watch(self, within) if within else nullcontext()
             with inside, self._apart():
                 run = self.own if self.own is not None else type(self.module).forward
@@ -223,6 +259,7 @@ def unshadow(module: nn.Module) -> None:
     found = module.__dict__.pop(MARK, None)
     module.__dict__.pop(REPLICATE, None)
     module.__dict__.pop(NAME, None)
+    uncover(module)
     if isinstance(found, ShadowForward) and found.own is not None:
         object.__setattr__(module, MARK, found.own)
 

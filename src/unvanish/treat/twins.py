@@ -7,6 +7,7 @@ import copy
 from torch import nn
 
 from unvanish.treat.interception import MARK, NAME, REPLICATE
+from unvanish.treat.methods import uncover
 
 
 def twin_of(module: nn.Module) -> nn.Module:
@@ -21,6 +22,7 @@ def twin_of(module: nn.Module) -> nn.Module:
             twin.__dict__[name] = type(value)(value)
     for name in (MARK, REPLICATE, NAME):
         twin.__dict__.pop(name, None)
+    uncover(twin)
     for name in list(vars(twin)):
         if name.endswith("_hooks"):
             twin.__dict__[name].clear()

@@ -27,6 +27,7 @@ from unvanish.treat.insertions import (
     place_of,
     with_nth,
 )
+from unvanish.treat.methods import Line, Memory, line_of_call
 from unvanish.treat.turns import CheckpointGuard
 
 
@@ -35,9 +36,16 @@ class Shadow(Protocol):
 
     Attributes:
         module: The module.
+        memory: What was done at which line of its forward, where that is of use.
     """
 
     module: nn.Module
+    memory: Memory | None
+
+    @property
+    def depth(self) -> int:
+        """How many runs of the forward, or of a method by itself, are under way in this thread."""
+        ...
 
     def part(self, one: Insertion) -> nn.Module:
         """Return the submodule that does what an insertion says."""
@@ -49,14 +57,24 @@ class Shadow(Protocol):
 
 
 class Watch(TorchFunctionMode):
-    """Acts on torch functions that a module calls itself, and not those of its children."""
+    """Acts on torch functions that a module calls itself, and not those of its children.
 
-    def __init__(self, shadow: Shadow, insertions: list[Insertion]) -> None:
+    Args:
+        shadow: What runs the module's forward.
+        insertions: What is to be done.
+        is_forward: Whether the module's forward is run, in which calls are counted; else a method
+            of it by itself, which goes by what was done at the same lines of a forward.
+    """
+
+    def __init__(
+        self, shadow: Shadow, insertions: list[Insertion], *, is_forward: bool = True
+    ) -> None:
         super().__init__()
-        self._shadow = shadow
+        self._shadow, self._is_forward = shadow, is_forward
         self._by_function: dict[str, dict[int | None, list[Insertion]]] = {}
         for one in insertions:
             self._by_function.setdefault(one.function, {}).setdefault(one.call, []).append(one)
+        self._passed: dict[Line, int] = {}
         self._seen: dict[str, int] = {}
         self._below = 0
         self._hooks: list[Any] = []
@@ -104,9 +122,7 @@ class Watch(TorchFunctionMode):
             args = (options.pop("input"),)
         if not wanted or not args:
             return func(*args, **options)
-        position = self._seen.get(clean(raw), 0)
-        self._seen[clean(raw)] = position + 1
-        due = [one for one in (*wanted.get(None, ()), *wanted.get(position, ())) if is_due(one)]
+        due = self._due(clean(raw), wanted)
         if not due:
             return func(*args, **options)
         self._guard.refuse(type(self._shadow.module).__name__)
@@ -135,6 +151,24 @@ class Watch(TorchFunctionMode):
             elif one.where == "recall":
                 output = on_main(output, Recall(one, self._shadow))
         return target.copy_(output) if in_place else output
+
+    def _due(self, name: str, wanted: Mapping[int | None, list[Insertion]]) -> list[Insertion]:
+        """Return what is to be done around a call, and remember it by the line of the call."""
+        memory = self._shadow.memory
+        line, turn = ("", 0, 0), 0
+        if memory is not None:
+            line = line_of_call()
+            turn = self._passed.get(line, 0)
+            self._passed[line] = turn + 1
+        if not self._is_forward:
+            is_outermost = memory is not None and self._shadow.depth == 1
+            return memory.due(line, turn) if memory is not None and is_outermost else []
+        position = self._seen.get(name, 0)
+        self._seen[name] = position + 1
+        due = [one for one in (*wanted.get(None, ()), *wanted.get(position, ())) if is_due(one)]
+        if memory is not None:
+            memory.keep(line, turn, due)
+        return due
 
 
 class Recall:

@@ -117,7 +117,7 @@ class Sampler:
         self._begun = self.forward.in_backward = True
         is_first = self._inside < 0 or self._passes_inside == 0
         if root is not None and is_first and not self._own_loss and "the loss" not in self._off:
-            with self._kept_from_harm("the loss"), torch.no_grad():
+            with self._kept_from_harm("the loss"):
                 self._losses.put(self.step, self._unscaled(root))
 
     def after_backward(self, *, completed: bool) -> None:
@@ -165,7 +165,8 @@ class Sampler:
             return
         has_closure = self._passes_inside > 0
         self._inside = -1
-        if "parameters" not in self._off:
+        is_wanted = self.is_sampling or self._turn_of >= 0
+        if is_wanted and "parameters" not in self._off:
             with self._kept_from_harm("parameters"), torch.no_grad():
                 if self.is_sampling:
                     for group in watched.groups:
@@ -345,9 +346,9 @@ class Sampler:
         before, self._before_scaling = self._before_scaling, None
         if before is not None and before[0] == id(root):
             return before[1]
-        root = whole_loss(root)
+        root = whole_loss(root.detach())
         scale = None if self._scaler is None else self._scaler._scale
-        return root if scale is None else root.detach() / scale
+        return root if scale is None else root / scale
 
     def _read_gradients(self) -> None:
         if any(w.is_news for w in self.optimizers):
