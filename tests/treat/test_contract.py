@@ -391,6 +391,12 @@ WARD = {
         adam,
     ),
     "head only": Bed(lambda: Plain(F.relu, depth=4), ROWS, None, head_only),
+    "in dollars": Bed(
+        lambda: Plain(torch.tanh, depth=2),
+        (ROWS[0], 2.5e5 + 8e4 * numbers(32, 5)),
+        "mse_loss",
+        adam,
+    ),
 }
 
 

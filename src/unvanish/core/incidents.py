@@ -18,7 +18,8 @@ class Cut:
         source: The user's line.
         parameters: Names of the parameters whose values pass here.
         under: What kept the gradient from being recorded: ``"no_grad"``, ``"checkpoint"``
-            for a reentrant checkpoint none of whose inputs asks for a gradient,
+            for a reentrant checkpoint none of whose inputs asks for a gradient, ``"sample"``
+            for a draw by a distribution of PyTorch's that could draw with a gradient,
             ``"export"`` where the value goes on to numpy or to Python numbers and comes back
             from there, or ``""`` where the call itself lets none through.
         writes: Whether the call wrote into a tensor behind autograd's back: the gradient
@@ -26,6 +27,9 @@ class Cut:
         package: Installed package whose own line cuts; empty where the user's does.
         blinds: Whether the loss meets the target behind calls like this one alone: no
             gradient that is left depends on the target.
+        feeds: For a random draw, names of the trainable parameters of the layers that work on
+            what was drawn, on a way with a gradient to the loss; empty where its likelihood is
+            computed, as of an action.
     """
 
     op: str
@@ -36,6 +40,7 @@ class Cut:
     writes: bool = False
     package: str = ""
     blinds: bool = False
+    feeds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

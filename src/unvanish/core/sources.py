@@ -249,6 +249,13 @@ _WORKS = (
         "Communications in Computational Physics 28",
     ),
     Source(
+        "kingma2014",
+        "Kingma and Welling",
+        2014,
+        "Auto-encoding variational Bayes",
+        "ICLR",
+    ),
+    Source(
         "kingma2015",
         "Kingma and Ba",
         2015,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from unvanish.core.incidents import Cut
 from unvanish.core.records import Parameter, Recording, Site
@@ -44,6 +45,25 @@ def cuts_of(recording: Recording, parameters: Sequence[Parameter]) -> tuple[Cut,
     return tuple(places.values())
 
 
+def draws_of(recording: Recording) -> tuple[Cut, ...]:
+    """Return the random draws that keep some of the gradient from watched parameters, line by line.
+
+    These learn from the rest of the loss, such as a divergence from a prior, and not from what
+    the layers behind the draw make of it. What gets no gradient at all is a matter of `cut_off`.
+    """
+    names = {p.name for p in watched(recording) if p.has_grad}
+    lines: dict[tuple[str, str], list[Cut]] = {}
+    for call in recording.cuts:
+        if call.feeds and not call.package and not call.writes and names & set(call.parameters):
+            lines.setdefault((call.path, str(call.source)), []).append(call)
+    return tuple(replace(same[0], parameters=_all_of(same)) for same in lines.values())
+
+
+def is_drawn(cut: Cut) -> bool:
+    """Tell whether a gradient ends because something is drawn without it."""
+    return cut.under == "sample" or (cut.op == "normal" and cut.under == "no_grad")
+
+
 def site_of(cut: Cut) -> Site:
     """Return a site that stands for a call which left no differentiable step behind."""
     return Site(index=-1, path=cut.path, op=cut.op, source=cut.source)
@@ -69,6 +89,10 @@ def named(parameters: Sequence[Parameter]) -> str:
     if len(parameters) == 1:
         return parameters[0].name
     return f"{len(parameters)} parameters, the first {parameters[0].name},"
+
+
+def _all_of(calls: Sequence[Cut]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for call in calls for name in call.parameters))
 
 
 def _branch(parameter: Parameter) -> str:

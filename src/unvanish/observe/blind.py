@@ -33,7 +33,7 @@ def blinding_cuts(lineage: Lineage, end: int) -> frozenset[int]:
     if not lineage.targets:
         return frozenset()
     upstream = lineage.upstream([end])
-    alive = _with_a_way_back(lineage, end)
+    alive = with_a_way_back(lineage, end)
     touched: set[int] = set()
     meetings: set[int] = set()
     for index in sorted(upstream):
@@ -55,8 +55,13 @@ def blinding_cuts(lineage: Lineage, end: int) -> frozenset[int]:
     return frozenset(index for index in before if lineage.calls[index].cuts)
 
 
-def _with_a_way_back(lineage: Lineage, end: int) -> set[int]:
-    """Return the calls to which the gradient of a loss leads back."""
+def with_a_way_back(lineage: Lineage, end: int) -> set[int]:
+    """Return the calls to which the gradient of a loss leads back.
+
+    Args:
+        lineage: The calls of a forward pass and its loss.
+        end: The call that made the loss.
+    """
     alive: set[int] = set()
     waiting = [end]
     while waiting:

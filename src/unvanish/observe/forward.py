@@ -37,6 +37,7 @@ from unvanish.core.operations import (
 from unvanish.core.places import SourceLine
 from unvanish.core.stack import user_line
 from unvanish.observe.data import DataUses, entry_values
+from unvanish.observe.draws import is_a_draw
 from unvanish.observe.failures import is_out_of_memory
 from unvanish.observe.inside import read_inside
 from unvanish.observe.lineage import SILENT, Lineage, writes
@@ -189,7 +190,8 @@ class ForwardTape(TorchFunctionMode):
         if raw_name == "backward" and args[0].grad_fn is not None:
             self.backwards[args[0].grad_fn] = user_line(sys._getframe(1))
         if raw_name == "_set_grad_enabled":
-            self.lineage.switch(sys._getframe(2), on=bool(args[0]))
+            frame = sys._getframe(2)
+            self.lineage.switch(frame, on=bool(args[0]), draws=is_a_draw(frame))
         if raw_name == "register_hook" and args[0].grad_fn is not None:
             self.hooked.add(args[0].grad_fn)
         if raw_name in _QUERIES:

@@ -62,7 +62,7 @@ class Call:
         signal: Whether it was computed from the input data.
         carries: Whether a gradient comes out of it.
         under: What switched the recording of gradients off: ``"no_grad"``, ``"checkpoint"``,
-            or empty.
+            or empty; ``"sample"`` within a draw, whether it cuts or not.
         hidden: Whether it wrote into a tensor that carries a gradient, without autograd
             taking note: ``h.data.mul_(2)``.
         package: Installed package whose own line cuts here; empty where the user's does.
@@ -115,14 +115,17 @@ class Lineage:
     _carrying: dict[int, weakref.ref[Tensor]] = field(default_factory=dict)
     _of_parameters: set[int] = field(default_factory=set)
     _switched_off_in: str = ""
+    _draws: bool = False
 
-    def switch(self, frame: FrameType, *, on: bool) -> None:
+    def switch(self, frame: FrameType, *, on: bool, draws: bool = False) -> None:
         """Take note of who switches the recording of gradients off.
 
         Args:
             frame: Where it is switched.
             on: What it is switched to.
+            draws: Whether a distribution switches it off to draw.
         """
+        self._draws = self._draws and not on
         # Leaving torch.enable_grad() goes back to what somebody else switched off.
         leaves = frame.f_code.co_name == "__exit__" or (
             frame.f_back is not None and frame.f_back.f_code.co_name == "__exit__"
@@ -130,6 +133,7 @@ class Lineage:
         if not on and torch.is_grad_enabled() and not leaves:
             found = nearest_line(frame)
             self._switched_off_in = found[1] if found is not None else ""
+            self._draws = draws
 
     def add_input(self, tensor: Tensor) -> None:
         """Declare a tensor to be data: whatever is computed from it is signal."""
@@ -272,7 +276,9 @@ class Lineage:
                 made.pieces = tuple(pieces)
                 self._note(made, choice)
         hidden = writes and bool(inputs) and self._is_hidden(inputs[0])
-        under = _switched_off_by() if (cuts or hidden) and not torch.is_grad_enabled() else ""
+        under = "sample" if self._draws and not torch.is_grad_enabled() else ""
+        if (cuts or hidden) and not under and not torch.is_grad_enabled():
+            under = _switched_off_by()
         if under == "function":
             cuts = hidden = False  # a function of the user's has a backward pass of its own
         call = Call(
@@ -315,7 +321,7 @@ class Lineage:
         if found is None:
             return
         line, package = found
-        if call.under == "no_grad":
+        if call.under in ("no_grad", "sample"):
             package = "" if torch.is_inference_mode_enabled() else self._switched_off_in
         if package:
             call.within, call.package = line, package

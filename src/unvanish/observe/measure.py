@@ -17,6 +17,7 @@ from unvanish.core.records import Parameter, Profile, Site, Use
 from unvanish.observe.authors import left_out_by_design
 from unvanish.observe.backward import Gradients, ParameterGradient
 from unvanish.observe.blind import blinding_cuts
+from unvanish.observe.draws import fed_by_draws
 from unvanish.observe.graph import Graph
 from unvanish.observe.lineage import EXPORTS, Lineage
 from unvanish.observe.look import Look
@@ -306,6 +307,7 @@ def cuts(look: Look, by_design: Set[str] = frozenset(), *, most: int = 20) -> tu
     exported = _exported(lineage, upstream)
     designed = _fed_by(lineage, by_design, max(upstream))
     blinding = blinding_cuts(lineage, end)
+    feeding = fed_by_draws(lineage, end)
     places: dict[Cut, list[int]] = {}
     for index in sorted(upstream):
         call = lineage.calls[index]
@@ -322,14 +324,20 @@ def cuts(look: Look, by_design: Set[str] = frozenset(), *, most: int = 20) -> tu
     starved = _fed_by(lineage, named - look.gradients.parameters.keys(), max(upstream))
     # Cuts that leave somebody without a gradient come first, each kind in forward order.
     wanted = sorted(
-        places.items(), key=lambda item: (not item[0].blinds, starved.isdisjoint(item[1]))
+        places.items(),
+        key=lambda item: (
+            not item[0].blinds,
+            starved.isdisjoint(item[1]),
+            feeding.keys().isdisjoint(item[1]),
+        ),
     )
     found = []
     for place, indices in islice(wanted, most):
         names: dict[str, None] = {}
         for above in sorted(lineage.upstream(indices)):
             names.update(dict.fromkeys(lineage.calls[above].parameters))
-        found.append(replace(place, parameters=tuple(names)))
+        feeds = dict.fromkeys(name for one in indices for name in feeding.get(one, ()))
+        found.append(replace(place, parameters=tuple(names), feeds=tuple(feeds)))
     return tuple(found)
 
 

@@ -10,6 +10,7 @@ from unvanish.core.prescriptions import Advice, Change, Option
 
 GENERAL: Final = (
     "standardise-input",
+    "standardise-target",
     "he",
     "xavier",
     "lsuv",
@@ -40,7 +41,8 @@ GENERAL: Final = (
 MENDS: Final = frozenset(
     "less-dropout drop-output-norm drop-inner-softmax logits-loss straight-through reattach "
     "train-parameter lower-epsilon weight-decay-off float32-weights break-symmetry "
-    "straight-through-choice surrogate-gradient carry-gate smooth-activation".split()
+    "straight-through-choice surrogate-gradient carry-gate smooth-activation "
+    "standardise-target".split()
 )
 """Remedies that fit only where one thing is wrong: where they fit, they are worth a try."""
 _STEPS: Final = frozenset(

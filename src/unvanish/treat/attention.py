@@ -1,39 +1,50 @@
-"""The attention of a network: what its scores are products of, and what can be put into them."""
+"""The attention of a network: what makes its scores, and where they can be reached."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Final
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
-
-from unvanish.core.errors import UnvanishError
 from unvanish.core.glossary import Quantity
 from unvanish.core.records import Recording, Site
 from unvanish.core.wiring import Wiring
 from unvanish.diagnose.routers import routers, scores
 from unvanish.diagnose.scores import is_scaled
+from unvanish.treat.attention_parts import Factor, NormalisedAttention, UnitSize, to_unit_size
 from unvanish.treat.ways import NORMS, weight_of
+
+__all__ = [
+    "FUSED",
+    "MODULE",
+    "PRODUCTS",
+    "Attention",
+    "Factor",
+    "NormalisedAttention",
+    "UnitSize",
+    "attentions_of",
+    "to_unit_size",
+    "weighings_of",
+]
 
 FUSED: Final = "scaled_dot_product_attention"
 MODULE: Final = "multi_head_attention_forward"
 PRODUCTS: Final = frozenset({"matmul", "bmm"})
-_TINY: Final = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attention:
-    """One place at which queries meet keys.
+    """One place at which a softmax weighs values, by products of queries and keys or otherwise.
 
     Attributes:
         softmax: The softmax of its first call.
-        path: Path of the module in whose forward they are multiplied.
-        function: What multiplies them: a product, or PyTorch's function for all of it.
+        path: Path of the module in whose forward queries and keys are multiplied; that of the
+            softmax where no matrix product makes its scores.
+        function: What multiplies them: a product, or PyTorch's function for all of it; empty where
+            no matrix product of known width makes the scores.
         call: Which call of that function in the forward.
-        softmax_call: Which softmax in the forward of the module that calls it.
-        width: Entries d of a query.
+        softmax_calls: Which softmaxes in the forward of the module that calls it; None for all.
+        width: Entries d of a query; 0 where it cannot be told.
         spread: Standard deviation of the scores of a query; the largest of its calls.
         scaled: Whether scores, queries or keys are multiplied with a constant.
         normalised: Whether queries or keys are normalised already.
@@ -46,7 +57,7 @@ class Attention:
     path: str
     function: str
     call: int
-    softmax_call: int
+    softmax_calls: tuple[int, ...] | None
     width: int
     spread: float
     scaled: bool
@@ -69,34 +80,50 @@ def attentions_of(recording: Recording) -> tuple[Attention, ...]:
     Args:
         recording: One look at the network.
     """
+    return tuple(one for one in weighings_of(recording) if one.function)
+
+
+def weighings_of(recording: Recording) -> tuple[Attention, ...]:
+    """Return every place at which a softmax weighs values, whatever makes its scores.
+
+    Scores may be sums of products, distances, or what a layer gives out, as well as products of
+    queries and keys.
+
+    Args:
+        recording: One look at the network.
+    """
     wiring = Wiring(recording)
     shapes = {p.name: p.shape for p in recording.parameters}
     between_experts = {site.index for site in routers(wiring)}
     spread = recording[Quantity.SCORE_SPREAD]
     found: dict[tuple[object, ...], Attention] = {}
+    calls: dict[tuple[object, ...], list[Site]] = {}
     for site in recording.signal_sites():
         weighed = wiring.weighs(site) if "softmax" in site.op else None
+        if weighed is None or site.index in between_experts:
+            continue
         product = scores(wiring, site)
-        if weighed is None or product is None or site.index in between_experts:
-            continue
-        operands = wiring.producers(product)
+        operands = wiring.producers(product) if product is not None else []
         width = _contracted(operands)
-        if not width:
-            continue
+        if product is None or not width:
+            product, operands, width = site, [], _summed(wiring, site)
         line = product.source.line if product.source else 0
-        makers = tuple(_made_by(wiring, one, shapes) for one in operands)
-        key = (product.path, product.function, line, *makers)
+        makers = tuple(_made_by(wiring, one, shapes) for one in operands) or ("",)
+        function = product.function if operands else ""
+        key = (product.path, function, line, *makers)
+        calls.setdefault(key, []).append(site)
         known = found.get(key)
         if known is not None:
-            found[key] = replace(known, spread=max(known.spread, spread.get(site)))
+            widest = max(known.spread, spread.get(site))
+            found[key] = replace(known, spread=widest)
             continue
         values = [one for one in wiring.producers(weighed) if not _is_behind(wiring, one, site)]
         found[key] = Attention(
             softmax=site,
             path=product.path,
-            function=product.function,
-            call=_calls_before(recording, site if product.function == FUSED else product),
-            softmax_call=_calls_before(recording, site),
+            function=function,
+            call=_calls_before(recording, site if function == FUSED else product),
+            softmax_calls=None,
             width=width,
             spread=spread.get(site),
             scaled=is_scaled(wiring, site),
@@ -105,7 +132,35 @@ def attentions_of(recording: Recording) -> tuple[Attention, ...]:
             key=makers[-1],
             value=_made_by(wiring, values[0], shapes) if values else "",
         )
-    return tuple(found.values())
+    return tuple(
+        replace(one, softmax_calls=_numbers(recording, calls[key])) for key, one in found.items()
+    )
+
+
+def _numbers(recording: Recording, softmaxes: list[Site]) -> tuple[int, ...] | None:
+    """Return which calls in their forward some softmaxes are; None where they are all of them."""
+    first = softmaxes[0]
+    alike = [one for one in recording.sites if _is_alike(one, first)]
+    if len(alike) == len(softmaxes):
+        return None
+    return tuple(_calls_before(recording, one) for one in softmaxes if _is_alike(one, first))
+
+
+def _summed(wiring: Wiring, softmax: Site) -> int:
+    """Return over how many products of two signals each score is a sum; 0 where it is none."""
+    site = softmax
+    while len(producers := wiring.producers(site)) == 1 and not producers[0].weights:
+        site = producers[0]
+        if site.op == "sum":
+            products = wiring.producers(site)
+            if len(products) == 1 and _is_product(wiring, products[0]):
+                return math.prod(products[0].shape) // max(1, math.prod(site.shape))
+            return 0
+    return 0
+
+
+def _is_product(wiring: Wiring, site: Site) -> bool:
+    return site.op == "mul" and not site.weights and len(wiring.producers(site)) > 1
 
 
 def _contracted(operands: list[Site]) -> int:
@@ -126,13 +181,12 @@ def _is_behind(wiring: Wiring, site: Site, softmax: Site) -> bool:
 
 def _calls_before(recording: Recording, site: Site) -> int:
     """Return how often a function ran before in the forward that calls it."""
-    return sum(
-        one.index < site.index
-        and one.path == site.path
-        and one.op == site.op
-        and one.function == site.function
-        for one in recording.sites
-    )
+    return sum(one.index < site.index and _is_alike(one, site) for one in recording.sites)
+
+
+def _is_alike(one: Site, other: Site) -> bool:
+    """Tell whether one forward makes two calls of one function."""
+    return (one.path, one.op, one.function) == (other.path, other.op, other.function)
 
 
 def _is_normalised(wiring: Wiring, operand: Site) -> bool:
@@ -149,172 +203,3 @@ def _made_by(wiring: Wiring, operand: Site, shapes: dict[str, tuple[int, ...]]) 
         if site.weights and weight_of(site, shapes):
             return weight_of(site, shapes)
     return ""
-
-
-class Factor(nn.Module):
-    """Multiplies with a constant.
-
-    Args:
-        factor: The constant.
-    """
-
-    def __init__(self, factor: float) -> None:
-        super().__init__()
-        self.factor = factor
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the input times the constant."""
-        return x * self.factor
-
-    def extra_repr(self) -> str:
-        """Show the constant."""
-        return f"{self.factor:.4g}"
-
-
-class UnitSize(nn.Module):
-    """Divides vectors by their root mean square and, where asked, multiplies with a learnt scale.
-
-    Args:
-        width: Entries of a vector.
-        dim: The axis along which they lie.
-        scale: What the scale starts from; None for no scale.
-    """
-
-    def __init__(self, width: int, dim: int, scale: float | None) -> None:
-        super().__init__()
-        self.width, self.dim = width, dim
-        self.scale = nn.Parameter(torch.tensor(scale)) if scale is not None else None
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise.
-
-        Raises:
-            UnvanishError: If these are no vectors of the width that was seen.
-        """
-        if x.shape[self.dim] != self.width:
-            raise UnvanishError(
-                f"{x.shape[self.dim]} entries are to be normalised where queries have {self.width}"
-            )
-        unit = to_unit_size(x, self.dim)
-        return unit if self.scale is None else unit * self.scale.to(unit.dtype)
-
-    def extra_repr(self) -> str:
-        """Show width and axis."""
-        return f"{self.width}, dim={self.dim}"
-
-
-def to_unit_size(x: Tensor, dim: int = -1) -> Tensor:
-    """Divide vectors by their root mean square.
-
-    Args:
-        x: The vectors.
-        dim: The axis along which their entries lie.
-    """
-    wide = x if x.dtype == torch.float64 else x.float()
-    unit = wide * torch.rsqrt(wide.square().mean(dim, keepdim=True) + _TINY)
-    return unit.to(x.dtype)
-
-
-class NormalisedAttention(nn.MultiheadAttention):
-    """Multi-head attention whose queries and keys are normalised, head by head.
-
-    Parameters and state-dict names are those of `torch.nn.MultiheadAttention`, with `query_scale`
-    beside them.
-    """
-
-    query_scale: nn.Parameter
-
-    @classmethod
-    def of(cls, old: nn.MultiheadAttention) -> NormalisedAttention:
-        """Return one that computes with the parameters of another.
-
-        Args:
-            old: A module of PyTorch's, without added keys.
-        """
-        new = cls.__new__(cls)
-        for name, value in vars(old).items():
-            new.__dict__[name] = type(value)(value) if isinstance(value, dict) else value
-        new.__dict__.pop("forward", None)
-        like = old.out_proj.weight
-        new.query_scale = nn.Parameter(torch.ones((), dtype=like.dtype, device=like.device))
-        return new
-
-    def forward(
-        self,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        key_padding_mask: Tensor | None = None,
-        need_weights: bool = True,
-        attn_mask: Tensor | None = None,
-        average_attn_weights: bool = True,
-        is_causal: bool = False,  # noqa: ARG002
-    ) -> tuple[Tensor, Tensor | None]:
-        """Attend, as `torch.nn.MultiheadAttention.forward` does.
-
-        Args:
-            query: What asks.
-            key: What is asked.
-            value: What is answered.
-            key_padding_mask: Which keys are left out.
-            need_weights: Whether the weights are returned too.
-            attn_mask: Which keys a query may not see, or what is added to the scores.
-            average_attn_weights: Whether these weights are averaged over the heads.
-            is_causal: That the mask is causal; the mask itself is what counts.
-        """
-        batched = query.dim() == 3
-        if not batched:
-            query, key, value = (one.unsqueeze(0) for one in (query, key, value))
-            if key_padding_mask is not None:
-                key_padding_mask = key_padding_mask.unsqueeze(0)
-        elif not self.batch_first:
-            query, key, value = (one.transpose(0, 1) for one in (query, key, value))
-        weights = (
-            self.in_proj_weight.chunk(3)
-            if self._qkv_same_embed_dim
-            else (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)
-        )
-        bias = getattr(self, "in_proj_bias", None)
-        biases = bias.chunk(3) if bias is not None else (None,) * 3
-        q, k, v = (
-            functional.linear(x, w, b).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
-            for x, w, b in zip((query, key, value), weights, biases, strict=True)
-        )
-        q, k = to_unit_size(q) * self.query_scale, to_unit_size(k)
-        mask = self._mask(attn_mask, key_padding_mask, q)
-        drop = self.dropout if self.training else 0.0
-        shares: Tensor | None = None
-        if need_weights:
-            raw = q @ k.transpose(-2, -1) / self.head_dim**0.5
-            shares = (raw if mask is None else raw + mask).softmax(-1)
-            out = functional.dropout(shares, drop) @ v
-        else:
-            out = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=drop)
-        out = self.out_proj(out.transpose(1, 2).flatten(2))
-        if shares is not None:
-            shares = shares.mean(1) if average_attn_weights else shares
-            shares = shares if batched else shares.squeeze(0)
-        if not batched:
-            out = out.squeeze(0)
-        elif not self.batch_first:
-            out = out.transpose(0, 1)
-        return out, shares
-
-    def _mask(
-        self, attn_mask: Tensor | None, key_padding_mask: Tensor | None, q: Tensor
-    ) -> Tensor | None:
-        """Return what is added to the scores, of (batch, heads, queries, keys) or less."""
-        mask = _added(attn_mask, q)
-        if mask is not None and mask.dim() == 3:
-            mask = mask.unflatten(0, (-1, self.num_heads))
-        padding = _added(key_padding_mask, q)
-        if padding is not None:
-            padding = padding[:, None, None, :]
-            mask = padding if mask is None else mask + padding
-        return mask
-
-
-def _added(mask: Tensor | None, like: Tensor) -> Tensor | None:
-    if mask is None or mask.dtype != torch.bool:
-        return None if mask is None else mask.to(like.dtype)
-    return torch.zeros_like(mask, dtype=like.dtype).masked_fill(mask, float("-inf"))

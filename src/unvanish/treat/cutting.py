@@ -18,6 +18,7 @@ from unvanish.core.operations import clean
 from unvanish.core.places import SourceLine
 from unvanish.core.stack import user_line
 from unvanish.observe.batch import Batch, call_model
+from unvanish.observe.draws import is_a_draw
 from unvanish.observe.guard import untouched
 from unvanish.treat.following import Following
 from unvanish.treat.interception import name_of
@@ -31,7 +32,10 @@ NUMBERS: Final = frozenset({"item", "tolist"})
 MAKERS: Final = frozenset({"tensor", "as_tensor"})
 """What makes a tensor of Python numbers again."""
 
-_WATCHED: Final = frozenset({"detach", "data", SWITCH}) | NUMBERS | MAKERS
+NORMAL: Final = "normal"
+"""What draws, of a mean and a standard deviation, and gives both of them no gradient."""
+
+_WATCHED: Final = frozenset({"detach", "data", SWITCH, NORMAL}) | NUMBERS | MAKERS
 
 
 @dataclass(slots=True)
@@ -39,12 +43,13 @@ class Met:
     """One call that cuts the gradient, as an interception meets it.
 
     Attributes:
-        function: ``"detach"``, ``"data"``, ``"item"``, ``"tolist"`` or ``"set_grad_enabled"``;
-            ``"tensor"`` or ``"as_tensor"``, to which numbers come back.
+        function: ``"detach"``, ``"data"``, ``"item"``, ``"tolist"``, ``"normal"`` or
+            ``"set_grad_enabled"``; ``"tensor"`` or ``"as_tensor"``, to which numbers come back.
         path: Path of the module in whose forward it is called.
         number: Which call of the function in that forward it is.
         lines: The user's line, as file and number; empty where there is none.
         under: Path and operation of everything that ran under it, for a `no_grad`.
+        draws: Whether a distribution calls it to draw.
     """
 
     function: str
@@ -52,6 +57,7 @@ class Met:
     number: int
     lines: tuple[tuple[str, int], ...]
     under: set[tuple[str, str]] = field(default_factory=set)
+    draws: bool = False
 
 
 def met(model: nn.Module, batch: Batch) -> list[Met]:
@@ -95,10 +101,12 @@ class _Watch(Following):
         if name == SWITCH and args[0]:
             self._open.clear()
             return
-        if name == SWITCH and not torch.is_grad_enabled():
+        draws = name in (SWITCH, NORMAL) and is_a_draw(sys._getframe(1))
+        if name == SWITCH and not (torch.is_grad_enabled() or draws):
             return
         line = user_line(sys._getframe(1))
         one = Met(name, path, number, () if line is None else ((line.file, line.line),))
+        one.draws = draws
         self.met.append(one)
         if name == SWITCH:
             self._open.append(one)

@@ -13,7 +13,7 @@ from unvanish.core.errors import UnvanishError
 from unvanish.core.incidents import Cut
 from unvanish.core.places import SourceLine
 from unvanish.core.records import Recording
-from unvanish.diagnose.cuts import cut_off, cuts_of
+from unvanish.diagnose.cuts import cut_off, cuts_of, draws_of, is_drawn
 from unvanish.observe.batch import Batch, call_model
 from unvanish.observe.guard import seed_everything, untouched
 from unvanish.observe.look import Conditions, running
@@ -21,6 +21,7 @@ from unvanish.observe.loss import compute_loss
 from unvanish.observe.tracing import trace
 from unvanish.treat.cutting import (
     MAKERS,
+    NORMAL,
     NUMBERS,
     SWITCH,
     Given,
@@ -35,6 +36,7 @@ from unvanish.treat.cutting import (
     stands_at,
 )
 from unvanish.treat.protocol import Case, Patient
+from unvanish.treat.redrawing import AroundZero, Moments, OfUnitSize, Reparametrised
 from unvanish.treat.surgery import Surgery
 
 SPOKEN: Final = {
@@ -42,9 +44,13 @@ SPOKEN: Final = {
     "data": ".data",
     "item": ".item()",
     "tolist": ".tolist()",
+    NORMAL: "torch.normal()",
     SWITCH: "torch.no_grad()",
 }
 """What a user writes to make each call."""
+
+DRAWN: Final = ".sample()"
+"""What a user writes to draw without a gradient."""
 
 _PARTS: Final[dict[str, type[nn.Module]]] = {
     SWITCH: KeepGradient,
@@ -75,17 +81,24 @@ class Passage:
         function: What is called.
         numbers: Which calls of it; None for every one.
         lines: The user's lines.
+        draws: Whether a distribution calls it to draw.
     """
 
     path: str
     function: str
     numbers: tuple[int, ...] | None
     lines: tuple[tuple[str, int], ...]
+    draws: bool = False
 
     @property
     def is_telling(self) -> bool:
         """Whether its calls can be told from others of the function."""
         return self.numbers is None or len(self.numbers) <= _MOST
+
+    @property
+    def spoken(self) -> str:
+        """What a user writes to make the call; empty for what comes along with another."""
+        return DRAWN if self.draws else SPOKEN.get(self.function, "")
 
 
 def passages(known: Case | Patient, lines: Collection[str] | None = None) -> list[Passage]:
@@ -97,7 +110,7 @@ def passages(known: Case | Patient, lines: Collection[str] | None = None) -> lis
     """
     recording = known.anatomy.recording
     cuts = [one for one in cuts_of(recording, cut_off(recording)) if not one.package]
-    return _passages(known, cuts, lines)
+    return _passages(known, [*cuts, *draws_of(recording)], lines)
 
 
 def needed(case: Case, names: set[str]) -> list[Passage]:
@@ -176,6 +189,9 @@ def insert(surgery: Surgery, found: Sequence[Passage], *, said: bool) -> None:
     """
     for one in found:
         for number in one.numbers if one.numbers is not None else (None,):
+            if one.function == NORMAL:
+                _insert_draw(surgery, one, number)
+                continue
             if one.function in MAKERS:
                 given = Given()
                 for part, where in ((Unstacked(given), "before"), (Stacked(given), "after")):
@@ -189,10 +205,22 @@ def insert(surgery: Surgery, found: Sequence[Passage], *, said: bool) -> None:
                 "instead",
                 function=one.function,
                 call=number,
-                before=SPOKEN[one.function] if said else "",
+                before=one.spoken if said else "",
                 after="the gradient passes" if said else "",
                 source=SourceLine(file, line) if file else None,
             )
+
+
+def _insert_draw(surgery: Surgery, one: Passage, number: int | None) -> None:
+    """Draw noise of unit size, and scale and shift it behind the draw."""
+    moments = Moments()
+    parts = (
+        (AroundZero(moments), "before", 0),
+        (OfUnitSize(moments), "before", 1),
+        (Reparametrised(moments), "after", 0),
+    )
+    for part, where, argument in parts:
+        surgery.insert(one.path, part, where, function=NORMAL, call=number, argument=argument)
 
 
 def _passages(
@@ -201,6 +229,7 @@ def _passages(
     recording = known.anatomy.recording
     sources = [("detach", one.source) for one in recording.truncations if one.cut == "detach"]
     sources += [(one.op, one.source) for one in cuts if one.op in _BY_LINE]
+    sources += [(NORMAL, one.source) for one in cuts if is_drawn(one)]
     switched = {(one.path, one.op) for one in cuts if one.under == "no_grad"}
     if not sources and not switched:
         return []
@@ -216,7 +245,8 @@ def _passages(
     for (path, function, places), ours in groups.items():
         others = [o for o in seen if (o.path, o.function) == (path, function) and o not in ours]
         numbers = None if not others else tuple(sorted({one.number for one in ours}))
-        found.append(Passage(path, function, numbers, places))
+        draws = any(one.draws for one in ours)
+        found.append(Passage(path, function, numbers, places, draws))
     return found if NUMBERS.isdisjoint(one.function for one in found) else _and_back(found, seen)
 
 
@@ -230,6 +260,8 @@ def _and_back(found: list[Passage], seen: Sequence[Met]) -> list[Passage]:
 def _is_meant(
     one: Met, sources: Iterable[tuple[str, SourceLine | None]], switched: set[tuple[str, str]]
 ) -> bool:
+    if one.draws:
+        return any(op == NORMAL and stands_at(one, source) for op, source in sources)
     if one.function == SWITCH:
         return bool(one.under & switched)
     return any(one.function == op and stands_at(one, source) for op, source in sources)

@@ -16,7 +16,7 @@ from unvanish.treat.anatomy import Layer
 from unvanish.treat.probing import Spot, calls_of, passing
 from unvanish.treat.protocol import Case, Patient
 
-_FROM_THE_END: Final = {
+FROM_THE_END: Final = {
     "linear": 1,
     "rnn_tanh": 1,
     "rnn_relu": 1,
@@ -120,7 +120,7 @@ def entrances(known: Case | Patient) -> list[Entrance]:
     found = []
     for layer in known.anatomy.layers:
         site = layer.site
-        axis = _FROM_THE_END.get(site.function)
+        axis = FROM_THE_END.get(site.function)
         if axis is None or layer.reads_normalised or not layer.reads_data:
             continue
         if site not in recording[Quantity.INPUT_RMS] and not broken:

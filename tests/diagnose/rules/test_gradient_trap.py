@@ -38,6 +38,7 @@ TRAPS = {
     "data": (cut("data"), ".data hands on the values", ".data"),
     "item": (cut("item"), "the value of body.weight leaves for numpy", "torch"),
     "numpy": (cut("detach", "export"), "the value of body.weight leaves for numpy", "torch"),
+    "sample": (cut("normal", "sample"), ".sample() draws without a gradient", "rsample()"),
     "tensor": (cut("tensor"), "tensor makes a new tensor", "torch.stack"),
     "parameter": (cut("Parameter"), "nn.Parameter() makes a new tensor", "torch.stack"),
 }
@@ -103,6 +104,41 @@ def test_a_write_behind_autograds_back_is_a_note():
     (finding,) = examine(cut("clamp", writes=True), parameters=(LIVE, alive)).findings
     assert finding.severity is Severity.NOTE
     assert finding.message == "clamp at train.py:12 writes into a tensor behind autograd's back"
+
+
+def test_a_draw_that_feeds_layers_is_a_warning_although_every_gradient_arrives():
+    alive = replace(CUT, has_grad=True)
+    draw = cut("normal", "sample", feeds=("head.weight",))
+    (finding,) = examine(draw, parameters=(LIVE, alive)).findings
+    assert finding.severity is Severity.WARNING
+    assert finding.parameters == ("body.weight",)
+    assert finding.message == (
+        ".sample() at train.py:12 draws without a gradient: body.weight learns nothing from what "
+        "head.weight makes of the draw"
+    )
+    assert "rsample()" in finding.help[0]
+    by_hand = cut("normal", "no_grad", feeds=("head.weight",))
+    (finding,) = examine(by_hand, parameters=(LIVE, alive)).findings
+    assert finding.message.startswith("torch.normal() under torch.no_grad() at train.py:12")
+
+
+@pytest.mark.parametrize(
+    ("feeds", "package", "in_optimizer"),
+    [((), "", None), (("head.weight",), "a_library", None), (("head.weight",), "", False)],
+)
+def test_actions_and_what_a_library_or_nobody_trains_are_no_such_draws(
+    feeds, package, in_optimizer
+):
+    alive = replace(CUT, has_grad=True, in_optimizer=in_optimizer)
+    held = replace(LIVE, in_optimizer=True if in_optimizer is False else None)
+    draw = cut("normal", "sample", feeds=feeds, package=package)
+    assert isinstance(examine(draw, parameters=(held, alive)), Clear)
+
+
+def test_several_calls_of_one_draw_are_one_finding():
+    alive = replace(CUT, has_grad=True)
+    calls = [cut(op, "sample", feeds=("head.weight",)) for op in ("mul", "add")]
+    assert len(examine(*calls, parameters=(LIVE, alive)).findings) == 1
 
 
 def test_several_traps_are_several_findings():

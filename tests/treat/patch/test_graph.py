@@ -286,3 +286,51 @@ def test_the_comment_of_a_decorator_stays(edited) -> None:
         "reattach",
     )
     assert found.diff == ["-    @torch.no_grad()  # frozen for now", "+    # frozen for now"]
+
+
+DRAWS = """import torch
+from torch import nn
+from torch.distributions import Normal, kl_divergence
+
+
+def batch():
+    inputs = torch.randn(32, 6)
+    return inputs, inputs
+
+
+def loss(output, target):
+    return nn.functional.mse_loss(output[0], target) + 0.1 * output[1].mean()
+
+
+def optimizer(model):
+    return torch.optim.SGD(model.parameters(), lr=0.1)
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Linear(6, 8)
+        self.head = nn.Linear(4, 6)
+
+    def forward(self, x):
+        mean, size = self.body(x).chunk(2, dim=-1)
+        q = Normal(mean, nn.functional.softplus(size))
+        z = {drawn}
+        return self.head(torch.tanh(z)), kl_divergence(q, Normal(0.0, 1.0))
+"""
+
+
+def test_a_draw_without_a_gradient(edited) -> None:
+    found = edited(
+        DRAWS.format(drawn="q.sample() if self.training else q.mean  # a code"), "reattach"
+    )
+    assert found.diff == [
+        "-        z = q.sample() if self.training else q.mean  # a code",
+        "+        z = q.rsample() if self.training else q.mean  # a code",
+    ]
+    assert found.safety is Safety.SAFE
+
+
+def test_several_draws_in_a_line_are_not_edited(edited) -> None:
+    found = edited(DRAWS.format(drawn="0.5 * (q.sample() + q.sample((1,))[0])"), "reattach")
+    assert "several calls of sample()" in found.unsafe

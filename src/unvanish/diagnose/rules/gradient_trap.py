@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Final, NamedTuple, final
+from typing import ClassVar, Final, final
 
 from unvanish.core.findings import Cause, Finding, Severity
 from unvanish.core.glossary import Quantity
@@ -13,78 +13,14 @@ from unvanish.core.incidents import Cut
 from unvanish.core.records import Parameter, Recording, Site
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
-from unvanish.diagnose.cuts import are_a_target, cut_off, named, site_of, watched
+from unvanish.diagnose.cuts import are_a_target, cut_off, draws_of, named, site_of, watched
+from unvanish.diagnose.traps import DRAW, Trap, trap_of
 
-_ON_PURPOSE: Final = frozenset({"detach", "detach_"})
-_NUMBERS: Final = frozenset({"item", "tolist", "numpy", "array", "float", "int", "bool"})
 _SMOOTH_WRITES: Final = frozenset(
     "clamp clamp_min clamp_max clip relu leaky_relu threshold tanh sigmoid exp log sqrt abs square "
     "pow add sub mul div neg masked_fill fill zero zeros dropout softmax".split()
 )
 """Functions that have a derivative of their own: leaving it out is no estimator of anything."""
-
-_COPIES: Final = frozenset(
-    {"tensor", "as_tensor", "asarray", "from_numpy", "scalar_tensor", "Parameter", "Variable"}
-)
-
-
-class _Trap(NamedTuple):
-    """What a trap does, and what to write in its place."""
-
-    kind: str
-    does: str
-    help: tuple[str, ...]
-
-
-_CHECKPOINT: Final = _Trap(
-    "checkpoint",
-    "a reentrant checkpoint gives {who} no gradient, since none of its inputs asks for one",
-    (
-        "torch.utils.checkpoint.checkpoint(function, x, use_reentrant=False)",
-        "or let an input ask for one: x.requires_grad_() before the checkpoint "
-        "(model.enable_input_require_grads() in transformers)",
-    ),
-)
-_NO_GRAD: Final = _Trap(
-    "no_grad",
-    "{op} runs under torch.no_grad(), and {who} get{s} no gradient",
-    (
-        "take the line out of torch.no_grad() or torch.inference_mode(); to save memory there, "
-        "use torch.utils.checkpoint",
-        "if the part is meant to stay as it is: part.requires_grad_(False)",
-    ),
-)
-_DATA: Final = _Trap(
-    "data",
-    ".data hands on the values without the gradient of {end}",
-    (
-        "use the tensor itself in place of its .data",
-        "where no gradient is wanted, say so: .detach(), and requires_grad_(False) on the "
-        "parameters",
-    ),
-)
-_NUMBER: Final = _Trap(
-    "export",
-    "the value of {who} leaves for numpy or Python numbers and comes back without a gradient",
-    (
-        "stay in torch on the way to the loss: numpy's functions have a namesake in torch, "
-        "and x.mean() in place of x.mean().item() is a tensor that broadcasts",
-        "or write the step as a torch.autograd.Function with its own backward()",
-    ),
-)
-_COPY: Final = _Trap(
-    "copy",
-    "{op} makes a new tensor of the values, without the gradient of {end}",
-    (
-        "use the tensor itself; torch.stack or torch.cat joins several and keeps the gradient",
-        "create nn.Parameter in __init__, never in forward",
-    ),
-)
-_SILENT_BACKWARD: Final = _Trap(
-    "function",
-    "the backward pass of {op} returns no gradient for {end}",
-    ("return a gradient for every input that needs one from backward(), None only for the rest",),
-)
 
 
 @final
@@ -99,6 +35,11 @@ class GradientTrap:
     asks for a gradient, `torch.no_grad()`, `.data`, a way through numpy or Python numbers,
     `torch.tensor(x)` and `nn.Parameter(x)` in forward, and a hand-written backward pass that
     returns None. The limit is zero parameters (`max_trapped_parameters`).
+
+    `distribution.sample()` draws under `no_grad` what `rsample()` draws with a gradient. Where
+    parameters make the distribution, and layers with trainable weights work on what was drawn,
+    these parameters learn from the rest of the loss alone: a warning, although each has a
+    gradient. An autoencoder then learns its prior and nothing of its data.
 
     A write into a tensor that carries a gradient, behind autograd's back
     (`h.data.clamp_(0)`), cuts nothing: the gradient flows as if nothing had been written. How
@@ -126,25 +67,32 @@ class GradientTrap:
     copies. On straight-through estimators by `.data`, which round or take signs. On what an
     installed library cuts off of its own, which UV501 notes. On teachers and target networks,
     known by the optimiser that does not hold them or, while none is known, by a living twin in
-    another branch. On writes into parameters that keep the steps.
+    another branch. On writes into parameters that keep the steps. On draws whose likelihood is
+    computed, as that of an action in a policy gradient, on those that have no `rsample()`, on
+    those that only the loss sees, as a target, and on those that a `.detach()` follows.
 
     ## False alarms
     A backbone fed under `no_grad` on purpose, with parameters still marked trainable, looks
     trapped until the optimiser is given or `requires_grad_(False)` is called. Writing a
-    quantised value into `.data` is a straight-through estimator of sorts, and trains.
+    quantised value into `.data` is a straight-through estimator of sorts, and trains. A forecast
+    that is fed its own draws while it trains may be meant to have no gradient through them.
 
     ## What helps
     Each finding says what to write in place of the trap.
 
     ## Source
     Paszke and others (2019): gradients flow only along recorded operations. Chen and others
-    (2016) for checkpointing.
+    (2016) for checkpointing. Kingma and Welling (2014) for draws with a gradient.
     """
 
     code: ClassVar[str] = "UV505"
     name: ClassVar[str] = "gradient-trap"
     needs: ClassVar[frozenset[Quantity]] = frozenset()
-    sources: ClassVar[tuple[Source, ...]] = (SOURCES["paszke2019"], SOURCES["chen2016"])
+    sources: ClassVar[tuple[Source, ...]] = (
+        SOURCES["paszke2019"],
+        SOURCES["chen2016"],
+        SOURCES["kingma2014"],
+    )
 
     max_trapped_parameters: int = 0
     min_slope_ratio: float = 0.25
@@ -158,6 +106,7 @@ class GradientTrap:
         if not trainable:
             return NotApplicable("no parameter is trainable: all are frozen")
         findings = self._trapped(recording)
+        findings += [self._drawn(recording, cut) for cut in draws_of(recording)]
         writes = [cut for cut in recording.cuts if cut.writes]
         if writes:
             findings.append(self._written(recording, writes))
@@ -173,9 +122,9 @@ class GradientTrap:
         if len(cut) <= self.max_trapped_parameters or are_a_target(recording, cut):
             return []
         caught: dict[str, list[Parameter]] = {}
-        places: dict[str, tuple[_Trap, list[Site]]] = {}
+        places: dict[str, tuple[Trap, list[Site]]] = {}
         for parameter in cut:
-            found = _trap_of(recording, parameter)
+            found = trap_of(recording, parameter)
             if found is None:
                 continue
             trap, site = found
@@ -185,7 +134,7 @@ class GradientTrap:
                 sites.append(site)
         return [self._finding(*places[kind], caught[kind]) for kind in caught]
 
-    def _finding(self, trap: _Trap, sites: Sequence[Site], hit: Sequence[Parameter]) -> Finding:
+    def _finding(self, trap: Trap, sites: Sequence[Site], hit: Sequence[Parameter]) -> Finding:
         one = len(hit) == 1
         place = f" at {sites[0].source}" if sites[0].source else ""
         return Finding(
@@ -207,6 +156,33 @@ class GradientTrap:
             causes=(Cause.DETACHED_GRAPH,),
             notes=(f"the gradient ends{place or ' in ' + (sites[0].path or 'the model')}",),
             help=trap.help,
+        )
+
+    def _drawn(self, recording: Recording, draw: Cut) -> Finding:
+        names = set(draw.parameters)
+        hit = [p for p in watched(recording) if p.has_grad and p.name in names]
+        place = f" at {draw.source}" if draw.source else f" in {draw.path or 'the model'}"
+        spoken = ".sample()" if draw.under == "sample" else "torch.normal() under torch.no_grad()"
+        one = len(hit) == 1
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=Severity.WARNING,
+            message=f"{spoken}{place} draws without a gradient: {named(hit)} "
+            f"learn{'s' if one else ''} nothing from what {draw.feeds[0]} makes of the draw",
+            sites=(site_of(draw),),
+            parameters=tuple(p.name for p in hit),
+            measured=float(len(hit)),
+            expected=0.0,
+            limit=float(self.max_trapped_parameters),
+            unit="parameters",
+            causes=(Cause.DETACHED_GRAPH,),
+            notes=(
+                f"the gradient ends{place}",
+                "what gradient they get comes from the rest of the loss, such as a divergence from "
+                "a prior, which alone takes everything out of the draw",
+            ),
+            help=DRAW.help,
         )
 
     def _written(self, recording: Recording, writes: Sequence[Cut]) -> Finding:
@@ -268,34 +244,6 @@ class GradientTrap:
                 "w = self.weight + (quantised - self.weight).detach()",
             ),
         )
-
-
-def _trap_of(recording: Recording, parameter: Parameter) -> tuple[_Trap, Site] | None:
-    """Return the trap a parameter's gradient ends in; None where it ends in no trap."""
-    names = {parameter.name, *parameter.aliases}
-    call = next((c for c in recording.cuts if not c.writes and names & set(c.parameters)), None)
-    if call is None:
-        return _silent_backward(recording, names)
-    if call.under == "checkpoint":
-        return _CHECKPOINT, site_of(call)
-    if call.under == "export" or call.op in _NUMBERS:
-        return _NUMBER, site_of(call)
-    if call.op in _ON_PURPOSE:
-        return None
-    if call.op == "data":
-        return _DATA, site_of(call)
-    if call.under == "no_grad":
-        return _NO_GRAD, site_of(call)
-    return (_COPY, site_of(call)) if call.op in _COPIES else None
-
-
-def _silent_backward(recording: Recording, names: set[str]) -> tuple[_Trap, Site] | None:
-    """Return the step that got a gradient and sent none on to its weight."""
-    arrived = recording[Quantity.LOG10_ACTIVATION_GRAD_RMS]
-    for site in recording.sites:
-        if names & set(site.weights) and site in arrived:
-            return _SILENT_BACKWARD, site
-    return None
 
 
 def _spoken(site: Site) -> str:

@@ -93,8 +93,10 @@ class TargetScale:
     few thousand steps to grow and is given ten times as many gets there.
 
     ## What helps
-    Standardise the target with the statistics of the training set and undo it in
-    predictions; or start the bias of the last layer at the mean of the target.
+    The remedy standardise-target: the last step answers in the units of the target, and the
+    layers before it work at unit scale. Or standardise the target with the statistics of the
+    training set and undo it in predictions; or start the bias of the last layer at the mean of
+    the target.
 
     ## Source
     LeCun, Bottou, Orr and Müller (1998), section 4.5, on target values. The limits follow

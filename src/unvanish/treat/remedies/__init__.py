@@ -84,6 +84,7 @@ from unvanish.treat.remedies.smooth_activation import SmoothActivation
 from unvanish.treat.remedies.soap import Soap
 from unvanish.treat.remedies.soften_router import SoftenRouter
 from unvanish.treat.remedies.standardise_input import StandardiseInput
+from unvanish.treat.remedies.standardise_target import StandardiseTarget
 from unvanish.treat.remedies.straight_through import StraightThroughEstimator
 from unvanish.treat.remedies.straight_through_choice import StraightThroughChoice
 from unvanish.treat.remedies.surrogate_gradient import SurrogateGradient
@@ -162,6 +163,7 @@ BUILTIN_REMEDIES: Final[tuple[Remedy, ...]] = (
     Float32Islands(),
     Float32Weights(),
     StandardiseInput(),
+    StandardiseTarget(),
     GuardSingularity(),
     BoundExponent(),
     PositiveOutput(),

@@ -5,6 +5,7 @@ from typing import Final
 
 from unvanish.treat.patch.rewriters import (
     activation,
+    attention,
     cell,
     data,
     ending,
@@ -21,6 +22,7 @@ from unvanish.treat.patch.rewriters import (
     singularity,
     start,
     symmetry,
+    target,
     transformer,
 )
 from unvanish.treat.patch.work import Work
@@ -29,6 +31,7 @@ REWRITERS: Final[dict[str, Callable[[Work], None]]] = {
     name: module.rewrite
     for module in (
         activation,
+        attention,
         cell,
         data,
         ending,
@@ -45,6 +48,7 @@ REWRITERS: Final[dict[str, Callable[[Work], None]]] = {
         singularity,
         start,
         symmetry,
+        target,
         transformer,
     )
     for name in module.REMEDIES

@@ -45,8 +45,27 @@ def _reattach(work: Work) -> None:
     for told in str(work.prescription.settings["lines"]).split(", "):
         file, _, number = told.rpartition(":")
         source = work.source(SourceLine(file, int(number)))
-        if not (_undetached(source, int(number)) or _switched(source, int(number))):
+        writers = (_redrawn, _undetached, _switched)
+        if not any(write(source, int(number)) for write in writers):
             raise NoSafeEditError(f"{told} cuts the gradient in a way that cannot be followed")
+
+
+def _redrawn(source: Source, line: int) -> bool:
+    """Write ``.rsample(`` in the place of ``.sample(``.
+
+    Raises:
+        NoSafeEditError: If several things are sampled in the line.
+    """
+    drawn = [
+        func
+        for call in source.nodes(ast.Call, line)
+        if isinstance(func := call.func, ast.Attribute) and func.attr == "sample"
+    ]
+    if len(drawn) > 1:
+        raise NoSafeEditError(f"line {line} holds several calls of sample()")
+    for func in drawn:
+        source.replace(func, f"{source.segment(func.value)}.rsample")
+    return bool(drawn)
 
 
 def _undetached(source: Source, line: int) -> bool:
