@@ -79,7 +79,9 @@ class ParameterGroup:
         self.device = local(parameters[0]).device
         self.dtype = widest(self.device)
         self.wide = [True] * len(self.parameters)
-        self._views: dict[int, tuple[int, list[Tensor]]] = {}
+        self._is_plain = all(type(p) is nn.Parameter for p in self.parameters)
+        self._addresses: list[int] = []
+        self._views: list[Tensor] = []
         self._bounds: dict[tuple[int, ...], Tensor] = {}
         self._constants: dict[tuple[int, ...], Tensor] = {}
         self._earlier: Gradient | None = None
@@ -255,14 +257,14 @@ class ParameterGroup:
     # --- parts -----------------------------------------------------------------------
 
     def _present(self) -> tuple[tuple[int, ...], tuple[tuple[int, int], ...]]:
-        present, versions = [], []
-        for index, parameter in enumerate(self.parameters):
-            grad = parameter.grad
-            if grad is not None:
-                present.append(index)
-                version = grad._version if type(grad) is Tensor else next(_UNKNOWN)
-                versions.append((id(grad), version))
-        return tuple(present), tuple(versions)
+        grads = [p.grad for p in self.parameters]
+        present = tuple([index for index, grad in enumerate(grads) if grad is not None])
+        versions = [
+            (id(grad), grad._version if type(grad) is Tensor else next(_UNKNOWN))
+            for grad in grads
+            if grad is not None
+        ]
+        return present, tuple(versions)
 
     def _gradient(
         self, scale: Tensor | None, *, with_norms: bool = True, with_sample: bool = True
@@ -290,18 +292,12 @@ class ParameterGroup:
 
     def _weights(self) -> Tensor:
         """Return the entries of the weights that stand for them, a row each; short ones with 0."""
-        parts = []
-        for index, parameter in enumerate(self.parameters):
-            if type(parameter) is not nn.Parameter:
-                parts += self._padded(strided(local(parameter)))
-                continue
-            address = parameter.data_ptr()
-            kept = self._views.get(index)
-            if kept is None or kept[0] != address:
-                views = self._padded(strided(local(parameter)))
-                kept = self._views[index] = (address, views)
-            parts += kept[1]
-        return torch.cat(parts).view(len(self), -1)
+        addresses = [p.data_ptr() for p in self.parameters] if self._is_plain else []
+        if not addresses or addresses != self._addresses:
+            self._addresses = addresses
+            views = [self._padded(strided(local(p))) for p in self.parameters]
+            self._views = list(itertools.chain.from_iterable(views))
+        return torch.cat(self._views).view(len(self), -1)
 
     def _padded(self, view: Tensor) -> list[Tensor]:
         short = WEIGHT_SAMPLE - view.numel()
