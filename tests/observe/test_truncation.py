@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -214,3 +215,23 @@ def test_a_gradient_gets_past_a_function_with_a_backward_pass_of_its_own() -> No
 
     (one,) = found(run, nn.Linear(WIDTH, WIDTH))
     assert one.trained_steps == STEPS
+
+
+def chunks(net: Loop, x: Tensor, *, cut: bool, last: bool) -> Tensor:
+    state, answers = torch.zeros(1, len(x), WIDTH), []
+    for chunk in x.split(2, dim=1):
+        answer, state = net.cell(chunk, state.detach() if cut else state)
+        answers.append(answer[:, -1])
+    return answers[-1] if last else torch.stack(answers).mean(0)
+
+
+def test_chunks_of_a_recurrence_of_torch_of_which_only_the_last_is_answered_for() -> None:
+    gru = nn.GRU(WIDTH, WIDTH, batch_first=True)
+    (one,) = found(partial(chunks, cut=True, last=True), gru)
+    assert (one.op, one.path, one.cut) == ("gru", "cell", "detach")
+    assert (one.steps, one.trained_steps) == (STEPS // 2, 1)
+
+
+@pytest.mark.parametrize(("cut", "last"), [(True, False), (False, True)])
+def test_chunks_that_are_all_answered_for_or_hang_together(cut: bool, last: bool) -> None:
+    assert not found(partial(chunks, cut=cut, last=last), nn.GRU(WIDTH, WIDTH, batch_first=True))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from unvanish.core.incidents import Truncation
+from unvanish.core.operations import RECURRENT_FUNCTIONS
 from unvanish.observe.lineage import Call, maker_of_piece
 from unvanish.observe.look import Look
 from unvanish.observe.recurrence import FEWEST_CALLS, SELECTING, recurrences
@@ -25,7 +26,8 @@ def truncations(look: Look) -> tuple[Truncation, ...]:
 
     A loop whose gradient passes on here and there (chunks of truncated backpropagation), or by
     another way (a cell state beside a detached output), is none. Nor is one that turns the
-    same input over (an equilibrium model).
+    same input over (an equilibrium model), nor calls of PyTorch's own recurrences, a chunk of the
+    sequence each, that all get gradient from the loss.
 
     Args:
         look: What was seen.
@@ -44,7 +46,9 @@ def truncations(look: Look) -> tuple[Truncation, ...]:
             continue
         if reached is None:
             reached = _with_gradient(calls, end)
-        first = calls[turns[0]]
+        first, trained = calls[turns[0]], sum(turn in reached for turn in turns)
+        if first.op in RECURRENT_FUNCTIONS and 2 * trained >= len(turns):
+            continue
         found.append(
             Truncation(
                 op=first.op,
@@ -53,7 +57,7 @@ def truncations(look: Look) -> tuple[Truncation, ...]:
                 source=cut.source,
                 parameters=first.parameters,
                 steps=len(turns),
-                trained_steps=sum(turn in reached for turn in turns),
+                trained_steps=trained,
             )
         )
     return tuple(found)
@@ -153,7 +157,7 @@ def _repeated(calls: Sequence[Call], connected: Set[str]) -> Iterator[list[int]]
         for parent in call.parents:
             if not calls[parent].signal:
                 names.update(calls[parent].parameters)
-        if names and connected.isdisjoint(names):
+        if names and (connected.isdisjoint(names) or call.op in RECURRENT_FUNCTIONS):
             groups.setdefault((call.path, call.op, tuple(sorted(names))), []).append(index)
     return (turns for turns in groups.values() if len(turns) >= FEWEST_CALLS)
 

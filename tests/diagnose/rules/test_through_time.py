@@ -359,6 +359,16 @@ def test_a_state_detached_at_every_step(trained_steps: int, severity: Severity) 
     assert finding.sites[0].index == -1
 
 
+def test_chunks_are_called_chunks() -> None:
+    (cut,) = cut_loop(1).truncations
+    finding = only(examine(Recording(truncations=(replace(cut, op="gru", path="rnn", steps=4),))))
+    assert finding.message == (
+        "the gradient reaches 1 of 4 chunks back in rnn: detach at model.py:7 cuts it between all "
+        "chunks"
+    )
+    assert "3 of 4 chunks get no gradient at all" in finding.notes
+
+
 def test_the_worse_of_a_cut_and_a_forgetful_loop_comes_first() -> None:
     forgetful = recurrence(falling(400, 0.25))
     verdict = examine(replace(forgetful, truncations=cut_loop(20).truncations))

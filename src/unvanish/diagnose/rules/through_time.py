@@ -9,6 +9,7 @@ from typing import ClassVar, Final, final
 from unvanish.core.findings import Cause, Chart, Finding, Mark, Point, Severity
 from unvanish.core.glossary import Quantity
 from unvanish.core.incidents import Truncation
+from unvanish.core.operations import RECURRENT_FUNCTIONS
 from unvanish.core.records import Recording, Site
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotMeasured, Verdict
@@ -72,7 +73,9 @@ class VanishingThroughTime:
     A state that is detached at every step leaves autograd no recurrence to show. It is found by
     the values: each call of the same weights depends on the one before, brings input of its
     own, and no gradient leads back. It is a warning where the loss does not reach half of the
-    steps by another way, and a note where it does.
+    steps by another way, and a note where it does. A sequence that goes through `nn.GRU` and its
+    kin in chunks, with the state detached in between, is a warning under the same condition: the
+    loss is computed from the last chunks alone, so that the others teach nothing.
 
     ## Why it hurts
     What the early steps say cannot change the answer and cannot be learned. The weights'
@@ -82,7 +85,7 @@ class VanishingThroughTime:
     When the loss reaches the early steps on any way: a mean over the steps, attention over
     them, a second direction that starts at the other end. On tied layers that turn one
     input over (equilibrium models, ODE solvers, ALBERT): that is depth, see UV101. On
-    truncated backpropagation in chunks of several steps, where the gradient is cut on purpose.
+    truncated backpropagation in chunks of several steps whose outputs all enter the loss.
     On running sums, which keep all that they took up.
 
     ## False alarms
@@ -220,23 +223,25 @@ class VanishingThroughTime:
 
     def _cut(self, recording: Recording, cut: Truncation) -> Finding:
         place = cut.path or cut.op
+        turn = "chunk" if cut.op in RECURRENT_FUNCTIONS else "step"
+        of_time = f"{cut.steps} {'time ' if turn == 'step' else ''}{turn}s"
         others = len(recording.truncations) - 1
         where = f" at {cut.source}" if cut.source else ""
         untrained = cut.steps - cut.trained_steps
         starved = 2 * cut.trained_steps < cut.steps
-        notes = ["every weight gets a gradient, but none for what a step hands to the next"]
+        notes = [f"every weight gets a gradient, but none for what a {turn} hands to the next"]
         if others:
             notes.append(f"so it is with {others} more recurrent layer{'s' if others > 1 else ''}")
         if untrained:
-            notes.append(f"{untrained} of {cut.steps} steps get no gradient at all")
+            notes.append(f"{untrained} of {cut.steps} {turn}s get no gradient at all")
         else:
             notes.append("every step gets gradient from its own loss")
         return Finding(
             code=self.code,
             name=self.name,
             severity=Severity.WARNING if starved else Severity.NOTE,
-            message=f"the gradient reaches 1 of {cut.steps} time steps back in {place}: "
-            f"{cut.cut}{where} cuts it between all steps",
+            message=f"the gradient reaches 1 of {of_time} back in {place}: {cut.cut}{where} cuts "
+            f"it between all {turn}s",
             sites=(Site(index=-1, path=cut.path, op=cut.cut, source=cut.source),),
             parameters=cut.parameters,
             measured=math.inf,
@@ -245,7 +250,11 @@ class VanishingThroughTime:
             unit="decades",
             causes=(Cause.DETACHED_GRAPH, Cause.RECURRENCE),
             notes=tuple(notes),
-            help=("detach the state between sequences, or every so many steps, not at every step",),
+            help=(
+                "detach the state between sequences, or every so many steps, not at every step"
+                if turn == "step"
+                else "hand the state on as it is, or let every chunk answer for a loss of its own",
+            ),
         )
 
     def _reach(self, loop: Loop) -> int:

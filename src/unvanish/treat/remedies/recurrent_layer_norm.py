@@ -98,6 +98,8 @@ class RecurrentLayerNorm:
 
     def assess(self, case: Case) -> Prescription | NotApplicable:
         """Fit networks with a recurrent layer or cell of `torch.nn` below their root."""
+        if case.recording.truncations and self.name not in case.asked:
+            return NotApplicable("the state comes without its gradient, which no norm brings back")
         kinds: dict[str, str] = {}
         steps: dict[str, int] = {}
         for cell in cells_of(case):
