@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
@@ -62,3 +63,41 @@ def test_the_trial_is_the_finding():
     report = unvanish.checkup(convolutions(), stripes(), loss=SUM, optimizer=momentum(0.05))
     (finding,) = (f for f in report.findings if f.code == "UV404")
     assert "a tenth of it does" in finding.message
+
+
+class Rows(nn.Module):
+    """A transformer over the rows of an image."""
+
+    def __init__(self, layers, *, norm_first):
+        super().__init__()
+        self.lift, self.place = nn.Linear(8, 16), nn.Parameter(torch.randn(8, 16))
+        layer = nn.TransformerEncoderLayer(
+            16, 2, 32, dropout=0.0, batch_first=True, norm_first=norm_first
+        )
+        self.body = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
+        self.head = nn.Linear(16, 4)
+
+    def forward(self, images):
+        return self.head(self.body(self.lift(images.squeeze(1)) + self.place).mean(1))
+
+
+@pytest.mark.parametrize(
+    ("layers", "norm_first", "steps"), [(4, False, 60), (3, False, 0), (4, True, 0)]
+)
+def test_a_stack_of_normalised_sums_is_given_more_steps(layers, norm_first, steps):
+    torch.manual_seed(0)
+    model = Rows(layers, norm_first=norm_first)
+    recording = trace(
+        model, stripes(), optimizer=lambda model: torch.optim.Adam(model.parameters(), lr=1e-4)
+    )
+    assert (recording.trial.steps if recording.trial else 0) == steps
+
+
+def test_a_rate_at_which_a_post_norm_stack_sinks_is_found():
+    torch.manual_seed(0)
+    report = unvanish.checkup(
+        Rows(8, norm_first=False),
+        stripes(),
+        optimizer=lambda model: torch.optim.Adam(model.parameters(), lr=0.02),
+    )
+    assert any(f.code == "UV404" and "60 steps" in f.message for f in report.findings)

@@ -152,11 +152,20 @@ def test_a_control_that_failed_proves_nothing():
 
 def test_a_null_arm_that_differs_breaks_the_trial():
     null = arm("control, redrawn", (0.7, 0.71, 0.69), Role.NULL)
-    judged = said(ACCURACY, SICK, GOOD, null=null)
+    judged = said(ACCURACY, SICK, SO_SO, null=null)
     assert judged.conclusion is Conclusion.INCONCLUSIVE
     assert "differs from itself" in judged.said
+    learning = arm("control, redrawn", (0.93, 0.92, 0.91), Role.NULL)
+    assert "differs from itself" in said(ACCURACY, SICK, GOOD, null=learning).said
     level = arm("control, redrawn", (0.12, 0.1, 0.1), Role.NULL)
     assert said(ACCURACY, SICK, GOOD, null=level).conclusion is Conclusion.CURED
+
+
+def test_a_gain_beyond_what_the_control_differs_from_itself_stands():
+    null = arm("control, redrawn", (0.25, 0.26, 0.24), Role.NULL)
+    assert said(ACCURACY, SICK, GOOD, null=null).conclusion is Conclusion.CURED
+    within = said(ACCURACY, SICK, (0.2, 0.21, 0.2, 0.19, 0.2), null=null)
+    assert within.conclusion is Conclusion.INCONCLUSIVE
 
 
 def test_what_chance_alone_does_as_well_is_no_effect_of_the_treatment():

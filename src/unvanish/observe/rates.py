@@ -11,6 +11,8 @@ import torch
 from torch import nn
 
 from unvanish.core.conditions import ProbeStep, RateTrial
+from unvanish.core.records import Recording
+from unvanish.core.wiring import Wiring
 from unvanish.observe.batch import Batch
 from unvanish.observe.look import Conditions
 from unvanish.observe.optimizer import OptimizerLike, copy_with_optimizer
@@ -30,6 +32,18 @@ _PART: Final = 0.1
 _LARGEST: Final = 20_000_000
 """Parameters of the largest network that is trained so long."""
 
+_LONGER: Final = 60
+"""Steps of each run of a network whose sums are normalised: at a tenth of its learning rate it
+is slow, at the whole it sinks without a rise of the loss."""
+
+_LARGEST_LONGER: Final = 2_000_000
+"""The same of the largest network that is trained for so many steps."""
+
+_NORMS: Final = frozenset({"layer_norm", "rms_norm"})
+
+_MOST_SUMS: Final = 6
+"""Sums normalised one after the other from which on that is done: three blocks of an encoder."""
+
 
 def try_lower_rate(
     model: nn.Module,
@@ -38,11 +52,13 @@ def try_lower_rate(
     conditions: Conditions,
     clip_grad_norm: float | None,
     taken: Sequence[ProbeStep],
+    recording: Recording,
 ) -> RateTrial | None:
     """Train two copies of a network, at the user's learning rate and at a tenth of it.
 
-    Nothing is tried where the loss of the probe steps gives no reason to, nor where the
-    network is large: the runs take as long as all the rest of a look at it.
+    Nothing is tried where neither the loss of the probe steps nor a stack of normalised sums
+    gives reason to, nor where the network is large: the runs take as long as all the rest of a
+    look at it.
 
     Args:
         model: The model; only its copies are trained.
@@ -51,11 +67,13 @@ def try_lower_rate(
         conditions: Loss, seed, autocast.
         clip_grad_norm: Largest total gradient norm, or None.
         taken: The probe steps.
+        recording: What was measured of the network.
 
     Returns:
         Where both led; None where nothing was tried, or a copy could not be trained.
     """
-    if not _looks_too_large(taken) or sum(p.numel() for p in model.parameters()) > _LARGEST:
+    steps = _steps(model, taken, recording)
+    if not steps:
         return None
     ends: list[float] = []
     before = math.nan
@@ -67,26 +85,47 @@ def try_lower_rate(
             _scale(twin_optimizer, part)
             walk = Walk(twin, twin_optimizer, conditions, clip_grad_norm)
             before = _mean_loss(walk, batches)
-            for number in range(_STEPS):
+            for number in range(steps):
                 if not math.isfinite(walk.step(batches[number % len(batches)]).loss_before):
                     break
             ends.append(_mean_loss(walk, batches))
     except Exception:
         _log.debug("the learning rates could not be compared", exc_info=True)
         return None
-    return RateTrial(steps=_STEPS, loss_before=before, loss_after=ends[0], loss_after_tenth=ends[1])
+    return RateTrial(steps=steps, loss_before=before, loss_after=ends[0], loss_after_tenth=ends[1])
 
 
-def _looks_too_large(taken: Sequence[ProbeStep]) -> bool:
-    """Tell whether the loss rose on the way, to a number that training may still come from."""
+def _steps(model: nn.Module, taken: Sequence[ProbeStep], recording: Recording) -> int:
+    """Return how many steps are worth their time; 0 for none.
+
+    The loss has to have risen on the way, to a number that training may still come from. Where
+    many sums are normalised it need not: the samples then become alike without it.
+    """
+    size = sum(p.numel() for p in model.parameters())
     losses = [v for step in taken for v in (step.loss_before, step.loss_after) if v == v]
-    return (
+    may_go_on = (
         len(losses) > 1
         and all(math.isfinite(value) for value in losses)
         and losses[0] > 0.0
         and not taken[0].predicted_change > 0.0
-        and max(losses) > _RISE * losses[0]
     )
+    if may_go_on and size <= _LARGEST_LONGER and _normalised_sums(recording) >= _MOST_SUMS:
+        return _LONGER
+    return _STEPS if may_go_on and size <= _LARGEST and max(losses) > _RISE * losses[0] else 0
+
+
+def _normalised_sums(recording: Recording) -> int:
+    """Count the sums of a branch and what it begins from that only a normalisation uses.
+
+    What it makes is in turn where the next branch begins, and what that is added to.
+    """
+    wiring = Wiring(recording)
+    found = 0
+    for join in wiring.joins():
+        after = wiring.consumers(join)
+        if join.op == "add" and len(after) == 1 and after[0].op in _NORMS:
+            found += len(wiring.consumers(after[0])) > 1
+    return found
 
 
 def _scale(optimizer: torch.optim.Optimizer, part: float) -> None:

@@ -157,13 +157,13 @@ def trace(
             gaps,
             in_doubt=any(call.hidden for call in looks[0].tape.lineage.calls),
         )
+        held = held_names(own, model) if optimizer is not None else None
+        recording = _record(model, looks, deep, held, steps.updates)
         trial = None
         if optimizer is not None:
             trial = try_lower_rate(
-                model, optimizer, probe_batches, conditions, clip_grad_norm, steps.taken
+                model, optimizer, probe_batches, conditions, clip_grad_norm, steps.taken, recording
             )
-        held = held_names(own, model) if optimizer is not None else None
-        recording = _record(model, looks, deep, held, steps.updates)
         truncated = truncations(looks[0])
         unregistered = strays(looks[0], own if optimizer is not None else None)
         later, taken = None, steps.taken

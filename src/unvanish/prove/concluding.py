@@ -321,7 +321,8 @@ class _Case:
             null = against(
                 self.null, self.control, self.endpoint, worst=self.worst, confidence=_CERTAIN
             )
-            if is_better(null) or is_worse(null):
+            differs = is_better(null) or is_worse(null)
+            if differs and (self.learns(self.null) or not _is_beyond(compared, null)):
                 return (
                     "the control differs from itself with other initial weights, by "
                     f"{interval(null)}: what is measured is not the treatment"
@@ -370,6 +371,15 @@ class _Case:
         if self.endpoint.goal is not None:
             said += f"; {reaches(self.endpoint, best)}"
         return Judged(conclusion=conclusion, said=said, chosen=best.name, comparison=compared)
+
+
+def _is_beyond(compared: Comparison | None, null: Comparison) -> bool:
+    """Tell whether all of a gain is more than the control differs from itself, either way."""
+    return (
+        compared is not None
+        and compared.in_decades == null.in_decades
+        and compared.low > max(abs(null.low), abs(null.high))
+    )
 
 
 def _fair(arm: Arm) -> list[float]:

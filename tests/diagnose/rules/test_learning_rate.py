@@ -259,12 +259,17 @@ def test_gradient_or_differences_alone_may_go():
 
 
 def tried(
-    after: float, tenth: float, *, optimizer: Optimizer = ADAM, rms: float = 0.0
+    after: float,
+    tenth: float,
+    *,
+    optimizer: Optimizer = ADAM,
+    rms: float = 0.0,
+    steps: int = 30,
 ) -> Recording:
-    """A rise by a tenth, a bias that may have been trained, and thirty more steps."""
+    """A rise by a tenth, a bias that may have been trained, and some more steps."""
     recording = recorded(2.0, 2.2, 2.1, 2.0, optimizer=optimizer)
     bias = weight(name="b", shape=(64,), rms=rms, requires_grad=True)
-    trial = RateTrial(steps=30, loss_before=2.0, loss_after=after, loss_after_tenth=tenth)
+    trial = RateTrial(steps=steps, loss_before=2.0, loss_after=after, loss_after_tenth=tenth)
     return replace(recording, parameters=(*recording.parameters, bias), trial=trial)
 
 
@@ -279,6 +284,13 @@ def test_a_tenth_of_the_rate_learns_and_the_rate_does_not(after):
 @pytest.mark.parametrize(("after", "tenth"), [(1.5, 0.3), (1.7, 1.2), (0.3, 1.5), (1.9, math.inf)])
 def test_a_rate_that_learns_too_or_a_tenth_that_does_not_is_no_reason(after, tenth):
     assert isinstance(examine(tried(after, tenth)), Clear)
+
+
+@pytest.mark.parametrize(
+    ("after", "tenth", "found"), [(1.7, 1.3, True), (1.7, 1.4, False), (1.5, 1.0, False)]
+)
+def test_sixty_steps_tell_a_rate_by_what_a_tenth_leads(after, tenth, found):
+    assert isinstance(examine(tried(after, tenth, steps=60)), Found) is found
 
 
 def test_a_trained_network_may_be_thrown_up_for_a_while():
