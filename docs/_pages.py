@@ -76,6 +76,7 @@ def cures_by_remedy() -> dict[str, list[Mapping[str, Any]]]:
         ("cures.json", "patients"),
         ("cures_outside_first.json", "networks"),
         ("cures_outside_second.json", "networks"),
+        ("cures_outside_third.json", "networks"),
     ):
         path = RESULTS / file
         rows = json.loads(path.read_text(encoding="utf-8"))[key] if path.exists() else []
@@ -96,7 +97,8 @@ def in_trials(rows: Sequence[Mapping[str, Any]]) -> str:
         "three fresh seeds and held-out samples: the median of the metric that the network's file",
         "names, and whether its goal is reached on two of them",
         "([cures](../../results/cures.md), [outside](../../results/cures_outside_first.md),",
-        "[outside, later](../../results/cures_outside_second.md)).",
+        "[outside, later](../../results/cures_outside_second.md),",
+        "[and later still](../../results/cures_outside_third.md)).",
         "",
         "| network | with | untreated | treated | goal |",
         "|---|---|---|---|---|",
