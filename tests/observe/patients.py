@@ -770,3 +770,23 @@ def sparse_adjacency() -> Patient:
 
     adjacency = (torch.rand(10, 10) < 0.3).float().to_sparse()
     return Net(), ((torch.randn(10, 6), adjacency), torch.randint(0, 3, (10,))), {}
+
+
+@patient
+def graph_in_buffers() -> Patient:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("adjacency", (torch.rand(30, 30) < 0.2).float() + torch.eye(30))
+            self.register_buffer("table", torch.randn(30, 6))
+            self.a = nn.Parameter(torch.randn(6, 8) / 3)
+            self.b = nn.Parameter(torch.randn(8, 3) / 3)
+            self.norm, self.drop = nn.BatchNorm1d(8), nn.Dropout(0.3)
+            self.passes: list[int] = []
+
+        def forward(self, nodes: Tensor) -> Tensor:
+            self.passes.append(len(nodes))
+            h = self.drop(torch.relu(self.norm(self.adjacency @ self.table @ self.a)))
+            return (self.adjacency @ h @ self.b)[nodes]
+
+    return Net(), (torch.randperm(30)[:12], torch.randint(0, 3, (12,))), {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
@@ -70,3 +71,45 @@ def test_connections_lead_round_graph_layers():
     for layer in model.layers:
         h = h + torch.relu(layer(h, adjacency))
     torch.testing.assert_close(treated(features, adjacency), model.last(h))
+
+
+class Standing(nn.Module):
+    """Its graph stands in buffers; the batch says which nodes count."""
+
+    def __init__(self, nodes=40):
+        super().__init__()
+        self.register_buffer("adjacency", torch.softmax(torch.randn(nodes, nodes), -1))
+        self.register_buffer("table", torch.randn(nodes, WIDTH))
+        self.weights = nn.ParameterList(torch.randn(WIDTH, WIDTH) / 3 for _ in range(DEPTH))
+        self.last = nn.Linear(WIDTH, 2)
+
+    def forward(self, nodes):
+        h = self.table
+        for weight in self.weights:
+            h = torch.sigmoid(self.adjacency @ h @ weight)
+        return self.last(h)[nodes]
+
+
+def standing():
+    torch.manual_seed(0)
+    return Standing(), (torch.randperm(40)[:16], torch.randint(2, (16,)))
+
+
+@pytest.mark.parametrize("name", ["relu", "residual", "batch-norm", "xavier"])
+def test_remedies_fit_layers_whose_data_stands_in_the_network(name):
+    model, given = standing()
+    case = case_of(model, given, recording=trace(model, given))
+    assert isinstance(remedy_of(name).assess(case), Prescription)
+    before = model(given[0])
+    treated = treat(model, name, given).model
+    assert not torch.equal(treated(given[0]), before)
+    assert torch.equal(model(given[0]), before)
+
+
+def test_a_function_before_a_matrix_of_the_data_is_exchanged():
+    model, given = standing()
+    treated = treat(model, "relu", given).model
+    h = model.table
+    for weight in model.weights:
+        h = torch.relu(model.adjacency @ h @ weight)
+    torch.testing.assert_close(treated(given[0]), model.last(h)[given[0]])

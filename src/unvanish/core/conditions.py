@@ -185,6 +185,8 @@ class RunContext:
             where a float32 gradient read zero and the probe was repeated; ``"extended"``
             where even float64 did and exponents were kept apart.
         inferred: What was not given and had to be inferred, one sentence each.
+        standing: Names of the tensors that counted as data although they do not come with the
+            batch: buffers and constants that most layers work on, and not on the batch.
         versions: Versions of python, torch and unvanish.
         seconds: Wall time of the whole look.
     """
@@ -204,5 +206,6 @@ class RunContext:
     modules: Mapping[str, int] = field(default_factory=dict)
     grad_dtype: str = "float32"
     inferred: tuple[str, ...] = ()
+    standing: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     seconds: float = math.nan

@@ -20,6 +20,7 @@ class Cut:
         under: What kept the gradient from being recorded: ``"no_grad"``, ``"checkpoint"``
             for a reentrant checkpoint none of whose inputs asks for a gradient, ``"sample"``
             for a draw by a distribution of PyTorch's that could draw with a gradient,
+            ``"derivative"`` for a derivative without ``create_graph`` that the loss is made of,
             ``"export"`` where the value goes on to numpy or to Python numbers and comes back
             from there, or ``""`` where the call itself lets none through.
         writes: Whether the call wrote into a tensor behind autograd's back: the gradient

@@ -171,6 +171,10 @@ class Parameter:
         non_finite_fraction: Share of gradient entries that are NaN or infinite.
         underflow_fraction: For ``float32``, ``bfloat16`` and ``float16``, the share of
             non-zero gradient entries too small for that type.
+        carried_in: Type of 16 bits that the gradient of a wider parameter passes on every way
+            from the loss, since the forward pass casts to it; empty where there is none.
+        lost_fraction: Share of the non-zero gradient entries that are zero in the types of the
+            run; measured where `carried_in` is a type, ``nan`` elsewhere.
         log10_hook_gain: Decades by which hooks on its gradient change that; 0 without any.
         uses: Contribution of every use, in forward order.
         update_ratio: |w after one optimiser step - w| / |w|, measured on a copy; ``nan``
@@ -209,6 +213,8 @@ class Parameter:
     zero_fraction: float = math.nan
     non_finite_fraction: float = 0.0
     underflow_fraction: Mapping[str, float] = field(default_factory=dict)
+    carried_in: str = ""
+    lost_fraction: float = math.nan
     log10_hook_gain: float = 0.0
     uses: tuple[Use, ...] = ()
     update_ratio: float = math.nan

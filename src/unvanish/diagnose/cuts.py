@@ -40,7 +40,7 @@ def cuts_of(recording: Recording, parameters: Sequence[Parameter]) -> tuple[Cut,
     names = {parameter.name for parameter in parameters}
     places: dict[tuple[str, str], Cut] = {}
     for call in recording.cuts:
-        if not call.writes and names & set(call.parameters):
+        if not call.writes and not is_derivative(call) and names & set(call.parameters):
             places.setdefault((call.op, str(call.source)), call)
     return tuple(places.values())
 
@@ -57,6 +57,24 @@ def draws_of(recording: Recording) -> tuple[Cut, ...]:
         if call.feeds and not call.package and not call.writes and names & set(call.parameters):
             lines.setdefault((call.path, str(call.source)), []).append(call)
     return tuple(replace(same[0], parameters=_all_of(same)) for same in lines.values())
+
+
+def derivatives_of(recording: Recording) -> tuple[Cut, ...]:
+    """Return the derivatives without a gradient of watched parameters that the loss is made of.
+
+    In evaluation mode there are none: ``create_graph=self.training`` is how they are written.
+    """
+    names = {p.name for p in watched(recording)}
+    return tuple(
+        one
+        for one in recording.cuts
+        if is_derivative(one) and recording.context.training and names & set(one.parameters)
+    )
+
+
+def is_derivative(cut: Cut) -> bool:
+    """Tell whether what a gradient ends at is a derivative that was taken without it."""
+    return cut.under == "derivative"
 
 
 def is_drawn(cut: Cut) -> bool:

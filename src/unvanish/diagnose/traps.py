@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from unvanish.core.glossary import Quantity
 from unvanish.core.records import Parameter, Recording, Site
-from unvanish.diagnose.cuts import site_of
+from unvanish.diagnose.cuts import is_derivative, site_of
 
 _ON_PURPOSE: Final = frozenset({"detach", "detach_"})
 _NUMBERS: Final = frozenset({"item", "tolist", "numpy", "array", "float", "int", "bool"})
@@ -49,6 +49,11 @@ DRAW: Final = Trap(
         "are drawn by",
         "where the draw is an action, put its log_prob() into the loss",
     ),
+)
+DERIVATIVE_HELP: Final = (
+    "create_graph=True in that call: the derivative is a part of the graph then, as every other "
+    "value is",
+    "where it is meant as a constant, say so: .detach()",
 )
 _DATA: Final = Trap(
     "data",
@@ -94,7 +99,8 @@ def trap_of(recording: Recording, parameter: Parameter) -> tuple[Trap, Site] | N
         The trap and the step that is it.
     """
     names = {parameter.name, *parameter.aliases}
-    call = next((c for c in recording.cuts if not c.writes and names & set(c.parameters)), None)
+    ways = (c for c in recording.cuts if not c.writes and not is_derivative(c))
+    call = next((c for c in ways if names & set(c.parameters)), None)
     if call is None:
         return _silent_backward(recording, names)
     if call.under == "checkpoint":

@@ -50,9 +50,14 @@ class DataUses:
     first: dict[str, Node] = field(default_factory=dict)
     _names: dict[int, tuple[weakref.ref[Tensor], tuple[str, ...]]] = field(default_factory=dict)
 
-    def begin(self, batch: Batch) -> None:
-        """Declare the tensors of a batch, as the model is going to be called with them."""
-        for name, tensor in named_tensors(batch):
+    def begin(self, batch: Batch, standing: Mapping[str, Tensor]) -> None:
+        """Declare the tensors of a batch, as the model is going to be called with them.
+
+        Args:
+            batch: The batch.
+            standing: Data that does not come with it, by name.
+        """
+        for name, tensor in (*named_tensors(batch), *standing.items()):
             self._call(tensor, (*self._named(tensor), name))
 
     def see(
@@ -127,15 +132,18 @@ def entry_values(op: str, tensor: Tensor) -> dict[Quantity, Tensor | float]:
 
 def named_tensors(batch: Batch) -> Iterator[tuple[str, Tensor]]:
     """Yield the tensors of a batch with their names, inputs before targets."""
-    yield from _named_in(DataRole.INPUT.value, batch.inputs, 6)
-    yield from _named_in(DataRole.TARGET.value, batch.target, 6)
+    yield from named_in(DataRole.INPUT.value, batch.inputs, 6)
+    yield from named_in(DataRole.TARGET.value, batch.target, 6)
 
 
-def data_records(batch: Batch, uses: DataUses, graph: Graph) -> tuple[DataTensor, ...]:
+def data_records(
+    batch: Batch, standing: Mapping[str, Tensor], uses: DataUses, graph: Graph
+) -> tuple[DataTensor, ...]:
     """Describe every tensor of a batch, inputs before targets.
 
     Args:
         batch: The batch as it was given.
+        standing: Data that does not come with it, by name.
         uses: What one forward pass did with it.
         graph: The graph of that pass.
 
@@ -166,11 +174,23 @@ def data_records(batch: Batch, uses: DataUses, graph: Graph) -> tuple[DataTensor
         records[role, id(tensor)] = dataclasses.replace(
             known, site=known.site if known.site is not None else site
         )
+    for name, tensor in standing.items():
+        node = uses.first.get(name)
+        site = graph.index.get(node) if node is not None else None
+        records[DataRole.INPUT, id(tensor)] = _record(
+            name, DataRole.INPUT, tensor, site, convolved=False
+        )
     return tuple(sorted(records.values(), key=lambda record: record.role is DataRole.TARGET))
 
 
-def _named_in(name: str, value: Any, depth: int) -> Iterator[tuple[str, Tensor]]:
-    """Walk a nested value exactly as `tensors_in` does."""
+def named_in(name: str, value: Any, depth: int) -> Iterator[tuple[str, Tensor]]:
+    """Walk a nested value exactly as `tensors_in` does, and name every tensor in it.
+
+    Args:
+        name: Name of the value.
+        value: A tensor, a container, a dataclass or a plain object.
+        depth: How many levels are walked.
+    """
     if isinstance(value, Tensor):
         yield name, value
         return
@@ -187,7 +207,7 @@ def _named_in(name: str, value: Any, depth: int) -> Iterator[tuple[str, Tensor]]
     elif hasattr(value, "__dict__") and not isinstance(value, torch.nn.Module):
         parts = ((f"{name}.{key}", item) for key, item in vars(value).items())
     for key, item in parts:
-        yield from _named_in(key, item, depth - 1)
+        yield from named_in(key, item, depth - 1)
 
 
 def _whole(before: Tensor, after: Tensor) -> bool:

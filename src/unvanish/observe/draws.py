@@ -19,7 +19,7 @@ from unvanish.observe.blind import with_a_way_back
 from unvanish.observe.lineage import Lineage
 
 _DISTRIBUTIONS: Final = os.path.join("torch", "distributions") + os.sep  # noqa: PTH118 (a part)
-_ENDS: Final = frozenset(
+ENDS: Final = frozenset(
     "sign sgn round floor ceil trunc fix bernoulli heaviside "
     "detach detach_ data argmax argmin argsort long int short bool byte one_hot multinomial".split()
 )
@@ -100,7 +100,7 @@ def _fed(lineage: Lineage, alive: Set[int], drawing: set[int]) -> tuple[str, ...
             return ()
         else:
             drawn.add(index)
-            ends = call.op in _ENDS and call.under != "sample"
+            ends = call.op in ENDS and call.under != "sample"
             if ends or parents & drawn <= stopped:
                 stopped.add(index)
     return tuple(names)

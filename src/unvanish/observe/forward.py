@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import math
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final
@@ -37,6 +37,7 @@ from unvanish.core.operations import (
 from unvanish.core.places import SourceLine
 from unvanish.core.stack import user_line
 from unvanish.observe.data import DataUses, entry_values
+from unvanish.observe.derivatives import note_derivative
 from unvanish.observe.draws import is_a_draw
 from unvanish.observe.failures import is_out_of_memory
 from unvanish.observe.inside import read_inside
@@ -90,6 +91,8 @@ class ForwardTape(TorchFunctionMode):
         batch_size: Samples in the batch, for statistics over samples.
         built: Module to the line that built it, where known.
         measuring: Whether numbers and lines are read too, not only which node is which.
+        counts: How many samples the data holds that stands in the network and was declared;
+            empty where all data comes with the batch.
     """
 
     def __init__(
@@ -99,6 +102,7 @@ class ForwardTape(TorchFunctionMode):
         batch_size: int,
         built: Mapping[nn.Module, SourceLine] | None = None,
         measuring: bool = True,
+        counts: Set[int] = frozenset(),
     ) -> None:
         super().__init__()
         self.notes: dict[Node, NodeNote] = {}
@@ -110,6 +114,7 @@ class ForwardTape(TorchFunctionMode):
         self.hooked: set[Node] = set()
         """Nodes whose gradient a hook of the user's sees first."""
         self._batch_size = batch_size
+        self.counts = counts
         self._built = built or {}
         self._measuring = measuring
         self._paths: dict[int, str] = {id(module): path for path, module in model.named_modules()}
@@ -276,6 +281,8 @@ class ForwardTape(TorchFunctionMode):
             arguments=(*args, *kwargs.values()),
             writes=writes(func),
         )
+        if name == "grad":
+            note_derivative(self.lineage, args, kwargs)
         from_weights = not self.lineage.calls[-1].signal
         fresh = [
             note
@@ -312,13 +319,18 @@ class ForwardTape(TorchFunctionMode):
             try:
                 if entering is not None:
                     _entry_note(fresh, main).values.update(entry_values(name, entering))
-                measure(target, call, behind, self._batch_size)
-                read_inside(fresh, call, outputs, behind, self._batch_size)
+                samples = self._samples_in(outputs[0])
+                measure(target, call, behind, samples)
+                read_inside(fresh, call, outputs, behind, samples)
             except Exception as error:  # the rest of the network can be judged all the same
                 if is_out_of_memory(error):
                     raise
                 _log.debug("%s in %s was not measured", name, path, exc_info=True)
                 self.unmeasured.append((main.node, error))
+
+    def _samples_in(self, tensor: Tensor) -> int:
+        """Return how many samples an activation holds: of the batch, or of data that stands."""
+        return next((n for n in tensor.shape[:2] if n in self.counts), self._batch_size)
 
     def _entering(self, name: str, inputs: list[Tensor]) -> Tensor | None:
         """Return the data that a layer is given, where it is given data and a weight."""

@@ -110,7 +110,10 @@ class _Bench:
         self._batch = as_batch(batch, model)
         self._question = question
         self._recording = recording
-        self._conditions = Conditions(loss, recording.context.seed, recording.context.autocast, {})
+        context = recording.context
+        self._conditions = Conditions(
+            loss, context.seed, context.autocast, {}, frozenset(context.standing)
+        )
         self._wide = True
         self._twin: nn.Module | None = None
         self._first: ModelSnapshot | None = None

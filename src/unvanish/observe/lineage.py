@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any, Final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from unvanish.core.places import SourceLine
 from unvanish.core.stack import nearest_line
@@ -72,6 +72,12 @@ class Call:
         pieces: Which pieces of data went in, see `Lineage.piece_of_data`.
         bridged: Whether a gradient leads back past it although it carries none: it ran inside a
             function of the user's that has a backward pass of its own.
+        derives: For `torch.autograd.grad`, indices of the calls that made what it differentiated.
+        lost: Whether that was without ``create_graph``, and not by weights: no gradient leads
+            back from the derivative. ``under`` is the function of `torch.autograd.functional`
+            then that asked for it.
+        standing: ids of the tensors among its inputs that stood ready before the forward pass
+            and may be data although they did not come with the batch, see `may_stand`.
     """
 
     op: str
@@ -89,6 +95,9 @@ class Call:
     learned: bool = False
     pieces: tuple[int, ...] = ()
     bridged: bool = False
+    derives: tuple[int, ...] = ()
+    lost: bool = False
+    standing: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
@@ -99,11 +108,13 @@ class Lineage:
         parameter_names: id of a parameter to its name.
         buffers: ids of the model's buffers.
         targets: The pieces of data that are the target, see `piece_of_data`.
+        standing: id of every tensor in some call's `Call.standing` to that tensor.
     """
 
     parameter_names: Mapping[int, str]
     buffers: frozenset[int] = frozenset()
     targets: set[int] = field(default_factory=set)
+    standing: dict[int, weakref.ref[Tensor]] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
     _exported: list[int] = field(default_factory=list)
     _exported_numbers: dict[float, int] = field(default_factory=dict)
@@ -193,6 +204,10 @@ class Lineage:
         entry = self._inputs.get(id(tensor))
         return id(tensor) in self.buffers or (entry is not None and entry() is tensor)
 
+    def _stands(self, tensor: Tensor) -> bool:
+        entry = self._inputs.get(id(tensor))
+        return may_stand(tensor) and not (entry is not None and entry() is tensor)
+
     def is_stranger(self, tensor: Tensor) -> bool:
         """Tell whether a tensor is no parameter, buffer or input, and came from no call."""
         named = id(tensor) in self.parameter_names
@@ -234,6 +249,7 @@ class Lineage:
         parents: list[int] = []
         names: list[str] = []
         pieces: list[int] = []
+        standing: list[int] = []
         carried = unknown = False
         # What torch.autograd.grad returns need not depend on the values that go in.
         for position, tensor in enumerate(() if op == "grad" else inputs):
@@ -252,6 +268,9 @@ class Lineage:
                 made_by = self._wrapper(tensor, path, source)
                 unknown = unknown or made_by is None
                 signal = signal or self.is_signal(tensor)
+            if made_by is None and self._stands(tensor):
+                self.standing[id(tensor)] = weakref.ref(tensor)
+                standing.append(id(tensor))
             if made_by is not None:
                 parents.append(made_by)
                 maker = self.calls[made_by]
@@ -273,7 +292,7 @@ class Lineage:
             outputs = [t for t in outputs if t.requires_grad]
             if choice:
                 made = Call(op, path, source, tuple(parents), tuple(names), True, signal)
-                made.pieces = tuple(pieces)
+                made.pieces, made.standing = tuple(pieces), tuple(standing)
                 self._note(made, choice)
         hidden = writes and bool(inputs) and self._is_hidden(inputs[0])
         under = "sample" if self._draws and not torch.is_grad_enabled() else ""
@@ -284,7 +303,7 @@ class Lineage:
         call = Call(
             op, path, source, tuple(parents), tuple(names), cuts, signal, carries, under, hidden
         )
-        call.pieces = tuple(pieces)
+        call.pieces, call.standing = tuple(pieces), tuple(standing)
         index = self._note(call, outputs)
         self._note_carriers(inputs, outputs)
         if writes and inputs:
@@ -400,6 +419,13 @@ def _switched_off_by() -> str:
             return "function"
         frame = frame.f_back
     return "no_grad"
+
+
+def may_stand(tensor: Tensor) -> bool:
+    """Tell whether a tensor may be data that stands in a network: a table of real numbers."""
+    if isinstance(tensor, nn.Parameter) or tensor.requires_grad:
+        return False
+    return tensor.is_floating_point() and tensor.ndim > 1
 
 
 def maker_of_piece(piece: int) -> int | None:

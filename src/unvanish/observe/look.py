@@ -22,6 +22,7 @@ from unvanish.observe.local import LocalFactors
 from unvanish.observe.loss import LossFunction, compute_loss, refuse_backward
 from unvanish.observe.opaque import in_the_open
 from unvanish.observe.recurrence import probe_last_steps, recurrences
+from unvanish.observe.standing import sample_counts, standing_tensors
 from unvanish.observe.widening import widened
 
 
@@ -41,7 +42,8 @@ class Look:
         last_step: Node index of each call of a recurrence to log10 gradient norm from its last
             call alone.
         batch_size: Samples in the batch.
-        samples_seen: The same, for merging.
+        samples: Samples that a step before the batch chooses among computes with: those of the
+            data that stands in the network where that was declared, else those in the batch.
     """
 
     tape: ForwardTape
@@ -51,6 +53,7 @@ class Look:
     said: str
     outputs: list[Tensor]
     batch_size: int
+    samples: int
     gradients: Gradients = field(default_factory=Gradients)
     probe: Gradients | None = None
     last_step: dict[int, float] = field(default_factory=dict)
@@ -65,12 +68,15 @@ class Conditions:
         seed: Seed before each forward pass, so that dropout is the same in every look.
         autocast: ``"bfloat16"``, ``"float16"`` or empty.
         built: Module to the line that built it.
+        standing: Names of the tensors that count as data although they do not come with the
+            batch but stand in the network, as `standing_tensors` gives them.
     """
 
     loss: LossFunction | str | None
     seed: int
     autocast: str
     built: Mapping[nn.Module, SourceLine]
+    standing: frozenset[str] = frozenset()
 
 
 @contextmanager
@@ -103,15 +109,23 @@ def look_forward(
         map_tensors(batch.inputs, lambda t: t.detach().clone().requires_grad_(t.requires_grad)),
         batch.target,
     )
-    tape = ForwardTape(model, batch_size=batch.size, built=conditions.built, measuring=measuring)
-    for tensor in tensors_in((batch.inputs, batch.target)):
+    standing = standing_tensors(model, conditions.standing) if conditions.standing else {}
+    counts = sample_counts(standing.values())
+    tape = ForwardTape(
+        model,
+        batch_size=batch.size,
+        built=conditions.built,
+        measuring=measuring,
+        counts=frozenset(counts),
+    )
+    for tensor in (*tensors_in((batch.inputs, batch.target)), *standing.values()):
         tape.lineage.add_input(tensor)
     tape.lineage.targets.update(
         piece
         for tensor in tensors_in(batch.target)
         if (piece := tape.lineage.piece_of_data(tensor)) is not None
     )
-    tape.data.begin(batch)
+    tape.data.begin(batch, standing)
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     with explained(tape), running(conditions, device), in_the_open(), tape:
         output = call_model(model, batch.inputs)
@@ -127,6 +141,7 @@ def look_forward(
         said=said,
         outputs=_final(outputs, graph),
         batch_size=batch.size,
+        samples=max(counts, key=counts.count) if counts else batch.size,
     )
 
 
@@ -152,7 +167,7 @@ def look(
     if seen.loss.grad_fn is None or not wanted:
         return seen
     with backward_explained(seen.graph):
-        local = LocalFactors(seen.graph, seen.batch_size) if factors else None
+        local = LocalFactors(seen.graph, seen.samples) if factors else None
         seen.gradients = run_backward(seen.graph, [seen.loss], None, wanted, local=local)
     seen.outputs = _reached(seen.outputs, seen)
     if probes and seen.outputs:
@@ -162,7 +177,7 @@ def look(
             _signs(seen.outputs),
             _cheapest(seen, wanted),
             keep=False,
-            rank_of=seen.batch_size,
+            rank_of=seen.samples,
         )
     if probes:
         seen.last_step = probe_last_steps(seen.graph, recurrences(seen.graph))
@@ -197,7 +212,7 @@ def extend(seen: Look, model: nn.Module) -> Look:
         return seen
     one = torch.ones_like(seen.loss)
     with in_the_open():
-        local = LocalFactors(seen.graph, seen.batch_size)
+        local = LocalFactors(seen.graph, seen.samples)
         gradients = run_extended_backward(
             seen.graph, [seen.loss], [one], wanted=wanted, local=local
         )
@@ -206,7 +221,7 @@ def extend(seen: Look, model: nn.Module) -> Look:
     if deep.outputs:
         signs = _signs(deep.outputs)
         deep.probe = run_extended_backward(
-            deep.graph, deep.outputs, signs, wanted=frozenset(), rank_of=seen.batch_size
+            deep.graph, deep.outputs, signs, wanted=frozenset(), rank_of=seen.samples
         )
     return deep
 

@@ -17,10 +17,12 @@ from unvanish.core.records import Parameter, Profile, Site, Use
 from unvanish.observe.authors import left_out_by_design
 from unvanish.observe.backward import Gradients, ParameterGradient
 from unvanish.observe.blind import blinding_cuts
+from unvanish.observe.derivatives import lost_derivatives
 from unvanish.observe.draws import fed_by_draws
 from unvanish.observe.graph import Graph
 from unvanish.observe.lineage import EXPORTS, Lineage
 from unvanish.observe.look import Look
+from unvanish.observe.narrowing import carried_in, lost_fraction
 from unvanish.observe.optimizer import Update
 from unvanish.observe.silent import dead_fractions, expected_fractions, join_calls
 from unvanish.observe.statistics.magnitude import LOG10_2, dense_values, log10_norm
@@ -73,7 +75,8 @@ def forward_profiles(looks: Sequence[Look]) -> dict[Quantity, Profile]:
     collected: dict[Quantity, dict[int, list[float]]] = {}
     alive: dict[int, Tensor] = {}
     alike: dict[str, dict[int, list[float]]] = {"cosine": {}, "directions": {}}
-    samples = max(1, sum(look.batch_size for look in looks))
+    # Data that stands in the network is the same in every look.
+    samples = max(1, sum(look.samples for look in (looks[:1] if first.tape.counts else looks)))
     for look in looks:
         place = positions(look.graph, first.graph)
         rows: list[tuple[Quantity | str, int, float | Tensor]] = []
@@ -102,7 +105,7 @@ def forward_profiles(looks: Sequence[Look]) -> dict[Quantity, Profile]:
             i: (_mean(row, otherwise=1.0), _mean(alike["directions"][i], otherwise=0.0))
             for i, row in alike["cosine"].items()
         }
-        compared = max(1, min(MAX_SAMPLES, *(look.batch_size for look in looks)))
+        compared = max(1, min(MAX_SAMPLES, *(look.samples for look in looks)))
         expected = expected_fractions(groups, likeness, samples, compared)
         profiles[Quantity.DEAD_FRACTION] = Profile(Quantity.DEAD_FRACTION, dead)
         profiles[Quantity.EXPECTED_DEAD_FRACTION] = Profile(
@@ -246,6 +249,7 @@ def parameter_records(
     left_out = left_out_by_design(model, look, lost)
     uses = _uses(gradients, uses_from.graph, look.graph)
     embeddings = {name for s in uses_from.graph.sites if s.op == "embedding" for name in s.weights}
+    narrow = carried_in(look)
     records = []
     for name, parameter in model.named_parameters():
         # The pass with exponents kept runs no backward pass inside of another one.
@@ -253,6 +257,8 @@ def parameter_records(
         stats = _gradient_stats(grad, touched_rows=name in embeddings)
         update = updates.get(name, _NO_UPDATE)
         numeric = parameter.is_floating_point() or parameter.is_complex()
+        carried = narrow.get(name, "") if parameter.element_size() > 2 else ""
+        plain = look.gradients.parameters.get(name)
         values = dense_values(parameter) if numeric else parameter
         rms = log10_norm(values) - 0.5 * math.log10(max(1, values.numel())) if numeric else math.nan
         records.append(
@@ -271,6 +277,8 @@ def parameter_records(
                 zero_fraction=stats[1],
                 non_finite_fraction=stats[2],
                 underflow_fraction=stats[3],
+                carried_in=carried,
+                lost_fraction=lost_fraction(plain, grad) if carried else math.nan,
                 uses=uses.get(name, ()),
                 update_ratio=update.ratio,
                 turn_ratio=update.turn,
@@ -338,7 +346,7 @@ def cuts(look: Look, by_design: Set[str] = frozenset(), *, most: int = 20) -> tu
             names.update(dict.fromkeys(lineage.calls[above].parameters))
         feeds = dict.fromkeys(name for one in indices for name in feeding.get(one, ()))
         found.append(replace(place, parameters=tuple(names), feeds=tuple(feeds)))
-    return tuple(found)
+    return (*found, *lost_derivatives(lineage, end))
 
 
 def _fed_by(lineage: Lineage, parameters: Set[str], last: int) -> set[int]:

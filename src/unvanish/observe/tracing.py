@@ -61,6 +61,7 @@ from unvanish.observe.optimizer import (
     held_names,
 )
 from unvanish.observe.rates import try_lower_rate
+from unvanish.observe.standing import data_that_stands, said_of, standing_tensors
 from unvanish.observe.steps import take_steps
 from unvanish.observe.strays import strays
 from unvanish.observe.stuck import stuck_outputs
@@ -138,6 +139,11 @@ def trace(
             for one in probe_batches:
                 looks.append(look(model, one, conditions, factors=not looks))
                 snapshot.restore()  # every look starts from the same buffers
+                if one is first and (names := _standing(looks[0], model)):
+                    said.append(said_of(names, model))
+                    conditions = replace(conditions, standing=names)
+                    looks = [look(model, one, conditions, factors=True)]
+                    snapshot.restore()
         except Exception as error:
             if is_out_of_memory(error):
                 raise out_of_memory(error) from None
@@ -170,7 +176,8 @@ def trace(
         if steps.model is not None:
             later = _look_again(steps.model, recording, first, conditions, gaps)
         del steps
-        tensors = data_records(first, looks[0].tape.data, looks[0].graph)
+        standing = standing_tensors(model, conditions.standing)
+        tensors = data_records(first, standing, looks[0].tape.data, looks[0].graph)
         profiles = {**recording.profiles, **stuck_outputs(model, looks[0], first, conditions)}
         recording = replace(recording, data=tensors, profiles=profiles)
     if looks[0].said:
@@ -193,6 +200,7 @@ def trace(
         modules=leaf_modules(model),
         grad_dtype=grad_dtype(common_dtype(model), deep, looks[0]),
         inferred=tuple(said),
+        standing=tuple(sorted(conditions.standing)),
         versions=versions(),
         seconds=time.perf_counter() - started,
     )
@@ -207,6 +215,10 @@ def trace(
         truncations=truncated,
         later=later,
     )
+
+
+def _standing(seen: Look, model: nn.Module) -> frozenset[str]:
+    return data_that_stands(seen.tape.lineage, seen.loss, model)
 
 
 def _check_arguments(model: object, batches: int, probe_steps: int, autocast: str) -> None:

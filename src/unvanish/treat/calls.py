@@ -6,7 +6,7 @@ which call of which module's forward each was made, and with which argument firs
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from unvanish.core.operations import clean
 from unvanish.observe.batch import call_model, main_output, tensors_in
 from unvanish.observe.guard import untouched
+from unvanish.observe.standing import standing_tensors
 from unvanish.treat.following import Following, Running
 
 CONVOLUTIONS: Final = frozenset(
@@ -82,16 +83,19 @@ class Calls:
         return [self.calls[i] for i in self.after.get(index, ())]
 
 
-def calls_of(model: nn.Module, inputs: Any, *, seed: int = 0) -> Calls:
+def calls_of(
+    model: nn.Module, inputs: Any, *, standing: Collection[str] = (), seed: int = 0
+) -> Calls:
     """Run a network once, leave it as it was, and return the calls of its forward.
 
     Args:
         model: The network.
         inputs: As `unvanish.observe.batch.as_batch` reads them.
+        standing: Names of the buffers that are data, as a recording's context gives them.
         seed: Seed of that pass.
     """
     with untouched(model, seed=seed), torch.enable_grad():
-        tape = _Tape(model)
+        tape = _Tape(model, standing)
         with tape:
             call_model(model, inputs)
     after: dict[int, list[int]] = {}
@@ -106,15 +110,17 @@ def calls_of(model: nn.Module, inputs: Any, *, seed: int = 0) -> Calls:
 class _Tape(Following):
     """Writes the calls down; holds every tensor until the end, so that no two share an id."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, standing: Collection[str]) -> None:
         super().__init__(model)
         self.calls: list[Call] = []
         self.entered: set[str] = set()
         self._names: dict[int, tuple[str, ...]] = {}
         for name, parameter in model.named_parameters():
             self._names.setdefault(id(parameter), (name,))
+        data = {id(tensor) for tensor in standing_tensors(model, standing).values()}
         for buffer in model.buffers():
-            self._names.setdefault(id(buffer), ())
+            if id(buffer) not in data:
+                self._names.setdefault(id(buffer), ())
         self._made: dict[int, int] = {}
         self._nodes: dict[Any, int] = {}
         self._held: list[Any] = []

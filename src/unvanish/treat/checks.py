@@ -8,9 +8,10 @@ import torch
 
 from unvanish.core.errors import UnvanishError
 from unvanish.core.prescriptions import Prescription
-from unvanish.observe.batch import call_model, main_output
+from unvanish.observe.batch import main_output
 from unvanish.observe.guard import untouched
 from unvanish.observe.look import Conditions, running
+from unvanish.treat.answering import answer
 from unvanish.treat.protocol import Patient
 from unvanish.treat.refusals import CannotTreatError
 
@@ -54,9 +55,9 @@ def try_out(patient: Patient, seed: int, *, was_finite: bool) -> None:
     model = patient.model
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     conditions = Conditions(None, seed, patient.autocast, {})
-    with untouched(model, seed=seed), running(conditions, device), torch.no_grad():
+    with untouched(model, seed=seed), running(conditions, device):
         try:
-            output = main_output(call_model(model, patient.batch.inputs))
+            output = main_output(answer(model, patient.batch.inputs))
         except UnvanishError:
             raise
         except Exception as error:

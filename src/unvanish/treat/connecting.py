@@ -42,7 +42,8 @@ def paths_of(case: Case | Patient, *, layers: int = 1) -> Paths:
         case: The network and a batch.
         layers: Layers that a block holds, 1 or 2.
     """
-    calls = calls_of(case.model, case.batch.inputs)
+    standing = case.anatomy.recording.context.standing
+    calls = calls_of(case.model, case.batch.inputs, standing=standing)
     chains, left = chains_of(calls)
     branches = tuple(branches_of(calls, case.model))
     blocks = blocks_of(calls, pairs_of(calls, chains) if layers > 1 else chains, case.model)

@@ -18,6 +18,7 @@ from unvanish.observe.batch import as_batch, call_model, main_output, map_tensor
 from unvanish.observe.copies import copied
 from unvanish.observe.guard import seed_everything
 from unvanish.observe.optimizer import OptimizerLike, build_optimizer
+from unvanish.treat.answering import answer
 from unvanish.treat.interception import is_shadowed
 from unvanish.treat.protocol import CARD_HEADINGS, Remedy
 from unvanish.treat.surgery import CannotTreatError
@@ -167,10 +168,9 @@ def _check_runs(model: nn.Module, batch: Any) -> None:
 
 def _output(model: nn.Module, batch: Any) -> Tensor:
     seed_everything(0)
-    with torch.no_grad():
-        output = main_output(call_model(model, as_batch(batch, model).inputs))
+    output = main_output(answer(model, as_batch(batch, model).inputs))
     assert output is not None
-    return output
+    return output.detach()
 
 
 def _state(model: nn.Module) -> tuple[Any, ...]:

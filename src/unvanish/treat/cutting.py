@@ -20,6 +20,7 @@ from unvanish.core.stack import user_line
 from unvanish.observe.batch import Batch, call_model
 from unvanish.observe.draws import is_a_draw
 from unvanish.observe.guard import untouched
+from unvanish.treat.differentiating import GRAD
 from unvanish.treat.following import Following
 from unvanish.treat.interception import name_of
 
@@ -35,7 +36,7 @@ MAKERS: Final = frozenset({"tensor", "as_tensor"})
 NORMAL: Final = "normal"
 """What draws, of a mean and a standard deviation, and gives both of them no gradient."""
 
-_WATCHED: Final = frozenset({"detach", "data", SWITCH, NORMAL}) | NUMBERS | MAKERS
+_WATCHED: Final = frozenset({"detach", "data", SWITCH, NORMAL, GRAD}) | NUMBERS | MAKERS
 
 
 @dataclass(slots=True)
@@ -43,7 +44,7 @@ class Met:
     """One call that cuts the gradient, as an interception meets it.
 
     Attributes:
-        function: ``"detach"``, ``"data"``, ``"item"``, ``"tolist"``, ``"normal"`` or
+        function: ``"detach"``, ``"data"``, ``"item"``, ``"tolist"``, ``"normal"``, ``"grad"`` or
             ``"set_grad_enabled"``; ``"tensor"`` or ``"as_tensor"``, to which numbers come back.
         path: Path of the module in whose forward it is called.
         number: Which call of the function in that forward it is.
@@ -92,7 +93,9 @@ class _Watch(Following):
         name = clean(name_of(func))
         if self._running and args:
             if name in _WATCHED:
-                self._note(name, self._path, self._count(name), args)
+                number = self._count(name)
+                if name != GRAD or _is_lost(args, kwargs or {}):
+                    self._note(name, self._path, number, args)
             for one in self._open:
                 one.under.add((self._path, name))
         return func(*args, **(kwargs or {}))
@@ -110,6 +113,11 @@ class _Watch(Following):
         self.met.append(one)
         if name == SWITCH:
             self._open.append(one)
+
+
+def _is_lost(args: tuple[Any, ...], options: Mapping[str, Any]) -> bool:
+    """Tell whether `torch.autograd.grad` is called so that what it gives carries no gradient."""
+    return len(args) > 1 and not options.get("create_graph")
 
 
 def stands_at(one: Met, source: SourceLine | None) -> bool:

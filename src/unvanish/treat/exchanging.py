@@ -267,10 +267,13 @@ class _Hidden:
             after = self._wiring.consumers(here)
             if len(after) != 1 or after[0].weights:
                 return False
-            here = after[0]
-            if self._wiring.is_mixing(here) or activation_name(here) or here.gates:
-                return True
+            before, here = here, after[0]
             others = self._wiring.producers(here)
+            mixes = self._wiring.is_mixing(here) and not (
+                len(others) == 1 and _is_weighed_by_data(before, here)
+            )
+            if mixes or activation_name(here) or here.gates:
+                return True
             if len(others) > 1:
                 if here.op != "mul":
                     return False
@@ -293,6 +296,21 @@ class _Hidden:
             level = [after[index] for index in after.keys() - seen - self._softmaxes]
             seen |= after.keys()
         return met
+
+
+def _is_weighed_by_data(before: Site, product: Site) -> bool:
+    """Tell whether a product is that of a matrix of the data with signal, and not the reverse.
+
+    The adjacency of a graph, from the left, leaves every row of features its length; signal that
+    weighs the rows of the data gives them another. Square signal may be either.
+
+    Args:
+        before: The step whose output is multiplied.
+        product: A matrix product with one signal.
+    """
+    if len(before.shape) < 2 or not product.shape or before.shape[-1] == before.shape[-2]:
+        return False
+    return before.shape[-1] == product.shape[-1]
 
 
 def _why_none(anatomy: Anatomy, functions: frozenset[str], new: str) -> str:

@@ -113,13 +113,14 @@ def with_first(
 def with_nth(
     args: tuple[Any, ...], options: Mapping[str, Any], number: int, change: Callable[[Any], Any]
 ) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
-    """Change one argument of a function; a weight, divisor or deviation may be given by its name.
+    """Change one argument of a function; some may be given by their names.
 
-    A call without such an argument is left as it is: ``x.normal_()`` beside `torch.normal`.
+    A call without such an argument is left as it is: ``x.normal_()`` beside `torch.normal`, and
+    reading ``x.grad`` beside `torch.autograd.grad`.
     """
     if number < len(args):
         return (*args[:number], change(args[number]), *args[number + 1 :]), options
-    name = next((one for one in ("other", "weight", "std") if one in options), "")
+    name = next((one for one in ("other", "weight", "std", "create_graph") if one in options), "")
     return args, {**options, name: change(options[name])} if name else options
 
 

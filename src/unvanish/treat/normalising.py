@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from unvanish.core.verdicts import NotApplicable
 from unvanish.core.wiring import Wiring
+from unvanish.observe.standing import sample_counts, standing_tensors
 from unvanish.treat.anatomy import Layer
 from unvanish.treat.calls import Calls, calls_of
 from unvanish.treat.layouts import layout_of
@@ -88,8 +89,16 @@ def fitting(case: Case | Patient, weights: Iterable[str] | None = None) -> tuple
         if spot is not None
     ]
     passed = passing(case.model, case.batch, [spot for _, spot in found])
+    standing = standing_tensors(case.model, case.anatomy.recording.context.standing)
+    counts = sample_counts(standing.values())
     return tuple(
-        Fitting(layer, spot, tuple(outputs[0].shape), _units(layer, outputs[0]), case.batch.size)
+        Fitting(
+            layer,
+            spot,
+            tuple(outputs[0].shape),
+            _units(layer, outputs[0]),
+            len(outputs[0]) if len(outputs[0]) in counts else case.batch.size,
+        )
         for (layer, spot), outputs in zip(found, passed, strict=True)
         if outputs and _is_batched(layer, outputs[0])
     )
@@ -206,7 +215,8 @@ def _spots_of(case: Case | Patient, layers: Sequence[Layer]) -> list[Spot | None
         if isinstance(module, _LAYERS) and type(module).__module__.startswith("torch.nn."):
             spots.append(Spot(path=layer.path, where="after"))
             continue
-        calls = calls or calls_of(case.model, case.batch.inputs)
+        standing = case.anatomy.recording.context.standing
+        calls = calls or calls_of(case.model, case.batch.inputs, standing=standing)
         makers = {
             call.place
             for call in calls

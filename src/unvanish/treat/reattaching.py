@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Final
 
 import torch
@@ -13,7 +14,14 @@ from unvanish.core.errors import UnvanishError
 from unvanish.core.incidents import Cut
 from unvanish.core.places import SourceLine
 from unvanish.core.records import Recording
-from unvanish.diagnose.cuts import cut_off, cuts_of, draws_of, is_drawn
+from unvanish.diagnose.cuts import (
+    cut_off,
+    cuts_of,
+    derivatives_of,
+    draws_of,
+    is_derivative,
+    is_drawn,
+)
 from unvanish.observe.batch import Batch, call_model
 from unvanish.observe.guard import seed_everything, untouched
 from unvanish.observe.look import Conditions, running
@@ -35,6 +43,7 @@ from unvanish.treat.cutting import (
     met,
     stands_at,
 )
+from unvanish.treat.differentiating import ARGUMENT, GRAD, CreateGraph
 from unvanish.treat.protocol import Case, Patient
 from unvanish.treat.redrawing import AroundZero, Moments, OfUnitSize, Reparametrised
 from unvanish.treat.surgery import Surgery
@@ -45,6 +54,7 @@ SPOKEN: Final = {
     "item": ".item()",
     "tolist": ".tolist()",
     NORMAL: "torch.normal()",
+    GRAD: "torch.autograd.grad()",
     SWITCH: "torch.no_grad()",
 }
 """What a user writes to make each call."""
@@ -110,7 +120,8 @@ def passages(known: Case | Patient, lines: Collection[str] | None = None) -> lis
     """
     recording = known.anatomy.recording
     cuts = [one for one in cuts_of(recording, cut_off(recording)) if not one.package]
-    return _passages(known, [*cuts, *draws_of(recording)], lines)
+    further = (*draws_of(recording), *derivatives_of(recording))
+    return _passages(known, [*cuts, *further], lines)
 
 
 def needed(case: Case, names: set[str]) -> list[Passage]:
@@ -197,16 +208,18 @@ def insert(surgery: Surgery, found: Sequence[Passage], *, said: bool) -> None:
                 for part, where in ((Unstacked(given), "before"), (Stacked(given), "after")):
                     surgery.insert(one.path, part, where, function=one.function, call=number)
                 continue
-            passed = _PARTS.get(one.function, PassOn)()
+            derives = one.function == GRAD
+            passed = CreateGraph() if derives else _PARTS.get(one.function, PassOn)()
             file, line = one.lines[0] if one.lines else ("", 0)
             surgery.insert(
                 one.path,
                 passed,
-                "instead",
+                "before" if derives else "instead",
                 function=one.function,
                 call=number,
+                argument=ARGUMENT if derives else 0,
                 before=one.spoken if said else "",
-                after="the gradient passes" if said else "",
+                after=("create_graph=True" if derives else "the gradient passes") if said else "",
                 source=SourceLine(file, line) if file else None,
             )
 
@@ -230,6 +243,8 @@ def _passages(
     sources = [("detach", one.source) for one in recording.truncations if one.cut == "detach"]
     sources += [(one.op, one.source) for one in cuts if one.op in _BY_LINE]
     sources += [(NORMAL, one.source) for one in cuts if is_drawn(one)]
+    derived = [(GRAD, one.source) for one in cuts if is_derivative(one) and one.op == GRAD]
+    sources += derived
     switched = {(one.path, one.op) for one in cuts if one.under == "no_grad"}
     if not sources and not switched:
         return []
@@ -237,7 +252,9 @@ def _passages(
     if lines is None:
         meant = [one for one in seen if _is_meant(one, sources, switched)]
     else:
-        meant = [one for one in seen if any(f"{f}:{n}" in lines for f, n in one.lines)]
+        told = [one for one in seen if any(f"{f}:{n}" in lines for f, n in one.lines)]
+        others = [o for o in told if any(stands_at(o, source) for _, source in derived)]
+        meant = [o for o in told if o not in others or _is_meant(o, sources, switched)]
     groups: dict[tuple[str, str, tuple[tuple[str, int], ...]], list[Met]] = {}
     for one in meant:
         groups.setdefault((one.path, one.function, one.lines), []).append(one)
@@ -267,8 +284,31 @@ def _is_meant(
     return any(one.function == op and stands_at(one, source) for op, source in sources)
 
 
+def changes_gradient(case: Case, found: Sequence[Passage]) -> bool:
+    """Tell whether a network whose calls pass the gradient on has another gradient, and runs.
+
+    Args:
+        case: The network; it stays as it is.
+        found: The calls.
+    """
+    names = {name for name, one in case.model.named_parameters() if one.requires_grad}
+    before, after = _gradients(case, (), names), _gradients(case, found, names)
+    return any(
+        a is not None and (b is None or not torch.equal(a, b))
+        for b, a in zip_longest(before, after)
+    )
+
+
 def _reached(case: Case, found: Sequence[Passage], names: set[str]) -> int:
-    """Count the parameters that get a gradient then; the network stays as it was."""
+    """Count the parameters that get a gradient then."""
+    gradients = _gradients(case, found, names)
+    return sum(one is not None and bool(one.count_nonzero()) for one in gradients)
+
+
+def _gradients(
+    case: Case, found: Sequence[Passage], names: set[str]
+) -> Sequence[torch.Tensor | None]:
+    """Return the gradients of parameters then, none where it fails; the network stays as it was."""
     context = case.recording.context
     parameters = [p for name, p in case.model.named_parameters() if name in names]
     device = next((p.device for p in parameters), torch.device("cpu"))
@@ -281,12 +321,12 @@ def _reached(case: Case, found: Sequence[Passage], names: set[str]) -> int:
             output = call_model(case.model, case.batch.inputs)
             loss = compute_loss(case.loss, output, Batch(None, case.batch.target))[0]
             if not loss.requires_grad:
-                return 0
+                return ()
             gradients: Sequence[torch.Tensor | None] = torch.autograd.grad(
                 loss, parameters, allow_unused=True
             )
+            return gradients
         except Exception:  # whatever the user's code says to a tensor where a number was
-            return 0
+            return ()
         finally:
             surgery.undo()
-        return sum(one is not None and bool(one.count_nonzero()) for one in gradients)

@@ -141,6 +141,30 @@ def test_several_calls_of_one_draw_are_one_finding():
     assert len(examine(*calls, parameters=(LIVE, alive)).findings) == 1
 
 
+def test_a_derivative_without_a_graph_is_a_warning_although_every_gradient_arrives():
+    alive = replace(CUT, has_grad=True)
+    lost = cut("grad", "derivative")
+    (finding,) = examine(lost, parameters=(LIVE, alive)).findings
+    assert finding.severity is Severity.WARNING
+    assert finding.message == (
+        "torch.autograd.grad at train.py:12 gives the loss a derivative without a gradient: "
+        "body.weight learns nothing from it"
+    )
+    assert finding.help[0].startswith("create_graph=True")
+    (finding,) = examine(cut("hessian", "derivative"), parameters=(LIVE, alive)).findings
+    assert finding.message.startswith("torch.autograd.functional.hessian at train.py:12")
+    left_out = replace(alive, in_optimizer=False)
+    held = replace(LIVE, in_optimizer=True)
+    assert isinstance(examine(lost, parameters=(held, left_out)), Clear)
+
+
+def test_a_derivative_is_not_where_the_gradient_of_others_ends():
+    assert isinstance(examine(cut("detach"), cut("grad", "derivative")), Found)
+    verdict = examine(cut("grad", "derivative"), cut("data"))
+    assert [one.severity for one in verdict.findings] == [Severity.ERROR, Severity.WARNING]
+    assert verdict.findings[0].message.startswith(".data")
+
+
 def test_several_traps_are_several_findings():
     other = replace(CUT, name="neck.weight")
     calls = (cut("data"), Cut("item", "", LINE, ("neck.weight",)))

@@ -132,3 +132,33 @@ def test_steps_that_do_not_act_on_the_short_weights_are_not_judged():
     assert isinstance(stepped(0.0, optimizer=replace(BFLOAT, name="KahanAdamW")), Clear)
     assert isinstance(stepped(0.0, optimizer=replace(BFLOAT, initial_lr=1e-2)), Clear)
     assert isinstance(stepped(math.nan), Clear)
+
+
+def by_hand(name: str, lost: float, *, flow: str = "float16", **settings):
+    """A float32 weight whose gradient passes 16 bits by a cast in the forward."""
+    return weight(name, 0.9, carried_in=flow, lost_fraction=lost, **settings)
+
+
+def test_a_cast_by_hand_is_judged_by_what_the_run_loses():
+    finding = only(examine(by_hand("a", 1.0), by_hand("b", 0.6), weight("c")))
+    assert finding.severity is Severity.ERROR
+    assert finding.parameters == ("a", "b")
+    assert finding.message.startswith("float16 rounds 100 % of the gradient entries of a")
+    assert finding.notes[0] == "the weights are float32, and the forward pass casts to float16"
+    assert "leave out the casts" in finding.help[0]
+
+
+def test_a_cast_by_hand_that_loses_nothing_is_clear():
+    assert isinstance(examine(by_hand("a", 0.02), by_hand("b", 0.0)), Clear)
+    verdict = examine(by_hand("a", 0.0, flow="bfloat16"))
+    assert isinstance(verdict, Clear)
+    assert verdict.summary.startswith("bfloat16 loses no gradient")
+
+
+def test_a_cast_is_judged_by_its_type_where_the_run_could_not_be_compared():
+    assert only(examine(by_hand("a", math.nan))).measured == pytest.approx(0.9)
+
+
+def test_autocast_and_short_weights_are_judged_as_before():
+    assert isinstance(examine(by_hand("a", 1.0), autocast="bfloat16"), Clear)
+    assert isinstance(examine(by_hand("a", 1.0), dtype="bfloat16"), Clear)

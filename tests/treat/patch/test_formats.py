@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from unvanish.core.patches import Safety
+
 HEAD = """import torch
 from torch import nn
 
@@ -118,3 +120,63 @@ def model():
     return Net()
 """
     assert "moved by hand" in edited(HEAD.format(autocast='""') + text, "pre-norm").unsafe
+
+
+CASTS = """import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+def batch():
+    return torch.randn(16, 8), torch.randn(16, 2)
+
+
+def loss(output, target):
+    return 1e-8 * F.mse_loss(output, target)
+
+
+def optimizer(model):
+    return torch.optim.Adam(model.parameters(), lr=1e-2)
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body, self.head = nn.Linear(8, 8, bias=False), nn.Linear(8, 2, bias=False)
+        self.dtype = torch.float16
+
+    def forward(self, x):
+        h = F.silu(F.linear({cast}, self.body.weight.half()))
+        return (2.0 * F.linear(h, self.head.weight.to(self.dtype))).float()
+
+
+def model():
+    return Net()
+"""
+
+
+@pytest.mark.parametrize(
+    ("cast", "becomes", "short"),
+    [
+        ("x.half()", "x.float()", "x.bfloat16()"),
+        ("x.to(x.device, torch.half)", "x.to(x.device, torch.float32)",
+         "x.to(x.device, torch.bfloat16)"),
+        ("x.type(torch.float16)", "x.float()", "x.bfloat16()"),
+        ("(x + 1.0).to(dtype=self.dtype)", "(x + 1.0).float()", "(x + 1.0).bfloat16()"),
+        ("x.type_as(self.body.weight.half())", "x.float()", "x.bfloat16()"),
+    ],
+)  # fmt: skip
+def test_casts_by_hand_are_written(edited, cast, becomes, short) -> None:
+    text = CASTS.format(cast=cast)
+    wide = edited(text, "float32-weights")
+    assert f"+        h = F.silu(F.linear({becomes}, self.body.weight.float()))" in wide.diff
+    assert "+        return (2.0 * F.linear(h, self.head.weight.float())).float()" in wide.diff
+    assert wide.safety is Safety.CHANGES_FUNCTION
+    narrow = edited(text, "bfloat16")
+    assert f"+        h = F.silu(F.linear({short}, self.body.weight.bfloat16()))" in narrow.diff
+
+
+def test_a_cast_whose_type_is_computed_is_left(edited) -> None:
+    text = CASTS.format(cast='x.to(getattr(torch, "float" + str(16)))')
+    text = text.replace("self.body.weight.half()", "\n            self.body.weight.half()")
+    assert "cannot be followed" in edited(text, "float32-weights").unsafe

@@ -334,3 +334,64 @@ def test_a_draw_without_a_gradient(edited) -> None:
 def test_several_draws_in_a_line_are_not_edited(edited) -> None:
     found = edited(DRAWS.format(drawn="0.5 * (q.sample() + q.sample((1,))[0])"), "reattach")
     assert "several calls of sample()" in found.unsafe
+
+
+EQUATION = """import torch
+from torch import autograd, nn
+
+
+def batch():
+    inputs = torch.rand(32, 1)
+    return inputs, torch.zeros(32, 1)
+
+
+def loss(output, target):
+    return nn.functional.mse_loss(output, target)
+
+
+def optimizer(model):
+    return torch.optim.SGD(model.parameters(), lr=0.1)
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.u = nn.Sequential(nn.Linear(1, 8), nn.Tanh(), nn.Linear(8, 1))
+
+    def forward(self, t):
+        t = t.clone().requires_grad_(True)
+        u = self.u(t)
+        options = {{"retain_graph": True}}
+        du = {taken}
+        return du + u - 1.0
+"""
+
+
+@pytest.mark.parametrize(
+    ("taken", "becomes"),
+    [
+        (
+            "torch.autograd.grad(u.sum(), t, retain_graph=True)[0]  # the slope",
+            "torch.autograd.grad(u.sum(), t, retain_graph=True, create_graph=True)[0]  # the slope",
+        ),
+        (
+            "autograd.grad(u.sum(), inputs=t, create_graph=False, retain_graph=True)[0]",
+            "autograd.grad(u.sum(), inputs=t, create_graph=True, retain_graph=True)[0]",
+        ),
+        (
+            "autograd.grad(u, t, torch.ones_like(u.detach()), True, False)[0]",
+            "autograd.grad(u, t, torch.ones_like(u.detach()), True, True)[0]",
+        ),
+    ],
+)
+def test_a_derivative_without_a_graph(edited, taken, becomes) -> None:
+    found = edited(EQUATION.format(taken=taken), "reattach")
+    assert found.diff == [f"-        du = {taken}", f"+        du = {becomes}"]
+    assert found.safety is Safety.SAFE
+
+
+def test_a_derivative_whose_options_stand_elsewhere_is_not_edited(edited) -> None:
+    found = edited(
+        EQUATION.format(taken="torch.autograd.grad(u.sum(), t, **options)[0]"), "reattach"
+    )
+    assert "cannot be read off the call" in found.unsafe

@@ -13,8 +13,16 @@ from unvanish.core.incidents import Cut
 from unvanish.core.records import Parameter, Recording, Site
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
-from unvanish.diagnose.cuts import are_a_target, cut_off, draws_of, named, site_of, watched
-from unvanish.diagnose.traps import DRAW, Trap, trap_of
+from unvanish.diagnose.cuts import (
+    are_a_target,
+    cut_off,
+    derivatives_of,
+    draws_of,
+    named,
+    site_of,
+    watched,
+)
+from unvanish.diagnose.traps import DERIVATIVE_HELP, DRAW, Trap, trap_of
 
 _SMOOTH_WRITES: Final = frozenset(
     "clamp clamp_min clamp_max clip relu leaky_relu threshold tanh sigmoid exp log sqrt abs square "
@@ -40,6 +48,11 @@ class GradientTrap:
     parameters make the distribution, and layers with trainable weights work on what was drawn,
     these parameters learn from the rest of the loss alone: a warning, although each has a
     gradient. An autoencoder then learns its prior and nothing of its data.
+
+    `torch.autograd.grad` without `create_graph=True` gives a derivative that carries no gradient,
+    and so do the functions of `torch.autograd.functional`. Where it was taken of what parameters
+    compute, and its value comes to the loss, these parameters learn nothing from it: a warning. An
+    equation is then never learnt, a gradient penalty is a constant.
 
     A write into a tensor that carries a gradient, behind autograd's back
     (`h.data.clamp_(0)`), cuts nothing: the gradient flows as if nothing had been written. How
@@ -69,13 +82,18 @@ class GradientTrap:
     known by the optimiser that does not hold them or, while none is known, by a living twin in
     another branch. On writes into parameters that keep the steps. On draws whose likelihood is
     computed, as that of an action in a policy gradient, on those that have no `rsample()`, on
-    those that only the loss sees, as a target, and on those that a `.detach()` follows.
+    those that only the loss sees, as a target, and on those that a `.detach()` follows. On
+    derivatives by weights, along which an inner step of a first-order method goes; on those that
+    layers with weights are given, as in an adversarial example; on those behind a `sign()` or a
+    `.detach()`; on those that only scale what carries a gradient, as in a surrogate; and on all in
+    evaluation mode, where `create_graph=self.training` takes none.
 
     ## False alarms
     A backbone fed under `no_grad` on purpose, with parameters still marked trainable, looks
     trapped until the optimiser is given or `requires_grad_(False)` is called. Writing a
     quantised value into `.data` is a straight-through estimator of sorts, and trains. A forecast
-    that is fed its own draws while it trains may be meant to have no gradient through them.
+    that is fed its own draws while it trains may be meant to have no gradient through them. A
+    derivative that is meant as a constant target, without a `.detach()` that says so.
 
     ## What helps
     Each finding says what to write in place of the trap.
@@ -107,6 +125,7 @@ class GradientTrap:
             return NotApplicable("no parameter is trainable: all are frozen")
         findings = self._trapped(recording)
         findings += [self._drawn(recording, cut) for cut in draws_of(recording)]
+        findings += [self._derived(recording, cut) for cut in derivatives_of(recording)]
         writes = [cut for cut in recording.cuts if cut.writes]
         if writes:
             findings.append(self._written(recording, writes))
@@ -159,30 +178,64 @@ class GradientTrap:
         )
 
     def _drawn(self, recording: Recording, draw: Cut) -> Finding:
-        names = set(draw.parameters)
-        hit = [p for p in watched(recording) if p.has_grad and p.name in names]
         place = f" at {draw.source}" if draw.source else f" in {draw.path or 'the model'}"
         spoken = ".sample()" if draw.under == "sample" else "torch.normal() under torch.no_grad()"
-        one = len(hit) == 1
-        return Finding(
-            code=self.code,
-            name=self.name,
-            severity=Severity.WARNING,
-            message=f"{spoken}{place} draws without a gradient: {named(hit)} "
-            f"learn{'s' if one else ''} nothing from what {draw.feeds[0]} makes of the draw",
-            sites=(site_of(draw),),
-            parameters=tuple(p.name for p in hit),
-            measured=float(len(hit)),
-            expected=0.0,
-            limit=float(self.max_trapped_parameters),
-            unit="parameters",
-            causes=(Cause.DETACHED_GRAPH,),
+        return self._half(
+            recording,
+            draw,
+            does=f"{spoken}{place} draws without a gradient",
+            learns=f"nothing from what {draw.feeds[0]} makes of the draw",
             notes=(
                 f"the gradient ends{place}",
                 "what gradient they get comes from the rest of the loss, such as a divergence from "
                 "a prior, which alone takes everything out of the draw",
             ),
             help=DRAW.help,
+        )
+
+    def _derived(self, recording: Recording, derivative: Cut) -> Finding:
+        place = f" at {derivative.source}" if derivative.source else " in the loss"
+        module = "torch.autograd" if derivative.op == "grad" else "torch.autograd.functional"
+        return self._half(
+            recording,
+            derivative,
+            does=f"{module}.{derivative.op}{place} gives the loss a derivative without a gradient",
+            learns="nothing from it",
+            notes=(
+                f"the gradient ends{place}",
+                "what gradient there is comes from the rest of the loss: an equation that holds "
+                "the derivative is not learnt, a penalty on it does nothing",
+            ),
+            help=DERIVATIVE_HELP,
+        )
+
+    def _half(
+        self,
+        recording: Recording,
+        cut: Cut,
+        *,
+        does: str,
+        learns: str,
+        notes: tuple[str, ...],
+        help: tuple[str, ...],
+    ) -> Finding:
+        """Return the finding on a call that keeps some of the gradient from parameters."""
+        names = set(cut.parameters)
+        hit = [p for p in watched(recording) if p.name in names and (p.has_grad or not cut.feeds)]
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=Severity.WARNING,
+            message=f"{does}: {named(hit)} learn{'s' if len(hit) == 1 else ''} {learns}",
+            sites=(site_of(cut),),
+            parameters=tuple(p.name for p in hit),
+            measured=float(len(hit)),
+            expected=0.0,
+            limit=float(self.max_trapped_parameters),
+            unit="parameters",
+            causes=(Cause.DETACHED_GRAPH,),
+            notes=notes,
+            help=help,
         )
 
     def _written(self, recording: Recording, writes: Sequence[Cut]) -> Finding:

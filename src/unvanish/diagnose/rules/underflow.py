@@ -9,7 +9,7 @@ from typing import ClassVar, Final, final
 
 from unvanish.core.findings import Cause, Finding, Severity
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import Parameter, Recording
+from unvanish.core.records import Parameter, Recording, Site
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
 from unvanish.diagnose.optimiser import floor_of
@@ -24,6 +24,14 @@ _ROUNDING: Final = frozenset(
     {"Adam", "AdamW", "NAdam", "RAdam", "Adamax", "RMSprop", "Adagrad", "SGD"}
 )
 """Optimisers of PyTorch, which add a step to the weight in the weight's own format."""
+
+_NARROW: Final = frozenset({"float16", "bfloat16"})
+
+_BY_HAND: Final = (
+    "compute in float32: leave out the casts of the forward to float16",
+    "or cast to bfloat16, which has the range of float32",
+    "or scale the loss: scaler = torch.amp.GradScaler(); scaler.scale(loss).backward()",
+)
 
 _HELP: Final = {
     "float16": (
@@ -46,9 +54,11 @@ class PrecisionUnderflow:
     ## What it measures
     Per parameter, the share of non-zero gradient entries that round to zero in the format
     the gradient flows in: the autocast type where there is one, the parameters' type
-    otherwise. An entry rounds to zero below half of the smallest subnormal: 3.0e-8 in
-    float16, 4.6e-41 in bfloat16, 7.0e-46 in float32, 2.5e-324 in float64. Entries that are
-    exactly zero in exact arithmetic (dead units, rows that the batch did not touch) do not
+    otherwise. Where the forward pass itself casts to 16 bits, and every way from the loss to a
+    wider parameter leads through them, the entries are counted that are zero in the types of
+    the run and not in float64. An entry rounds to zero below half of the smallest subnormal:
+    3.0e-8 in float16, 4.6e-41 in bfloat16, 7.0e-46 in float32, 2.5e-324 in float64. Entries that
+    are exactly zero in exact arithmetic (dead units, rows that the batch did not touch) do not
     count.
 
     The limit is one tenth (`max_underflow_fraction`). If the logarithm of the entries is
@@ -75,8 +85,9 @@ class PrecisionUnderflow:
     Biases and the scales and shifts of norms, which have one dimension, are not judged
     while there are weights: their gradient may be zero by symmetry (a bias before
     BatchNorm, the key bias of attention), and where it is truly lost its weight is too.
-    Parameters without a gradient are UV501's matter. Lost steps are judged where the user's
-    own optimiser holds the short weights themselves, not float32 copies of them.
+    Parameters without a gradient are UV501's matter. A cast beside a way that stays in float32,
+    as in a branch of its own, takes no gradient from what both reach. Lost steps are judged where
+    the user's own optimiser holds the short weights themselves, not float32 copies of them.
 
     ## False alarms
     A converged network has small gradients, and losing them costs nothing. Loss scaling
@@ -87,7 +98,8 @@ class PrecisionUnderflow:
     trains all the same; only PyTorch's own, by name, are judged for lost steps.
 
     ## What helps
-    For float16: loss scaling with `torch.amp.GradScaler`, or bfloat16. For bfloat16 and
+    For float16: loss scaling with `torch.amp.GradScaler`, or bfloat16; without the casts of the
+    forward where it makes them itself. For bfloat16 and
     float32 a gradient this small is not a matter of the format alone: see UV101.
 
     ## Source
@@ -114,7 +126,8 @@ class PrecisionUnderflow:
                 return NotApplicable("no parameter has a gradient")
             return NotMeasured("gradients of the parameters")
         judged = [p for p in trained if len(p.shape) >= 2] or trained
-        lost = {p.name: _lost(p, dtype) for p in judged}
+        flows = {p.name: _flows_in(p, dtype) for p in judged}
+        lost = {p.name: _lost(p, flows[p.name], dtype) for p in judged}
         seen = [p for p in judged if lost[p.name] >= 0.0]
         if not seen:
             if all(p.log10_grad_rms == -math.inf for p in judged):
@@ -122,21 +135,22 @@ class PrecisionUnderflow:
             return NotMeasured(f"share of gradient entries that are too small for {dtype}")
         hit = [p for p in seen if lost[p.name] > self.max_underflow_fraction]
         if hit:
-            return Found((self._finding(dtype, lost, seen, hit),))
+            return Found((self._finding(recording, flows, lost, seen, hit),))
         still = self._rounded_away(recording, judged)
         if still:
             return Found((self._of_steps(recording, judged, still),))
         worst = max(seen, key=lambda p: lost[p.name])
+        flow = flows[worst.name]
         at_most = (
-            f"{dtype} loses at most {percent(lost[worst.name], digits=1)} of a weight's "
+            f"{flow} loses at most {percent(lost[worst.name], digits=1)} of a weight's "
             "gradient entries"
             if lost[worst.name] >= 5e-4
-            else f"{dtype} loses no gradient"
+            else f"{flow} loses no gradient"
         )
         return Clear(
             self.max_underflow_fraction - lost[worst.name],
             "fraction of gradient entries",
-            f"{at_most}{self._elsewhere(seen, dtype)}",
+            f"{at_most}{self._elsewhere(seen, flow)}",
         )
 
     def _rounded_away(self, recording: Recording, judged: list[Parameter]) -> list[Parameter]:
@@ -190,38 +204,74 @@ class PrecisionUnderflow:
         """Say in which smaller format the gradient would underflow, and where first."""
         parts = []
         for other in ("float16", "bfloat16"):
-            hit = [p for p in seen if _lost(p, other) > self.max_underflow_fraction]
+            hit = [p for p in seen if _too_small(p, other) > self.max_underflow_fraction]
             if other != dtype and hit:
-                parts.append(f"{other} would lose {percent(_lost(hit[0], other))} of {hit[0].name}")
+                parts.append(
+                    f"{other} would lose {percent(_too_small(hit[0], other))} of {hit[0].name}"
+                )
         return "".join(f"; {part}" for part in parts)
 
     def _finding(
-        self, dtype: str, lost: Mapping[str, float], seen: list[Parameter], hit: list[Parameter]
+        self,
+        recording: Recording,
+        flows: Mapping[str, str],
+        lost: Mapping[str, float],
+        seen: list[Parameter],
+        hit: list[Parameter],
     ) -> Finding:
         ranked = sorted(hit, key=lambda p: -lost[p.name])
         tensors = len(hit) / len(seen)
         entries = sum(p.size for p in hit) / max(sum(p.size for p in seen), 1)
         is_error = max(tensors, entries) >= self.min_weight_share_of_error
-        measured = lost[ranked[0].name]
+        measured, dtype = lost[ranked[0].name], flows[ranked[0].name]
         others = f", and of {len(hit) - 1} more of {len(seen)} weights" if len(hit) > 1 else ""
+        own = recording.context.autocast or recording.context.dtype
+        by_hand = [p for p in ranked if flows[p.name] != own]
+        notes = [f"{dtype} rounds to zero whatever is below {_SMALLEST.get(dtype, '2.5e-324')}"]
+        if dtype != own:
+            notes.insert(0, f"the weights are {own}, and the forward pass casts to {dtype}")
+        help_ = _HELP.get(dtype, _HELP["other"])
         return Finding(
             code=self.code,
             name=self.name,
             severity=Severity.ERROR if is_error else Severity.WARNING,
             message=f"{dtype} rounds {percent(measured)} of the gradient entries of "
             f"{ranked[0].name} to zero{others}",
+            sites=_first_uses(recording, {p.name for p in by_hand}),
             parameters=tuple(p.name for p in ranked),
             measured=measured,
             expected=0.0,
             limit=self.max_underflow_fraction,
             unit="fraction of gradient entries",
             causes=(Cause.PRECISION,),
-            notes=(f"{dtype} rounds to zero whatever is below {_SMALLEST.get(dtype, '2.5e-324')}",),
-            help=_HELP.get(dtype, _HELP["other"]),
+            notes=tuple(notes),
+            help=_BY_HAND if dtype == "float16" and dtype != own else help_,
         )
 
 
-def _lost(parameter: Parameter, dtype: str) -> float:
+def _flows_in(parameter: Parameter, dtype: str) -> str:
+    """Name the format of a parameter's gradient, given that of the run."""
+    return parameter.carried_in if parameter.carried_in and dtype not in _NARROW else dtype
+
+
+def _first_uses(recording: Recording, names: set[str]) -> tuple[Site, ...]:
+    """Return the first step that uses each of some parameters, in forward order."""
+    found = []
+    for site in recording.signal_sites():
+        if not names.isdisjoint(site.weights):
+            names = names.difference(site.weights)
+            found.append(site)
+    return tuple(found)
+
+
+def _lost(parameter: Parameter, flow: str, dtype: str) -> float:
+    """Return the share of a parameter's gradient entries that its format loses, or nan."""
+    if flow != dtype and not math.isnan(parameter.lost_fraction):
+        return parameter.lost_fraction
+    return _too_small(parameter, flow)
+
+
+def _too_small(parameter: Parameter, dtype: str) -> float:
     """Return the share of a parameter's gradient entries that a format loses, or nan."""
     if dtype == "float64":
         log10 = parameter.log10_grad_rms

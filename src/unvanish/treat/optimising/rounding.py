@@ -102,13 +102,17 @@ def liftable(case: Case, max_rounding: float) -> Liftable:
     return Liftable(names, decades=max(logs) - min(logs))
 
 
-def suggested_eps(case: Case, group: Mapping[str, Any]) -> tuple[float, float]:
+def suggested_eps(
+    case: Case, group: Mapping[str, Any], *, scale: float = 1.0
+) -> tuple[float, float]:
     """Return an eps below every gradient that is one, and the smallest of these gradients.
 
     Args:
         case: The network.
         group: A group of the optimiser, for the rate at which its running mean of squares takes
             a gradient up.
+        scale: What the loss of the case is multiplied by; the optimiser meets a gradient that
+            was divided by it.
 
     Returns:
         A hundredth of the smallest root mean square gradient, down to a power of ten, at least
@@ -119,7 +123,7 @@ def suggested_eps(case: Case, group: Mapping[str, Any]) -> tuple[float, float]:
     sizes = _sizes(case)
     if not found.names:
         return math.nan, math.nan
-    smallest = min(sizes[name] for name in found.names)
+    smallest = min(sizes[name] for name in found.names) - math.log10(scale)
     betas = group.get("betas")
     kept = float(betas[1]) if betas else float(group.get("alpha") or 0.0)
     known = dict(case.model.named_parameters())

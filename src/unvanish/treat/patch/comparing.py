@@ -18,6 +18,7 @@ from unvanish.observe.loss import compute_loss
 from unvanish.observe.optimizer import build_optimizer, stepping
 from unvanish.observe.tracing import trace
 from unvanish.recipe import Recipe
+from unvanish.treat.answering import answer
 from unvanish.treat.treatment import Treated
 
 _SURE: Final = 5.0
@@ -207,9 +208,8 @@ def _outputs_differ(tested: _Side, written: _Side, fresh: Recipe) -> str:
     outputs = []
     for side in (tested, written):
         seed_everything(fresh.seed)
-        with torch.no_grad():
-            inputs = as_batch(fresh.batch, side.model).inputs
-            outputs.append(main_output(call_model(copied(side.model), inputs)))
+        inputs = as_batch(fresh.batch, side.model).inputs
+        outputs.append(main_output(answer(copied(side.model), inputs)))
     if outputs[0] is None or outputs[1] is None or outputs[0].shape != outputs[1].shape:
         return "its outputs have another shape"
     if not torch.allclose(outputs[0], outputs[1], rtol=1e-3, atol=1e-5, equal_nan=True):

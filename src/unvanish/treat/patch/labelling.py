@@ -8,10 +8,11 @@ from typing import Any, Final
 import torch
 
 from unvanish.core.patches import Safety
-from unvanish.observe.batch import as_batch, call_model, main_output
+from unvanish.observe.batch import as_batch, main_output
 from unvanish.observe.copies import copied
 from unvanish.observe.guard import seed_everything
 from unvanish.recipe import Recipe
+from unvanish.treat.answering import answer
 
 _MOST: Final = 3
 """Names that are listed."""
@@ -51,10 +52,10 @@ def _compute_the_same(before: Recipe, after: Recipe, state: Mapping[str, Any]) -
         model = copied(recipe.model)
         try:
             model.load_state_dict(dict(state))
-            with recipe.running(), torch.no_grad():
+            with recipe.running():
                 seed_everything(before.seed)
                 inputs = as_batch(before.batch, model).inputs
-                outputs.append(main_output(call_model(model, inputs)))
+                outputs.append(main_output(answer(model, inputs)))
         except Exception:
             return False
     one, other = outputs

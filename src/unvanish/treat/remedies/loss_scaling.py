@@ -10,6 +10,7 @@ import torch
 from unvanish.core.prescriptions import Change, Keeps, Prescription
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import NotApplicable
+from unvanish.treat.casts import narrowed
 from unvanish.treat.losses import spoken
 from unvanish.treat.optimising.exchange import attach
 from unvanish.treat.optimising.gradients import ClipNorm
@@ -26,7 +27,8 @@ class LossScaling:
 
     ## When to use
     Float32 weights trained under float16 autocast, whose gradients are too small for float16
-    (UV402): entries below 3.0e-8 are zeros. Scaled by S they are kept down to 3.0e-8 / S.
+    (UV402): entries below 3.0e-8 are zeros. Scaled by S they are kept down to 3.0e-8 / S. The same
+    where the forward pass casts to float16 by hand.
 
     ## What it changes
     The loss, which is S times what it was, and the optimiser, which is put into a wrapper that
@@ -76,8 +78,8 @@ class LossScaling:
                 "again, and so does the step; keep them in float32, model.float(), under "
                 "torch.autocast(device_type, dtype=torch.float16)"
             )
-        if context.autocast != _FLOAT16:
-            flows = context.autocast or context.dtype
+        if context.autocast != _FLOAT16 and _FLOAT16 not in narrowed(case):
+            flows = min(narrowed(case), default=context.autocast or context.dtype)
             return NotApplicable(
                 f"its gradients flow in {flows}, whose smallest numbers are far below those of "
                 "float16: a scale changes nothing"

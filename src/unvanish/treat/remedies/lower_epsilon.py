@@ -19,6 +19,7 @@ from unvanish.treat.optimising.exchange import (
     own_optimizer,
 )
 from unvanish.treat.optimising.rounding import suggested_eps
+from unvanish.treat.precision import ScaledLoss
 from unvanish.treat.protocol import Case, Patient
 
 
@@ -81,7 +82,8 @@ class LowerEpsilon:
         eps = floor_of(describe(optimizer, case.model, clip_grad_norm=None))
         if eps is None:
             return NotApplicable(f"{kind_of(case)} adds no eps to the size of each gradient")
-        wanted, size = suggested_eps(case, optimizer.param_groups[0])
+        scale = case.loss.scale.value if isinstance(case.loss, ScaledLoss) else 1.0
+        wanted, size = suggested_eps(case, optimizer.param_groups[0], scale=scale)
         if math.isnan(size):
             return NotApplicable("no weight has a gradient that is more than rounding")
         if wanted >= eps and size >= eps:

@@ -9,13 +9,16 @@ from typing import Final
 from torch import nn
 
 from unvanish.core.places import SourceLine
+from unvanish.treat.differentiating import ARGUMENT, GRAD
 from unvanish.treat.patch.optimisers import spelt
 from unvanish.treat.patch.removal import comment_behind, in_brackets, leave_comment
 from unvanish.treat.patch.source import NoSafeEditError, Source
 from unvanish.treat.patch.work import Work
+from unvanish.treat.reattaching import SPOKEN
 
 _SWITCHES: Final = frozenset({"torch.no_grad", "torch.inference_mode"})
 _CALLS: Final = frozenset({"detach", "item"})
+_GRAD: Final = "torch.autograd.grad"
 _CHECKPOINTS: Final = frozenset(
     {
         "torch.utils.checkpoint.checkpoint",
@@ -42,12 +45,38 @@ def rewrite(work: Work) -> None:
 
 
 def _reattach(work: Work) -> None:
+    edits = (one for one in work.receipt.edits if one.before == SPOKEN[GRAD])
+    derived = {(one.source.file, one.source.line) for one in edits if one.source is not None}
+    writers: tuple[Callable[[Source, int], bool], ...]
     for told in str(work.prescription.settings["lines"]).split(", "):
         file, _, number = told.rpartition(":")
         source = work.source(SourceLine(file, int(number)))
         writers = (_redrawn, _undetached, _switched)
+        if (file, int(number)) in derived:
+            writers = (_derived,)
         if not any(write(source, int(number)) for write in writers):
             raise NoSafeEditError(f"{told} cuts the gradient in a way that cannot be followed")
+
+
+def _derived(source: Source, line: int) -> bool:
+    """Write ``create_graph=True`` into the calls of `torch.autograd.grad` of a line.
+
+    Raises:
+        NoSafeEditError: If what a call is given cannot be read off the line.
+    """
+    calls = [one for one in source.nodes(ast.Call, line) if source.meaning(one.func) == _GRAD]
+    for call in calls:
+        options = {one.arg: one.value for one in call.keywords}
+        if None in options or any(isinstance(one, ast.Starred) for one in call.args):
+            raise NoSafeEditError(f"line {line}: what grad is given cannot be read off the call")
+        is_placed = len(call.args) > ARGUMENT
+        told = call.args[ARGUMENT] if is_placed else options.get("create_graph")
+        if told is None:
+            last = [*call.args, *options.values()][-1]
+            source.insert_after(last, ", create_graph=True")
+        elif source.segment(told) != "True":
+            source.replace(told, "True")
+    return bool(calls)
 
 
 def _redrawn(source: Source, line: int) -> bool:
