@@ -274,6 +274,18 @@ class Words(nn.Module):
         return self.head(self.words(self.speaker(x).argmax(-1)))
 
 
+class Codes(nn.Module):
+    """Rows of a codebook take the place of what an encoder made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.book, self.head = nn.Linear(12, 6), nn.Embedding(9, 6), nn.Linear(6, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.body(x)
+        return self.head(self.book(torch.cdist(x, self.book.weight).argmin(-1)))
+
+
 class Detached(nn.Module):
     """A body that a line cuts off from its head."""
 
@@ -373,6 +385,7 @@ WARD = {
     "curved": Bed(Curved, (numbers(32, 12), numbers(32, 1)), "mse_loss", adam),
     "routed": Bed(Mixture, ROWS, None, adam),
     "words": Bed(Words, ROWS, None, adam),
+    "codes": Bed(Codes, ROWS, None, adam),
     "detached": Bed(Detached, ROWS, None, adam),
     "roots of zero": Bed(lambda: Plain(lambda x: F.relu(x).sqrt(), depth=2), ROWS, None, adam),
     "logarithms of zero": Bed(lambda: Plain(lambda x: F.relu(x).log(), depth=1), ROWS, None, adam),

@@ -1,4 +1,4 @@
-"""What happened on the way that no number at a site can say: cuts, strays, gaps."""
+"""What happened on the way that no number at a site can say: cuts, strays, lookups, gaps."""
 
 from __future__ import annotations
 
@@ -82,6 +82,28 @@ class Truncation:
     parameters: tuple[str, ...] = ()
     steps: int
     trained_steps: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lookup:
+    """Rows of a table, chosen by what an encoder made, that hand it no gradient back.
+
+    Attributes:
+        op: What chose: ``"argmin"``.
+        path: Path of the module that chose.
+        source: The user's line that looked the rows up.
+        table: Names of the parameters that the table is made of; none for a buffer.
+        parameters: Names of the parameters of what the rows were compared with: the encoder's.
+        feeds: Names of the parameters of the layers that work on the rows, on a way with a
+            gradient to the loss: the decoder's.
+    """
+
+    op: str
+    path: str
+    source: SourceLine | None
+    table: tuple[str, ...] = ()
+    parameters: tuple[str, ...] = ()
+    feeds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

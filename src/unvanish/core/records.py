@@ -17,7 +17,7 @@ from pathlib import Path
 from unvanish.core.conditions import DataTensor, GradientNoise, ProbeStep, RateTrial, RunContext
 from unvanish.core.counterfactuals import Counterfactual
 from unvanish.core.glossary import Quantity
-from unvanish.core.incidents import Cut, Gap, Stray, Truncation
+from unvanish.core.incidents import Cut, Gap, Lookup, Stray, Truncation
 from unvanish.core.places import SourceLine
 
 SCHEMA = 1
@@ -252,6 +252,7 @@ class Recording:
             too large.
         strays: Trainable tensors between inputs and outputs that are no parameters.
         truncations: Loops over time whose state passes on without its gradient.
+        lookups: Rows of a table that were chosen by an index, and hand no gradient back.
         counterfactuals: What happened to the gradient when one thing was swapped, where a
             finding asked for it.
         later: The same network after a few probe steps on a copy, where they were taken:
@@ -272,6 +273,7 @@ class Recording:
     trial: RateTrial | None = None
     strays: tuple[Stray, ...] = ()
     truncations: tuple[Truncation, ...] = ()
+    lookups: tuple[Lookup, ...] = ()
     counterfactuals: tuple[Counterfactual, ...] = ()
     later: Recording | None = None
     schema: int = SCHEMA

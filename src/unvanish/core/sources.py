@@ -321,6 +321,13 @@ _WORKS = (
         "arXiv 1308.3432",
     ),
     Source(
+        "oord2017",
+        "van den Oord, Vinyals and Kavukcuoglu",
+        2017,
+        "Neural discrete representation learning",
+        "NeurIPS",
+    ),
+    Source(
         "raissi2019",
         "Raissi, Perdikaris and Karniadakis",
         2019,

@@ -47,6 +47,9 @@ _SHAPES: Final = frozenset(
 )
 """Calls that take the shape or the type of their first input, and not its values."""
 
+_LIKE: Final = frozenset({"view_as", "reshape_as", "expand_as", "type_as"})
+"""Calls that take no more than that of their second input."""
+
 
 @dataclass(slots=True)
 class Call:
@@ -78,6 +81,8 @@ class Call:
             then that asked for it.
         standing: ids of the tensors among its inputs that stood ready before the forward pass
             and may be data although they did not come with the batch, see `may_stand`.
+        shape: Shape of the first tensor that came out.
+        buffers: ids of the model's buffers among its inputs.
     """
 
     op: str
@@ -98,6 +103,8 @@ class Call:
     derives: tuple[int, ...] = ()
     lost: bool = False
     standing: tuple[int, ...] = ()
+    shape: tuple[int, ...] = ()
+    buffers: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
@@ -254,7 +261,7 @@ class Lineage:
         # What torch.autograd.grad returns need not depend on the values that go in.
         for position, tensor in enumerate(() if op == "grad" else inputs):
             signal = signal or self.is_signal(tensor)
-            if op in _SHAPES and position == 0:
+            if (op in _SHAPES and position == 0) or (op in _LIKE and position):
                 continue
             carried = carried or tensor.requires_grad
             if (piece := self.piece_of_data(tensor)) is not None:
@@ -304,6 +311,8 @@ class Lineage:
             op, path, source, tuple(parents), tuple(names), cuts, signal, carries, under, hidden
         )
         call.pieces, call.standing = tuple(pieces), tuple(standing)
+        if self.buffers:
+            call.buffers = tuple(id(one) for one in inputs if id(one) in self.buffers)
         index = self._note(call, outputs)
         self._note_carriers(inputs, outputs)
         if writes and inputs:
@@ -317,6 +326,8 @@ class Lineage:
         """Keep a call and what it made, and find out whose it is where it cuts."""
         index = len(self.calls)
         self.calls.append(call)
+        outputs = list(outputs)
+        call.shape = tuple(outputs[0].shape) if outputs else ()
         call.learned = call.carries or any(self.calls[parent].learned for parent in call.parents)
         if call.pieces:
             self._from_data.add(index)

@@ -31,6 +31,7 @@ from unvanish.observe.batch import (
     map_tensors,
     tensors_in,
 )
+from unvanish.observe.codes import lookups
 from unvanish.observe.context import common_dtype, leaf_modules, unseen, versions
 from unvanish.observe.copies import copied
 from unvanish.observe.data import data_records
@@ -171,6 +172,7 @@ def trace(
                 model, optimizer, probe_batches, conditions, clip_grad_norm, steps.taken, recording
             )
         truncated = truncations(looks[0])
+        looked_up = lookups(looks[0])
         unregistered = strays(looks[0], own if optimizer is not None else None)
         later, taken = None, steps.taken
         if steps.model is not None:
@@ -213,6 +215,7 @@ def trace(
         trial=trial,
         strays=unregistered,
         truncations=truncated,
+        lookups=looked_up,
         later=later,
     )
 

@@ -23,15 +23,18 @@ GENERAL: Final = (
     "residual",
     "scaled-residual",
     "forget-bias",
+    "carry-gate",
     "gated-cell",
     "pre-norm",
     "query-key-norm",
     "straight-through",
+    "straight-through-codes",
     "reattach",
     "train-parameter",
     "drop-inner-softmax",
     "logits-loss",
     "lower-epsilon",
+    "float32-weights",
     "weight-decay-off",
     "learning-rate-range",
     "warm-up",
@@ -41,8 +44,8 @@ GENERAL: Final = (
 MENDS: Final = frozenset(
     "less-dropout drop-output-norm drop-inner-softmax logits-loss straight-through reattach "
     "train-parameter lower-epsilon weight-decay-off float32-weights break-symmetry "
-    "straight-through-choice surrogate-gradient carry-gate smooth-activation "
-    "standardise-target".split()
+    "straight-through-choice straight-through-codes surrogate-gradient carry-gate "
+    "smooth-activation standardise-target".split()
 )
 """Remedies that fit only where one thing is wrong: where they fit, they are worth a try."""
 _STEPS: Final = frozenset(

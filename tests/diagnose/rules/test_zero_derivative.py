@@ -15,7 +15,7 @@ from unvanish import checkup
 from unvanish.core.errors import BatchError
 from unvanish.core.findings import Cause, Finding, Severity
 from unvanish.core.glossary import Quantity
-from unvanish.core.incidents import Cut
+from unvanish.core.incidents import Cut, Lookup
 from unvanish.core.records import Parameter, Recording
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
 from unvanish.diagnose.rules.zero_derivative import ZeroDerivative
@@ -86,6 +86,24 @@ def test_a_target_network_that_chooses() -> None:
     assert isinstance(examine(recording), Clear)
     held = tuple(replace(p, in_optimizer=True) for p in parameters)
     assert isinstance(examine(replace(recording, parameters=held)), Found)
+
+
+def test_rows_of_a_codebook_that_hand_no_gradient_back() -> None:
+    rows = Lookup(op="argmin", path="book", source=None, parameters=("in.weight",), feeds=("w",))
+    parameters = (
+        Parameter(name="in.weight", log10_grad_rms=-2.0),
+        Parameter(name="w", log10_grad_rms=-2.0),
+    )
+    recording = replace(recording_of("linear", parameters=parameters), lookups=(rows,))
+    verdict = examine(recording)
+    assert isinstance(verdict, Found)
+    (finding,) = verdict.findings
+    assert finding.severity is Severity.WARNING
+    assert finding.parameters == ("in.weight",)
+    for position, settings in ((0, {"requires_grad": False}), (1, {"in_optimizer": False})):
+        changed = list(parameters)
+        changed[position] = replace(parameters[position], **settings)
+        assert isinstance(examine(replace(recording, parameters=tuple(changed))), Clear)
 
 
 # --- real networks -------------------------------------------------------------------

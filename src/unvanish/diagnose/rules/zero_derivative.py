@@ -9,10 +9,11 @@ from typing import ClassVar, Final, final
 
 from unvanish.core.findings import Cause, Finding, Severity
 from unvanish.core.glossary import Quantity
-from unvanish.core.incidents import Cut
+from unvanish.core.incidents import Cut, Lookup
 from unvanish.core.records import Parameter, Recording, Role, Site
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
+from unvanish.diagnose.cuts import named
 from unvanish.diagnose.neighbours import Neighbours
 from unvanish.diagnose.number_format import product_lost_to_zero
 from unvanish.diagnose.second_derivatives import flat_derivatives
@@ -75,6 +76,13 @@ class ZeroDerivative:
     the target meets nothing else, and is then at most added to what carries the gradient, no
     gradient depends on it, and only penalties beside it are learned.
 
+    A choice may also look up the rows of a table, as the nearest code of a codebook. Where what
+    was compared with the rows is as long as they are, and layers with trainable weights work on
+    them, an encoder learns nothing of what these layers make of its codes. It need not starve: a
+    commitment term pulls what it makes towards the rows, until both are one point. It is found
+    where no gradient from such a layer comes back to the encoder by any way, although the
+    encoder has a gradient, and is a warning.
+
     A derivative inside of the loss has a derivative of its own. That of a network of ReLUs is
     constant between its kinks, so what `torch.autograd.grad` returns the second time is zero and
     depends on no parameter: the residual of a differential equation of second order teaches such
@@ -88,30 +96,35 @@ class ZeroDerivative:
 
     ## When it stays silent
     On straight-through estimators, by `x + (x.round() - x).detach()` or by a function with a
-    backward pass of its own, on `x.sign() * x.abs().sqrt()`, and wherever else the parameters
-    are reached some other way (the gate of a mixture of experts, the straight-through copy
-    of a codebook); on steps that only data, constants and frozen parameters pass; on clamps
-    inside the loss, where a margin that is kept is a zero on purpose.
+    backward pass of its own, on `x.sign() * x.abs().sqrt()`, and wherever else the parameters are
+    reached some other way (the gate of a mixture of experts, the straight-through copy of a
+    codebook, Gumbel-softmax, the likelihood of what was chosen); on rows that are chosen by data or
+    by networks that are frozen or run under `no_grad`, and on those that only the loss sees, or a
+    layer behind a `.detach()`; on steps that only data, constants and frozen parameters pass; on
+    clamps inside the loss, where a margin that is kept is a zero on purpose.
 
     ## False alarms
     Parameters that another method trains (evolution, a running average) while they ask for a
-    gradient are counted, unless the optimiser is known and leaves them out. A target network
-    whose twin learns is left out too. A clamp may be out of range on this batch alone.
+    gradient are counted, unless the optimiser is known and leaves them out. A target network whose
+    twin learns is left out too. A network that is fed the word it finds likeliest, by an embedding
+    that is its output layer too, may be meant to have no gradient through it. A clamp may be out of
+    range on this batch alone.
 
     ## What helps
-    A straight-through estimator: forward the hard value, backward the soft one. Or a soft
-    step: a sigmoid or a softmax with a temperature, Gumbel-softmax for a choice, a score
-    function estimator (REINFORCE) for a draw.
+    A straight-through estimator: forward the hard value, backward the soft one; for a codebook the
+    gradient of the rows, handed on to what they were compared with. Or a soft step: a sigmoid or a
+    softmax with a temperature, Gumbel-softmax for a choice, a score function estimator (REINFORCE)
+    for a draw.
 
     ## Source
     Bengio, Léonard and Courville (2013) on steps without a gradient and the straight-through
-    estimator.
+    estimator; van den Oord, Vinyals and Kavukcuoglu (2017), section 3.2, on codebooks.
     """
 
     code: ClassVar[str] = "UV205"
     name: ClassVar[str] = "zero-derivative"
     needs: ClassVar[frozenset[Quantity]] = frozenset()
-    sources: ClassVar[tuple[Source, ...]] = (SOURCES["bengio2013"],)
+    sources: ClassVar[tuple[Source, ...]] = (SOURCES["bengio2013"], SOURCES["oord2017"])
 
     max_starved_parameters: int = 0
 
@@ -138,12 +151,16 @@ class ZeroDerivative:
         findings = [self._finding(neighbours, group) for group in _by_operation(starved)]
         if blinding := [cut for cut in choices if cut.blinds]:
             findings.append(self._blind(blinding))
+        looked_up = [
+            (one, hit) for one in recording.lookups if (hit := _taught_beside(one, recording))
+        ]
+        findings += [self._looked_up(one, hit) for one, hit in looked_up]
         flat = list(flat_derivatives(neighbours))
         if flat:
             findings.append(self._flat(flat))
         if any(finding.measured > self.max_starved_parameters for finding in findings):
             return Found(tuple(findings))
-        if not walls and not choices:
+        if not walls and not choices and not recording.lookups:
             return NotApplicable(
                 "no step has a derivative of zero, as round has, and no choice is made"
             )
@@ -174,6 +191,36 @@ class ZeroDerivative:
             help=(
                 f"take a smooth activation in place of {function}: torch.nn.Tanh(), "
                 "torch.nn.SiLU(), torch.nn.Softplus() or a sine",
+            ),
+        )
+
+    def _looked_up(self, rows: Lookup, hit: Sequence[Parameter]) -> Finding:
+        place = f" at {rows.source}" if rows.source else f" in {rows.path or 'the model'}"
+        table = f" of {rows.table[0]}" if rows.table else ""
+        one = len(hit) == 1
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=Severity.WARNING,
+            message=f"the rows{table} that {rows.op} chooses{place} hand no gradient back: "
+            f"{named(hit)} learn{'s' if one else ''} nothing from what {rows.feeds[0]} makes of "
+            "them",
+            sites=(Site(index=-1, path=rows.path, op=rows.op, source=rows.source),),
+            parameters=tuple(parameter.name for parameter in hit),
+            measured=float(len(hit)),
+            expected=0.0,
+            limit=float(self.max_starved_parameters),
+            unit="parameters",
+            causes=(Cause.DETACHED_GRAPH,),
+            notes=(
+                "what gradient they get comes from the rest of the loss, such as a commitment "
+                "term, which alone draws all codes together",
+            ),
+            help=(
+                "hand the gradient of the rows z_q on to what they were compared with: give the "
+                "layers z_e + (z_q - z_e).detach(), and the loss z_q itself",
+                "where the loss has no term for the rows, give the layers "
+                "z_q + (z_e - z_e.detach())",
             ),
         )
 
@@ -303,6 +350,19 @@ class _Starving:
             and "." in inner
             for other in self.recording.parameters
         )
+
+
+def _taught_beside(rows: Lookup, recording: Recording) -> list[Parameter]:
+    """Return the encoder's parameters, where they learn and layers that can learn use the rows."""
+    by_name = {parameter.name: parameter for parameter in recording.parameters}
+    if not any(name in by_name and _is_watched(by_name[name]) for name in rows.feeds):
+        return []
+    names = set(rows.parameters)
+    return [
+        one
+        for one in recording.parameters
+        if one.name in names and _is_watched(one) and one.has_grad
+    ]
 
 
 def _is_watched(parameter: Parameter) -> bool:

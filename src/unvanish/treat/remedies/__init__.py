@@ -87,6 +87,7 @@ from unvanish.treat.remedies.standardise_input import StandardiseInput
 from unvanish.treat.remedies.standardise_target import StandardiseTarget
 from unvanish.treat.remedies.straight_through import StraightThroughEstimator
 from unvanish.treat.remedies.straight_through_choice import StraightThroughChoice
+from unvanish.treat.remedies.straight_through_codes import StraightThroughCodes
 from unvanish.treat.remedies.surrogate_gradient import SurrogateGradient
 from unvanish.treat.remedies.t_fixup import TFixup
 from unvanish.treat.remedies.tailored_activation import TailoredActivation
@@ -174,6 +175,7 @@ BUILTIN_REMEDIES: Final[tuple[Remedy, ...]] = (
     NonSaturatingGan(),
     StraightThroughEstimator(),
     StraightThroughChoice(),
+    StraightThroughCodes(),
     SurrogateGradient(),
     Reattach(),
     CheckpointGradient(),

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from unvanish.core.errors import UnvanishError
-from unvanish.core.findings import Finding
+from unvanish.core.findings import Finding, Severity
 from unvanish.core.prescriptions import Change, Keeps, Prescription
 from unvanish.core.records import Recording
 from unvanish.core.sources import SOURCES, Source
@@ -134,7 +134,8 @@ def _starved(recording: Recording) -> list[Finding]:
     verdict = ZeroDerivative().examine(recording)
     if not isinstance(verdict, Found):
         return []
-    return [f for f in verdict.findings if f.parameters and any(s.index < 0 for s in f.sites)]
+    errors = [f for f in verdict.findings if f.severity is Severity.ERROR and f.parameters]
+    return [f for f in errors if any(s.index < 0 for s in f.sites)]
 
 
 def _temperature(case: Case, path: str, function: str) -> float | None:
