@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -111,18 +112,19 @@ def test_where_nothing_is_to_be_edited_it_is_a_warning(here: Path) -> None:
 def test_the_files_that_a_network_imports_are_watched(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (here / "parts.py").write_text("WIDTH = 8\n")
+    path = here / "watched_parts.py"
+    path.write_text("WIDTH = 8\n")
     monkeypatch.syspath_prepend(str(here))
-    path = here / "parts.py"
+    monkeypatch.delitem(sys.modules, "watched_parts", raising=False)  # and afterwards, too
     sources = Sources().joined([path, here / "gone.py", torch.__file__])
     assert list(sources.held) == [path]
     assert sources.said() == ""
     path.write_text("WIDTH = 9\n")
     assert sources.changed() == {path: "changed"}
     with sources.as_read():
-        import parts  # type: ignore[import-not-found]
+        import watched_parts  # type: ignore[import-not-found]
 
-        assert parts.WIDTH == 8
+        assert watched_parts.WIDTH == 8
 
 
 def test_a_report_of_a_file_that_has_changed_since_saves_no_network(

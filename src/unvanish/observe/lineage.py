@@ -134,6 +134,7 @@ class Lineage:
     _of_parameters: set[int] = field(default_factory=set)
     _switched_off_in: str = ""
     _draws: bool = False
+    _drew: bool = False
 
     def switch(self, frame: FrameType, *, on: bool, draws: bool = False) -> None:
         """Take note of who switches the recording of gradients off.
@@ -143,15 +144,20 @@ class Lineage:
             on: What it is switched to.
             draws: Whether a distribution switches it off to draw.
         """
-        self._draws = self._draws and not on
+        if on:
+            self._drew, self._draws = self._draws, False
         # Leaving torch.enable_grad() goes back to what somebody else switched off.
         leaves = frame.f_code.co_name == "__exit__" or (
             frame.f_back is not None and frame.f_back.f_code.co_name == "__exit__"
         )
-        if not on and torch.is_grad_enabled() and not leaves:
-            found = nearest_line(frame)
-            self._switched_off_in = found[1] if found is not None else ""
-            self._draws = draws
+        if on or not torch.is_grad_enabled():
+            return
+        if leaves:
+            self._draws = self._drew
+            return
+        found = nearest_line(frame)
+        self._switched_off_in = found[1] if found is not None else ""
+        self._draws = draws
 
     def add_input(self, tensor: Tensor) -> None:
         """Declare a tensor to be data: whatever is computed from it is signal."""
