@@ -9,11 +9,6 @@ from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.module import (
-    register_module_forward_hook,
-    register_module_forward_pre_hook,
-)
-from torch.overrides import TorchFunctionMode
 
 from unvanish.core.operations import clean
 from unvanish.core.places import SourceLine
@@ -22,6 +17,7 @@ from unvanish.observe.batch import call_model, map_tensors
 from unvanish.observe.guard import seed_everything, untouched
 from unvanish.observe.look import Conditions, running
 from unvanish.observe.tracing import trace
+from unvanish.treat.following import Following
 from unvanish.treat.precision import HALVES
 from unvanish.treat.protocol import Case, Patient
 from unvanish.treat.surgery import Surgery
@@ -166,39 +162,15 @@ def spoken(found: Sequence[Cast]) -> str:
     return ", ".join(lines)
 
 
-class _Hearing(TorchFunctionMode):
+class _Hearing(Following):
     """Takes note of the casts in one forward pass."""
 
     def __init__(self, model: nn.Module, types: Sequence[torch.dtype]) -> None:
-        super().__init__()
-        self._paths = {id(module): path for path, module in model.named_modules()}
+        super().__init__(model)
         self._types = types
-        self._stack: list[tuple[str, dict[str, int]]] = []
-        self._hooks: list[Any] = []
         self._met: dict[tuple[str, str], dict[int, SourceLine | None]] = {}
         self._others: dict[tuple[str, str], set[int]] = {}
         self._dtypes: dict[tuple[str, str], str] = {}
-
-    def __enter__(self) -> _Hearing:
-        self._hooks = [
-            register_module_forward_pre_hook(self._enter_module),
-            register_module_forward_hook(self._leave_module, always_call=True),
-        ]
-        super().__enter__()  # type: ignore[no-untyped-call]
-        return self
-
-    def __exit__(self, *exception: Any) -> None:
-        super().__exit__(*exception)  # type: ignore[no-untyped-call]
-        for hook in self._hooks:
-            hook.remove()
-
-    def _enter_module(self, module: nn.Module, args: Any) -> None:  # noqa: ARG002
-        if id(module) in self._paths:
-            self._stack.append((self._paths[id(module)], {}))
-
-    def _leave_module(self, module: nn.Module, args: Any, output: Any) -> None:  # noqa: ARG002
-        if id(module) in self._paths and self._stack:
-            self._stack.pop()
 
     def __torch_function__(
         self,
@@ -209,13 +181,11 @@ class _Hearing(TorchFunctionMode):
     ) -> Any:
         output = func(*args, **(kwargs or {}))
         name = clean(getattr(func, "__name__", ""))
-        if name in _CASTS and self._stack and args and isinstance(args[0], Tensor):
-            path, counts = self._stack[-1]
-            number = counts.get(name, 0)
-            counts[name] = number + 1
+        if name in _CASTS and self._running and args and isinstance(args[0], Tensor):
+            number = self._count(name)
             given = (*args[1:], *(kwargs or {}).values())
             if name != "to" or any(isinstance(one, torch.dtype | Tensor) for one in given):
-                self._hear((path, name), number, args[0], output)
+                self._hear((self._path, name), number, args[0], output)
         return output
 
     def _hear(self, key: tuple[str, str], number: int, given: Tensor, output: Any) -> None:
