@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 
 from unvanish.core.prescriptions import Change, Option, Prescription
-from unvanish.prove.contest import CONTROL, Entry, best_rates, final_rates, gains, ranked
+from unvanish.prove.contest import CONTROL, Entry, best_rates, beyond, final_rates, gains, ranked
 
 RATES = (1.0, 0.1, 10.0)
 SMALL = Entry(remedies=("he",), size=(0.0, 1.0, 3.0))
@@ -16,12 +16,31 @@ def scores(table):
 
 def test_the_best_rate_of_each_entry_is_found():
     score = scores({(CONTROL, 1.0): 0.1, (SMALL, 0.1): 0.8, (SMALL, 1.0): 0.3})
-    assert best_rates([CONTROL, SMALL, LARGE], RATES, score) == {CONTROL: 1.0, SMALL: 0.1}
+    assert best_rates(dict.fromkeys([CONTROL, SMALL, LARGE], RATES), score) == {
+        CONTROL: 1.0,
+        SMALL: 0.1,
+    }
 
 
 def test_of_equal_rates_the_users_own_is_kept():
     score = scores({(SMALL, rate): 0.5 for rate in RATES})
-    assert best_rates([SMALL], RATES, score) == {SMALL: 1.0}
+    assert best_rates({SMALL: RATES}, score) == {SMALL: 1.0}
+
+
+def test_the_sweep_goes_on_where_its_end_did_best_or_every_rate_diverged():
+    at = {(CONTROL, 1.0): 0.1, (CONTROL, 0.1): 0.1, (CONTROL, 10.0): 0.3}
+    assert beyond(CONTROL, RATES, scores(at)) == 100.0
+    assert beyond(CONTROL, (*RATES, 100.0), scores(at | {(CONTROL, 100.0): 0.4})) == 1000.0
+    assert beyond(CONTROL, (*RATES, 100.0), scores(at | {(CONTROL, 100.0): 0.2})) is None
+    assert beyond(CONTROL, RATES, scores(at | {(CONTROL, 0.1): 0.5})) == 0.01
+    assert beyond(CONTROL, RATES, scores(at | {(CONTROL, 1.0): 0.5})) is None
+    assert beyond(CONTROL, RATES, scores({})) == 0.01
+
+
+def test_the_sweep_ends_four_decades_off():
+    rates = (1.0, 0.1, 10.0, 1e2, 1e3, 1e4)
+    assert beyond(CONTROL, rates, scores({(CONTROL, 1e4): 1.0})) is None
+    assert beyond(CONTROL, (1.0, 1e-4), scores({})) is None
 
 
 def test_a_further_rate_lies_on_the_better_side():

@@ -208,6 +208,52 @@ def test_by_a_metric_without_a_goal_a_network_that_fits_is_left_alone():
     assert len(fits.asked) == 5
 
 
+@pytest.mark.parametrize(
+    ("own", "conclusion"), [(-3.0, Conclusion.IMPROVED), (-0.4, Conclusion.HEALTHY)]
+)
+def test_what_scores_below_a_constant_answer_does_not_suffice_though_it_fits(own, conclusion):
+    class Fits(Oracle):
+        def run(self, experiment, jobs):
+            for run in super().run(experiment, jobs):
+                yield replace(run, losses=(10.0, 1.0), loss_steps=(1, run.job.steps))
+
+    endpoint = Endpoint(name="metric", untrained=-30.0)
+    made, _ = trial({}, endpoint=endpoint, is_suspect=False, bounds=(-1.0, -0.5))
+    made.engine = Fits({((), 10.0**n): own for n in range(-4, 5)} | {((), 10.0): 0.3})
+    proof = made.run()
+    assert proof.conclusion is conclusion
+    assert proof.chosen == ("rate x10" if own < -1.0 else "")
+
+
+def test_a_rate_that_is_orders_off_is_found():
+    table = {((), 10.0**n): 0.1 + 0.2 * n for n in range(1, 5)}
+    made, engine = trial(table)
+    proof = made.run()
+    assert proof.conclusion is Conclusion.CURED
+    assert proof.answer.rate_factor == 1e4
+    assert {job.rate_factor for job in engine.asked} >= {1.0, 0.1, 10.0, 1e2, 1e3, 1e4}
+
+
+def test_what_stays_open_gets_as_many_pairs_again():
+    class Now(Oracle):
+        """The control learns on every other seed."""
+
+        def run(self, experiment, jobs):
+            for run in super().run(experiment, jobs):
+                learns = run.job.judged and not run.job.remedies and run.job.seed % 2
+                yield replace(run, metric=0.9) if learns else run
+
+    made, _ = trial({(("he",), 1.0): 0.95})
+    made.engine = Now(made.engine.table)
+    proof = made.run()
+    arm = next(arm for arm in proof.arms if arm.name == "he")
+    said = [note for note in proof.notes if "pairs left it open" in note]
+    assert len(arm.runs) == 10
+    assert len(said) == 1
+    assert arm.comparison.confidence == pytest.approx(0.975)
+    assert proof.conclusion is Conclusion.CURED
+
+
 def test_what_leads_by_one_lucky_seed_is_not_put_to_the_proof():
     class Lucky(Oracle):
         def run(self, experiment, jobs):

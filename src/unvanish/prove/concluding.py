@@ -64,6 +64,7 @@ class Judged:
         comparison: The chosen arm, or the best, against the control; None without one.
         harms: What was compared beside the endpoint; of the chosen arm, or the best.
         notes: What a sceptical reader has to know.
+        is_open: Whether more seeds may decide it.
     """
 
     conclusion: Conclusion
@@ -73,6 +74,7 @@ class Judged:
     comparison: Comparison | None = None
     harms: tuple[Harm, ...] = ()
     notes: tuple[str, ...] = ()
+    is_open: bool = False
 
 
 def bar(endpoint: Endpoint) -> float:
@@ -132,6 +134,8 @@ def conclude(
     is_partial: bool = False,
     is_suspect: bool = True,
     patient: Arm | None = None,
+    constant: float = math.nan,
+    looks: int = 1,
 ) -> Judged:
     """Say what follows from the arms of a trial.
 
@@ -148,13 +152,16 @@ def conclude(
         is_partial: Whether the trial was stopped before its end.
         is_suspect: Whether a check of the control finds something.
         patient: The control with more steps, where nothing was found and it does not learn.
+        constant: What the best constant answer scores on the part to choose by, if known.
+        looks: How often the arms have been looked at; goals reached have to be as much less likely
+            to be chance. `confidence` is to be widened by the caller.
 
     Returns:
         The conclusion, the sentence, the comparison and the name of the answer.
     """
     arms = [arm for arm in (control, best, tuned_control, null) if arm is not None]
     worst = worst_of(endpoint, arms) if worst is None else worst
-    case = _Case(endpoint, control, null, worst, confidence)
+    case = _Case(endpoint, control, null, worst, confidence, constant, looks)
     if control.runs and all(run.failed for run in control.runs):
         why = f"the control could not be trained: {control.runs[0].failed}"
         return Judged(conclusion=Conclusion.CANNOT, said=why)
@@ -191,6 +198,8 @@ class _Case:
     null: Arm | None
     worst: float
     confidence: float
+    constant: float
+    looks: int
 
     def against_control(self, arm: Arm) -> Comparison:
         return against(
@@ -226,7 +235,7 @@ class _Case:
         values = [_fair(each) for each in (self.control, arm)]
         control, treated = (sum(map(self.endpoint.reached, each)) for each in values)
         p_value = exceeds_by_chance(control, len(values[0]), treated, len(values[1]))
-        return treated >= SHARE * len(values[1]) and p_value <= _BY_CHANCE
+        return treated >= SHARE * len(values[1]) and p_value <= _BY_CHANCE / self.looks
 
     def _outlives(self, arm: Arm) -> bool:
         """Tell whether the control diverges on every seed, and the arm on hardly any.
@@ -243,7 +252,15 @@ class _Case:
         )
 
     def way(self, arm: Arm) -> float:
-        """Return how far an arm comes from chance, or from before its training, in the median."""
+        """Return how far an arm comes from chance, or from before its training, in the median.
+
+        A metric of the user's own has no chance that is known: there the score on the part to
+        choose by is asked, where it is known what a constant answer gets.
+        """
+        if math.isnan(bar(self.endpoint)) and math.isfinite(self.constant):
+            scores = [run.validation for run in arm.runs]
+            ended = [v if math.isfinite(v) else self.constant for v in scores]
+            return max(0.0, median(ended) - self.constant) if ended else math.nan
         values = [v if math.isfinite(v) else self.worst for v in _fair(arm)]
         if not values:
             return math.nan
@@ -354,7 +371,9 @@ class _Case:
             return self._better(best, compared, seen)
         if could_matter(compared):
             said = f"{best.name} may help, and it could be chance: {seen}; more seeds may decide it"
-            return Judged(conclusion=Conclusion.INCONCLUSIVE, said=said, comparison=compared)
+            return Judged(
+                conclusion=Conclusion.INCONCLUSIVE, said=said, comparison=compared, is_open=True
+            )
         said = f"{best.name} makes no difference that could be told from chance: {seen}"
         if is_worse(compared):
             said = f"{best.name}, the best of what was tried, is worse: {seen}"

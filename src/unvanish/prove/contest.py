@@ -7,7 +7,7 @@ the better; a run that diverged or failed scores minus infinity.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -43,6 +43,9 @@ class Entry:
 
 CLOSE: Final = 0.8
 """Share of the gain at the best rate from which the user's own gets a full run too."""
+FARTHEST: Final = 1e4
+"""How far from the user's own a learning rate is looked for, either way."""
+_DECADE: Final = 10.0
 NOTABLE: Final = 0.1
 """Share of a gain below which it is not worth a proof of its own."""
 
@@ -56,12 +59,38 @@ Score = Callable[[Entry, float], float]
 """Validation score of a pair; minus infinity where there is none."""
 
 
-def best_rates(
-    entries: Iterable[Entry], rates: Sequence[float], score: Score
-) -> dict[Entry, float]:
-    """Return the rate at which each entry did best; one without any result is left out."""
+def beyond(entry: Entry, rates: Sequence[float], score: Score) -> float | None:
+    """Return a learning rate beyond those tried that is worth a try.
+
+    Args:
+        entry: Whose.
+        rates: What it was tried at, the user's own among them.
+        score: Of the first tries.
+
+    Returns:
+        A tenth of the least, where that did best or every rate diverged; ten times the largest,
+        where that did best; None otherwise, and from four decades off on.
+    """
+    best = max(rates, key=lambda rate: score(entry, rate))
+    if score(entry, best) == -math.inf or best == min(rates) < 1.0:
+        further = min(rates) / _DECADE
+    elif best == max(rates) > 1.0:
+        further = max(rates) * _DECADE
+    else:
+        return None
+    further = float(f"{further:.2g}")
+    return further if 1.0 / FARTHEST <= further <= FARTHEST else None
+
+
+def best_rates(tried: Mapping[Entry, Sequence[float]], score: Score) -> dict[Entry, float]:
+    """Return the rate at which each entry did best; one without any result is left out.
+
+    Args:
+        tried: The rates that each was tried at.
+        score: Of the first tries.
+    """
     best: dict[Entry, float] = {}
-    for entry in entries:
+    for entry, rates in tried.items():
         top = max(rates, key=lambda rate: score(entry, rate))
         if score(entry, top) > -math.inf:
             best[entry] = top

@@ -39,6 +39,8 @@ def judge(
     is_partial: bool = False,
     is_suspect: bool = True,
     patient: Arm | None = None,
+    constant: float = math.nan,
+    looks: int = 1,
 ) -> Judged:
     """Compare all arms of a trial with its control, and say what follows.
 
@@ -51,6 +53,9 @@ def judge(
         is_partial: Whether the trial was stopped before its end.
         is_suspect: Whether a check of the control finds something.
         patient: The control with more steps, where nothing was found and it does not learn.
+        constant: What the best constant answer scores on the part to choose by, if known.
+        looks: How often the same arms have been looked at, the more pairs the later; every
+            interval covers more for it.
 
     Returns:
         The conclusion with all arms, each compared and with its fate, the control first.
@@ -61,7 +66,7 @@ def judge(
         return Judged(conclusion=Conclusion.INCONCLUSIVE, said=said, arms=tuple(arms))
     worst = worst_of(endpoint, arms)
     compared_arms = [arm for arm in arms if arm.role is Role.CANDIDATE and arm.runs]
-    confidence = 1.0 - 0.05 / max(1, len(compared_arms))
+    confidence = 1.0 - 0.05 / (max(1, len(compared_arms)) * looks)
     proven = [a for a in arms if a.role is Role.CANDIDATE and a.name in contenders and a.runs]
     proven.sort(key=lambda arm: list(contenders).index(arm.name))
     tuned = next((a for a in arms if a.role is Role.CANDIDATE and not a.remedies and a.runs), None)
@@ -80,6 +85,8 @@ def judge(
             is_partial=is_partial,
             is_suspect=is_suspect,
             patient=patient,
+            constant=constant,
+            looks=looks,
         )
         for arm in tried
     ]

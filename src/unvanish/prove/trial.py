@@ -38,6 +38,7 @@ from unvanish.prove.contest import (
     Entry,
     Pair,
     best_rates,
+    beyond,
     final_rates,
     gains,
     helped,
@@ -86,8 +87,8 @@ class Progress:
     """How far a trial is.
 
     Attributes:
-        stage: ``"control"``, ``"first tries"``, ``"finalists"``, ``"best finalists"`` or
-            ``"proof"``.
+        stage: ``"control"``, ``"first tries"``, ``"further rates"``, ``"finalists"``,
+            ``"best finalists"`` or ``"proof"``.
         done: Runs of this stage that have ended.
         total: Runs of this stage.
         run: The run that ended last; None at the beginning of a stage.
@@ -143,6 +144,7 @@ class Trial(Ledger):
     _patient: Arm | None = field(default=None, init=False)
     _notes: list[str] = field(default_factory=list, init=False)
     _is_partial: bool = field(default=False, init=False)
+    _looks: int = field(default=1, init=False)
     _start: float = field(default=0.0, init=False)
     _each: float = field(default=0.0, init=False)
 
@@ -157,6 +159,7 @@ class Trial(Ledger):
             self._train("control", self._pairs_of_seeds(CONTROL, 1.0, Role.CONTROL))
             if self.is_forced or not self._control_suffices():
                 self._contest()
+                self._look_again()
         except _LateError:
             pass
         except KeyboardInterrupt:
@@ -175,8 +178,12 @@ class Trial(Ledger):
             return endpoint.goal is not None or not self.is_suspect
         if self.is_suspect:
             return False
-        has_no_bar = math.isnan(bar(endpoint))
-        if has_no_bar and (math.isnan(endpoint.floor) or all(map(_fits, control.runs))):
+        if not math.isnan(bar(endpoint)):
+            return self._learns_in_time()
+        if not math.isnan(self._enough):
+            is_sound = self._learns(control) and moves(endpoint, control)
+            return is_sound or self._learns_in_time()
+        if math.isnan(endpoint.floor) or all(map(_fits, control.runs)):
             return moves(endpoint, control)
         return self._learns_in_time()
 
@@ -186,7 +193,7 @@ class Trial(Ledger):
         patient = replace(self.plan, steps=_PATIENCE * steps, seeds=min(3, self.plan.seeds))
         plan, self.plan = self.plan, patient
         self._train("control", self._pairs_of_seeds(CONTROL, 1.0, Role.CONTROL))
-        if self._learned():
+        if self._learns(self._arm(Role.CONTROL, (CONTROL, 1.0))):
             self._notes.append(f"{steps} steps were too few for the network; it was given more")
             return True
         self._patient = self._arm(Role.CONTROL, (CONTROL, 1.0))
@@ -231,14 +238,19 @@ class Trial(Ledger):
         first = {(e, r): [self._try(e, r)] for e in taking_part for r in self.plan.rates}
         self._train("first tries", [job for jobs in first.values() for job in jobs])
         short = self._scores(first)
-        rates = best_rates(taking_part, self.plan.rates, short)
+        tried = {entry: [r for e, r in first if e == entry] for entry in taking_part}
+        while (rate := beyond(CONTROL, tried[CONTROL], short)) is not None and not self._is_late():
+            tried[CONTROL].append(rate)
+            first[CONTROL, rate] = [self._try(CONTROL, rate)]
+            self._train("further rates", first[CONTROL, rate])
+        rates = best_rates(tried, short)
         self._helped += [e for e in helped(rates, short) if e not in self._helped]
         finalists = sorted((e for e in rates if e != CONTROL), key=lambda e: -short(e, rates[e]))
         wanted = self._wanted
         wanted.setdefault((CONTROL, 1.0), [self._final(CONTROL, 1.0)])
         for entry in (CONTROL, *finalists[: self.plan.finalists]):
             if entry in rates:
-                for rate in final_rates(entry, rates[entry], self.plan.rates, short):
+                for rate in final_rates(entry, rates[entry], tried[entry], short):
                     wanted.setdefault((entry, rate), [self._final(entry, rate)])
         if self._is_late():
             return None
@@ -376,6 +388,26 @@ class Trial(Ledger):
             return math.inf
         return (limit - (time.monotonic() - self._start)) / self._each
 
+    def _look_again(self) -> None:
+        """Give what could help, and could be chance, as many pairs again; there is no third look.
+
+        The intervals are widened for the second look (Bonferroni): a trial that may stop at either
+        of two looks has two chances to be wrong.
+        """
+        pair = next(iter(self._contenders()), None)
+        own = self.plan.seeds
+        if pair is None or self._is_partial or not self._answer().is_open:
+            return
+        if self._is_late() or self._runs_left() < 2 * own:
+            return
+        self._looks, self.plan = 2, replace(self.plan, seeds=2 * own)
+        more = [*self._pairs_of_seeds(CONTROL, 1.0, Role.CONTROL)]
+        more += self._pairs_of_seeds(*pair, Role.CANDIDATE)
+        self._notes.append(
+            f"{own} pairs left it open; it was given {own} more, and wider intervals"
+        )
+        self._train("proof", more)
+
     def _comparators(self, pair: Pair) -> list[Job]:
         """Return the runs of the null arm and of the arm drawn by lot."""
         seeds = self._seeds[: self.plan.lots]
@@ -436,7 +468,7 @@ class Trial(Ledger):
 
     # --------------------------------------------------------------- what follows
 
-    def _told(self) -> Proof:
+    def _answer(self) -> Judged:
         """Put the arms together and have them judged."""
         judged = [
             arm
@@ -449,7 +481,7 @@ class Trial(Ledger):
             for e in self._tries
             if e not in entries
         ]
-        answer: Judged = judge(
+        return judge(
             self.experiment.endpoint,
             [*judged, *others],
             contenders=[name_of(e.remedies, rate) for e, rate in self._contenders()],
@@ -457,7 +489,12 @@ class Trial(Ledger):
             is_partial=self._is_partial,
             is_suspect=self.is_suspect,
             patient=self._patient,
+            constant=self.bounds[0],
+            looks=self._looks,
         )
+
+    def _told(self) -> Proof:
+        answer = self._answer()
         return Proof(
             endpoint=self.experiment.endpoint,
             conclusion=answer.conclusion,

@@ -1,0 +1,265 @@
+"""How often a cure cures networks drawn from a grammar of tasks, families and faults.
+
+    python -m benchmarks.drawn [--from 0] [--count 200] [--jobs 2] [--only SEED ...] [--fresh]
+    python -m benchmarks.drawn --text SEED
+
+writes results/drawn.json (one entry a network; a run that was cut short goes on where it was) and
+results/drawn.md. ``--text`` prints what the tool is given for a seed.
+
+Nobody decides what is sick: a network is drawn as a sensible person would write it, and once more
+with something wrong. Both are trained, on three seeds and equal steps. Where the first one learns,
+the goal lies a tenth below what its worst seed reaches, counted from what a network reaches that
+has learnt nothing. The second one is *sick* if at most one of its seeds reaches the goal and their
+median falls short by twice as much; *healthy* if all three do; otherwise, and where the first one
+does not learn, it is left out, and counted. Files that have a metric say the goal too, the others
+say neither. The cure is judged as in `benchmarks.cures_outside`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import subprocess
+import sys
+import time
+import traceback
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
+from typing import Any, Final
+
+from benchmarks.accuracy import strict, table
+from benchmarks.cures import RESULTS, edit, metric, named
+from benchmarks.cures_outside import is_changed, share, treated, verdict
+from benchmarks.drawn.build import score, text
+from benchmarks.drawn.draw import draw
+
+STEPS: Final = 400
+LEARNS: Final = 0.6
+LIMIT_SECONDS: Final = 600
+
+
+def recipe_parts(target: str, seed: int) -> Any:
+    """Return network, optimiser and loss of a file."""
+    from unvanish.recipe import load
+
+    recipe = load(target, seed=seed)
+    given = recipe.optimizer
+    return recipe.model, given(recipe.model) if callable(given) else given, recipe.loss
+
+
+def examined(seed: int, jobs: int) -> dict[str, Any]:
+    """Draw one network, find out whether it is sick, cure it, and judge the cure."""
+    import torch
+
+    torch.set_num_threads(1)
+    drawn = draw(seed)
+    row: dict[str, Any] = {
+        "name": str(seed),
+        "task": drawn.task.name,
+        "family": drawn.given.family,
+        "fault": drawn.fault,
+        "sick": None,
+    }
+    with TemporaryDirectory() as folder:
+        well, given = Path(folder) / f"well_{seed}.py", Path(folder) / f"net_{seed}.py"
+        well.write_text(text(drawn.well, drawn.task), encoding="utf-8")
+        given.write_text(text(drawn.given, drawn.task), encoding="utf-8")
+        truths = [_truth(drawn.task, path) for path in (well, given)]
+        row["known cure"] = verdict(str(well), truths[0], lambda s: recipe_parts(str(well), s))
+        chance = drawn.task.chance
+        learnt = min(row["known cure"]["metrics"]) - chance
+        if not learnt >= LEARNS * (1 - chance):
+            return row | {"out": "the well one does not learn"}
+        for truth in truths:
+            truth.GOAL = chance + 0.9 * learnt
+        row["goal"] = truths[0].GOAL
+        if drawn.given.shows:
+            with given.open("a", encoding="utf-8") as file:
+                file.write(f"GOAL = {row['goal']:.4g}\n")
+        row["known cure"] |= {"reached": True, "seeds": 3}
+        row["nothing"] = verdict(str(given), truths[1], lambda s: recipe_parts(str(given), s))
+        reached, metrics = row["nothing"]["seeds"], row["nothing"]["metrics"]
+        middle = median(-math.inf if math.isnan(value) else value for value in metrics)
+        if reached <= 1 and not middle > chance + 0.8 * learnt:
+            row["sick"] = True
+        elif reached == 3:
+            row["sick"] = False
+        else:
+            return row | {"out": "neither sick nor healthy"}
+        return row | _cured(str(given), truths[1], jobs, row["nothing"])
+
+
+def _cured(target: str, truth: Any, jobs: int, nothing: Mapping[str, Any]) -> dict[str, Any]:
+    from unvanish import cure
+    from unvanish.core.errors import UnvanishError
+    from unvanish.diagnose import diagnose
+
+    row: dict[str, Any] = {}
+    start = time.perf_counter()
+    try:
+        found = cure(target, jobs=jobs, resume=False)
+    except UnvanishError as error:
+        return {"crash": f"refused: {error}", "seconds": time.perf_counter() - start}
+    except Exception:
+        return {"crash": traceback.format_exc(), "seconds": time.perf_counter() - start}
+    row |= {
+        "seconds": time.perf_counter() - start,
+        "verdict": found.conclusion.value,
+        "found": [root.code for root in diagnose(found.before).roots],
+        "said": found.said,
+        "remedies": list(found.remedies),
+        "rate_factor": found.rate_factor,
+        "agrees": found.patch.agrees if found.patch else None,
+        "cure": dict(nothing),
+    }
+    if found.is_changed:
+        row["cure"] = verdict(target, truth, lambda seed: treated(found, seed))
+    return row
+
+
+def _truth(task: Any, path: Path) -> SimpleNamespace:
+    """Return what only the judge has, for one file."""
+    names: dict[str, Any] = {}
+    exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), names)
+    judge = f"def judge(model):\n    return {score(task, 'test')}\n"
+    exec(judge, names)
+    return SimpleNamespace(STEPS=STEPS, GOAL=0.0, HIGHER_IS_BETTER=True, metric=names["judge"])
+
+
+def apart(seed: int, jobs: int) -> dict[str, Any]:
+    """Do `examined` in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.drawn", "--one", str(seed), "--jobs", str(jobs)]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return {"name": str(seed), "sick": None, "crash": "it did not come to an end"}
+    try:
+        row: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    except (IndexError, ValueError):
+        return {"name": str(seed), "sick": None, "crash": done.stderr[-3000:]}
+    return row
+
+
+POLICIES: Final = ("nothing", "cure", "known cure")
+
+
+def page(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the tables."""
+    sick = [row for row in rows if row["sick"]]
+    healthy = [row for row in rows if row["sick"] is False]
+    lines = ["# Cures of networks that were drawn", "", "`python -m benchmarks.drawn`", ""]
+    lines += ["What each word means stands there.", "", "## By fault", ""]
+    lines += table(
+        ["fault", "sick", *POLICIES, "seconds"],
+        [
+            _line(fault, [r for r in sick if fault in ("all", r["fault"])])
+            for fault in _faults(sick)
+        ],
+    )
+    lines += ["", "## By family", ""]
+    families = sorted({row["family"] for row in sick})
+    lines += table(
+        ["family", "sick", *POLICIES, "seconds"],
+        [_line(family, [r for r in sick if r["family"] == family]) for family in families],
+    )
+    changed = [r["name"] for r in healthy if is_changed(r)]
+    harmed = [r["name"] for r in rows if "cure" in r and r["cure"]["seeds"] < r["nothing"]["seeds"]]
+    crashed = [r["name"] for r in rows if "crash" in r]
+    out = Counter(row["out"] for row in rows if "out" in row)
+    lines += ["", f"- healthy: {len(healthy)}, of which changed: {len(changed)} {named(changed)}"]
+    lines += [f"- harmed: {len(harmed)} {named(harmed)}"]
+    lines += [f"- crashed or refused: {len(crashed)} {named(crashed)}"]
+    lines += [f"- left out, {why}: {count}" for why, count in sorted(out.items())]
+    lines += ["", "## By network", ""]
+    lines += table(
+        [
+            "seed",
+            "task",
+            "family",
+            "fault",
+            "goal",
+            "verdict",
+            "found",
+            "edit",
+            *POLICIES,
+            "seconds",
+        ],
+        [
+            [
+                row["name"],
+                row["task"],
+                row["family"],
+                row["fault"],
+                f"{row['goal']:.3g}",
+                row.get("verdict", "crash"),
+                " ".join(row.get("found", [])),
+                edit(row),
+                *(metric(row.get(policy)) for policy in POLICIES),
+                f"{row.get('seconds', math.nan):.0f}",
+            ]
+            for row in [*sick, *healthy]
+        ],
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _faults(sick: Sequence[Mapping[str, Any]]) -> list[str]:
+    return ["all", *sorted({row["fault"] for row in sick})]
+
+
+def _line(name: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    seconds = f"{median(row['seconds'] for row in rows):.0f}" if rows else ""
+    return [name, str(len(rows)), *(share(rows, policy) for policy in POLICIES), seconds]
+
+
+def main() -> None:
+    """Run what is left to run, and write both files after every network."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--from", type=int, default=0, dest="first")
+    parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--only", nargs="*", type=int, default=[], metavar="SEED")
+    parser.add_argument("--fresh", action="store_true")
+    parser.add_argument("--save", default="drawn", metavar="NAME")
+    parser.add_argument("--text", type=int, metavar="SEED")
+    parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.text is not None:
+        drawn = draw(asked.text)
+        print(text(drawn.given, drawn.task))
+        return
+    if asked.one is not None:
+        print(json.dumps(strict(examined(asked.one, asked.jobs)), allow_nan=False))
+        return
+    file = RESULTS / f"{asked.save}.json"
+    rows: list[dict[str, Any]] = []
+    if file.exists() and not asked.fresh:
+        rows = json.loads(file.read_text(encoding="utf-8"))["networks"]
+    known = {row["name"] for row in rows}
+    for seed in asked.only or range(asked.first, asked.first + asked.count):
+        if str(seed) in known:
+            continue
+        row = apart(seed, asked.jobs)
+        rows = sorted([*rows, row], key=lambda each: int(each["name"]))
+        document = {"jobs": asked.jobs, "steps": STEPS, "networks": rows}
+        file.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        file.with_suffix(".md").write_text(page(rows), encoding="utf-8")
+        said = row.get("out") or f"{row.get('verdict', 'crash')}, {edit(row)}"
+        goal = f"{row.get('goal', math.nan):.3g}"
+        state = {True: "sick", False: "healthy", None: "out"}[row["sick"]]
+        print(
+            seed, row.get("task"), row.get("family"), row.get("fault") or "-", state, said,
+            "goal", goal, *(metric(row.get(policy)) for policy in POLICIES),
+            f"{row.get('seconds', math.nan):.0f} s", flush=True,
+        )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
