@@ -1,10 +1,12 @@
 """How often a cure cures networks drawn from a grammar of tasks, families and faults.
 
     python -m benchmarks.drawn [--from 0] [--count 200] [--jobs 2] [--only SEED ...] [--fresh]
+    python -m benchmarks.drawn --check [...]
     python -m benchmarks.drawn --text SEED
 
 writes results/drawn.json (one entry a network; a run that was cut short goes on where it was) and
-results/drawn.md. ``--text`` prints what the tool is given for a seed.
+results/drawn.md. ``--check`` asks what a check finds, cures nothing, and writes
+results/drawn_checks.*. ``--text`` prints what the tool is given for a seed.
 
 Nobody decides what is sick: a network is drawn as a sensible person would write it, and once more
 with something wrong. Both are trained, on three seeds and equal steps. Where the first one learns,
@@ -32,7 +34,7 @@ from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any, Final
 
-from benchmarks.accuracy import strict, table
+from benchmarks.accuracy import percent, strict, table
 from benchmarks.cures import RESULTS, edit, metric, named
 from benchmarks.cures_outside import is_changed, share, treated, verdict
 from benchmarks.drawn.build import score, text
@@ -52,8 +54,8 @@ def recipe_parts(target: str, seed: int) -> Any:
     return recipe.model, given(recipe.model) if callable(given) else given, recipe.loss
 
 
-def examined(seed: int, jobs: int) -> dict[str, Any]:
-    """Draw one network, find out whether it is sick, cure it, and judge the cure."""
+def examined(seed: int, jobs: int, *, cures: bool = True) -> dict[str, Any]:
+    """Draw one network, find out whether it is sick, check or cure it, and judge the cure."""
     import torch
 
     torch.set_num_threads(1)
@@ -91,7 +93,33 @@ def examined(seed: int, jobs: int) -> dict[str, Any]:
             row["sick"] = False
         else:
             return row | {"out": "neither sick nor healthy"}
+        if not cures:
+            return row | _checked(str(given))
         return row | _cured(str(given), truths[1], jobs, row["nothing"])
+
+
+def _checked(target: str) -> dict[str, Any]:
+    import unvanish
+    from unvanish.core.errors import UnvanishError
+
+    start = time.perf_counter()
+    try:
+        report = unvanish.checkup(target)
+    except UnvanishError as error:
+        return {"crash": f"refused: {error}"}
+    except Exception:
+        return {"crash": traceback.format_exc()}
+    return {"seconds": time.perf_counter() - start} | _findings(report.diagnosis)
+
+
+def _findings(diagnosis: Any) -> dict[str, Any]:
+    """Return what is found, and what of it is more than a note."""
+    loud = [root for root in diagnosis.roots if root.severity != "note"]
+    return {
+        "found": [root.code for root in diagnosis.roots],
+        "alarms": [root.code for root in loud],
+        "causes": [cause.value for root in loud for cause in root.causes[:1]],
+    }
 
 
 def _cured(target: str, truth: Any, jobs: int, nothing: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,7 +138,7 @@ def _cured(target: str, truth: Any, jobs: int, nothing: Mapping[str, Any]) -> di
     row |= {
         "seconds": time.perf_counter() - start,
         "verdict": found.conclusion.value,
-        "found": [root.code for root in diagnose(found.before).roots],
+        **_findings(diagnose(found.before)),
         "said": found.said,
         "remedies": list(found.remedies),
         "rate_factor": found.rate_factor,
@@ -131,9 +159,10 @@ def _truth(task: Any, path: Path) -> SimpleNamespace:
     return SimpleNamespace(STEPS=STEPS, GOAL=0.0, HIGHER_IS_BETTER=True, metric=names["judge"])
 
 
-def apart(seed: int, jobs: int) -> dict[str, Any]:
+def apart(seed: int, jobs: int, *, cures: bool) -> dict[str, Any]:
     """Do `examined` in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.drawn", "--one", str(seed), "--jobs", str(jobs)]
+    command += [] if cures else ["--check"]
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False
@@ -210,6 +239,56 @@ def page(rows: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def checks_page(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the tables of what a check finds."""
+    judged = [row for row in rows if row["sick"] is not None and "alarms" in row]
+    lines = ["# What a check finds in networks that were drawn", ""]
+    lines += ["`python -m benchmarks.drawn --check`", "", "What each word means stands there."]
+    lines += ["Found and alarmed: a check says more than a note.", "", "## By fault", ""]
+    lines += table(
+        ["fault", "sick", "found", "healthy", "alarmed"],
+        [
+            [
+                fault or "none",
+                *(_counted(judged, fault, sick=True)),
+                *(_counted(judged, fault, sick=False)),
+            ]
+            for fault in ("all", *sorted({row["fault"] for row in judged}))
+        ],
+    )
+    crashed = [r["name"] for r in rows if "crash" in r]
+    out = Counter(row["out"] for row in rows if "out" in row)
+    lines += ["", f"- crashed or refused: {len(crashed)} {named(crashed)}"]
+    lines += [f"- left out, {why}: {count}" for why, count in sorted(out.items())]
+    lines += ["", "## By network", ""]
+    lines += table(
+        ["seed", "task", "family", "fault", "state", "found", "cause", "goal", "as it is", "well"],
+        [
+            [
+                row["name"],
+                row["task"],
+                row["family"],
+                row["fault"],
+                "sick" if row["sick"] else "healthy",
+                " ".join(row["alarms"]),
+                " ".join(dict.fromkeys(row["causes"])),
+                f"{row['goal']:.3g}",
+                metric(row["nothing"]),
+                metric(row["known cure"]),
+            ]
+            for row in sorted(judged, key=lambda row: not row["sick"])
+        ],
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _counted(rows: Sequence[Mapping[str, Any]], fault: str, *, sick: bool) -> list[str]:
+    """Return how many there are, and in how many a check finds more than a note."""
+    mine = [r for r in rows if fault in ("all", r["fault"]) and r["sick"] is sick]
+    found = sum(bool(row["alarms"]) for row in mine)
+    return [str(len(mine)), f"{found} ({percent(found / len(mine))})" if mine else ""]
+
+
 def _faults(sick: Sequence[Mapping[str, Any]]) -> list[str]:
     return ["all", *sorted({row["fault"] for row in sick})]
 
@@ -227,7 +306,8 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--only", nargs="*", type=int, default=[], metavar="SEED")
     parser.add_argument("--fresh", action="store_true")
-    parser.add_argument("--save", default="drawn", metavar="NAME")
+    parser.add_argument("--check", action="store_true")
+    parser.add_argument("--save", default="", metavar="NAME")
     parser.add_argument("--text", type=int, metavar="SEED")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     asked = parser.parse_args()
@@ -236,9 +316,13 @@ def main() -> None:
         print(text(drawn.given, drawn.task))
         return
     if asked.one is not None:
-        print(json.dumps(strict(examined(asked.one, asked.jobs)), allow_nan=False))
+        print(
+            json.dumps(
+                strict(examined(asked.one, asked.jobs, cures=not asked.check)), allow_nan=False
+            )
+        )
         return
-    file = RESULTS / f"{asked.save}.json"
+    file = RESULTS / f"{asked.save or ('drawn_checks' if asked.check else 'drawn')}.json"
     rows: list[dict[str, Any]] = []
     if file.exists() and not asked.fresh:
         rows = json.loads(file.read_text(encoding="utf-8"))["networks"]
@@ -246,12 +330,18 @@ def main() -> None:
     for seed in asked.only or range(asked.first, asked.first + asked.count):
         if str(seed) in known:
             continue
-        row = apart(seed, asked.jobs)
+        row = apart(seed, asked.jobs, cures=not asked.check)
         rows = sorted([*rows, row], key=lambda each: int(each["name"]))
         document = {"jobs": asked.jobs, "steps": STEPS, "networks": rows}
         file.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        file.with_suffix(".md").write_text(page(rows), encoding="utf-8")
-        said = row.get("out") or f"{row.get('verdict', 'crash')}, {edit(row)}"
+        written = checks_page(rows) if asked.check else page(rows)
+        file.with_suffix(".md").write_text(written, encoding="utf-8")
+        alarms = " ".join(row.get("alarms", []))
+        said = row.get("out") or (
+            f"found {alarms or 'nothing'}"
+            if asked.check and "crash" not in row
+            else f"{row.get('verdict', 'crash')}, {edit(row)}"
+        )
         goal = f"{row.get('goal', math.nan):.3g}"
         state = {True: "sick", False: "healthy", None: "out"}[row["sick"]]
         print(

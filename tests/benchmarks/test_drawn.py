@@ -4,7 +4,6 @@ import ast
 from collections import Counter
 
 import pytest
-
 from benchmarks.drawn.build import FAMILIES, score, text
 from benchmarks.drawn.draw import FAULTS, draw
 from benchmarks.drawn.tasks import TASKS

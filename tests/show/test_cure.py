@@ -348,3 +348,11 @@ def test_what_was_edited_while_it_was_tried_is_not_to_be_saved() -> None:
     assert "save:" in text(found)
     assert "save:" not in page
     assert "paste instead" not in page
+
+
+@pytest.mark.parametrize("ascii", [False, True])
+def test_a_verdict_with_much_behind_it_is_told_again_in_the_last_line(ascii: bool) -> None:
+    arrow = "->" if ascii else "→"
+    short, long = (text(cures.cure(), ascii=ascii, verbose=v).splitlines() for v in (False, True))
+    assert long[-1] == f"cured: accuracy 9.9 % {arrow} 96.0 %"
+    assert not short[-1].startswith("cured")

@@ -25,6 +25,10 @@ _STYLES: Final = {
     Conclusion.HARMED: "error",
 }
 _MOST_NOTES: Final = 8
+_AFTER_VERDICT: Final = 4
+"""Place of the first block behind the verdict."""
+_LONG: Final = 24
+"""Lines behind the verdict from which it is told again at the end, where a terminal stops."""
 
 
 def render_cure(
@@ -67,6 +71,8 @@ def render_cure(
         next_lines(cure, rechecked, sheet, file=file),
         [styled(f"exit {exit_code}", "strong")] if exit_code is not None else [],
     ]
+    if sum(map(len, blocks[_AFTER_VERDICT:])) > _LONG:
+        blocks.append(_verdict_again(cure, sheet))
     lines: Lines = []
     for block in filter(None, blocks):
         lines += [*([Text("")] if lines else []), *block]
@@ -167,6 +173,14 @@ def _verdict(cure: Cure, sheet: Sheet) -> Lines:
     return lines
 
 
+def _verdict_again(cure: Cure, sheet: Sheet) -> Lines:
+    """Repeat the verdict in one line."""
+    words = cure.conclusion.value
+    if cure.proof is not None and (change := _before_and_after(cure.proof, ascii=sheet.ascii)):
+        words += f": {change}"
+    return [styled(words, _STYLES.get(cure.conclusion, "warning"))]
+
+
 def _without_numbers(said: str, proof: Proof) -> str:
     """Return what a sentence says before its numbers, which follow in the units of the table."""
     return said.partition(f": {proof.endpoint.name} ")[0]
@@ -174,14 +188,12 @@ def _without_numbers(said: str, proof: Proof) -> str:
 
 def _numbers(proof: Proof, sheet: Sheet) -> str:
     """Return control, treated, difference, interval and test in one line."""
-    found, answer = proof.comparison, proof.answer
-    control = next((arm for arm in proof.arms if arm.runs), None)
-    if found is None or answer is None or control is None or math.isnan(found.mean):
+    found, pair = proof.comparison, _before_and_after(proof, ascii=sheet.ascii)
+    answer = proof.answer
+    if found is None or answer is None or not pair or math.isnan(found.mean):
         return ""
     scale = scale_of(proof)
-    arrow = "->" if sheet.ascii else "→"
     unit = " decades" if found.in_decades else " points" if scale.per_cent else ""
-    pair = f"{scale.value(arm_mean(control))} {arrow} {scale.value(arm_mean(answer))}"
     scale = Scale() if found.in_decades else scale
     interval = ""
     if math.isfinite(found.low):
@@ -201,9 +213,19 @@ def _numbers(proof: Proof, sheet: Sheet) -> str:
             f"; {hits} of {len(answer.metrics)} reach {scale_of(proof).value(proof.endpoint.goal)}"
         )
     return (
-        f"{proof.endpoint.name} {pair}: {scale.change(found.mean)}{unit}{interval}, "
+        f"{pair}: {scale.change(found.mean)}{unit}{interval}, "
         f"over {count} {'pair' if count == 1 else 'pairs'} of runs with equal seeds{test}{goal}"
     )
+
+
+def _before_and_after(proof: Proof, *, ascii: bool) -> str:
+    """Return the endpoint of control and answer; empty where one of the two is missing."""
+    answer, control = proof.answer, next((arm for arm in proof.arms if arm.runs), None)
+    if answer is None or control is None:
+        return ""
+    scale, arrow = scale_of(proof), "->" if ascii else "→"
+    values = f"{scale.value(arm_mean(control))} {arrow} {scale.value(arm_mean(answer))}"
+    return f"{proof.endpoint.name} {values}"
 
 
 def _harms(proof: Proof | None, sheet: Sheet, *, verbose: bool) -> Lines:
