@@ -20,7 +20,7 @@ from unvanish.core.cures import Cure
 from unvanish.core.errors import BatchError
 from unvanish.core.proofs import Conclusion
 from unvanish.core.reports import load_cure, save_cure
-from unvanish.prove.trial import Progress
+from unvanish.prove.running import Progress
 
 Fake = Callable[..., dict[str, Any]]
 

@@ -15,7 +15,7 @@ from unvanish.core.reports import load_cure
 from unvanish.curing import Cured, cure
 from unvanish.curing.saving import exported
 from unvanish.curing.sources import Sources
-from unvanish.prove.trial import Progress
+from unvanish.prove.running import Progress
 
 FINISHED = SOURCE.replace("def model():\n    return Net()\n", "model = Net()\n")
 OTHER = SOURCE.replace("nn.Linear(8, 8)", "nn.Linear(8, 8, bias=False)")

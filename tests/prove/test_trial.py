@@ -10,7 +10,8 @@ from unvanish.core.prescriptions import Change, Option, Outlook, Prescription
 from unvanish.core.proofs import Conclusion, Endpoint, Job, Role, Run
 from unvanish.prove.ledger import FIRST_SEED
 from unvanish.prove.plan import Plan
-from unvanish.prove.trial import Progress, Trial
+from unvanish.prove.running import Progress
+from unvanish.prove.trial import Trial
 
 
 class Parts:

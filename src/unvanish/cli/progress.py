@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import ProgressColumn
 
-    from unvanish.prove.trial import Progress
+    from unvanish.prove.running import Progress
 
 _STAGES: Final = {
     "control": "control: the network as it is",

@@ -33,9 +33,10 @@ from unvanish.prove.engines.protocol import Engine
 from unvanish.prove.experiment import Experiment
 from unvanish.prove.plan import budget as budget_of
 from unvanish.prove.plan import planned
+from unvanish.prove.running import Progress
 from unvanish.prove.shortlist import GENERAL, MENDS, fitting, further, shortlist
 from unvanish.prove.training import execute
-from unvanish.prove.trial import Progress, Trial
+from unvanish.prove.trial import Trial
 from unvanish.recipe import Batches, Recipe
 from unvanish.treat import prescribe
 from unvanish.treat.adding import prescribe_further

@@ -25,8 +25,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -45,17 +44,13 @@ from unvanish.prove.contest import (
     is_as_good,
     ranked,
 )
-from unvanish.prove.engines.journal import Journal
-from unvanish.prove.engines.protocol import Engine
 from unvanish.prove.judging import Judged, bar, judge, learned, moves
-from unvanish.prove.ledger import Ledger
+from unvanish.prove.running import LateError, Running
 
 _REDRAW: Final = 50_000
 """What is added to the seed of the initial weights in the null arm."""
 _PATIENCE: Final = 4
 """Times the steps that a control gets before general remedies are tried on it."""
-_GRACE: Final = 1.25
-"""Times the budget after which even a stage that has begun is stopped."""
 _MOST_BASES: Final = 2
 """How many treatments that do not suffice get something added to them."""
 _MOST_PROOFS: Final = 3
@@ -78,38 +73,13 @@ def _worries(outlook: Outlook) -> bool:
     return any(severity != Severity.NOTE for severity in outlook.findings.values())
 
 
-class _LateError(Exception):
-    """The budget was used up in the middle of a stage."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """How far a trial is.
-
-    Attributes:
-        stage: ``"control"``, ``"first tries"``, ``"further rates"``, ``"finalists"``,
-            ``"best finalists"`` or ``"proof"``.
-        done: Runs of this stage that have ended.
-        total: Runs of this stage.
-        run: The run that ended last; None at the beginning of a stage.
-        seconds_left: About how long this stage still takes; ``nan`` at its beginning.
-    """
-
-    stage: str
-    done: int
-    total: int
-    run: Run | None = None
-    seconds_left: float = math.nan
-
-
 @dataclass(kw_only=True)
-class Trial(Ledger):
+class Trial(Running):
     """A trial of some treatments of one network. It is run once.
 
     Attributes:
         options: Treatments that may be the answer, the likeliest first; or what finds them, asked
             only where the control does not suffice.
-        engine: What runs the jobs.
         lots: Names of remedies that fit, from which the arm by lot is drawn; or what finds them.
         further: Finds what may be added to a treatment that does not suffice, from its remedies and
             the names of those that helped alone, best first; None to add nothing.
@@ -121,19 +91,14 @@ class Trial(Ledger):
             has to stand the comparison with what may cure it. Where nothing is found, a control
             that does not learn is first given more steps; without a goal, a treatment then has to
             beat that one clearly.
-        journal: Keeps what is finished; None for none.
-        progress: Called at the beginning of every stage and after every run.
     """
 
     options: Sequence[Option] | Callable[[], Sequence[Option]]
-    engine: Engine
     lots: Sequence[str] | Callable[[], Sequence[str]] = ()
     further: Callable[[Sequence[str], Sequence[str]], Sequence[Option]] | None = None
     bounds: tuple[float, float] = (math.nan, math.nan)
     is_forced: bool = False
     is_suspect: bool = True
-    journal: Journal | None = None
-    progress: Callable[[Progress], None] | None = None
     _options: Sequence[Option] = field(default=(), init=False)
     _wanted: dict[Pair, list[Job]] = field(default_factory=dict, init=False)
     _helped: list[Entry] = field(default_factory=list, init=False)
@@ -142,11 +107,7 @@ class Trial(Ledger):
     _is_enough: bool = field(default=False, init=False)
     _proven: list[Pair] = field(default_factory=list, init=False)
     _patient: Arm | None = field(default=None, init=False)
-    _notes: list[str] = field(default_factory=list, init=False)
-    _is_partial: bool = field(default=False, init=False)
     _looks: int = field(default=1, init=False)
-    _start: float = field(default=0.0, init=False)
-    _each: float = field(default=0.0, init=False)
 
     def run(self) -> Proof:
         """Run the stages, and say what follows.
@@ -160,7 +121,7 @@ class Trial(Ledger):
             if self.is_forced or not self._control_suffices():
                 self._contest()
                 self._look_again()
-        except _LateError:
+        except LateError:
             pass
         except KeyboardInterrupt:
             self._is_partial = True
@@ -381,13 +342,6 @@ class Trial(Ledger):
         """Make the plan fit what is left of the budget, as long as the control's runs took."""
         self.plan = self.plan.within(self._runs_left())
 
-    def _runs_left(self) -> float:
-        """Return how many full runs there is time for, as long as the control's took."""
-        limit = self.plan.seconds
-        if limit is None or self._each <= 0.0:
-            return math.inf
-        return (limit - (time.monotonic() - self._start)) / self._each
-
     def _look_again(self) -> None:
         """Give what could help, and could be chance, as many pairs again; there is no third look.
 
@@ -429,42 +383,8 @@ class Trial(Ledger):
         self._judged[Role.RANDOM, (Entry(remedies=("drawn by lot",)), 1.0)] = by_lot
         return null + by_lot
 
-    # -------------------------------------------------------------- running them
-
-    def _train(self, stage: str, jobs: Sequence[Job]) -> None:
-        todo = [job for job in dict.fromkeys(jobs) if job not in self._runs]
-        begun = time.monotonic()
-        self._tell(Progress(stage=stage, done=0, total=len(todo)))
-        with closing(self._ran(todo)) as runs:
-            for done, run in enumerate(runs, 1):
-                self._runs[run.job] = run
-                if stage == "control":
-                    self._each = (time.monotonic() - begun) / done
-                if stage != "control" and done < len(todo) and self._is_late(_GRACE):
-                    raise _LateError
-                left = (time.monotonic() - begun) / done * (len(todo) - done)
-                self._tell(
-                    Progress(stage=stage, done=done, total=len(todo), run=run, seconds_left=left)
-                )
-
-    def _ran(self, jobs: Sequence[Job]) -> Generator[Run, None, None]:
-        if self.journal is None:
-            return self.engine.run(self.experiment, jobs)
-        return self.journal.run(self.engine, self.experiment, jobs)
-
-    def _tell(self, progress: Progress) -> None:
-        if self.progress is not None:
-            self.progress(progress)
-
-    def _is_late(self, grace: float = 1.0) -> bool:
-        limit = self.plan.seconds
-        if limit is None or time.monotonic() - self._start < grace * limit:
-            return False
-        is_answered = bool(self._bases) and any(map(self._is_proven, self._proven))
-        before = "more could be added" if is_answered else "the proof was done"
-        self._notes.append(f"the budget of {limit:g} seconds was used up before {before}")
-        self._is_partial = not is_answered
-        return True
+    def _is_answered(self) -> bool:
+        return bool(self._bases) and any(map(self._is_proven, self._proven))
 
     # --------------------------------------------------------------- what follows
 
