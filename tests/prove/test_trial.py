@@ -235,6 +235,14 @@ def test_a_rate_that_is_orders_off_is_found():
     assert {job.rate_factor for job in engine.asked} >= {1.0, 0.1, 10.0, 1e2, 1e3, 1e4}
 
 
+def test_a_rate_that_is_orders_off_gives_way_to_a_remedy_for_the_optimiser():
+    table = {((), 10.0**n): 0.1 + 0.2 * n for n in range(1, 5)}
+    made, _ = trial(table | {(("lower-epsilon",), 1.0): 0.9})
+    made.options = (option("lower-epsilon", Change.OPTIMISER),)
+    proof = made.run()
+    assert (proof.conclusion, proof.chosen) == (Conclusion.CURED, "lower-epsilon")
+
+
 def test_what_stays_open_gets_as_many_pairs_again():
     class Now(Oracle):
         """The control learns on every other seed."""

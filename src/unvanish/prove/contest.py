@@ -46,6 +46,10 @@ CLOSE: Final = 0.8
 FARTHEST: Final = 1e4
 """How far from the user's own a learning rate is looked for, either way."""
 _DECADE: Final = 10.0
+_FAR: Final = 1.6
+"""Decades from which another learning rate is no smaller a change than one of the optimiser."""
+_FAR_SIZE: Final = (0.0, 1.0, 1.5)
+"""`Entry.size` of such a rate: above one remedy that touches the optimiser, below all others."""
 NOTABLE: Final = 0.1
 """Share of a gain below which it is not worth a proof of its own."""
 
@@ -153,6 +157,12 @@ def helped(rates: Mapping[Entry, float], score: Score) -> list[Entry]:
     return sorted(better, key=lambda entry: -score(entry, rates[entry]))
 
 
+def size_of(entry: Entry, rate: float) -> tuple[float, ...]:
+    """Return how large a change an entry is at a learning rate; see `Entry`."""
+    is_far = entry == CONTROL and abs(math.log10(rate)) > _FAR
+    return _FAR_SIZE if is_far else entry.size
+
+
 def ranked(pairs: Sequence[Pair], score: Score) -> list[Pair]:
     """Return one pair of every entry: the smallest change among the good ones, then by score.
 
@@ -183,5 +193,5 @@ def ranked(pairs: Sequence[Pair], score: Score) -> list[Pair]:
     if not entered:
         return []
     good = [pair for pair in entered if as_good(pair, score(*entered[0]))]
-    smallest = min(good, key=lambda pair: (pair[0].size, pair[1] != 1.0, -score(*pair)))
+    smallest = min(good, key=lambda pair: (size_of(*pair), pair[1] != 1.0, -score(*pair)))
     return [smallest, *(pair for pair in entered if pair != smallest)]

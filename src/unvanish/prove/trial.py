@@ -43,6 +43,7 @@ from unvanish.prove.contest import (
     helped,
     is_as_good,
     ranked,
+    size_of,
 )
 from unvanish.prove.judging import Judged, bar, judge, learned, moves
 from unvanish.prove.running import LateError, Running
@@ -259,13 +260,18 @@ class Trial(Running):
             jobs = [*self._pairs_of_seeds(*pair, Role.CANDIDATE)]
             if not self._proven:
                 jobs += self._comparators(pair)
-                if tuned is not None and tuned != pair and gains(tuned, pair, self._full):
+                if tuned is not None and self._is_rival(tuned, pair):
                     jobs += self._pairs_of_seeds(*tuned, Role.CANDIDATE)
             self._proven.append(pair)
             self._train("proof", jobs)
             arm = self._arm(Role.CANDIDATE, pair)
             if endpoint.goal is None or learned(endpoint, arm.metrics):
                 return
+
+    def _is_rival(self, tuned: Pair, pair: Pair) -> bool:
+        """Tell whether a learning rate alone may do what a larger change does."""
+        is_smaller = size_of(*tuned) < size_of(*pair)
+        return is_smaller and tuned != pair and gains(tuned, pair, self._full)
 
     def _is_worth_a_proof(self, pair: Pair) -> bool:
         """Tell whether nothing that was put to the proof in an earlier round leaves it behind."""
