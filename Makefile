@@ -71,6 +71,7 @@ bench: $(STAMP)
 	@$(BIN)/python -m benchmarks.very_deep
 	@$(BIN)/python -m benchmarks.cures
 	@$(BIN)/python -m benchmarks.cures_outside
+	@$(BIN)/python -m benchmarks.drawn --count 100
 	@$(BIN)/python -m benchmarks.identity
 	@$(BIN)/python -m benchmarks.accuracy
 	@$(BIN)/python -m benchmarks.runs

@@ -136,7 +136,7 @@ class Trial(Running):
         endpoint, control = self.experiment.endpoint, self._arm(Role.CONTROL, (CONTROL, 1.0))
         if all(run.failed for run in control.runs):
             return True  # for want of a comparison
-        if self._learned():
+        if learned(endpoint, control.metrics):
             return endpoint.goal is not None or not self.is_suspect
         if self.is_suspect:
             return False
@@ -162,10 +162,6 @@ class Trial(Running):
         self.plan = plan
         self._judged[Role.CONTROL, (CONTROL, 1.0)] = short
         return False
-
-    def _learned(self) -> bool:
-        arm = self._arm(Role.CONTROL, (CONTROL, 1.0))
-        return learned(self.experiment.endpoint, arm.metrics)
 
     def _contest(self) -> None:
         """Choose a treatment, and put it to the proof; add to it where it does not suffice."""
