@@ -1,6 +1,7 @@
 """How often a cure cures: every patient of the zoo, beside two other policies.
 
     python -m benchmarks.cures [--jobs 2] [--only NAME ...] [--half development|reserved] [--fresh]
+        [--without-rivals]
 
 writes results/cures.json (one entry a patient, so that a run that was cut short goes on where it
 was; `--fresh` begins anew) and results/cures.md.
@@ -22,6 +23,9 @@ Beside it stand, under the same judge:
 - *first silent edit*: the policy of AutoTrainer (Zhang et al. 2021): its list of repairs for the
   problem, in its order, each trained in full; the first after which the monitor (our own check of
   the trained network, which is kinder than theirs) is silent is kept, whatever the metric.
+
+`--without-rivals` leaves out the last two, which take most of the time; shares are of the patients
+that a policy was tried on.
 
 Held fixed: steps of a run, frozen data and split, seeds. Times are wall seconds with `--jobs`
 processes.
@@ -136,7 +140,7 @@ def verdict(name: str, parts: Any) -> dict[str, Any]:
     return {"metrics": metrics, "reached": sum(reached) >= 2}
 
 
-def examined(name: str, jobs: int) -> dict[str, Any]:
+def examined(name: str, jobs: int, *, rivals: bool = True) -> dict[str, Any]:
     """Cure one patient, and have it and the other policies judged."""
     from unvanish import cure
     from unvanish.core.errors import UnvanishError
@@ -169,7 +173,7 @@ def examined(name: str, jobs: int) -> dict[str, Any]:
         return row
     policies = ["nothing", "cure"]
     if patient.is_sick:
-        policies += ["known cure", *(["by lot", "first silent edit"] if found.proof else [])]
+        policies += ["known cure", *(RIVALS if found.proof and rivals else ())]
     if not found.is_changed:
         policies.remove("cure")
     context = multiprocessing.get_context("fork")
@@ -288,6 +292,7 @@ def is_harmed(row: Mapping[str, Any]) -> bool:
     return loss > max(point, spread) and not row["cure"]["reached"]
 
 
+RIVALS = ("by lot", "first silent edit")
 POLICIES = ("nothing", "by lot", "first silent edit", "cure", "known cure")
 
 
@@ -357,9 +362,10 @@ def page(rows: Sequence[Mapping[str, Any]], command: str) -> str:
 
 
 def share(rows: Sequence[Mapping[str, Any]], policy: str) -> str:
-    """Return how many of some patients reach their goal under a policy."""
-    count = sum(bool(row.get(policy, {}).get("reached")) for row in rows)
-    return f"{count} of {len(rows)} ({100 * count / len(rows):.1f} %)"
+    """Return how many of the patients a policy was tried on reach their goal under it."""
+    tried = [row for row in rows if policy in row or policy not in RIVALS]
+    count = sum(bool(row.get(policy, {}).get("reached")) for row in tried)
+    return f"{count} of {len(tried)} ({100 * count / len(tried):.1f} %)" if tried else ""
 
 
 def edit(row: Mapping[str, Any]) -> str:
@@ -406,6 +412,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=[], metavar="NAME")
     parser.add_argument("--half", default="", choices=["", "development", "reserved"])
     parser.add_argument("--fresh", action="store_true")
+    parser.add_argument("--without-rivals", action="store_true")
     parser.add_argument("--save", default="cures", metavar="NAME")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -414,7 +421,7 @@ def main() -> None:
     if file.exists() and not arguments.fresh:
         rows = json.loads(file.read_text(encoding="utf-8"))["patients"]
     for name in todo(arguments, rows):
-        row = examined(name, arguments.jobs)
+        row = examined(name, arguments.jobs, rivals=not arguments.without_rivals)
         rows = sorted([*rows, strict(row)], key=lambda each: each["patient"])
         document = {"torch": torch.__version__, "jobs": arguments.jobs, "patients": rows}
         file.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
