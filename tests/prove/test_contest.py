@@ -72,12 +72,11 @@ def test_the_control_at_another_rate_is_the_smallest_change():
     assert ranked(list(table), scores(table))[0] == (CONTROL, 0.1)
 
 
-def test_a_rate_that_is_far_off_is_no_smaller_than_a_remedy_for_the_optimiser():
-    optimiser = Entry(remedies=("lower-epsilon",), size=(0.0, 1.0, 1.0))
-    table = {(CONTROL, 1.0): 0.1, (CONTROL, 1e3): 0.95, (SMALL, 1.0): 0.95}
+def test_a_rate_that_is_far_off_is_a_larger_change_than_one_remedy():
+    table = {(CONTROL, 1.0): 0.1, (CONTROL, 1e3): 0.95, (LARGE, 1.0): 0.95}
     assert ranked(list(table), scores(table))[0] == (CONTROL, 1e3)
-    table[optimiser, 1.0] = 0.95
-    assert ranked(list(table), scores(table))[0] == (optimiser, 1.0)
+    table[SMALL, 1.0] = 0.95
+    assert ranked(list(table), scores(table))[0] == (SMALL, 1.0)
     table[CONTROL, 10.0] = 0.96
     assert ranked(list(table), scores(table))[0] == (CONTROL, 10.0)
 

@@ -235,7 +235,7 @@ def test_a_rate_that_is_orders_off_is_found():
     assert {job.rate_factor for job in engine.asked} >= {1.0, 0.1, 10.0, 1e2, 1e3, 1e4}
 
 
-def test_a_rate_that_is_orders_off_gives_way_to_a_remedy_for_the_optimiser():
+def test_a_rate_that_is_orders_off_gives_way_to_one_remedy():
     table = {((), 10.0**n): 0.1 + 0.2 * n for n in range(1, 5)}
     made, _ = trial(table | {(("lower-epsilon",), 1.0): 0.9})
     made.options = (option("lower-epsilon", Change.OPTIMISER),)

@@ -37,7 +37,10 @@ _RECORDING: Final = "unvanish recording"
 _DIAGNOSIS: Final = "unvanish diagnosis"
 _KINDS: Final = {kind.kind: kind for kind in (Clear, Found, NotApplicable, NotMeasured)}
 _ADDED: Final = frozenset(
-    {"data", "steps", "noise", "trial", "strays", "truncations", "lookups", "counterfactuals"}
+    {
+        *("data", "steps", "noise", "trial", "training", "strays", "truncations", "lookups"),
+        "counterfactuals",
+    }
 )
 """Fields of a recording that earlier versions of this layout did not write."""
 

@@ -144,6 +144,26 @@ class RateTrial:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShortTraining:
+    """What a copy learns from the probe batches, taken in turn at the user's learning rate.
+
+    The losses are means over the batches.
+
+    Attributes:
+        steps: Number of steps.
+        loss_before: The loss at the start.
+        loss_after: The loss after the steps; ``inf`` where it is no number.
+        loss_mismatched: The loss after the steps where each batch's target meets the inputs of
+            another one: what is left of it where nothing was learnt about the inputs.
+    """
+
+    steps: int
+    loss_before: float = math.nan
+    loss_after: float = math.nan
+    loss_mismatched: float = math.nan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GradientNoise:
     """How far the gradients of different samples agree.
 

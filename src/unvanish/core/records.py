@@ -14,7 +14,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from unvanish.core.conditions import DataTensor, GradientNoise, ProbeStep, RateTrial, RunContext
+from unvanish.core.conditions import (
+    DataTensor,
+    GradientNoise,
+    ProbeStep,
+    RateTrial,
+    RunContext,
+    ShortTraining,
+)
 from unvanish.core.counterfactuals import Counterfactual
 from unvanish.core.glossary import Quantity
 from unvanish.core.incidents import Cut, Gap, Lookup, Stray, Truncation
@@ -250,6 +257,8 @@ class Recording:
         noise: How far the gradients of different samples agree, where it was measured.
         trial: What a tenth of the learning rate gains, where the probe steps made it look
             too large.
+        training: What a copy learns from the probe batches, where little gradient reaches the
+            early layers.
         strays: Trainable tensors between inputs and outputs that are no parameters.
         truncations: Loops over time whose state passes on without its gradient.
         lookups: Rows of a table that were chosen by an index, and hand no gradient back.
@@ -271,6 +280,7 @@ class Recording:
     steps: tuple[ProbeStep, ...] = ()
     noise: GradientNoise | None = None
     trial: RateTrial | None = None
+    training: ShortTraining | None = None
     strays: tuple[Stray, ...] = ()
     truncations: tuple[Truncation, ...] = ()
     lookups: tuple[Lookup, ...] = ()

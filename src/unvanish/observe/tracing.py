@@ -43,6 +43,7 @@ from unvanish.observe.failures import (
     own_faults_told,
 )
 from unvanish.observe.guard import is_lazy, untouched
+from unvanish.observe.learning import try_to_learn
 from unvanish.observe.look import Conditions, Look, look
 from unvanish.observe.loss import LossFunction
 from unvanish.observe.measure import (
@@ -166,8 +167,11 @@ def trace(
         )
         held = held_names(own, model) if optimizer is not None else None
         recording = _record(model, looks, deep, held, steps.updates)
-        trial = None
+        trial = training = None
         if optimizer is not None:
+            training = try_to_learn(
+                model, optimizer, probe_batches, conditions, clip_grad_norm, recording
+            )
             trial = try_lower_rate(
                 model, optimizer, probe_batches, conditions, clip_grad_norm, steps.taken, recording
             )
@@ -213,6 +217,7 @@ def trace(
         gaps=tuple(gaps),
         steps=taken,
         trial=trial,
+        training=training,
         strays=unregistered,
         truncations=truncated,
         lookups=looked_up,

@@ -47,9 +47,10 @@ FARTHEST: Final = 1e4
 """How far from the user's own a learning rate is looked for, either way."""
 _DECADE: Final = 10.0
 _FAR: Final = 1.6
-"""Decades from which another learning rate is no smaller a change than one of the optimiser."""
-_FAR_SIZE: Final = (0.0, 1.0, 1.5)
-"""`Entry.size` of such a rate: above one remedy that touches the optimiser, below all others."""
+"""Decades from which another learning rate is a larger change than one remedy."""
+_FAR_SIZE: Final = (0.0, 1.0, math.inf)
+"""`Entry.size` of such a rate: what ails a network is rarely mended by it, where one remedy is as
+good."""
 NOTABLE: Final = 0.1
 """Share of a gain below which it is not worth a proof of its own."""
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from unvanish.core.conditions import Optimizer, RunContext
+from unvanish.core.conditions import Optimizer, RunContext, ShortTraining
 from unvanish.core.findings import Finding, Severity
 from unvanish.core.glossary import Quantity
 from unvanish.core.records import Parameter, Recording
@@ -84,3 +84,26 @@ def test_a_gate_that_opens_is_clear_however_slowly(now: tuple[float, ...]) -> No
 def test_a_gate_that_stays_shut_is_found(now: tuple[float, ...]) -> None:
     assert only(examine(chain(-math.inf, -math.inf, -1.0, 0.0, later=chain(*now))))
     assert only(examine(replace(chain(-math.inf, -math.inf, -1.0, 0.0), later=None)))
+
+
+@pytest.mark.parametrize(
+    ("decades", "after", "mismatched", "severity"),
+    [
+        (5.0, 0.4, 1.2, Severity.NOTE),
+        (5.0, 0.4, 0.7, Severity.WARNING),
+        (5.0, 0.8, 2.0, Severity.WARNING),
+        (5.0, 0.6, 2.0, Severity.WARNING),
+        (5.0, math.inf, math.inf, Severity.WARNING),
+        (5.0, math.nan, 1.0, Severity.WARNING),
+        (5.0, -1.0, 1.0, Severity.WARNING),
+        (7.0, 0.1, 9.0, Severity.ERROR),
+    ],
+    ids=["learns", "guesses", "rises", "crawls", "explodes", "unread", "negative", "hopeless"],
+)
+def test_a_copy_that_learns_the_probe_batches_makes_it_a_note(
+    decades: float, after: float, mismatched: float, severity: Severity
+) -> None:
+    run = ShortTraining(steps=60, loss_before=0.7, loss_after=after, loss_mismatched=mismatched)
+    found = only(examine(replace(fading(decades, turn=1e-2), training=run)))
+    assert found.severity is severity
+    assert ("learns all the same" in found.notes[0]) == (severity is Severity.NOTE)
