@@ -156,24 +156,31 @@ def check_ratios() -> tuple[float, float]:
     return min(ratios), max(ratios)
 
 
-def cures() -> None:
-    """Print how many patients of the zoo each policy cures, as far as `benchmarks.cures` came."""
+def cures(name: str = "cures", half: str = "") -> None:
+    """Print how many patients of the zoo each policy cures, as far as `benchmarks.cures` came.
+
+    Args:
+        name: Name of the file of that run, without its ending.
+        half: The half of the zoo that was run; empty for both.
+    """
     from benchmarks.cures import POLICIES, is_harmed, share
 
-    from unvanish.zoo.patient import patient_of, patients
+    from unvanish.zoo.patient import half_of, patient_of, patients
 
-    rows = json.loads((ROOT / "results" / "cures.json").read_text(encoding="utf-8"))["patients"]
+    found = json.loads((ROOT / "results" / f"{name}.json").read_text(encoding="utf-8"))
+    rows, jobs = found["patients"], found["jobs"]
     sick = [row for row in rows if row["codes"]]
     healthy = [row for row in rows if not row["codes"]]
-    in_zoo = [patient_of(name).is_sick for name in patients()]
+    in_zoo = [patient_of(p).is_sick for p in patients() if half in ("", half_of(p).value)]
+    where = f"the {half} half of the zoo" if half else "the zoo"
     changed = sum(bool(r.get("remedies")) or r.get("rate_factor", 1.0) != 1.0 for r in healthy)
     harmed = sum("cure" in row and is_harmed(row) for row in rows)
     seconds = sorted(row["seconds"] for row in sick)
     _write(
         f"Tried so far: {len(sick)} of {sum(in_zoo)} sick and {len(healthy)} of "
-        f"{len(in_zoo) - sum(in_zoo)} healthy networks of the zoo. Harmed: {harmed}; healthy ones "
+        f"{len(in_zoo) - sum(in_zoo)} healthy networks of {where}. Harmed: {harmed}; healthy ones "
         f"that were changed: {changed}; median time of a cure: "
-        f"{seconds[len(seconds) // 2]:.0f} s on 2 cores."
+        f"{seconds[len(seconds) // 2]:.0f} s on {jobs} core{'s' * (jobs != 1)}."
     )
     _write()
     names = {
@@ -183,7 +190,8 @@ def cures() -> None:
         "cure": "**`unvanish cure`**",
         "known cure": "the cure that the network's author knows",
     }
-    table("policy | reach the goal", [(names[each], share(sick, each)) for each in POLICIES])
+    shares = [(names[each], share(sick, each)) for each in POLICIES]
+    table("policy | reach the goal", [row for row in shares if row[1]])
 
 
 def cures_outside(name: str) -> None:
