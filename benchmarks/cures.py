@@ -160,14 +160,7 @@ def examined(name: str, jobs: int, *, rivals: bool = True) -> dict[str, Any]:
         return row | {"crash": f"refused: {error.what}", "seconds": time.perf_counter() - start}
     except Exception:
         return row | {"crash": traceback.format_exc(), "seconds": time.perf_counter() - start}
-    row |= {
-        "seconds": time.perf_counter() - start,
-        "verdict": found.conclusion.value,
-        "said": found.said,
-        "remedies": list(found.remedies),
-        "rate_factor": found.rate_factor,
-        "agrees": found.patch.agrees if found.patch else None,
-    }
+    row |= {"seconds": time.perf_counter() - start, **told(found)}
     experiment = found.experiment
     if experiment is None:
         return row
@@ -182,6 +175,17 @@ def examined(name: str, jobs: int, *, rivals: bool = True) -> dict[str, Any]:
     row |= dict(zip(policies, done, strict=True))
     row.setdefault("cure", row["nothing"])
     return row
+
+
+def told(found: Any) -> dict[str, Any]:
+    """Return what a cure says of itself."""
+    return {
+        "verdict": found.conclusion.value,
+        "said": found.said,
+        "remedies": list(found.remedies),
+        "rate_factor": found.rate_factor,
+        "agrees": found.patch.agrees if found.patch else None,
+    }
 
 
 HELD: list[Any] = []

@@ -35,7 +35,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.accuracy import percent, strict, table
-from benchmarks.cures import JUDGING_SEEDS, RESULTS, edit, metric, named
+from benchmarks.cures import JUDGING_SEEDS, RESULTS, edit, metric, named, told
 
 HERE = Path(__file__).parent / "outside_cures"
 LIMIT_SECONDS = 900
@@ -109,7 +109,6 @@ def examined(corpus: str, name: str, jobs: int) -> dict[str, Any]:
     from unvanish import cure
     from unvanish.core.errors import UnvanishError
     from unvanish.diagnose import diagnose
-    from unvanish.recipe import load
 
     torch.set_num_threads(1)
     sys.path.insert(0, str(HERE / corpus))
@@ -131,29 +130,28 @@ def examined(corpus: str, name: str, jobs: int) -> dict[str, Any]:
         found, row["crash"] = None, traceback.format_exc()
     row["seconds"] = time.perf_counter() - start
 
-    def untreated(seed: int) -> Any:
-        recipe = load(target, seed=seed)
-        given = recipe.optimizer
-        optimizer = given(recipe.model) if callable(given) else given
-        return recipe.model, optimizer, recipe.loss
-
-    row["nothing"] = verdict(target, truth, untreated)
+    row["nothing"] = verdict(target, truth, lambda seed: untreated(target, seed))
     if truth.SICK:
         row["known cure"] = verdict(target, truth, lambda _: truth.cured())
     if found is None:
         return row
     row |= {
-        "verdict": found.conclusion.value,
+        **told(found),
         "found": [root.code for root in diagnose(found.before).roots],
-        "said": found.said,
-        "remedies": list(found.remedies),
-        "rate_factor": found.rate_factor,
-        "agrees": found.patch.agrees if found.patch else None,
         "cure": row["nothing"],
     }
     if found.is_changed:
         row["cure"] = verdict(target, truth, lambda seed: treated(found, seed))
     return row
+
+
+def untreated(target: str, seed: int) -> Any:
+    """Return the parts of a network as it is."""
+    from unvanish.recipe import load
+
+    recipe = load(target, seed=seed)
+    given = recipe.optimizer
+    return recipe.model, given(recipe.model) if callable(given) else given, recipe.loss
 
 
 def treated(found: Any, seed: int) -> Any:

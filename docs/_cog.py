@@ -174,12 +174,13 @@ def cures(name: str = "cures", half: str = "") -> None:
     in_zoo = [patient_of(p).is_sick for p in patients() if half in ("", half_of(p).value)]
     where = f"the {half} half of the zoo" if half else "the zoo"
     changed = sum(bool(r.get("remedies")) or r.get("rate_factor", 1.0) != 1.0 for r in healthy)
+    spared = f"healthy ones that were changed: {changed}; " if healthy else ""
     harmed = sum("cure" in row and is_harmed(row) for row in rows)
     seconds = sorted(row["seconds"] for row in sick)
     _write(
         f"Tried so far: {len(sick)} of {sum(in_zoo)} sick and {len(healthy)} of "
-        f"{len(in_zoo) - sum(in_zoo)} healthy networks of {where}. Harmed: {harmed}; healthy ones "
-        f"that were changed: {changed}; median time of a cure: "
+        f"{len(in_zoo) - sum(in_zoo)} healthy networks of {where}. Harmed: {harmed}; "
+        f"{spared}median time of a cure: "
         f"{seconds[len(seconds) // 2]:.0f} s on {jobs} core{'s' * (jobs != 1)}."
     )
     _write()

@@ -26,32 +26,23 @@ import subprocess
 import sys
 import time
 import traceback
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any, Final
 
-from benchmarks.accuracy import percent, strict, table
-from benchmarks.cures import RESULTS, edit, metric, named
-from benchmarks.cures_outside import is_changed, share, treated, verdict
+from benchmarks.accuracy import strict
+from benchmarks.cures import RESULTS, edit, metric, told
+from benchmarks.cures_outside import treated, untreated, verdict
 from benchmarks.drawn.build import score, text
 from benchmarks.drawn.draw import draw
+from benchmarks.drawn.pages import POLICIES, checks_page, page
 
 STEPS: Final = 400
 LEARNS: Final = 0.6
 LIMIT_SECONDS: Final = 600
-
-
-def recipe_parts(target: str, seed: int) -> Any:
-    """Return network, optimiser and loss of a file."""
-    from unvanish.recipe import load
-
-    recipe = load(target, seed=seed)
-    given = recipe.optimizer
-    return recipe.model, given(recipe.model) if callable(given) else given, recipe.loss
 
 
 def examined(seed: int, jobs: int, *, cures: bool = True) -> dict[str, Any]:
@@ -72,7 +63,7 @@ def examined(seed: int, jobs: int, *, cures: bool = True) -> dict[str, Any]:
         well.write_text(text(drawn.well, drawn.task), encoding="utf-8")
         given.write_text(text(drawn.given, drawn.task), encoding="utf-8")
         truths = [_truth(drawn.task, path) for path in (well, given)]
-        row["known cure"] = verdict(str(well), truths[0], lambda s: recipe_parts(str(well), s))
+        row["known cure"] = verdict(str(well), truths[0], lambda s: untreated(str(well), s))
         chance = drawn.task.chance
         learnt = min(row["known cure"]["metrics"]) - chance
         if not learnt >= LEARNS * (1 - chance):
@@ -84,7 +75,7 @@ def examined(seed: int, jobs: int, *, cures: bool = True) -> dict[str, Any]:
             with given.open("a", encoding="utf-8") as file:
                 file.write(f"GOAL = {row['goal']:.4g}\n")
         row["known cure"] |= {"reached": True, "seeds": 3}
-        row["nothing"] = verdict(str(given), truths[1], lambda s: recipe_parts(str(given), s))
+        row["nothing"] = verdict(str(given), truths[1], lambda s: untreated(str(given), s))
         reached, metrics = row["nothing"]["seeds"], row["nothing"]["metrics"]
         middle = median(-math.inf if math.isnan(value) else value for value in metrics)
         if reached <= 1 and not middle > chance + 0.8 * learnt:
@@ -137,12 +128,8 @@ def _cured(target: str, truth: Any, jobs: int, nothing: Mapping[str, Any]) -> di
         return {"crash": traceback.format_exc(), "seconds": time.perf_counter() - start}
     row |= {
         "seconds": time.perf_counter() - start,
-        "verdict": found.conclusion.value,
+        **told(found),
         **_findings(diagnose(found.before)),
-        "said": found.said,
-        "remedies": list(found.remedies),
-        "rate_factor": found.rate_factor,
-        "agrees": found.patch.agrees if found.patch else None,
         "cure": dict(nothing),
     }
     if found.is_changed:
@@ -174,128 +161,6 @@ def apart(seed: int, jobs: int, *, cures: bool) -> dict[str, Any]:
     except (IndexError, ValueError):
         return {"name": str(seed), "sick": None, "crash": done.stderr[-3000:]}
     return row
-
-
-POLICIES: Final = ("nothing", "cure", "known cure")
-
-
-def page(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return the tables."""
-    sick = [row for row in rows if row["sick"]]
-    healthy = [row for row in rows if row["sick"] is False]
-    lines = ["# Cures of networks that were drawn", "", "`python -m benchmarks.drawn`", ""]
-    lines += ["What each word means stands there.", "", "## By fault", ""]
-    lines += table(
-        ["fault", "sick", *POLICIES, "seconds"],
-        [
-            _line(fault, [r for r in sick if fault in ("all", r["fault"])])
-            for fault in _faults(sick)
-        ],
-    )
-    lines += ["", "## By family", ""]
-    families = sorted({row["family"] for row in sick})
-    lines += table(
-        ["family", "sick", *POLICIES, "seconds"],
-        [_line(family, [r for r in sick if r["family"] == family]) for family in families],
-    )
-    changed = [r["name"] for r in healthy if is_changed(r)]
-    harmed = [r["name"] for r in rows if "cure" in r and r["cure"]["seeds"] < r["nothing"]["seeds"]]
-    crashed = [r["name"] for r in rows if "crash" in r]
-    out = Counter(row["out"] for row in rows if "out" in row)
-    lines += ["", f"- healthy: {len(healthy)}, of which changed: {len(changed)} {named(changed)}"]
-    lines += [f"- harmed: {len(harmed)} {named(harmed)}"]
-    lines += [f"- crashed or refused: {len(crashed)} {named(crashed)}"]
-    lines += [f"- left out, {why}: {count}" for why, count in sorted(out.items())]
-    lines += ["", "## By network", ""]
-    lines += table(
-        [
-            "seed",
-            "task",
-            "family",
-            "fault",
-            "goal",
-            "verdict",
-            "found",
-            "edit",
-            *POLICIES,
-            "seconds",
-        ],
-        [
-            [
-                row["name"],
-                row["task"],
-                row["family"],
-                row["fault"],
-                f"{row['goal']:.3g}",
-                row.get("verdict", "crash"),
-                " ".join(row.get("found", [])),
-                edit(row),
-                *(metric(row.get(policy)) for policy in POLICIES),
-                f"{row.get('seconds', math.nan):.0f}",
-            ]
-            for row in [*sick, *healthy]
-        ],
-    )
-    return "\n".join(lines) + "\n"
-
-
-def checks_page(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return the tables of what a check finds."""
-    judged = [row for row in rows if row["sick"] is not None and "alarms" in row]
-    lines = ["# What a check finds in networks that were drawn", ""]
-    lines += ["`python -m benchmarks.drawn --check`", "", "What each word means stands there."]
-    lines += ["Found and alarmed: a check says more than a note.", "", "## By fault", ""]
-    lines += table(
-        ["fault", "sick", "found", "healthy", "alarmed"],
-        [
-            [
-                fault or "none",
-                *(_counted(judged, fault, sick=True)),
-                *(_counted(judged, fault, sick=False)),
-            ]
-            for fault in ("all", *sorted({row["fault"] for row in judged}))
-        ],
-    )
-    crashed = [r["name"] for r in rows if "crash" in r]
-    out = Counter(row["out"] for row in rows if "out" in row)
-    lines += ["", f"- crashed or refused: {len(crashed)} {named(crashed)}"]
-    lines += [f"- left out, {why}: {count}" for why, count in sorted(out.items())]
-    lines += ["", "## By network", ""]
-    lines += table(
-        ["seed", "task", "family", "fault", "state", "found", "cause", "goal", "as it is", "well"],
-        [
-            [
-                row["name"],
-                row["task"],
-                row["family"],
-                row["fault"],
-                "sick" if row["sick"] else "healthy",
-                " ".join(row["alarms"]),
-                " ".join(dict.fromkeys(row["causes"])),
-                f"{row['goal']:.3g}",
-                metric(row["nothing"]),
-                metric(row["known cure"]),
-            ]
-            for row in sorted(judged, key=lambda row: not row["sick"])
-        ],
-    )
-    return "\n".join(lines) + "\n"
-
-
-def _counted(rows: Sequence[Mapping[str, Any]], fault: str, *, sick: bool) -> list[str]:
-    """Return how many there are, and in how many a check finds more than a note."""
-    mine = [r for r in rows if fault in ("all", r["fault"]) and r["sick"] is sick]
-    found = sum(bool(row["alarms"]) for row in mine)
-    return [str(len(mine)), f"{found} ({percent(found / len(mine))})" if mine else ""]
-
-
-def _faults(sick: Sequence[Mapping[str, Any]]) -> list[str]:
-    return ["all", *sorted({row["fault"] for row in sick})]
-
-
-def _line(name: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    seconds = f"{median(row['seconds'] for row in rows):.0f}" if rows else ""
-    return [name, str(len(rows)), *(share(rows, policy) for policy in POLICIES), seconds]
 
 
 def main() -> None:

@@ -100,8 +100,11 @@ def _dropout(build: Build) -> str:
     return f"nn.Dropout({build.dropout:g})" if build.dropout else ""
 
 
-def _head(build: Build) -> str:
-    return "h = self.head(h)\n"
+_EMBED: Final = "h = self.embed(h)\n"
+_HEAD: Final = "h = self.head(h)\n"
+_HEAD_OF_ALL: Final = "h = self.head(h.flatten(1))\n"
+_HEAD_OF_MEAN: Final = "h = self.head(h.mean(1))\n"
+_HEAD_OF_NORM: Final = "h = self.head(self.norm(h).mean(1))\n"
 
 
 def _stack(build: Build, task: Task) -> str:
@@ -123,7 +126,7 @@ class Net(nn.Module):
         self.upper = nn.Sequential(*layers)
         self.head = nn.Linear(width, outputs)
 {_applied(build)}
-{_forward(build, "self.lower(h)", "self.upper(h)", _head(build))}"""
+{_forward(build, "self.lower(h)", "self.upper(h)", _HEAD)}"""
 
 
 def _blocks(build: Build, task: Task) -> str:
@@ -153,7 +156,7 @@ class Net(nn.Module):
             h = block(h)
         return h
 
-{_forward(build, "self.run(self.lower, h)", "self.run(self.upper, h)", _head(build), "h = self.embed(h)" + chr(10))}"""
+{_forward(build, "self.run(self.lower, h)", "self.run(self.upper, h)", _HEAD, _EMBED)}"""
 
 
 def _named(build: Build, task: Task) -> str:
@@ -206,12 +209,16 @@ class Net(nn.Module):
         self.upper = nn.Sequential(*[ConvBlock() for _ in range({build.depth - build.depth // 2})])
         self.head = nn.Linear({width * task.shape[1] * task.shape[2] // 4}, {task.outputs})
 {_applied(build)}
-{_forward(build, "self.pool(self.lower(self.stem(h)))", "self.upper(h)", "h = self.head(h.flatten(1))" + chr(10))}"""
+{_forward(build, "self.pool(self.lower(self.stem(h)))", "self.upper(h)", _HEAD_OF_ALL)}"""
 
 
 def _recurrent(build: Build, task: Task) -> str:
     """A recurrent module and a head on its last step."""
     depth = max(1, build.depth)
+    body = (
+        f"h = x\n{build.entering}h, _ = self.rnn(h)\nh = h[:, -1]\n{build.middle}{_HEAD}"
+        f"return {build.leaving}"
+    )
     return f"""
 class Net(nn.Module):
     def __init__(self):
@@ -220,7 +227,7 @@ class Net(nn.Module):
         self.head = nn.Sequential(nn.Linear({build.width}, {build.width}), {build.activation}, nn.Linear({build.width}, {task.outputs}))
 {_applied(build)}
     def forward(self, x):
-{_indented("h = x" + chr(10) + build.entering + "h, _ = self.rnn(h)" + chr(10) + "h = h[:, -1]" + chr(10) + build.middle + "h = self.head(h)" + chr(10) + f"return {build.leaving}", 8)}"""
+{_indented(body, 8)}"""
 
 
 def _unrolled(build: Build, task: Task) -> str:
@@ -264,7 +271,7 @@ class Net(nn.Module):
             h = {"h + " if build.skip else ""}{step}
         return h
 
-{_forward(build, "self.through(self.lower, self.first(h.transpose(1, 2)))", "self.through(self.upper, h)", "h = self.head(h.flatten(1))" + chr(10))}"""
+{_forward(build, "self.through(self.lower, self.first(h.transpose(1, 2)))", "self.through(self.upper, h)", _HEAD_OF_ALL)}"""
 
 
 def _transformer(build: Build, task: Task) -> str:
@@ -292,7 +299,7 @@ class Net(nn.Module):
         self.norm = nn.LayerNorm({width})
         self.head = nn.Linear({width}, {task.outputs})
 {_applied(build)}
-{_forward(build, "self.lower(self.embed(h) + self.place)", "self.upper(h)", "h = self.head(self.norm(h).mean(1))" + chr(10))}"""
+{_forward(build, "self.lower(self.embed(h) + self.place)", "self.upper(h)", _HEAD_OF_NORM)}"""
 
 
 def _attention(build: Build, task: Task) -> str:
@@ -335,7 +342,7 @@ class Net(nn.Module):
         self.upper = nn.Sequential(*[Layer(dim) for _ in range({max(1, build.depth - build.depth // 2)})])
         self.head = nn.Linear(dim, {task.outputs})
 {_applied(build)}
-{_forward(build, "self.lower(self.embed(h) + self.place)", "self.upper(h)", "h = self.head(h.mean(1))" + chr(10))}"""
+{_forward(build, "self.lower(self.embed(h) + self.place)", "self.upper(h)", _HEAD_OF_MEAN)}"""
 
 
 FAMILIES: Final = {

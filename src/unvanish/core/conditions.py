@@ -152,7 +152,7 @@ class ShortTraining:
     Attributes:
         steps: Number of steps.
         loss_before: The loss at the start.
-        loss_after: The loss after the steps; ``inf`` where it is no number.
+        loss_after: The loss after the steps; not finite where the training diverged.
         loss_mismatched: The loss after the steps where each batch's target meets the inputs of
             another one: what is left of it where nothing was learnt about the inputs.
     """

@@ -8,7 +8,6 @@ that it still can.
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -67,15 +66,13 @@ def try_to_learn(
         if needs_closure(twin_optimizer):
             return None
         walk = Walk(twin, twin_optimizer, conditions, clip_grad_norm)
-        before = _mean_loss(walk, batches)
-        for number in range(_STEPS):
-            if not math.isfinite(walk.step(batches[number % len(batches)]).loss_before):
-                break
+        before = walk.mean_loss(batches)
+        walk.train(batches, _STEPS)
         return ShortTraining(
             steps=_STEPS,
             loss_before=before,
-            loss_after=_mean_loss(walk, batches),
-            loss_mismatched=_mean_loss(walk, mismatched),
+            loss_after=walk.mean_loss(batches),
+            loss_mismatched=walk.mean_loss(mismatched),
         )
     except Exception:
         _log.debug("the probe batches could not be trained on", exc_info=True)
@@ -107,7 +104,3 @@ def _are_alike(one: Batch, other: Batch) -> bool:
         return False
     shapes = ([t.shape for t in tensors_in(each.inputs)] for each in (one, other))
     return one.target.shape == other.target.shape and next(shapes) == next(shapes)
-
-
-def _mean_loss(walk: Walk, batches: Sequence[Batch]) -> float:
-    return sum(walk.loss(batch) for batch in batches) / len(batches)

@@ -84,11 +84,9 @@ def try_lower_rate(
                 return None
             _scale(twin_optimizer, part)
             walk = Walk(twin, twin_optimizer, conditions, clip_grad_norm)
-            before = _mean_loss(walk, batches)
-            for number in range(steps):
-                if not math.isfinite(walk.step(batches[number % len(batches)]).loss_before):
-                    break
-            ends.append(_mean_loss(walk, batches))
+            before = walk.mean_loss(batches)
+            walk.train(batches, steps)
+            ends.append(walk.mean_loss(batches))
     except Exception:
         _log.debug("the learning rates could not be compared", exc_info=True)
         return None
@@ -132,7 +130,3 @@ def _scale(optimizer: torch.optim.Optimizer, part: float) -> None:
     for group in optimizer.param_groups:
         if "lr" in group:
             group["lr"] = group["lr"] * part
-
-
-def _mean_loss(walk: Walk, batches: Sequence[Batch]) -> float:
-    return sum(walk.loss(batch) for batch in batches) / len(batches)

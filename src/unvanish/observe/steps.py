@@ -168,6 +168,16 @@ class Walk:
         """Take one more step, without a look along the way."""
         return ProbeStep(loss_before=self._take(batch).loss)
 
+    def train(self, batches: Sequence[Batch], count: int) -> None:
+        """Take so many steps on batches in turn, or as many as the loss stays a number for."""
+        for number in range(count):
+            if not math.isfinite(self.step(batches[number % len(batches)]).loss_before):
+                return
+
+    def mean_loss(self, batches: Sequence[Batch]) -> float:
+        """Return the mean loss over batches where the copy stands."""
+        return sum(self.loss(batch) for batch in batches) / len(batches)
+
     def loss(self, batch: Batch) -> float:
         """Return the loss of a batch where the copy stands; ``nan`` where it has none."""
         try:

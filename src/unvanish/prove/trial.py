@@ -4,12 +4,12 @@ Four stages, each of which may be the last:
 
 1. *control*: the network as it is, on every seed. Where it learns, nothing is to be done.
 2. *first tries*: every treatment, and the control, at several learning rates and a quarter of the
-   steps, on a seed of its own.
+   steps, on a seed of its own; the control at rates beyond these, as long as each does better.
 3. *finalists*: the best of them in full, at the rate that did best and those next to it, and at the
    best of these once more from other initial weights. The smallest change among those that are as
    good as the best is chosen. What stages 2 and 3 choose by is the validation part.
 4. *proof*: what was chosen, on the seeds of the control, judged on the held-out part, beside a
-   null arm and an arm drawn by lot.
+   null arm and an arm drawn by lot. What its pairs leave open gets as many again, once.
 
 Where the best of them still does not learn, it is built on: stages 2 to 4 once more with what may
 be added to it, since one defect may hide another. Whether that is so is asked of the validation
