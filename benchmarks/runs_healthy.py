@@ -391,11 +391,59 @@ def survived_spike(watching: Watching) -> None:
             learn(optimizer, F.cross_entropy(model(x), y))
 
 
+def balanced(state: Tensor, push: Tensor) -> tuple[Tensor, bool]:
+    """Move a cart with a pole on it for a fiftieth of a second.
+
+    Args:
+        state: (4,): place and speed of the cart, angle and angular speed of the pole.
+        push: 0 to the left, 1 to the right, with 10 N.
+
+    Returns:
+        The next state, and whether the pole has fallen or the cart left its track (Barto, Sutton
+        and Anderson 1983).
+    """
+    x, v, angle, spin = state.tolist()
+    force, sine, cosine = 20.0 * float(push) - 10.0, math.sin(angle), math.cos(angle)
+    part = (force + 0.05 * spin**2 * sine) / 1.1
+    turn = (9.8 * sine - cosine * part) / (0.5 * (4.0 / 3.0 - 0.1 * cosine**2 / 1.1))
+    pull = part - 0.05 * turn * cosine / 1.1
+    moved = (x + 0.02 * v, v + 0.02 * pull, angle + 0.02 * spin, spin + 0.02 * turn)
+    return torch.tensor(moved), abs(moved[0]) > 2.4 or abs(moved[2]) > 0.21
+
+
+def q_learning(watching: Watching) -> None:
+    """Q-learning of a pole on a cart: replay, a target network, one step after each push."""
+    model, target = mlp(4, 64, 64, 2), mlp(4, 64, 64, 2)
+    target.load_state_dict(model.state_dict())
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    states, following = torch.zeros(2500, 4), torch.zeros(2500, 4)
+    pushes, fallen = torch.zeros(2500, dtype=torch.int64), torch.zeros(2500)
+    state = 0.1 * torch.rand(4) - 0.05
+    with watching(model, optimizer):
+        for step in range(2500):
+            with torch.no_grad():
+                push = model(state).argmax()
+            if torch.rand(()) < max(0.05, 1.0 - step / 1000):
+                push = torch.randint(2, ())
+            states[step], pushes[step] = state, push
+            state, is_fallen = balanced(state, push)
+            following[step], fallen[step] = state, float(is_fallen)
+            if is_fallen:
+                state = 0.1 * torch.rand(4) - 0.05
+            rows = torch.randint(step + 1, (64,))
+            with torch.no_grad():
+                worth = 1.0 + 0.99 * (1.0 - fallen[rows]) * target(following[rows]).amax(1)
+            given = model(states[rows]).gather(1, pushes[rows, None]).squeeze(1)
+            learn(optimizer, F.smooth_l1_loss(given, worth))
+            if step % 200 == 199:
+                target.load_state_dict(model.state_dict())
+
+
 HEALTHY: tuple[Loop, ...] = (
     mlp_sgd, mlp_adam, mlp_adamw_cosine, mlp_short, restarts, converged, regression_to_noise,
     tiny_batches, tanh_full_batch, tanh_adam, sigmoid_norm, cnn_batch_norm, zero_residual, lstm,
     gpt, gan, vae,
-    fine_tuning, float16_scaler, embeddings, survived_spike,
+    fine_tuning, float16_scaler, embeddings, survived_spike, q_learning,
 )  # fmt: skip
 
 NOTES = {

@@ -84,6 +84,7 @@ class StepQuantity(StrEnum):
     LOG10_GRAD_NORM = "log10_grad_norm"
     LOG10_CLIPPED_GRAD_NORM = "log10_clipped_grad_norm"
     SIGNAL_SHARE = "signal_share"
+    ANSWERS = "answers"
     LEARNING_RATE = "learning_rate"
     LOSS_SCALE = "loss_scale"
     SECONDS = "seconds"
@@ -519,6 +520,14 @@ RUN_GLOSSARY: Final[dict[LayerQuantity | StepQuantity, Entry]] = {
         "share batches are the noise scale",
         "low",
         "mccandlish2018",
+    ),
+    StepQuantity.ANSWERS: Entry(
+        "",
+        "calls of a model that trains, since the step before, in which no gradient is recorded, on "
+        "another tensor than the time before",
+        "how often a network was asked for what it does not learn from: an agent that acts, a "
+        "network that makes its own targets",
+        "either",
     ),
     StepQuantity.LEARNING_RATE: Entry(
         "", "of the first parameter group of the first optimiser", "learning rate", "either"

@@ -8,6 +8,7 @@ outermost watched module that is called opens a session, in which functions are 
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable, Set
 from typing import Any, Final
 
@@ -80,6 +81,9 @@ class Forward:
         self._functions = 0
         self.is_whole = True
         self._frozen: set[int] = set()
+        self._asked: weakref.ref[Tensor] | None = None
+        self._answering: nn.Module | None = None
+        self._answers = -1
 
     @property
     def is_open(self) -> bool:
@@ -103,6 +107,7 @@ class Forward:
         for tap in self.taps:
             tap.is_whole = is_whole
         self._frozen.clear()
+        self._answers, self._answering = 0, None
         self._handles = [
             torch_module.register_module_forward_pre_hook(self._before),
             torch_module.register_module_forward_hook(self._after, always_call=True),
@@ -150,7 +155,7 @@ class Forward:
         if self.in_backward or id(module) not in self._known:
             return
         try:
-            if not self._stack and not self._begin(args):
+            if not self._stack and not self._begin(module, args):
                 return
             if threading.get_ident() != self._thread:
                 return
@@ -174,6 +179,8 @@ class Forward:
                 if tap is not None and h is not None:
                     self._hook(tap, h)
                 return
+            if module is self._answering:
+                self._answering = None
             if not self._stack or threading.get_ident() != self._thread:
                 return
             if self._stack[-1] is not module and all(module is not each for each in self._stack):
@@ -277,9 +284,21 @@ class Forward:
 
     # --- sessions --------------------------------------------------------------------
 
-    def _begin(self, args: Any) -> bool:
+    def take_answers(self) -> int:
+        """Return how often modules were asked, in a sampled step, for what is not learned from.
+
+        That is so where they train, no gradient is recorded, and what they are given is not the
+        tensor of the time before, as a set for validation would be. -1 where nothing was hooked.
+        """
+        answers, self._answers = self._answers, -1
+        return answers
+
+    def _begin(self, module: nn.Module, args: Any) -> bool:
         """Begin a session, where this is a pass that can be trained on."""
-        if not torch.is_grad_enabled() or _is_transformed() or _is_compiling():
+        if _is_transformed() or _is_compiling():
+            return False
+        if not torch.is_grad_enabled():
+            self._hear_answer(module, args)
             return False
         if is_rehearsal():
             return False
@@ -299,6 +318,16 @@ class Forward:
         if not is_sure or self._passes % _STILL_LISTENED == 0:
             self._listen()
         return True
+
+    def _hear_answer(self, module: nn.Module, args: Any) -> None:
+        asked = _first(args, whole_numbers=True)
+        if self._answering is not None or asked is None or not module.training:
+            return
+        self._answering = module
+        whole = asked if asked._base is None else asked._base
+        if self._asked is None or self._asked() is not whole:
+            self._answers += 1
+        self._asked = weakref.ref(whole)
 
     def _end(self) -> None:
         self._stack.clear()

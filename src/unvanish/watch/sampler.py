@@ -428,6 +428,7 @@ class Sampler:
             taps=taps,
             of_taps=[tap.take() for tap in taps],
             pieces=flat.pieces,
+            answers=self.forward.take_answers(),
         )
 
     def _write_waiting(self, before: int) -> None:
@@ -532,6 +533,8 @@ class _Harmless:
 def _numbers_of(sample: Sample) -> dict[StepQuantity, float]:
     """Return what a sample says of the whole run besides norms."""
     numbers = {StepQuantity.SECONDS: sample.seconds, StepQuantity.LEARNING_RATE: sample.rate}
+    if sample.answers >= 0:
+        numbers[StepQuantity.ANSWERS] = float(sample.answers)
     if "scale" in sample.found:
         numbers[StepQuantity.LOSS_SCALE] = sample.scale
     if "passes" in sample.found:

@@ -41,6 +41,7 @@ class Sample:
         taps: The taps.
         of_taps: What each of them read.
         pieces: What else belongs to it, on its device, by name.
+        answers: Calls without gradient, as the glossary has it; -1 where none could be heard.
         found: The same, once it is fetched.
     """
 
@@ -53,6 +54,7 @@ class Sample:
     taps: Sequence[Tap]
     of_taps: Sequence[tapping.Reading]
     pieces: Mapping[str, Tensor]
+    answers: int = -1
     found: dict[str, Row] = field(default_factory=dict)
 
     @property

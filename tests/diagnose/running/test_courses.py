@@ -153,6 +153,26 @@ def test_a_surrogate_loss_need_not_fall():
     assert need_not_fall(run_of(loss=lambda t: 1.0 - t / 20, noise=0.02)) == ""
 
 
+@pytest.mark.parametrize(
+    ("asked", "is_silent"),
+    [
+        (lambda _: True, True),
+        (lambda step: step in {1, 2}, False),  # a look at the network before it begins
+        (lambda step: step % 4 == 0, False),  # at the end of an epoch
+    ],
+)
+def test_an_agent_that_acts_need_not_have_a_falling_loss(asked, is_silent):
+    run = run_of(loss=lambda t: 0.2 + 0.8 * abs(t - 500) / 500, noise=0.01)
+    steps = tuple(sorted({0, 1, 2, 4, 8, 16, 32, *range(0, 1000, 50)}))
+    answers = StepSeries(StepQuantity.ANSWERS, steps, [float(asked(step)) for step in steps])
+    verdicts = diagnose_run(
+        replace(run, by_step={**run.by_step, StepQuantity.ANSWERS: answers})
+    ).verdicts
+    assert isinstance(verdicts["UV607"], NotApplicable if is_silent else Found)
+    if is_silent:
+        assert "an agent" in verdicts["UV607"].reason
+
+
 def test_a_fall_within_the_first_steps_is_a_fall():
     fast = run_of(loss=lambda t: 2.43 + 0.4 * math.exp(-t / 3), noise=0.01, alignment=0.5)
     assert progress_of(fast).has_sunk

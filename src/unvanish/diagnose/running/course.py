@@ -169,17 +169,35 @@ def plays_losses(run: RunRecording) -> bool:
 def need_not_fall(run: RunRecording) -> str:
     """Say why the loss of a run need not fall; empty where it should.
 
-    A loss that changes its sign again and again from the beginning is a surrogate, whose gradient
-    alone means something: policy gradients and critics have such losses.
+    A network that is asked for answers from step to step, and on other inputs each time, learns
+    from what comes of them: a step changes what the next loss is about. A loss that changes its
+    sign again and again from the beginning is a surrogate, whose gradient alone means something:
+    policy gradients and critics have such losses.
     """
     if plays_losses(run):
         return "several models are trained, and their losses need not fall"
+    if answers_itself(run):
+        return (
+            "between its steps the network is asked for answers that it does not learn from, as an "
+            "agent is that acts: the loss need not fall"
+        )
     first = [value for _, value in run.over(StepQuantity.LOSS)[:_FIRST] if value]
     if sum(a < 0.0 < b or b < 0.0 < a for a, b in pairwise(first)) >= _TURNS:
         return (
             "the loss changes its sign from step to step, as a surrogate's does: it need not fall"
         )
     return ""
+
+
+def answers_itself(run: RunRecording) -> bool:
+    """Tell whether a network that trains is asked for answers between most of its steps.
+
+    Steps 1 and 2 have to be among them: with an epoch of several steps, what is asked at its end is
+    no part of the training.
+    """
+    answers = [(step, bool(count)) for step, count in run.over(StepQuantity.ANSWERS) if step]
+    asked = {step for step, is_asked in answers if is_asked}
+    return {1, 2} <= asked and 2 * len(asked) > len(answers)
 
 
 def elasticities(run: RunRecording) -> dict[int, dict[int, float]]:

@@ -61,8 +61,10 @@ class LossCourse:
     ## When it stays silent
     With several models that are trained against each other, such as a GAN, and with losses that
     change their sign from the first steps on, such as those of policy gradients: they need not
-    fall. In the first 64 steps; where the loss is no number any more (UV603). On a loss that
-    oscillates and falls, as full batches at the edge of stability do.
+    fall. Nor need that of a network which is asked, between most steps, for answers that it does
+    not learn from (`answers`): an agent that acts. In the first 64 steps; where the loss is no
+    number any more (UV603). On a loss that oscillates and falls, as full batches at the edge of
+    stability do.
 
     ## False alarms
     Harder data in the course of the run (a curriculum), or a term of the loss that is faded in:

@@ -40,12 +40,12 @@ class NoLearning:
     ## When it stays silent
     Once the loss has fallen; in the first 100 steps; while a warm-up still raises the learning
     rate; where gradients of successive batches have nothing in common (UV606); with several models
-    that are trained against each other, and with losses that change their sign from the
-    first steps on.
+    that are trained against each other, with losses that change their sign from the first steps
+    on, and with a network that acts between its steps (`answers`).
 
     ## False alarms
     A run that is taken up where all had been learned, at a learning rate next to nothing.
-    Targets that move along with the network, as in Q-learning and self-distillation.
+    Targets that move along with the network, as in self-distillation.
 
     ## What helps
     Out of reach: the factor for the learning rate in the help line. Without effect: see that the
