@@ -210,6 +210,21 @@ def aimed(mean: float) -> Recording:
     return replace(recording, data=(target,))
 
 
+def sure(size: float | None, loss: float | None) -> Recording:
+    """Build a layer whose ten scores a cross entropy reads, of a network at its start."""
+    shape = (32, 10)
+    scores = Site(index=0, path="layers.0", op="linear", shape=shape, size=320, weights=("w", "b"))
+    softmax = Site(index=1, path="", op="log_softmax", role=Role.LOSS, shape=shape, size=320)
+    error = Site(index=2, path="", op="nll_loss", role=Role.LOSS, size=1)
+    return recording_of(
+        scores,
+        softmax,
+        error,
+        profiles={Quantity.ACTIVATION_RMS: [size, None, loss]},
+        parameters=[Parameter(name="b", shape=(10,), rms=0.0)],
+    )
+
+
 def alike(decades: float) -> Recording:
     """Build twelve layers, each of which takes some decades of the samples' differences."""
     spreads = [10.0 ** (-decades * i) if i % 2 == 0 else None for i in range(23)]
@@ -321,6 +336,7 @@ CASES = {
     ),
     "UV503": Case(entered(100.0), entered(0.5), recording_of("linear", "relu", "linear")),
     "UV506": Case(aimed(100.0), aimed(0.5), recording_of("linear")),
+    "UV507": Case(sure(40.0, 60.0), sure(0.5, 2.4), sure(None, None)),
     "UV901": Case(gradient(Gap("the inside of LSTM", "it is one step")), gradient(), Recording()),
 }
 

@@ -54,7 +54,7 @@ def test_a_tenth_of_the_rate_learns_and_the_rate_does_not():
     trial = recording.trial
     assert trial is not None
     assert trial.steps == 30
-    assert trial.loss_after > 0.8 * trial.loss_before > 1.6 * trial.loss_after_tenth
+    assert trial.loss_after > 0.8 * trial.loss_before > 1.6 * trial.loss_after_scaled
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert decode_recording(encode_recording(recording)).trial == trial
 
@@ -63,6 +63,31 @@ def test_the_trial_is_the_finding():
     report = unvanish.checkup(convolutions(), stripes(), loss=SUM, optimizer=momentum(0.05))
     (finding,) = (f for f in report.findings if f.code == "UV404")
     assert "a tenth of it does" in finding.message
+
+
+def test_a_rate_a_thousand_times_too_small_is_tried_higher():
+    def slow(model):
+        return torch.optim.Adam(model.parameters(), lr=1e-6)
+
+    recording = trace(convolutions(), stripes(), loss=nn.CrossEntropyLoss(), optimizer=slow)
+    trial = recording.trial
+    assert trial is not None
+    assert (trial.factor, trial.steps) == (100.0, 30)
+    assert trial.loss_after > 0.97 * trial.loss_before
+    assert trial.loss_after_scaled < trial.loss_after
+    assert decode_recording(encode_recording(recording)).trial == trial
+
+
+def test_a_rate_far_too_small_for_an_untrained_network_is_the_finding():
+    def slow(model):
+        return torch.optim.Adam(model.parameters(), lr=5e-6)
+
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 256), nn.Tanh(), nn.Linear(256, 4))
+    report = unvanish.checkup(model, stripes(), loss=nn.CrossEntropyLoss(), optimizer=slow)
+    (finding,) = (f for f in report.findings if f.code == "UV404")
+    assert finding.severity == "warning"
+    assert "100 times as much does" in finding.message
 
 
 class Rows(nn.Module):

@@ -6,6 +6,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
+
+RESCALES_DECAY: Final = frozenset({"Adam", "NAdam", "RAdam", "Adamax", "RMSprop", "Adagrad"})
+"""Optimisers that add the weight decay to the gradient, and rescale the sum."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +128,7 @@ class ProbeStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateTrial:
-    """Where more steps at hand lead at the user's learning rate, and at a tenth of it.
+    """Where more steps at hand lead at the user's learning rate, and at a multiple of it.
 
     Both start from the network as it is, on copies, and take the probe batches in turn. The
     losses are means over those batches.
@@ -134,13 +138,15 @@ class RateTrial:
         loss_before: The loss at the start.
         loss_after: The loss after the steps at the user's learning rate; ``inf`` where it is
             no number.
-        loss_after_tenth: The same at a tenth of the learning rate.
+        loss_after_scaled: The same at `factor` times the learning rate.
+        factor: A tenth where the rate looked too large, a hundred where it looked too small.
     """
 
     steps: int
     loss_before: float = math.nan
     loss_after: float = math.nan
-    loss_after_tenth: float = math.nan
+    loss_after_scaled: float = math.nan
+    factor: float = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,13 +160,17 @@ class ShortTraining:
         loss_before: The loss at the start.
         loss_after: The loss after the steps; not finite where the training diverged.
         loss_mismatched: The loss after the steps where each batch's target meets the inputs of
-            another one: what is left of it where nothing was learnt about the inputs.
+            another one: what is left of it where nothing was learnt about the inputs; ``nan`` where
+            no two batches can exchange their targets.
+        loss_undecayed: The loss after the steps of another copy, without weight decay; ``nan``
+            where that was not asked.
     """
 
     steps: int
     loss_before: float = math.nan
     loss_after: float = math.nan
     loss_mismatched: float = math.nan
+    loss_undecayed: float = math.nan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

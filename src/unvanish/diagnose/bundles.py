@@ -31,7 +31,7 @@ FOLLOWS: Final[Mapping[str, frozenset[str]]] = {
             "UV503",
             (
                 *("UV201", "UV202", "UV203", "UV302", "UV303", "UV101", "UV102", "UV403"),
-                *("UV404", "UV506", *_STARVED),
+                *("UV404", "UV506", "UV507", *_STARVED),
             ),
         ),
         # The start: units that are copies of each other, or weights that never open.
@@ -46,10 +46,11 @@ FOLLOWS: Final[Mapping[str, frozenset[str]]] = {
         ("UV303", ("UV101", "UV301", *_STARVED)),
         ("UV301", ("UV101", *_STARVED)),
         # The product of many layers.
-        ("UV102", ("UV106", "UV203", "UV403", "UV404", "UV405", "UV105", "UV402")),
+        ("UV102", ("UV106", "UV203", "UV507", "UV403", "UV404", "UV405", "UV105", "UV402")),
         ("UV101", _STARVED),
         ("UV103", ("UV105", "UV106", "UV405", "UV502")),
         ("UV203", ("UV401", "UV402", "UV405", "UV502")),
+        ("UV507", ("UV404", "UV405", "UV502")),
         ("UV404", ("UV403", "UV405", "UV202", "UV502")),
         ("UV403", ("UV405", "UV502")),
         ("UV401", ("UV502",)),

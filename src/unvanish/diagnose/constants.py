@@ -191,11 +191,15 @@ def _joins_data(wiring: Wiring, site: Site) -> bool:
 
 
 def _decades_taken(recording: Recording, norm: Site) -> float:
-    """Return what the projection of a normalisation takes of the gradient."""
+    """Return what the projection of a normalisation takes of the gradient.
+
+    Behind the data there is no gradient to take; whether it takes the data is told by its output.
+    """
     taken = -recording[Quantity.LOG10_NORM_PROJECTION].get(norm)
     if math.isnan(taken) and recording[Quantity.LOG10_ACTIVATION_GRAD_RMS].get(norm) > -math.inf:
         sent = [edge.log10_gain for edge in recording.edges if edge.consumer == norm.index]
-        return math.inf if sent and max(sent) == -math.inf else math.nan
+        reads = any(d.site == norm.index and _tells_apart(d) for d in recording.data)
+        return math.inf if (max(sent) == -math.inf if sent else reads) else math.nan
     return taken
 
 

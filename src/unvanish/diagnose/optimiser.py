@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, TypeGuard
 
-from unvanish.core.conditions import Optimizer
+from unvanish.core.conditions import Optimizer, RateTrial
 from unvanish.core.records import Parameter, Recording
 
 FLOAT32_ROUNDING: Final = 2.0**-24
@@ -50,6 +50,24 @@ def floor_of(optimizer: Optimizer | None) -> float | None:
     name = optimizer.name.casefold()
     is_adam = "adam" in name and "muon" not in name
     return optimizer.eps if is_adam or name in _RESCALING else None
+
+
+def is_slow(
+    trial: RateTrial | None, *, min_share: float = 0.97, max_share: float = 0.6
+) -> TypeGuard[RateTrial]:
+    """Tell whether the steps at hand lead nowhere, and do at a higher learning rate.
+
+    Args:
+        trial: Of both learning rates, if there was one.
+        min_share: Of the first loss, which has to be left at the learning rate.
+        max_share: Of the first loss, below which the higher one has to come.
+    """
+    return (
+        trial is not None
+        and trial.factor > 1.0
+        and trial.loss_after > min_share * trial.loss_before
+        and trial.loss_after_scaled < max_share * trial.loss_before
+    )
 
 
 def is_floor_lost(recording: Recording) -> bool:

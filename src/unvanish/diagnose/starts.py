@@ -6,13 +6,25 @@ import math
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from unvanish.core.records import Parameter
+from unvanish.core.records import Parameter, Recording
+from unvanish.diagnose.optimiser import embeddings
 
 _UNIFORM_ERROR: Final = 1 / math.sqrt(5)
 """Standard error of the rms of n uniform entries, times sqrt(n) over the rms."""
 
 _NORMAL_ERROR: Final = 1 / math.sqrt(2)
 """The same for normal entries."""
+
+
+def is_untrained(recording: Recording) -> bool:
+    """Tell whether vectors are still all zeros or ones, or matrices as PyTorch draws them.
+
+    Matrices of 100 entries or more count, and 3 standard errors of their size.
+    """
+    vectors = [p for p in recording.parameters if len(p.shape) == 1 and p.size > 1]
+    return any(p.requires_grad and p.rms in {0.0, 1.0} for p in vectors) or are_at_start(
+        recording.parameters, embeddings(recording), max_standard_errors=3.0, min_entries=100
+    )
 
 
 def are_at_start(

@@ -45,9 +45,11 @@ class DataUses:
 
     Attributes:
         first: Name of a tensor to the autograd node that computes with it first.
+        parts: Name to a part of a target, such as the column of one task.
     """
 
     first: dict[str, Node] = field(default_factory=dict)
+    parts: dict[str, Tensor] = field(default_factory=dict)
     _names: dict[int, tuple[weakref.ref[Tensor], tuple[str, ...]]] = field(default_factory=dict)
 
     def begin(self, batch: Batch, standing: Mapping[str, Tensor]) -> None:
@@ -83,7 +85,15 @@ class DataUses:
             return
         for tensor in outputs:
             kept = dict.fromkeys(n for t, names in found if _whole(t, tensor) for n in names)
-            self._call(tensor, tuple(kept))
+            self._call(tensor, tuple(kept) or tuple(self._part(found, tensor)))
+
+    def _part(self, found: Sequence[tuple[Tensor, tuple[str, ...]]], part: Tensor) -> Iterator[str]:
+        """Yield the name of a part of a target of the batch."""
+        whole = next((name for _, names in found for name in names), "")
+        if whole.startswith(DataRole.TARGET.value) and part.is_floating_point() and part.ndim:
+            name = f"{whole} (part {len(self.parts) + 1})"
+            self.parts[name] = part
+            yield name
 
     def _named(self, tensor: Tensor) -> tuple[str, ...]:
         entry = self._names.get(id(tensor))
@@ -148,7 +158,8 @@ def data_records(
         graph: The graph of that pass.
 
     Returns:
-        One record a tensor; labels that the model itself is called with are targets.
+        One record a tensor; labels that the model itself is called with are targets, and so are
+        parts of targets that a step computes with as they are.
     """
     labels = {
         f"{DataRole.INPUT.value}[{key!r}]"
@@ -174,6 +185,13 @@ def data_records(
         records[role, id(tensor)] = dataclasses.replace(
             known, site=known.site if known.site is not None else site
         )
+    for name, tensor in uses.parts.items():
+        node = uses.first.get(name)
+        site = graph.index.get(node) if node is not None else None
+        if site is not None:
+            records[DataRole.TARGET, id(tensor)] = _record(
+                name, DataRole.TARGET, tensor, site, convolved=False
+            )
     for name, tensor in standing.items():
         node = uses.first.get(name)
         site = graph.index.get(node) if node is not None else None

@@ -1,23 +1,26 @@
-"""A short training of a copy where little gradient reaches the early layers.
+"""A short training of a copy, where what was measured does not tell whether the network can learn.
 
 Theory says how small a gradient is, and not from where on an optimiser that rescales every
-parameter can no longer make up for it. A copy that learns the probe batches by heart has shown
-that it still can.
+parameter can no longer make up for it; that answers are far out, and not whether they come back in
+time; that decay is stronger than the gradient of one batch, and not what a hundred of them have in
+common. A copy that learns the probe batches by heart has shown that it still can.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from typing import Final
 
 import torch
 from torch import nn
 
-from unvanish.core.conditions import ShortTraining
+from unvanish.core.conditions import RESCALES_DECAY, ShortTraining
 from unvanish.core.flow import gradient_flow
 from unvanish.core.glossary import Quantity
 from unvanish.core.records import Recording
+from unvanish.core.scores import scores_of
 from unvanish.observe.batch import Batch, tensors_in
 from unvanish.observe.look import Conditions
 from unvanish.observe.optimizer import OptimizerLike, copy_with_optimizer
@@ -32,6 +35,8 @@ _LEAST_LOST: Final = 3.0
 """Decades of gradient lost from which on it is asked."""
 _MOST_LOST: Final = 6.0
 """Decades from which on the answer would change nothing."""
+_NEAR: Final = 1.0
+"""Decades that a gradient may be above the decay: that of many batches is smaller."""
 
 
 def try_to_learn(
@@ -42,10 +47,13 @@ def try_to_learn(
     clip_grad_norm: float | None,
     recording: Recording,
 ) -> ShortTraining | None:
-    """Train a copy of a network on the probe batches, where its gradient all but vanishes.
+    """Train a copy of a network on the probe batches, where there is reason to ask.
+
+    The gradient all but vanishes, the first answers are sure and wrong, or the weight decay
+    outweighs the gradient.
 
     Args:
-        model: The model; only its copy is trained.
+        model: The model; only its copies are trained.
         optimizer: As given to `trace`.
         batches: Used in turn.
         conditions: Loss, seed, autocast.
@@ -53,33 +61,43 @@ def try_to_learn(
         recording: What was measured of the network.
 
     Returns:
-        What was learnt; None where there was no reason to ask, where the network is large, where
-        no two batches can exchange their targets, or where the copy could not be trained.
+        What was learnt; None where there was no reason to ask, where the network is large, or where
+        the copy could not be trained.
     """
-    if sum(p.numel() for p in model.parameters()) > _LARGEST or not _is_doubtful(recording):
+    if sum(p.numel() for p in model.parameters()) > _LARGEST:
         return None
     mismatched = _mismatched(batches)
-    if not mismatched:
-        return None
+    is_far_out = any(scores.is_far_out for scores in scores_of(recording))
     try:
         twin, twin_optimizer = copy_with_optimizer(model, optimizer)
-        if needs_closure(twin_optimizer):
+        is_decayed = _outweighs(twin_optimizer, recording)
+        is_asked = is_far_out or is_decayed or (_vanishes(recording) and mismatched)
+        if not is_asked or needs_closure(twin_optimizer):
             return None
         walk = Walk(twin, twin_optimizer, conditions, clip_grad_norm)
         before = walk.mean_loss(batches)
         walk.train(batches, _STEPS)
+        undecayed = math.nan
+        if is_decayed:
+            freed, freed_optimizer = copy_with_optimizer(model, optimizer)
+            for group in freed_optimizer.param_groups:
+                group["weight_decay"] = 0.0
+            other = Walk(freed, freed_optimizer, conditions, clip_grad_norm)
+            other.train(batches, _STEPS)
+            undecayed = other.mean_loss(batches)
         return ShortTraining(
             steps=_STEPS,
             loss_before=before,
             loss_after=walk.mean_loss(batches),
-            loss_mismatched=walk.mean_loss(mismatched),
+            loss_mismatched=walk.mean_loss(mismatched) if mismatched else math.nan,
+            loss_undecayed=undecayed,
         )
     except Exception:
         _log.debug("the probe batches could not be trained on", exc_info=True)
         return None
 
 
-def _is_doubtful(recording: Recording) -> bool:
+def _vanishes(recording: Recording) -> bool:
     """Tell whether the gradient is small somewhere, and not hopelessly so."""
     flow = gradient_flow(recording, Quantity.LOG10_PROBE_GRAD_RMS) or gradient_flow(
         recording, Quantity.LOG10_ACTIVATION_GRAD_RMS
@@ -88,6 +106,18 @@ def _is_doubtful(recording: Recording) -> bool:
         return False
     most = max((flow.lost(level) for level in flow.levels), default=0.0)
     return _LEAST_LOST < most < _MOST_LOST
+
+
+def _outweighs(optimizer: torch.optim.Optimizer, recording: Recording) -> bool:
+    """Tell whether the decay that is added to a gradient is of its size, for some matrix."""
+    decay = max(float(group.get("weight_decay") or 0.0) for group in optimizer.param_groups)
+    if type(optimizer).__name__ not in RESCALES_DECAY or not decay > 0.0:
+        return False
+    return any(
+        math.log10(decay * p.rms) + _NEAR > p.log10_grad_rms > -math.inf
+        for p in recording.parameters
+        if len(p.shape) >= 2 and p.rms > 0.0
+    )
 
 
 def _mismatched(batches: Sequence[Batch]) -> list[Batch]:

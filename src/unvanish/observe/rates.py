@@ -1,4 +1,4 @@
-"""A longer look at a learning rate that the probe steps make look too large."""
+"""A longer look at a learning rate that the probe steps make look too large, or too small."""
 
 from __future__ import annotations
 
@@ -26,8 +26,25 @@ _STEPS: Final = 30
 _RISE: Final = 1.05
 """Factor above the first loss at which one of the probe steps makes the rate suspicious."""
 
-_PART: Final = 0.1
-"""Part of the learning rate that is tried beside it."""
+_LOWER: Final = 0.1
+_HIGHER: Final = 100.0
+_HIGHER_IF_RELATIVE: Final = 1000.0
+"""Times the learning rate that is tried beside it. Adadelta's is a share of steps that it measures
+itself: between the 0.001 that some libraries give it and the 1 of its paper lie three decades."""
+
+_SHORT: Final = 1e-4
+_SHORT_IF_RESCALED: Final = 5e-4
+"""Relative change of a matrix in a step below which the rate looks too small, unless it is far
+below: see `_STILL`."""
+
+_SHORT_IF_HELD: Final = 1e-3
+"""The same where the step is less than a tenth of what the learning rate says: something like eps
+holds it back."""
+
+_HELD: Final = 0.1
+
+_STILL: Final = 1e-6
+"""Below this there is no need to try."""
 
 _LARGEST: Final = 20_000_000
 """Parameters of the largest network that is trained so long."""
@@ -45,7 +62,7 @@ _MOST_SUMS: Final = 6
 """Sums normalised one after the other from which on that is done: three blocks of an encoder."""
 
 
-def try_lower_rate(
+def try_other_rate(
     model: nn.Module,
     optimizer: OptimizerLike,
     batches: Sequence[Batch],
@@ -53,12 +70,12 @@ def try_lower_rate(
     clip_grad_norm: float | None,
     taken: Sequence[ProbeStep],
     recording: Recording,
+    own: torch.optim.Optimizer,
 ) -> RateTrial | None:
-    """Train two copies of a network, at the user's learning rate and at a tenth of it.
+    """Train two copies of a network, at the user's learning rate and at a multiple of it.
 
-    Nothing is tried where neither the loss of the probe steps nor a stack of normalised sums
-    gives reason to, nor where the network is large: the runs take as long as all the rest of a
-    look at it.
+    Nothing is tried where neither the probe steps nor a stack of normalised sums give reason to,
+    nor where the network is large: the runs take as long as all the rest of a look at it.
 
     Args:
         model: The model; only its copies are trained.
@@ -68,17 +85,22 @@ def try_lower_rate(
         clip_grad_norm: Largest total gradient norm, or None.
         taken: The probe steps.
         recording: What was measured of the network.
+        own: The optimiser itself.
 
     Returns:
         Where both led; None where nothing was tried, or a copy could not be trained.
     """
-    steps = _steps(model, taken, recording)
+    if _looks_slow(model, taken, recording, own):
+        is_relative = type(own).__name__ == "Adadelta"
+        steps, factor = _STEPS, _HIGHER_IF_RELATIVE if is_relative else _HIGHER
+    else:
+        steps, factor = _steps(model, taken, recording), _LOWER
     if not steps:
         return None
     ends: list[float] = []
     before = math.nan
     try:
-        for part in (1.0, _PART):
+        for part in (1.0, factor):
             twin, twin_optimizer = copy_with_optimizer(model, optimizer)
             if needs_closure(twin_optimizer):
                 return None
@@ -90,11 +112,14 @@ def try_lower_rate(
     except Exception:
         _log.debug("the learning rates could not be compared", exc_info=True)
         return None
-    return RateTrial(steps=steps, loss_before=before, loss_after=ends[0], loss_after_tenth=ends[1])
+    after, scaled = ends
+    return RateTrial(
+        steps=steps, loss_before=before, loss_after=after, loss_after_scaled=scaled, factor=factor
+    )
 
 
 def _steps(model: nn.Module, taken: Sequence[ProbeStep], recording: Recording) -> int:
-    """Return how many steps are worth their time; 0 for none.
+    """Return how many steps at a lower rate are worth their time; 0 for none.
 
     The loss has to have risen on the way, to a number that training may still come from. Where
     many sums are normalised it need not: the samples then become alike without it.
@@ -110,6 +135,27 @@ def _steps(model: nn.Module, taken: Sequence[ProbeStep], recording: Recording) -
     if may_go_on and size <= _LARGEST_LONGER and _normalised_sums(recording) >= _MOST_SUMS:
         return _LONGER
     return _STEPS if may_go_on and size <= _LARGEST and max(losses) > _RISE * losses[0] else 0
+
+
+def _looks_slow(
+    model: nn.Module, taken: Sequence[ProbeStep], recording: Recording, own: torch.optim.Optimizer
+) -> bool:
+    """Tell whether the first step changed all matrices next to nothing, and the right way."""
+    moved = [
+        p
+        for p in recording.parameters
+        if len(p.shape) >= 2 and p.rms > 0.0 and math.isfinite(p.update_ratio)
+    ]
+    rescales = "eps" in own.defaults
+    is_held = rescales and all(p.update_ratio * p.rms < _HELD * p.learning_rate for p in moved)
+    short = _SHORT_IF_HELD if is_held else _SHORT_IF_RESCALED if rescales else _SHORT
+    return (
+        bool(taken)
+        and _STILL <= max((p.update_ratio for p in moved), default=0.0) < short
+        and taken[0].loss_before > 0.0
+        and taken[0].predicted_change < 0.0
+        and sum(p.numel() for p in model.parameters()) <= _LARGEST
+    )
 
 
 def _normalised_sums(recording: Recording) -> int:

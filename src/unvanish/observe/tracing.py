@@ -62,7 +62,8 @@ from unvanish.observe.optimizer import (
     follow,
     held_names,
 )
-from unvanish.observe.rates import try_lower_rate
+from unvanish.observe.rates import try_other_rate
+from unvanish.observe.scan import first_without_numbers
 from unvanish.observe.standing import data_that_stands, said_of, standing_tensors
 from unvanish.observe.steps import take_steps
 from unvanish.observe.strays import strays
@@ -146,6 +147,20 @@ def trace(
                     conditions = replace(conditions, standing=names)
                     looks = [look(model, one, conditions, factors=True)]
                     snapshot.restore()
+            bad = None
+            if data is not None and batches > 1:
+                bad = first_without_numbers(model, first, data, looks[0], conditions)
+                snapshot.restore()
+            if bad is not None:
+                number, raw = bad
+                said.append(
+                    f"most batches are fine, and the gradient of one is no number, the {number}. "
+                    "after the first: that one was looked at"
+                )
+                first = _ordinary(as_batch(raw, model))
+                probe_batches = [first, *probe_batches][: len(probe_batches)]
+                looks = [look(model, first, conditions, factors=True), *looks][: len(looks)]
+                snapshot.restore()
         except Exception as error:
             if is_out_of_memory(error):
                 raise out_of_memory(error) from None
@@ -172,8 +187,15 @@ def trace(
             training = try_to_learn(
                 model, optimizer, probe_batches, conditions, clip_grad_norm, recording
             )
-            trial = try_lower_rate(
-                model, optimizer, probe_batches, conditions, clip_grad_norm, steps.taken, recording
+            trial = try_other_rate(
+                model,
+                optimizer,
+                probe_batches,
+                conditions,
+                clip_grad_norm,
+                steps.taken,
+                recording,
+                own,
             )
         truncated = truncations(looks[0])
         looked_up = lookups(looks[0])

@@ -20,7 +20,8 @@ What follows, in this order:
    has to leave the control less than half of the arm's way from chance, and a control that has
    90 % of it is healthy: there is nothing left to gain. Where a check finds nothing either, a
    control better than chance is healthy unless an arm learns and leaves it that far behind although
-   it is given more steps.
+   it is given more steps; one that is not better is left alone where the arm does not come half
+   the way to the bar either.
 6. *inconclusive* again: what was seen would count, and could be chance.
 7. *no effect*, or *healthy* where the control learns by the bar of its own.
 """
@@ -177,9 +178,8 @@ def conclude(
     if healthy is not None:
         return healthy
     is_unasked = not (is_suspect or is_forced or is_partial) and endpoint.goal is None
-    if is_unasked and (
-        best is None or (moves(endpoint, control) and not case.is_clear(best, patient))
-    ):
+    is_sound = moves(endpoint, control) or (best is not None and case.is_little(best))
+    if is_unasked and (best is None or (is_sound and not case.is_clear(best, patient))):
         return case.left_alone(has_rivals=best is not None or patient is not None)
     doubt = case.doubt(best, compared, is_partial=is_partial)
     if doubt:
@@ -301,6 +301,14 @@ class _Case:
         if not self.learns(best) and not math.isnan(bar(self.endpoint)):
             return False
         return self.left_behind(best, self.control if patient is None else patient) < HALF
+
+    def is_little(self, best: Arm) -> bool:
+        """Tell whether an arm, too, stays nearer to a constant answer than to the bar.
+
+        Where most labels are of one class, and the rest is noise, a sound network can score as a
+        constant answer does, and learn all the same what is there to learn.
+        """
+        return self.way(best) < HALF * abs(bar(self.endpoint) - self.endpoint.chance)
 
     def left_alone(self, *, has_rivals: bool) -> Judged:
         """Judge a control in which nothing was found, and of which nobody said what is enough."""

@@ -240,7 +240,7 @@ def _passages(
     known: Case | Patient, cuts: Sequence[Cut], lines: Collection[str] | None
 ) -> list[Passage]:
     recording = known.anatomy.recording
-    sources = [("detach", one.source) for one in recording.truncations if one.cut == "detach"]
+    sources = [(t.cut, t.source) for t in recording.truncations if t.cut in ("detach", "data")]
     sources += [(one.op, one.source) for one in cuts if one.op in _BY_LINE]
     sources += [(NORMAL, one.source) for one in cuts if is_drawn(one)]
     derived = [(GRAD, one.source) for one in cuts if is_derivative(one) and one.op == GRAD]

@@ -498,3 +498,17 @@ def test_a_branch_of_single_numbers_does_not_hide_a_collapse() -> None:
 
     report = unvanish.checkup(Both(), batch(), select=["UV103"])
     assert [f.severity for f in report.findings] == [Severity.ERROR, Severity.NOTE]
+
+
+@pytest.mark.parametrize(("features", "found"), [(1, True), (8, False)])
+def test_a_normalisation_of_single_numbers_in_front_of_everything(features, found):
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.LayerNorm(features), nn.Linear(features, 16), nn.ReLU(), nn.Flatten(), nn.LazyLinear(1)
+    )
+    batch = (torch.randn(32, 6, features), torch.randn(32, 1))
+    report = unvanish.checkup(model, batch, loss=nn.MSELoss())
+    findings = [f for f in report.findings if f.code == "UV103"]
+    assert bool(findings) is found
+    if found:
+        assert "it normalises single numbers" in findings[0].message

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from unvanish.core.conditions import Optimizer, RunContext
+from unvanish.core.conditions import Optimizer, RunContext, ShortTraining
 from unvanish.core.findings import Cause, Severity
 from unvanish.core.records import Parameter, Recording
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured
@@ -133,3 +133,35 @@ def test_usual_decays_are_clear(make, decay):
 @pytest.mark.parametrize(("make", "decay"), [(sgd, 9.0), (adamw, 300.0), (adam, 9.0)])
 def test_decays_that_leave_nothing_are_found(make, decay):
     assert judged(decay, make) == "found"
+
+
+@pytest.mark.parametrize(
+    ("after", "undecayed", "found"),
+    [(0.9, 0.5, True), (0.9, 0.8, False), (0.2, 0.01, False), (math.inf, 0.5, False)],
+)
+def test_sixty_steps_tell_what_decay_takes(after, undecayed, found):
+    run = ShortTraining(steps=60, loss_before=1.0, loss_after=after, loss_undecayed=undecayed)
+    verdict = examine(replace(recorded(0.5, 1e-2, name="Adam"), training=run))
+    assert isinstance(verdict, Found if found else Clear)
+    if found:
+        (finding,) = verdict.findings
+        assert finding.measured == pytest.approx(after / undecayed)
+        assert "AdamW" in finding.help[0]
+
+
+@pytest.mark.parametrize(("decay", "found"), [(0.1, True), (1e-4, False)])
+def test_decay_that_adam_rescales(decay, found):
+    def adam(model):
+        return torch.optim.Adam(model.parameters(), lr=3e-3, weight_decay=decay)
+
+    torch.manual_seed(0)
+    x = torch.randn(192, 16)
+    batches = [(one, one.prod(1).sign().relu().long()) for one in x.split(64)]
+    model = nn.Sequential(
+        nn.Linear(16, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 2)
+    )
+    recording = trace(
+        model, batches[0], nn.functional.cross_entropy, optimizer=adam, data=batches[1:]
+    )
+    assert (recording.training is not None) is found
+    assert isinstance(examine(recording), Found if found else Clear)

@@ -135,3 +135,27 @@ def test_an_iteration_with_no_fixed_point(gain: float, explodes: bool) -> None:
     batch = torch.randn(32, 16), torch.randint(0, 10, (32,))
     verdict = examine(unvanish.checkup(Iterated(gain), batch, select=["UV102"]).recording)
     assert isinstance(verdict, Found if explodes else Clear)
+
+
+@pytest.mark.parametrize(("deviation", "found"), [(0.58, True), (0.04, False)])
+def test_a_hidden_sine_spans_less_than_a_period(deviation, found):
+    """At a frequency of 30: with weights as PyTorch draws them, and with the paper's."""
+
+    class Sine(nn.Module):
+        def forward(self, x):
+            return torch.sin(30.0 * x)
+
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Linear(2, 64),
+        Sine(),
+        nn.Linear(64, 64),
+        Sine(),
+        nn.Linear(64, 64),
+        Sine(),
+        nn.Linear(64, 1),
+    )
+    for layer in (net[2], net[4]):
+        nn.init.normal_(layer.weight, std=deviation / 8)
+    report = unvanish.checkup(net, (torch.rand(64, 2), torch.rand(64, 1)), loss=nn.MSELoss())
+    assert ("UV102" in {f.code for f in report.findings}) is found

@@ -18,6 +18,7 @@ from unvanish.testing import recording_of
 
 SGD = Optimizer(name="SGD", lr=0.1)
 ADAM = Optimizer(name="Adam", lr=0.1, eps=1e-8)
+SLOW_ADAM = replace(ADAM, lr=3e-6)
 
 
 def weight(update: float = 1e-2, log10: float = -2.0, **settings) -> Parameter:
@@ -269,7 +270,7 @@ def tried(
     """A rise by a tenth, a bias that may have been trained, and some more steps."""
     recording = recorded(2.0, 2.2, 2.1, 2.0, optimizer=optimizer)
     bias = weight(name="b", shape=(64,), rms=rms, requires_grad=True)
-    trial = RateTrial(steps=steps, loss_before=2.0, loss_after=after, loss_after_tenth=tenth)
+    trial = RateTrial(steps=steps, loss_before=2.0, loss_after=after, loss_after_scaled=tenth)
     return replace(recording, parameters=(*recording.parameters, bias), trial=trial)
 
 
@@ -291,6 +292,56 @@ def test_a_rate_that_learns_too_or_a_tenth_that_does_not_is_no_reason(after, ten
 )
 def test_sixty_steps_tell_a_rate_by_what_a_tenth_leads(after, tenth, found):
     assert isinstance(examine(tried(after, tenth, steps=60)), Found) is found
+
+
+def slow(
+    after: float,
+    scaled: float,
+    *,
+    optimizer: Optimizer = SLOW_ADAM,
+    update: float = 3e-5,
+    log10: float = -2.0,
+    rms: float = 0.0,
+) -> Recording:
+    """A loss that hardly falls, a bias that may have been trained, and some more steps."""
+    recording = recorded(2.0, 1.999, optimizer=optimizer, update=update, log10=log10)
+    bias = weight(name="b", shape=(64,), rms=rms, requires_grad=True)
+    trial = RateTrial(
+        steps=30, loss_before=2.0, loss_after=after, loss_after_scaled=scaled, factor=100.0
+    )
+    return replace(recording, parameters=(*recording.parameters, bias), trial=trial)
+
+
+def test_a_hundred_times_the_rate_learns_and_the_rate_does_not():
+    finding = only(examine(slow(1.99, 0.9)))
+    assert finding.severity is Severity.WARNING
+    assert finding.causes == (Cause.LEARNING_RATE,)
+    assert finding.measured == 3e-5
+    assert "33,333 steps" in finding.notes[1]
+    assert finding.help[0].startswith("raise the learning rate: try 0.0003")
+
+
+def test_the_beginning_of_a_warm_up_is_a_note():
+    warming = replace(ADAM, lr=3e-6, initial_lr=1e-3)
+    assert only(examine(slow(1.99, 0.9, optimizer=warming))).severity is Severity.NOTE
+
+
+@pytest.mark.parametrize(
+    "recording",
+    [
+        slow(1.9, 0.9),  # it learns at its own pace
+        slow(1.99, 1.5),  # more does not help it
+        slow(1.99, math.inf),
+        slow(1.99, 0.9, update=6e-4),
+        slow(1.99, 0.9, rms=0.03),  # nobody knows what it has learned before
+        slow(1.99, 0.9, log10=-9.0),  # eps holds it: UV401
+        slow(1.99, 0.9, optimizer=replace(SGD, clip_grad_norm=1e-3)),
+        slow(1.99, 0.9, optimizer=SGD, update=2e-4),
+        slow(1.99, 0.9, optimizer=replace(SGD, momentum=0.9)),  # momentum adds to it
+    ],
+)
+def test_a_rate_is_not_slow_for_other_reasons(recording):
+    assert isinstance(examine(recording), Clear)
 
 
 def test_a_trained_network_may_be_thrown_up_for_a_while():

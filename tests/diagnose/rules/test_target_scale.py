@@ -192,3 +192,54 @@ def test_the_steps_it_takes_to_grow_decide(
     assert isinstance(verdict, Found)
     assert verdict.findings[0].severity is severity
     assert "steps of fixed size take" in verdict.findings[0].notes[1]
+
+
+class TwoHeads(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.label, self.price = nn.Linear(8, 16), nn.Linear(16, 1), nn.Linear(16, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.body(x).relu()
+        return torch.cat([self.label(h), self.price(h)], dim=1)
+
+
+def both(output: Tensor, target: Tensor) -> Tensor:
+    label = F.binary_cross_entropy_with_logits(output[:, 0], target[:, 0])
+    return label + F.mse_loss(output[:, 1], target[:, 1])
+
+
+@pytest.mark.parametrize(("size", "found"), [(500.0, True), (5.0, False)])
+def test_one_task_takes_all_the_steps(size: float, found: bool) -> None:
+    def clipped(model: nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.Adam(model.parameters(), lr=1e-3)
+
+    torch.manual_seed(0)
+    target = torch.stack([torch.rand(64).round(), size * (1 + torch.randn(64))], dim=1)
+    batch = (torch.randn(64, 8), target)
+    verdict = checkup(
+        TwoHeads(), batch, loss=both, optimizer=clipped, select=["UV506"]
+    ).diagnosis.verdicts["UV506"]
+    assert isinstance(verdict, Found if found else Clear)
+    if isinstance(verdict, Found):
+        (finding,) = verdict.findings
+        assert finding.severity is Severity.WARNING
+        assert "times binary_cross_entropy_with_logits" in finding.message
+        assert finding.sites[0].path == "price"
+
+
+def test_a_column_of_the_target_is_a_target() -> None:
+    def chosen(output: Tensor, target: Tensor) -> Tensor:
+        return F.smooth_l1_loss(output.gather(1, target[:, :1].long()).squeeze(1), target[:, 1])
+
+    def adam(model: nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.Adam(model.parameters(), lr=1e-4)
+
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4))
+    target = torch.stack([torch.randint(4, (64,)).float(), 1e5 * torch.randn(64)], dim=1)
+    batch = (torch.randn(64, 8), target)
+    report = checkup(net, batch, loss=chosen, optimizer=adam, select=["UV506"])
+    verdict = report.diagnosis.verdicts["UV506"]
+    assert isinstance(verdict, Found)
+    assert "the target (part " in verdict.findings[0].message

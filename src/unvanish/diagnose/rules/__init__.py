@@ -21,6 +21,7 @@ from unvanish.diagnose.rules.non_finite import NonFinite
 from unvanish.diagnose.rules.not_measured import CouldNotMeasure
 from unvanish.diagnose.rules.optimiser_floor import OptimiserFloor
 from unvanish.diagnose.rules.output_loss_pair import OutputLossPair
+from unvanish.diagnose.rules.overconfident import OverconfidentStart
 from unvanish.diagnose.rules.saturated import SaturatedActivation
 from unvanish.diagnose.rules.saturated_output import SaturatedOutput
 from unvanish.diagnose.rules.shattering import IllConditionedJacobian
@@ -58,5 +59,6 @@ BUILTIN_RULES: Final[tuple[Rule, ...]] = (
     MissingParameter(),
     GradientTrap(),
     TargetScale(),
+    OverconfidentStart(),
     CouldNotMeasure(),
 )

@@ -20,6 +20,7 @@ from unvanish.diagnose.optimiser import (
     floor_of,
     is_floor_lost,
     is_given,
+    is_slow,
     median,
     trained,
 )
@@ -60,7 +61,9 @@ class OptimiserFloor:
     times the default or more (`default_eps`). Either counts only where the weights are seen to
     move by less than 1e-4 of their size a step (`min_update_ratio`). A thousandth is the limit
     of UV101, by the argument on its page; the last two numbers were chosen and follow from no
-    theory.
+    theory. So is it a warning where the weights of a network that has not been trained move by less
+    than 1e-3 of their size and 30 steps leave the loss above 0.97 of what it was, when at a hundred
+    times the learning rate they take it below 0.6: what is missing is the length of the steps.
 
     A large eps, 1e-4 or more (`large_eps`), can undo a learning rate that was chosen for whole
     steps: Adam at 1e-3 with eps 0.1 is gradient descent at 0.01. It is a warning, however far
@@ -217,6 +220,8 @@ class OptimiserFloor:
         moved = median(p.turn_ratio for p in seen if math.isfinite(p.turn_ratio))
         if self._undoes_the_rate(recording, seen, middle, eps):
             return Severity.WARNING
+        if is_slow(recording.trial) and self._is_untrained(recording, seen):
+            return Severity.WARNING
         if moved >= self.min_update_ratio:
             return Severity.NOTE
         if middle >= self.max_decades_if_together:
@@ -236,12 +241,15 @@ class OptimiserFloor:
             and share <= self.min_share_of_step
             and whole <= self.max_whole_step
             and not curvature >= share
-            and are_at_start(
-                seen,
-                embeddings(recording),
-                max_standard_errors=self.max_standard_errors,
-                min_entries=self.min_entries,
-            )
+            and self._is_untrained(recording, seen)
+        )
+
+    def _is_untrained(self, recording: Recording, seen: list[Parameter]) -> bool:
+        return are_at_start(
+            seen,
+            embeddings(recording),
+            max_standard_errors=self.max_standard_errors,
+            min_entries=self.min_entries,
         )
 
     def _divides_by_zero(self, recording: Recording) -> bool:

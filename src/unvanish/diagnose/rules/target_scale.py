@@ -13,11 +13,12 @@ from unvanish.core.glossary import Quantity
 from unvanish.core.records import Recording, Site
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
-from unvanish.diagnose.comparisons import BINARY, comparisons
+from unvanish.diagnose.comparisons import BINARY, REGRESSIONS, Comparison, comparisons
 from unvanish.diagnose.neighbours import Neighbours
 from unvanish.diagnose.upstream import Upstream
 
 _CONSTANT: Final = 1e-6
+_ERRORS: Final = REGRESSIONS | BINARY | {"cross_entropy", "nll_loss"}
 
 
 @dataclass(frozen=True)
@@ -27,14 +28,16 @@ class _Reading:
     Attributes:
         target: The target.
         output: The step that makes what it is compared with.
-        kind: ``"offset"`` or ``"size"``.
+        kind: ``"offset"``, ``"size"`` or ``"term"``.
         ratio: How far from 1; 1 or more.
+        beside: Of a term of the loss, the largest other one.
     """
 
     target: DataTensor
     output: Site
     kind: str
     ratio: float
+    beside: Site | None = None
 
 
 @final
@@ -55,17 +58,21 @@ class TargetScale:
     (`max_offset_of_note`), six decades, it is a warning. A target that is 1000 times
     (`max_size`) as large as the output is a note.
 
-    Either is a warning under an optimiser whose steps do not grow with the error (Adam, or clipped
-    gradients), where the output cannot grow to the target in 1,000 steps (`max_steps_of_note`),
-    in which the networks below learned the same target at its own scale: the growth alone then
-    takes as long as the task. In t steps of size r an m x n matrix moves by r t in every entry,
-    all of one mind, which is r t sqrt(m n) as a factor. L such layers after an
-    input of length |x| reach T at r t = (T sqrt(m_L) / (|x| prod sqrt(m n)))^(1/L), m_L the
-    number of outputs: in 3 layers of 64 units T = 10^5 takes 1,500 steps of 1e-3, in one layer
-    of 8 inputs 10^4 takes a million. The layers count back to the last one whose input keeps
-    no scale (after a normalisation or a bounded function). Where they are not known, 10^6
-    times (`max_size_of_note`) stands in. Where the optimiser was only assumed, it stays at a
-    note.
+    Where the loss adds up several errors, those of several tasks, one that is 10^4 times as large
+    as all others (`max_term`) has the steps to itself until it has come down to them. Under an
+    optimiser whose steps do not grow with the error that is a warning.
+
+    Either of the first two is a warning under an optimiser whose steps do not grow with the
+    error (Adam, or clipped gradients), where the output cannot grow to the target in 1,000
+    steps (`max_steps_of_note`), in which the networks below learned the same target at its own
+    scale: the growth alone then takes as long as the task. In t steps of size r an m x n matrix
+    moves by r t in every entry, all of one mind, which is r t sqrt(m n) as a factor. L such
+    layers after an input of length |x| reach T at r t = (T sqrt(m_L) / (|x| prod sqrt(m
+    n)))^(1/L), m_L the number of outputs: in 3 layers of 64 units T = 10^5 takes 1,500 steps of
+    1e-3, in one layer of 8 inputs 10^4 takes a million. The layers count back to the last one
+    whose input keeps no scale (after a normalisation or a bounded function). Where they are not
+    known, 10^6 times (`max_size_of_note`) stands in. Where the optimiser was only assumed, it
+    stays at a note.
 
     In the runs of `python -m benchmarks.scales` (Adam at 1e-3, 3 layers of 64 units, a smooth
     function of 8 inputs, one seed) an offset of 31.6 left R^2 = 0.32 after 1,000 steps and
@@ -111,6 +118,7 @@ class TargetScale:
     max_offset: float = 31.6
     max_offset_of_note: float = 1e3
     max_size: float = 1e3
+    max_term: float = 1e4
     max_size_of_note: float = 1e6
     max_steps_of_note: float = 1e3
 
@@ -136,14 +144,18 @@ class TargetScale:
         )
 
     def _limit(self, reading: _Reading) -> float:
-        return self.max_offset if reading.kind == "offset" else self.max_size
+        limits = {"offset": self.max_offset, "size": self.max_size, "term": self.max_term}
+        return limits[reading.kind]
 
     def _severity(self, recording: Recording, reading: _Reading) -> Severity:
+        assumed = all(p.in_optimizer is None for p in recording.parameters)
+        if reading.kind == "term":
+            alone = _fixed_pace(recording) and not assumed
+            return Severity.WARNING if alone else Severity.NOTE
         steps, apart = _steps_to_grow(recording, reading), reading.kind == "offset"
         most = self.max_offset_of_note if apart else self.max_size_of_note
         far = steps > self.max_steps_of_note if steps > 0.0 else reading.ratio > most
         hopeless = (far and _fixed_pace(recording)) or (apart and reading.ratio > most)
-        assumed = all(p.in_optimizer is None for p in recording.parameters)
         return Severity.WARNING if hopeless and not assumed else Severity.NOTE
 
     def _finding(self, recording: Recording, reading: _Reading) -> Finding:
@@ -156,20 +168,28 @@ class TargetScale:
             else f"{output.name} has rms {recording[Quantity.ACTIVATION_RMS].get(output):.3g}, the "
             f"{target.name} has mean {target.mean:.3g} and standard deviation {target.std:.3g}"
         )
+        message = f"the {target.name} is {ratio:.3g} times as large as the output"
+        unit = "times the output"
+        if apart:
+            unit = "standard deviations"
+            message = f"the {target.name} lies {ratio:.3g} of its {unit} away from the output"
+        if reading.beside is not None:
+            unit = f"times {reading.beside.op}"
+            message = (
+                f"the error against the {target.name} is {ratio:.2g} times {reading.beside.op}, "
+                "which is added to it: no step is left for that"
+            )
         return Finding(
             code=self.code,
             name=self.name,
             severity=self._severity(recording, reading),
-            message=f"the {target.name} lies {ratio:.3g} of its standard deviations away from the "
-            "output"
-            if apart
-            else f"the {target.name} is {ratio:.3g} times as large as the output",
+            message=message,
             sites=(output,),
             parameters=output.weights,
             measured=ratio,
             expected=1.0,
             limit=self._limit(reading),
-            unit="standard deviations" if apart else "times the output",
+            unit=unit,
             causes=(Cause.INPUT_SCALE, Cause.LEARNING_RATE),
             notes=(note, *_growth(recording, reading), *_pace(recording)),
             help=(
@@ -183,8 +203,12 @@ class TargetScale:
 
 def _readings(recording: Recording) -> Iterator[_Reading]:
     size, average = recording[Quantity.ACTIVATION_RMS], recording[Quantity.ACTIVATION_MEAN]
-    for pair in comparisons(Neighbours(recording)):
+    neighbours = Neighbours(recording)
+    for pair in comparisons(neighbours):
         target, output = pair.target, pair.value
+        if target is not None and output.op == "cat":  # one of several heads, whichever it is
+            heads = [s for s in neighbours.producers(output) if s.size == math.prod(target.shape)]
+            output = max(heads, key=lambda head: size.get(head), default=output)
         if pair.name in BINARY or target is None or math.prod(target.shape) != output.size:
             continue
         rms, mean = size.get(output), average.get(output)
@@ -195,6 +219,23 @@ def _readings(recording: Recording) -> Iterator[_Reading]:
         largest = math.hypot(apart, target.std)
         yield _Reading(target, output, "offset", max(1.0, apart / target.std))
         yield _Reading(target, output, "size", max(1.0, largest / max(rms, 1.0)))
+        beside = _largest_beside(neighbours, pair)
+        if beside is not None:
+            ratio = size.get(pair.site) / size[beside]
+            yield _Reading(target, output, "term", max(1.0, ratio), beside)
+
+
+def _largest_beside(neighbours: Neighbours, pair: Comparison) -> Site | None:
+    """Return the largest of the errors that are added to one, as the error of another task."""
+    size = neighbours.recording[Quantity.ACTIVATION_RMS]
+    sums = [site for site in neighbours.consumers(pair.site) if site.op == "add"]
+    terms = (
+        term
+        for total in sums
+        for term in neighbours.producers(total)
+        if term.index != pair.site.index and term.op in _ERRORS and size.get(term) > 0.0
+    )
+    return max(terms, key=lambda term: size[term], default=None)
 
 
 def _steps_to_grow(recording: Recording, reading: _Reading) -> float:
@@ -233,7 +274,7 @@ def _steps_to_grow(recording: Recording, reading: _Reading) -> float:
 
 
 def _growth(recording: Recording, reading: _Reading) -> tuple[str, ...]:
-    steps = _steps_to_grow(recording, reading)
+    steps = math.nan if reading.beside else _steps_to_grow(recording, reading)
     if not 1.0 < steps < math.inf or not _fixed_pace(recording):
         return ()
     return (f"steps of fixed size take {steps:.1g} or more to let the output grow as far",)

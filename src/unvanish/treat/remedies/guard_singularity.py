@@ -84,7 +84,10 @@ class GuardSingularity:
             return NotApplicable(
                 f"its loss cannot be computed: {(str(error).splitlines() or [''])[0]}"
             )
-        met = [one for one in found if one.is_met]
+        # Another batch may meet what the first one does not.
+        named = {f.sites[0].op for f in case.diagnosis.findings if f.code == "UV403" and f.sites}
+        is_asked = self.name in case.asked
+        met = [one for one in found if one.is_met or one.name in named or is_asked]
         if not met:
             return NotApplicable(
                 "no logarithm, root or division is given a zero in the first batch, or none whose "
@@ -121,8 +124,8 @@ class GuardSingularity:
             for one in meetings(patient)
             if _named(one) in wanted
         ]
-        if not any(one.is_met for one in found):
-            raise CannotTreatError("none of the calls is given a zero any more")
+        if not found:
+            raise CannotTreatError("none of the calls is made any more")
         for one in found:
             if one.path is not None:
                 patient.surgery.insert(

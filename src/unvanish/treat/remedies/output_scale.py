@@ -60,7 +60,7 @@ class OutputScale:
     """
 
     name: ClassVar[str] = "output-scale"
-    treats: ClassVar[frozenset[str]] = frozenset({"UV203", "UV102", "UV506"})
+    treats: ClassVar[frozenset[str]] = frozenset({"UV203", "UV102", "UV506", "UV507"})
     change: ClassVar[Change] = Change.INITIALISATION
     keeps: ClassVar[frozenset[Keeps]] = frozenset({Keeps.ARCHITECTURE, Keeps.STATE_NAMES})
     sources: ClassVar[tuple[Source, ...]] = (SOURCES["lecun1998"], SOURCES["andrychowicz2021"])

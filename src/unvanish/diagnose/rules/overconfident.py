@@ -1,0 +1,109 @@
+"""UV507: a classifier that is sure of its first answers, and wrong."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+from unvanish.core.findings import Cause, Finding, Severity
+from unvanish.core.glossary import Quantity
+from unvanish.core.records import Recording
+from unvanish.core.scores import Scores, scores_of
+from unvanish.core.sources import SOURCES, Source
+from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
+from unvanish.diagnose.starts import is_untrained
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class OverconfidentStart:
+    """A classifier is sure of its first answers: it first has to unlearn them.
+
+    ## What it measures
+    A network that knows nothing does best to give each of C classes the same probability, which
+    costs a cross entropy of log C. Scores of root mean square s cost up to some s more. The start
+    is far out where an untrained network's scores have a root mean square above 5 and its cross
+    entropy is more than three times log C. Of a sum over samples nothing is said.
+
+    How much that matters is asked of training. A copy takes 60 steps on the probe batches with the
+    user's own optimiser. If its loss is still above log C then, so that it would do better to say
+    nothing, on samples it has seen twenty times, the finding is a warning; else it is a note, as it
+    is where the network is too large to be trained here.
+
+    ## Why it hurts
+    The first steps, which are the longest, go into making the answers smaller. Whatever the early
+    layers held is changed for that purpose, and where the scores grew because something grows from
+    layer to layer or from neighbour to neighbour, so does every gradient.
+
+    ## When it stays silent
+    On other losses than the cross entropy of classes; on networks that have been trained, whose
+    vectors are neither all zeros nor all ones and whose matrices are not as PyTorch draws them.
+
+    ## False alarms
+    None is known. A long warm-up that ends after the 60 steps would be one.
+
+    ## What helps
+    The remedy output-scale, which shrinks the last layer. Embeddings that are used as the output
+    matrix too start at a standard deviation of 0.02, not at PyTorch's 1. Sums over neighbours or
+    over parts become means. A normalisation in front of the last layer does it too.
+
+    ## Source
+    LeCun, Bottou, Orr and Müller (1998), section 4.5, on answers that start at the ends of the
+    output's range; Andrychowicz and others (2021), section 3.2, who find it to matter for policies.
+    The limits were chosen.
+    """
+
+    code: ClassVar[str] = "UV507"
+    name: ClassVar[str] = "overconfident-start"
+    needs: ClassVar[frozenset[Quantity]] = frozenset({Quantity.ACTIVATION_RMS})
+    sources: ClassVar[tuple[Source, ...]] = (SOURCES["lecun1998"], SOURCES["andrychowicz2021"])
+
+    def examine(self, recording: Recording) -> Verdict:
+        """Compare the first cross entropy with that of equal probabilities."""
+        known = [scores for scores in scores_of(recording) if math.isfinite(scores.loss)]
+        if not known and any(site.op == "nll_loss" for site in recording.sites):
+            return NotMeasured("the scores that a cross entropy reads")
+        if not known:
+            return NotApplicable("no cross entropy compares scores with classes")
+        if not is_untrained(recording):
+            return NotApplicable("the network has been trained")
+        worst = max(known, key=lambda scores: scores.loss / scores.chance)
+        if not worst.is_far_out:
+            return Clear(
+                summary=f"the first cross entropy is {worst.loss:.3g}, that of {worst.classes} "
+                f"equal probabilities {worst.chance:.3g}"
+            )
+        return Found((self._finding(recording, worst),))
+
+    def _finding(self, recording: Recording, worst: Scores) -> Finding:
+        run = recording.training
+        notes = [f"the scores have rms {worst.size:.3g}; up to about 1 all classes have a chance"]
+        severity = Severity.NOTE
+        if run is not None and math.isfinite(run.loss_after):
+            stays = run.loss_after > worst.chance
+            severity = Severity.WARNING if stays else Severity.NOTE
+            notes.append(
+                f"{run.steps} steps on the batches at hand take the loss from "
+                f"{run.loss_before:.3g} to {run.loss_after:.3g}"
+                + (", which is still worse than knowing nothing" if stays else "")
+            )
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=severity,
+            message=f"the first answers are sure and wrong: a cross entropy of {worst.loss:.3g}, "
+            f"where {worst.classes} equal probabilities have {worst.chance:.3g}",
+            sites=(worst.site,),
+            parameters=worst.site.weights,
+            measured=worst.loss,
+            expected=worst.chance,
+            limit=3.0 * worst.chance,
+            unit="nats",
+            causes=(Cause.INIT_TOO_LARGE, Cause.SOFTMAX_SATURATION),
+            notes=tuple(notes),
+            help=(
+                "start the output layer smaller: torch.nn.init.normal_(layer.weight, std=0.02)",
+                "or normalise what enters it: torch.nn.LayerNorm(features)",
+            ),
+        )
