@@ -46,6 +46,9 @@ _HELD: Final = 0.1
 _STILL: Final = 1e-6
 """Below this there is no need to try."""
 
+_WARM_UP: Final = frozenset({"RAdam"})
+"""Optimisers whose first steps are shorter than the later ones, whatever the rate."""
+
 _LARGEST: Final = 20_000_000
 """Parameters of the largest network that is trained so long."""
 
@@ -146,6 +149,8 @@ def _looks_slow(
         for p in recording.parameters
         if len(p.shape) >= 2 and p.rms > 0.0 and math.isfinite(p.update_ratio)
     ]
+    if type(own).__name__ in _WARM_UP or "warmup_steps" in own.defaults:
+        return False
     rescales = "eps" in own.defaults
     is_held = rescales and all(p.update_ratio * p.rms < _HELD * p.learning_rate for p in moved)
     short = _SHORT_IF_HELD if is_held else _SHORT_IF_RESCALED if rescales else _SHORT

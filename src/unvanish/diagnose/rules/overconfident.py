@@ -26,10 +26,10 @@ class OverconfidentStart:
     is far out where an untrained network's scores have a root mean square above 5 and its cross
     entropy is more than three times log C. Of a sum over samples nothing is said.
 
-    How much that matters is asked of training. A copy takes 60 steps on the probe batches with the
-    user's own optimiser. If its loss is still above log C then, so that it would do better to say
-    nothing, on samples it has seen twenty times, the finding is a warning; else it is a note, as it
-    is where the network is too large to be trained here.
+    How much that matters is asked of training. A copy takes 60 steps on the probe batches with
+    the user's own optimiser. If its loss is still above log C then, so that it would do better
+    to say nothing, on samples it has seen twenty times, the finding is a warning; else nothing
+    is said. Where the network is too large to be trained here, or diverges, it is a note.
 
     ## Why it hurts
     The first steps, which are the longest, go into making the answers smaller. Whatever the early
@@ -69,11 +69,13 @@ class OverconfidentStart:
         if not is_untrained(recording):
             return NotApplicable("the network has been trained")
         worst = max(known, key=lambda scores: scores.loss / scores.chance)
+        run = recording.training
+        said = f"the first cross entropy is {worst.loss:.3g}, that of {worst.classes} equal "
+        said += f"probabilities {worst.chance:.3g}"
         if not worst.is_far_out:
-            return Clear(
-                summary=f"the first cross entropy is {worst.loss:.3g}, that of {worst.classes} "
-                f"equal probabilities {worst.chance:.3g}"
-            )
+            return Clear(summary=said)
+        if run is not None and run.loss_after <= worst.chance:
+            return Clear(summary=f"{said}; {run.steps} steps take it to {run.loss_after:.3g}")
         return Found((self._finding(recording, worst),))
 
     def _finding(self, recording: Recording, worst: Scores) -> Finding:
@@ -81,12 +83,11 @@ class OverconfidentStart:
         notes = [f"the scores have rms {worst.size:.3g}; up to about 1 all classes have a chance"]
         severity = Severity.NOTE
         if run is not None and math.isfinite(run.loss_after):
-            stays = run.loss_after > worst.chance
-            severity = Severity.WARNING if stays else Severity.NOTE
+            severity = Severity.WARNING
             notes.append(
                 f"{run.steps} steps on the batches at hand take the loss from "
-                f"{run.loss_before:.3g} to {run.loss_after:.3g}"
-                + (", which is still worse than knowing nothing" if stays else "")
+                f"{run.loss_before:.3g} to {run.loss_after:.3g}, which is still worse than knowing "
+                "nothing"
             )
         return Finding(
             code=self.code,
