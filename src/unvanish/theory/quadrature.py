@@ -78,6 +78,10 @@ def _gaussian(q: float, kinks: tuple[float, ...], cuts: int = 0) -> tuple[Array,
     return z, w * np.exp(-0.5 * z * z / q) / math.sqrt(2.0 * math.pi * q)
 
 
+class TooSteepError(ValueError):
+    """A function changes too fast to be integrated: it is nearly a step."""
+
+
 def expectation(f: Function, q: float, kinks: Sequence[float] = ()) -> float:
     """Return E f(z) for z ~ N(0, q).
 
@@ -105,7 +109,7 @@ def _agreed(f: Function, q: float, kinks: tuple[float, ...]) -> tuple[float, int
     """Return E f(z) and how often the panels had to be cut until two rules agreed.
 
     Raises:
-        ValueError: If no two do.
+        TooSteepError: If no two do.
     """
     before = math.nan
     for cuts in range(_MOST_CUTS + 1):
@@ -118,7 +122,7 @@ def _agreed(f: Function, q: float, kinks: tuple[float, ...]) -> tuple[float, int
             # As a rule the first is good enough, and what was asked for again stays the same.
             return (before, 0) if cuts == 1 else (found, cuts)
         before = found
-    raise ValueError(
+    raise TooSteepError(
         f"the function changes too fast for the quadrature at q = {q:.3g}: two rules still differ "
         f"with {_NODES * 2**_MOST_CUTS} nodes a panel; name in kinks where it or its slope jumps"
     )

@@ -44,6 +44,7 @@ from unvanish.explain.prediction.backward import backward
 from unvanish.explain.prediction.forward import forward
 from unvanish.explain.prediction.steps import Kind, Step, Steps, UnpredictableError
 from unvanish.theory.depth_scales import trainable_depth
+from unvanish.theory.quadrature import TooSteepError
 
 __all__ = ["likeness", "predict"]
 
@@ -85,6 +86,8 @@ def predict(recording: Recording, target: int) -> Prediction:
         gradients = backward(steps, known, signals, top)
     except UnpredictableError as unknown:
         return Prediction(reason=str(unknown))
+    except TooSteepError:
+        return Prediction(reason="an activation is so steep that it is nearly a step")
     grads = recording[Quantity.LOG10_PROBE_GRAD_RMS]
     if top not in grads or target not in grads:
         return Prediction(reason="no random-direction gradient was measured there")
@@ -137,7 +140,7 @@ def likeness(recording: Recording, prediction: Prediction) -> tuple[float, ...]:
     try:
         known = _known(steps, _between(steps, target, top), target)
         signals = forward(steps, known, target, samples=True)
-    except UnpredictableError:
+    except (UnpredictableError, TooSteepError):
         return ()
     found = [signals[layer.site] for layer in prediction.layers]
     return tuple(min(max(one.shared / one.q, -1.0), 1.0) for one in found)
