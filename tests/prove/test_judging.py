@@ -287,3 +287,19 @@ def test_goals_reached_decide_where_the_control_ends_anywhere():
     before, after = [3.0, 1e13, 9.0, 1e2, 2.5], [2.1, 2.0, 2.2, 2.1, 2.3]
     assert said(error, before, after).conclusion is Conclusion.CURED
     assert said(error, before, [2.1, 2.0, 3.3, 9.0, 1e9]).conclusion is not Conclusion.CURED
+
+
+@pytest.mark.parametrize(
+    ("after", "is_suspect", "conclusion"),
+    [
+        ((0.862, 0.861, 0.863, 0.862, 0.862), False, Conclusion.INCONCLUSIVE),  # left alone
+        ((0.862, 0.861, 0.863, 0.862, 0.862), True, Conclusion.IMPROVED),
+        ((0.90, 0.91, 0.90, 0.91, 0.90), False, Conclusion.IMPROVED),
+    ],
+)
+def test_a_gain_within_what_a_constant_answer_leaves_changes_nothing(after, is_suspect, conclusion):
+    """Most labels are of one class, and the network answers so: the bar is 0.923."""
+    clicks = replace(NO_GOAL, chance=0.847, samples=100_000)
+    found = said(clicks, (0.847,) * 5, after, is_suspect=is_suspect)
+    assert found.conclusion is conclusion
+    assert bool(found.chosen) is (conclusion is Conclusion.IMPROVED)
