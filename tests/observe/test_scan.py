@@ -42,14 +42,14 @@ def test_the_batch_that_fails_is_looked_at(same: int) -> None:
     report = look(pairs(60, same))
     (finding,) = (f for f in report.findings if f.code == "UV403")
     assert "sqrt backwards" in finding.message
-    assert any(f"the {same}. after the first" in said for said in report.recording.context.inferred)
+    assert any(f"the one {same} after it" in said for said in report.recording.context.inferred)
 
 
 @pytest.mark.parametrize("same", [None, 80])
 def test_nothing_is_said_of_batches_that_are_fine_or_were_not_reached(same: int | None) -> None:
     report = look(pairs(90, same))
     assert not [f for f in report.findings if f.code == "UV403"]
-    assert not any("after the first" in said for said in report.recording.context.inferred)
+    assert not any("was looked at" in said for said in report.recording.context.inferred)
 
 
 def test_without_such_a_step_no_further_batch_is_drawn() -> None:

@@ -11,8 +11,11 @@ from unvanish.core.operations import VIEW_OPS
 from unvanish.core.records import Recording, Site
 
 _FAR: Final = 3.0
+"""Times the cross entropy of equal probabilities."""
 _LOUD: Final = 5.0
+"""Root mean square of scores that leave most classes no chance."""
 _OF_ONE: Final = 10.0
+"""Times size and chance together beyond which a cross entropy is that of several samples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,11 @@ class Scores:
         return math.log(self.classes)
 
     @property
+    def limit(self) -> float:
+        """The cross entropy from which on loud scores are far out."""
+        return _FAR * self.chance
+
+    @property
     def is_far_out(self) -> bool:
         """Whether the answers are sure and wrong: it would be better to know nothing.
 
@@ -44,7 +52,7 @@ class Scores:
         a few s. What is far above that is no mean over the samples, but a sum.
         """
         is_mean = self.loss <= _OF_ONE * (self.size + self.chance)
-        return is_mean and self.size > _LOUD and self.loss > _FAR * self.chance
+        return is_mean and self.size > _LOUD and self.loss > self.limit
 
 
 def scores_of(recording: Recording) -> list[Scores]:

@@ -46,6 +46,7 @@ def try_to_learn(
     conditions: Conditions,
     clip_grad_norm: float | None,
     recording: Recording,
+    own: torch.optim.Optimizer,
 ) -> ShortTraining | None:
     """Train a copy of a network on the probe batches, where there is reason to ask.
 
@@ -59,6 +60,7 @@ def try_to_learn(
         conditions: Loss, seed, autocast.
         clip_grad_norm: Largest total gradient norm, or None.
         recording: What was measured of the network.
+        own: The optimiser itself.
 
     Returns:
         What was learnt; None where there was no reason to ask, where the network is large, or where
@@ -68,11 +70,12 @@ def try_to_learn(
         return None
     mismatched = _mismatched(batches)
     is_far_out = any(scores.is_far_out for scores in scores_of(recording))
+    is_decayed = _outweighs(own, recording)
+    if not (is_far_out or is_decayed or (_vanishes(recording) and mismatched)):
+        return None
     try:
         twin, twin_optimizer = copy_with_optimizer(model, optimizer)
-        is_decayed = _outweighs(twin_optimizer, recording)
-        is_asked = is_far_out or is_decayed or (_vanishes(recording) and mismatched)
-        if not is_asked or needs_closure(twin_optimizer):
+        if needs_closure(twin_optimizer):
             return None
         walk = Walk(twin, twin_optimizer, conditions, clip_grad_norm)
         before = walk.mean_loss(batches)

@@ -154,8 +154,8 @@ def trace(
             if bad is not None:
                 number, raw = bad
                 said.append(
-                    f"most batches are fine, and the gradient of one is no number, the {number}. "
-                    "after the first: that one was looked at"
+                    f"the first batch is fine; the one {number} after it has a gradient that is no "
+                    "number, and was looked at"
                 )
                 first = _ordinary(as_batch(raw, model))
                 probe_batches = [first, *probe_batches][: len(probe_batches)]
@@ -185,7 +185,7 @@ def trace(
         trial = training = None
         if optimizer is not None:
             training = try_to_learn(
-                model, optimizer, probe_batches, conditions, clip_grad_norm, recording
+                model, optimizer, probe_batches, conditions, clip_grad_norm, recording, own
             )
             trial = try_other_rate(
                 model,

@@ -99,7 +99,7 @@ class OverconfidentStart:
             parameters=worst.site.weights,
             measured=worst.loss,
             expected=worst.chance,
-            limit=3.0 * worst.chance,
+            limit=worst.limit,
             unit="nats",
             causes=(Cause.INIT_TOO_LARGE, Cause.SOFTMAX_SATURATION),
             notes=tuple(notes),

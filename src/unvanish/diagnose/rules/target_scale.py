@@ -67,12 +67,12 @@ class TargetScale:
     steps (`max_steps_of_note`), in which the networks below learned the same target at its own
     scale: the growth alone then takes as long as the task. In t steps of size r an m x n matrix
     moves by r t in every entry, all of one mind, which is r t sqrt(m n) as a factor. L such
-    layers after an input of length |x| reach T at r t = (T sqrt(m_L) / (|x| prod sqrt(m
-    n)))^(1/L), m_L the number of outputs: in 3 layers of 64 units T = 10^5 takes 1,500 steps of
-    1e-3, in one layer of 8 inputs 10^4 takes a million. The layers count back to the last one
-    whose input keeps no scale (after a normalisation or a bounded function). Where they are not
-    known, 10^6 times (`max_size_of_note`) stands in. Where the optimiser was only assumed, it
-    stays at a note.
+    layers after an input of length |x| reach T at
+    r t = (T sqrt(m_L) / (|x| prod sqrt(m n)))^(1/L), m_L the number of outputs: in 3 layers of 64
+    units T = 10^5 takes 1,500 steps of 1e-3, in one layer of 8 inputs 10^4 takes a million. The
+    layers count back to the last one whose input keeps no scale (after a normalisation or a bounded
+    function). Where they are not known, 10^6 times (`max_size_of_note`) stands in. Where the
+    optimiser was only assumed, it stays at a note.
 
     In the runs of `python -m benchmarks.scales` (Adam at 1e-3, 3 layers of 64 units, a smooth
     function of 8 inputs, one seed) an offset of 31.6 left R^2 = 0.32 after 1,000 steps and

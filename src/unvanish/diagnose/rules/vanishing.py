@@ -243,9 +243,9 @@ class VanishingGradient:
     def _learns(self, recording: Recording) -> bool:
         """Tell whether a copy was seen to learn the probe batches."""
         run = recording.training
-        if run is None or math.isnan(run.loss_mismatched):
+        if run is None:
             return False
-        if not min(run.loss_before, run.loss_after, run.loss_mismatched) >= 0.0:
+        if not all(v >= 0.0 for v in (run.loss_before, run.loss_after, run.loss_mismatched)):
             return False
         share = self.max_share_learned * run.loss_mismatched
         return run.loss_after <= min(share, self.max_share_left * run.loss_before)
