@@ -482,3 +482,42 @@ def test_everything_lies_where_the_network_is() -> None:
     assert parts.by_rows
     batches = [*one_pass(parts), *parts.validation, *parts.held_out, parts.first]
     assert all(tensor.is_cuda for batch in batches for tensor in batch)
+
+
+def noisy(number: int) -> list[Pair]:
+    """Return one pass over samples that get other noise on every pass."""
+    random = torch.Generator().manual_seed(number)
+    return [(x + 0.1 * torch.randn(x.shape, generator=random), y) for x, y in pairs(10, 32)]
+
+
+def test_samples_that_come_out_anew_on_every_pass_are_drawn_as_often_as_a_run_meets_them() -> None:
+    parts = split(noisy(0), mlp(), keep=False, wanted=35, redraw=noisy)
+    assert parts.batches == 35
+    assert inputs_of(noisy(1)) <= inputs_of([parts.training])
+    assert not inputs_of(parts.validation) & inputs_of([parts.training])
+    assert "4 passes were drawn" in parts.notes[-1]
+
+
+@pytest.mark.parametrize("number", [0, 3])
+def test_passes_over_the_same_samples_are_not_drawn(number: int) -> None:
+    def shuffled(_: int) -> list[Pair]:
+        return pairs(10, 32)[number:]
+
+    parts = split(pairs(10, 32), mlp(), keep=False, wanted=35, redraw=shuffled)
+    assert parts.rows == 280
+    assert not any("passes" in note for note in parts.notes)
+
+
+def test_no_further_pass_is_drawn_where_a_part_is_kept_to_judge_by() -> None:
+    parts = split(noisy(0), mlp(), keep=True, wanted=35, redraw=noisy)
+    assert parts.rows + parts.samples + 40 == 320
+
+
+def test_passes_end_where_the_data_are_used_up_or_too_large() -> None:
+    def once(number: int) -> list[Pair]:
+        return noisy(number) if number == 1 else []
+
+    parts = split(noisy(0), mlp(), keep=False, wanted=100, redraw=once)
+    assert parts.rows == 280 + 320
+    parts = split(noisy(0), mlp(), keep=False, wanted=100, redraw=noisy, most_bytes=20_000)
+    assert parts.rows < 1000

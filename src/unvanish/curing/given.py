@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, TypedDict
 
 import torch
@@ -88,9 +89,12 @@ def recipe_from(
         with seeded(seed):
             optimizer, said = own_optimizer(network)
         inferred += (said,) if said else ()
+    redraw = None
     if data is not None:
         with seeded(seed):
             drawn = Batches(data, origin="data")
+            if not isinstance(data, Iterator):
+                redraw = partial(_pass_over, data)
             data = drawn if batch is not None else drawn.after_first()
             batch = drawn.first if batch is None else batch
     if batch is None:
@@ -103,6 +107,7 @@ def recipe_from(
         model=network,
         batch=batch,
         data=data,
+        redraw=redraw,
         loss=loss,
         optimizer=optimizer,
         metric=metric,
@@ -116,6 +121,11 @@ def recipe_from(
         built={},
         make=make,
     )
+
+
+def _pass_over(data: Iterable[Any], number: int) -> Iterable[Any]:
+    """Return the batches of one more pass."""
+    return Batches(data, origin=f"pass {number + 1} over data")
 
 
 def _checked(made: object) -> nn.Module:

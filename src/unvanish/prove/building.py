@@ -76,6 +76,7 @@ def experiment_of(
             keep_held_out=recipe.metric is None or metric_wants_batches(recipe.metric),
             seed=recipe.seed,
             is_example=data is None and recipe.data is None,
+            redraw=recipe.redraw if data is None else None,
             again=(lambda: _own(reload(recipe.seed))) if data is None and reload else None,
         )
         endpoint = endpoint_of(

@@ -26,6 +26,7 @@ from unvanish.prove.splitting import (
     three_parts,
     without_repeats,
 )
+from unvanish.recipe.seeding import seeded
 from unvanish.recipe.usercode import reported
 
 _FEWEST_ROWS: Final = 50
@@ -122,6 +123,7 @@ def partition(
     most_bytes: int = 1 << 30,
     loss: Callable[..., Any] | str | bool | None = False,
     again: Callable[[], Iterable[Any]] | None = None,
+    redraw: Callable[[int], Iterable[Any] | None] | None = None,
     is_example: bool = False,
 ) -> Partition:
     """Draw batches once, freeze them on the device of the network, and part them.
@@ -135,6 +137,9 @@ def partition(
         most_bytes: Nothing more is drawn beyond this.
         loss: If it mixes the rows of a batch, whole batches are kept; False leaves it unasked.
         again: Draws the data anew, to see whether they come out the same.
+        redraw: Draws pass 1, 2, ... over data that may come out anew on every pass, as they do
+            under augmentation. Used where no part is kept to judge by: what a sample of that
+            part looks like in another pass could not be kept away from the training.
         is_example: Whether the batches were given to look at rather than to train on: they are
             not parted, since what can be learnt from one batch may not be there in another.
 
@@ -160,7 +165,12 @@ def partition(
     layouts = [row_layout(batch) for batch in drawn]
     kinds = {layout[1] if layout else None for layout in layouts}
     if None not in kinds and len(kinds) == 1 and rows_are_independent(model, drawn[0], loss):
-        return _by_rows(drawn, model, keep_held_out, seed, notes)
+        missing = max(wanted, 1) - int(len(drawn) * share)
+        room = most_bytes - sum(map(bytes_of, drawn))
+        further: list[Any] = []
+        if redraw is not None and not keep_held_out:
+            further = _anew(drawn, redraw, seed, missing, room)
+        return _by_rows(drawn, further, model, keep_held_out, seed, notes)
     _check(model, drawn[0])
     return _by_batches(drawn, keep_held_out, seed, notes)
 
@@ -221,6 +231,39 @@ def _goes_on(drawing: Iterator[Any]) -> bool:
         return False
 
 
+def _anew(
+    drawn: list[Any],
+    redraw: Callable[[int], Iterable[Any] | None],
+    seed: int,
+    missing: int,
+    room: int,
+) -> list[Any]:
+    """Return the batches of further passes, as long as every sample in them is a new one."""
+    device = next((t.device for t in tensors_in(drawn[0])), None)
+    first = row_layout(drawn[0])
+    known = {key for batch in drawn for key in row_keys(batch)}
+    kept: list[Any] = []
+    number = 0
+    while len(kept) < missing and room > 0:
+        number += 1
+        before = len(kept)
+        with seeded(seed + number), reported("drawing from the data again", kind=BatchError):
+            for given in redraw(number) or ():
+                batch = frozen(given, device)
+                layout = row_layout(batch)
+                keys = row_keys(batch) if layout and first and layout[1] == first[1] else []
+                if not keys or not known.isdisjoint(keys):
+                    return kept
+                known.update(keys)
+                kept.append(batch)
+                room -= bytes_of(batch)
+                if len(kept) >= missing or room <= 0:
+                    break
+        if len(kept) == before:
+            break
+    return kept
+
+
 def _differs(first: Any, again: Callable[[], Iterable[Any]], device: torch.device | None) -> bool:
     with reported("drawing from the data again", kind=BatchError):
         other = next(iter(again()), None)
@@ -228,7 +271,12 @@ def _differs(first: Any, again: Callable[[], Iterable[Any]], device: torch.devic
 
 
 def _by_rows(
-    drawn: list[Any], model: nn.Module, keep: bool, seed: int, notes: tuple[str, ...]
+    drawn: list[Any],
+    further: list[Any],
+    model: nn.Module,
+    keep: bool,
+    seed: int,
+    notes: tuple[str, ...],
 ) -> Partition:
     sizes = Counter((row_layout(batch) or (0,))[0] for batch in drawn)
     keys = [key for batch in drawn for key in row_keys(batch)]
@@ -257,8 +305,16 @@ def _by_rows(
             f"{same} of the {len(judged)} samples to {'judge' if keep else 'choose'} by "
             "are in the training part as well",
         )
+    training = taken(whole, train)
+    if further:
+        passes = 1 + math.ceil(sum(_samples(batch) for batch in further) / count)
+        training = joined([training, *further])
+        notes += (
+            f"the data come out anew on every pass: {passes} passes were drawn, and samples to "
+            "choose by may have been met in another form",
+        )
     return Partition(
-        training=taken(whole, train),
+        training=training,
         size=size,
         validation=tuple(_batches(taken(whole, validation), size)),
         held_out=tuple(_batches(taken(whole, held_out), size)) if keep else (),

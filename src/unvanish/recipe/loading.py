@@ -86,6 +86,7 @@ def load(
         model=model,
         batch=own_batch,
         data=data,
+        redraw=rest.data if data is not None else None,
         loss=rest.loss(),
         optimizer=optimizer,
         metric=rest.function("metric", "def metric(model): return accuracy"),

@@ -28,6 +28,7 @@ class Recipe:
         model: The network, built.
         batch: ``(inputs, target)``, a dict, or the inputs alone.
         data: Further batches, the same on every pass; None where there are none.
+        redraw: Draws pass number 1, 2, ... over the data anew; None where there are none.
         loss: ``loss(output, target)``, a name, or None to infer it.
         optimizer: An optimiser, ``optimizer(model)``, or None to infer it.
         metric: ``metric(model)``, or None.
@@ -50,6 +51,7 @@ class Recipe:
     model: nn.Module
     batch: object
     data: Iterable[Any] | None = None
+    redraw: Callable[[int], Iterable[Any] | None] | None = None
     loss: Callable[..., Any] | str | None = None
     optimizer: torch.optim.Optimizer | Callable[..., Any] | None = None
     metric: Callable[..., Any] | None = None

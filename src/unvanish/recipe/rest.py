@@ -85,13 +85,16 @@ class Rest:
         self._seed = seed
         self._device = device
 
-    def data(self) -> Batches | None:
-        """Return the batches of ``data``; None where there is none."""
+    def data(self, number: int = 0) -> Batches | None:
+        """Return the batches of one pass over ``data``, the first or a later one.
+
+        None where there is none.
+        """
         data = self._rest.get("data")
         if data is None:
             return None
         return Batches(
-            self._called("data", data),
+            self._called("data", data, number),
             origin="data()" if callable(data) else "data",
             where=line_of(data),
             folders=self._address.folders,
@@ -259,7 +262,7 @@ class Rest:
             raise self._wrong("AUTOCAST", f"{part!r:.40}", f'AUTOCAST = "{_AUTOCAST[0]}"')
         return word
 
-    def _called(self, name: str, part: Foreign) -> Foreign:
+    def _called(self, name: str, part: Foreign, number: int = 0) -> Foreign:
         if not callable(part):
             return part
         needed = required_arguments(part)
@@ -272,9 +275,9 @@ class Rest:
             )
         with ExitStack() as stack:
             stack.enter_context(surroundings(self._address.folders))
-            stack.enter_context(seeded(self._seed))
+            stack.enter_context(seeded(self._seed + number))
             stack.enter_context(reported(f"{name}()", kind=BatchError))
-            return seeding(part, self._seed)()
+            return seeding(part, self._seed + number)()
 
     def _wrong(self, name: str, what: str, line: str) -> TargetError:
         where = line_of(self._rest[name])
