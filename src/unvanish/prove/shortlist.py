@@ -19,7 +19,7 @@ GENERAL: Final = (
     "relu",
     "silu",
     "less-dropout",
-    "drop-output-norm",
+    "drop-norm",
     "residual",
     "scaled-residual",
     "forget-bias",
@@ -42,7 +42,7 @@ GENERAL: Final = (
 )
 """What is tried where a network does not learn and a check finds nothing."""
 MENDS: Final = frozenset(
-    "less-dropout drop-output-norm drop-inner-softmax logits-loss straight-through reattach "
+    "less-dropout drop-norm drop-inner-softmax logits-loss straight-through reattach "
     "train-parameter lower-epsilon weight-decay-off float32-weights break-symmetry "
     "straight-through-choice straight-through-codes surrogate-gradient carry-gate "
     "smooth-activation standardise-target".split()

@@ -223,7 +223,7 @@ def test_under_autocast_answers_are_in_float32() -> None:
 
 def test_it_goes_with_others() -> None:
     model = network(1, nn.LayerNorm(1))
-    both = [NAME, "drop-output-norm", "xavier"]
+    both = [NAME, "drop-norm", "xavier"]
     treated = treat(model, both, (X, DOLLARS), "mse_loss")
     assert [one.remedy for one in treated.receipts][-1] == NAME
     assert float(treated.model(X).detach().std()) > 1e3

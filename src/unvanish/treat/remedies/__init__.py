@@ -26,7 +26,7 @@ from unvanish.treat.remedies.deep_norm import DeepNorm
 from unvanish.treat.remedies.delta_orthogonal import DeltaOrthogonal
 from unvanish.treat.remedies.depth_scaled_init import DepthScaledInit
 from unvanish.treat.remedies.drop_inner_softmax import DropInnerSoftmax
-from unvanish.treat.remedies.drop_output_norm import DropOutputNorm
+from unvanish.treat.remedies.drop_norm import DropNorm
 from unvanish.treat.remedies.elu import Elu
 from unvanish.treat.remedies.fixup import Fixup
 from unvanish.treat.remedies.float32_islands import Float32Islands
@@ -170,7 +170,7 @@ BUILTIN_REMEDIES: Final[tuple[Remedy, ...]] = (
     PositiveOutput(),
     LogitsLoss(),
     DropInnerSoftmax(),
-    DropOutputNorm(),
+    DropNorm(),
     LessDropout(),
     NonSaturatingGan(),
     StraightThroughEstimator(),

@@ -88,7 +88,7 @@ class StandardiseTarget:
         EXCHANGES
         | STARTS
         | {"lsuv", "centre-and-unit-variance", "jacobian-tuning", "standardise-input"}
-        | {"drop-output-norm", "drop-inner-softmax", "positive-output"}
+        | {"drop-norm", "drop-inner-softmax", "positive-output"}
     )
     excludes: ClassVar[frozenset[str]] = frozenset({"output-scale"})
 

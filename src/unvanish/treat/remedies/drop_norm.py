@@ -1,4 +1,4 @@
-"""Leaving out a normalisation that the network's answer comes out of."""
+"""Leaving out a normalisation that takes away what is to be learned."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from unvanish.core.prescriptions import Change, Keeps, Prescription
 from unvanish.core.records import Site
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import NotApplicable
+from unvanish.diagnose.constants import constant_norms
 from unvanish.treat.anatomy import NORMS
 from unvanish.treat.ending import exchange_end, why_out_of_reach
 from unvanish.treat.protocol import Case, Patient
@@ -19,13 +20,14 @@ from unvanish.treat.surgery import CannotTreatError
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class DropOutputNorm:
-    """Leave out a normalisation behind the last layer of a network.
+class DropNorm:
+    """Leave out a normalisation over single numbers, or behind the last layer of a network.
 
     ## When to use
     A normalisation between the last layer and the loss takes away what the answer is about: its
-    size, and over one output all of it, so that every sample gets the same answer and no gradient
-    comes through. A regression behind it cannot reach its target.
+    size, and over one output all of it. A regression behind it cannot reach its target. One over
+    single numbers, as `LayerNorm(1)` in front of a network of one channel, takes everything away
+    wherever it stands (UV103): every sample looks the same behind it, and no gradient passes.
 
     ## What it changes
     The normalisation becomes `nn.Identity`; its gain and shift go.
@@ -45,13 +47,14 @@ class DropOutputNorm:
 
     ## Evidence
     Two hidden layers and one output behind `LayerNorm(1)`: the answer is the shift for every
-    sample, and the gradient of all layers before is 0; without it the loss falls (see the test).
+    sample, and the gradient of all layers before is 0; without it the loss falls. The same in front
+    of a network that reads series of one channel (see the test).
 
     ## Source
     Ba, Kiros and Hinton (2016), section 3.
     """
 
-    name: ClassVar[str] = "drop-output-norm"
+    name: ClassVar[str] = "drop-norm"
     treats: ClassVar[frozenset[str]] = frozenset(
         {"UV101", "UV103", "UV201", "UV203", "UV204", "UV502", "UV506"}
     )
@@ -62,16 +65,21 @@ class DropOutputNorm:
     excludes: ClassVar[frozenset[str]] = frozenset()
 
     def assess(self, case: Case) -> Prescription | NotApplicable:
-        """Fit a network whose answer comes out of a normalisation."""
-        found = _ends(case)
+        """Fit a network that has one."""
+        found = _norms(case)
         if not found:
-            return NotApplicable("no normalisation stands behind its last layer")
+            return NotApplicable(
+                "no normalisation stands behind its last layer, and none is over single numbers"
+            )
         for site in found:
             if refused := why_out_of_reach(case, site):
                 return NotApplicable(refused)
+        first = found[0]
         return Prescription(
             remedy=self.name,
-            why=f"the answer comes out of {found[0].op}, which takes its size away",
+            why=f"the answer comes out of {first.op}, which takes its size away"
+            if _is_at_end(first)
+            else f"{first.name} normalises single numbers: nothing of them is left",
             change=self.change,
             keeps=self.keeps,
             places=tuple(site.path for site in found),
@@ -80,9 +88,9 @@ class DropOutputNorm:
 
     def apply(self, patient: Patient, prescription: Prescription) -> None:
         """Leave it out."""
-        found = [site for site in _ends(patient) if site.path in prescription.places]
+        found = [site for site in _norms(patient) if site.path in prescription.places]
         if not found:
-            raise CannotTreatError("no normalisation stands behind the last layer any more")
+            raise CannotTreatError("there is no such normalisation any more")
         for site in found:
             module = patient.model.get_submodule(site.path)
             if type(module).__module__.startswith("torch.nn.modules"):
@@ -91,6 +99,12 @@ class DropOutputNorm:
                 exchange_end(patient, site, nn.Identity(), "none")
 
 
-def _ends(known: Case | Patient) -> list[Site]:
-    """Return the normalisations with nothing but functions between them and the output."""
-    return [site for site in known.anatomy.norms if site.op in NORMS and site.is_output]
+def _norms(known: Case | Patient) -> list[Site]:
+    """Return the normalisations of single numbers, and those that the answer comes out of."""
+    alone = constant_norms(known.anatomy.recording)
+    return [site for site in known.anatomy.norms if _is_at_end(site) or site in alone]
+
+
+def _is_at_end(site: Site) -> bool:
+    """Tell whether there are nothing but functions between a normalisation and the output."""
+    return site.op in NORMS and site.is_output

@@ -1,0 +1,43 @@
+"""Write `nn.Identity` where a normalisation is made."""
+
+from __future__ import annotations
+
+import ast
+from typing import Final
+
+from unvanish.treat.patch.source import NoSafeEditError, Source
+from unvanish.treat.patch.work import Work
+
+REMEDIES: Final = frozenset({"drop-norm"})
+
+
+def rewrite(work: Work) -> None:
+    """Exchange each normalisation that goes for a module that does nothing.
+
+    Raises:
+        NoSafeEditError: If one is no module of torch.nn, or its line makes others that stay.
+    """
+    places = frozenset(work.prescription.places)
+    norms = work.anatomy.norms
+    done: set[tuple[str, int]] = set()
+    for site in norms:
+        if site.path not in places:
+            continue
+        wanted = f"torch.nn.{site.module}"
+        if site.built is None or "Norm" not in site.module:
+            raise NoSafeEditError(f"{site.name} is called as a function")
+        for other in norms:
+            if other.path not in places and other.built == site.built:
+                raise NoSafeEditError(f"{site.built} also makes {other.name}, which stays")
+        source = work.source(site.built)
+        if (site.built.file, site.built.line) not in done:
+            _exchange(source, site.built.line, wanted)
+        done.add((site.built.file, site.built.line))
+
+
+def _exchange(source: Source, line: int, wanted: str) -> None:
+    calls = [c for c in source.nodes(ast.Call, line) if source.meaning(c.func) == wanted]
+    if not calls:
+        raise NoSafeEditError(f"line {line} makes the normalisation in a way that is not followed")
+    for call in calls:
+        source.replace(call, f"{source.spell('torch.nn.Identity')}()")
