@@ -41,6 +41,7 @@ CORPORA = {
     "third": ("third",),
     "fourth": ("fourth",),
     "fifth": ("fifth",),
+    "sixth": ("sixth_a", "sixth_b"),
 }
 RESULTS = Path("results")
 LIMIT_SECONDS = 300
