@@ -329,7 +329,7 @@ def checkup(
                 recipe.batch,
                 loss if loss is not None else recipe.loss,
                 optimizer=optimizer if optimizer is not None else recipe.optimizer,
-                data=data if data is not None else recipe.data,
+                data=data if data is not None else recipe.further,
                 batches=batches,
                 probe_steps=probe_steps,
                 seed=seed,
@@ -350,7 +350,7 @@ def checkup(
                     optimizer,
                     seed,
                     advise,
-                    data if data is not None else recipe.data,
+                    data if data is not None else recipe.further,
                 )
         except UnvanishError:
             raise

@@ -118,7 +118,7 @@ def fix(
             keep_architecture="the architecture is to be kept" if keep_architecture else "",
             seed=seed,
             built=recipe.built,
-            data=recipe.data,
+            data=recipe.further,
         )
         known = Fix(target=target, recording=recording, diagnosis=diagnosis, advice=advice)
         candidates = _candidates(advice, forced=bool(names))

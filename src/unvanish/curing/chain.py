@@ -260,7 +260,7 @@ def _advice(known: Known) -> Advice:
             keep_architecture="the architecture is to be kept" if known.keep_architecture else "",
             seed=recipe.seed,
             built=recipe.built,
-            data=recipe.data,
+            data=recipe.further,
         )
 
 

@@ -86,6 +86,7 @@ def load(
         model=model,
         batch=own_batch,
         data=data,
+        more=rest.more() if data is None and not is_invented and batch is None else None,
         redraw=rest.data if data is not None else None,
         loss=rest.loss(),
         optimizer=optimizer,

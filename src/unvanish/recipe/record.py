@@ -28,6 +28,8 @@ class Recipe:
         model: The network, built.
         batch: ``(inputs, target)``, a dict, or the inputs alone.
         data: Further batches, the same on every pass; None where there are none.
+        more: What the function of the batch gives when it is called again, as long as that is
+            another batch; None where the batch does not come from a function.
         redraw: Draws pass number 1, 2, ... over the data anew; None where there are none.
         loss: ``loss(output, target)``, a name, or None to infer it.
         optimizer: An optimiser, ``optimizer(model)``, or None to infer it.
@@ -51,6 +53,7 @@ class Recipe:
     model: nn.Module
     batch: object
     data: Iterable[Any] | None = None
+    more: Iterable[Any] | None = None
     redraw: Callable[[int], Iterable[Any] | None] | None = None
     loss: Callable[..., Any] | str | None = None
     optimizer: torch.optim.Optimizer | Callable[..., Any] | None = None
@@ -66,6 +69,11 @@ class Recipe:
     built: BuildLines
     folders: tuple[str, ...] = ()
     make: Maker
+
+    @property
+    def further(self) -> Iterable[Any] | None:
+        """Batches to look at beside the first one; None where there are none."""
+        return self.data if self.data is not None else self.more
 
     def fresh(self, seed: int) -> nn.Module:
         """Build the network anew.

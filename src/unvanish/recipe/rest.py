@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gc
 import inspect
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Final
 
 import torch
 from torch import nn
+from torch.utils._pytree import tree_flatten
 
-from unvanish.core.errors import BatchError, TargetError
+from unvanish.core.errors import BatchError, TargetError, UnvanishError
 from unvanish.core.steppers import only_one, several
 from unvanish.recipe.address import Address
 from unvanish.recipe.batches import Batches, checked_batch, moved
@@ -33,6 +36,27 @@ def seeding(function: Foreign, seed: int) -> Foreign:
     except (TypeError, ValueError):
         takes_seed = False
     return functools.partial(function, seed=seed) if takes_seed else function
+
+
+def _again(draw: Callable[[int], object]) -> Iterator[object]:
+    """Yield what a function draws, until it is as before or cannot be drawn."""
+    with contextlib.suppress(UnvanishError):
+        before = draw(0)
+        for number in itertools.count(1):
+            batch = draw(number)
+            if _is_same(batch, before):
+                return
+            yield batch
+            before = batch
+
+
+def _is_same(one: object, other: object) -> bool:
+    """Tell whether two batches hold the same numbers."""
+    (ours, shape), (theirs, their_shape) = tree_flatten(one), tree_flatten(other)
+    return shape == their_shape and all(
+        torch.equal(a, b) if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor) else a is b
+        for a, b in zip(ours, theirs, strict=True)
+    )
 
 
 def _takes_one(function: Foreign) -> bool:
@@ -113,6 +137,15 @@ class Rest:
             return None, None
         with seeded(self._seed):
             return batches.first, batches.after_first()
+
+    def more(self) -> Iterable[object] | None:
+        """Return the batches that ``batch`` gives when it is called again."""
+        batch = self._rest.get("batch")
+        return Batches(_again(self._another), origin="batch()") if callable(batch) else None
+
+    def _another(self, number: int) -> object:
+        batch = self._rest["batch"]
+        return moved(checked_batch(self._called("batch", batch, number), "batch()"), self._device)
 
     def loss(self) -> Foreign:
         """Return the loss: a name, a criterion, or a function of output and target."""

@@ -19,7 +19,7 @@ def look_at(recipe: Recipe) -> Recording:
         recipe.batch,
         recipe.loss,
         optimizer=recipe.optimizer,
-        data=recipe.data,
+        data=recipe.further,
         seed=recipe.seed,
         autocast=recipe.autocast,
         clip_grad_norm=recipe.clip_grad_norm,

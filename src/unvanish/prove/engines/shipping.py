@@ -104,7 +104,7 @@ def _is_users(name: str, module: ModuleType) -> bool:
 def _lighter(thing: Any) -> tuple[Any, ...] | None:
     """Return how to write something of ours that does not travel; None for all else."""
     if isinstance(thing, Recipe):
-        left = {"data": None, "redraw": None, "batch": None}
+        left = {"data": None, "more": None, "redraw": None, "batch": None}
         kept = {field.name: getattr(thing, field.name) for field in fields(thing)}
         return _recipe, (kept | left,)
     if isinstance(thing, WeakKeyDictionary) and all(
