@@ -274,7 +274,7 @@ def tried(
     return replace(recording, parameters=(*recording.parameters, bias), trial=trial)
 
 
-@pytest.mark.parametrize("after", [1.7, 2.5, math.inf])
+@pytest.mark.parametrize("after", [1.5, 1.7, 2.5, math.inf])
 def test_a_tenth_of_the_rate_learns_and_the_rate_does_not(after):
     finding = only(examine(tried(after, 0.3)))
     assert finding.severity is Severity.WARNING
@@ -282,7 +282,7 @@ def test_a_tenth_of_the_rate_learns_and_the_rate_does_not(after):
     assert finding.help[0] == "lower the learning rate, first to 0.01"
 
 
-@pytest.mark.parametrize(("after", "tenth"), [(1.5, 0.3), (1.7, 1.2), (0.3, 1.5), (1.9, math.inf)])
+@pytest.mark.parametrize(("after", "tenth"), [(1.2, 0.3), (1.5, 0.6), (1.7, 1.2), (0.3, 1.5), (1.9, math.inf)])
 def test_a_rate_that_learns_too_or_a_tenth_that_does_not_is_no_reason(after, tenth):
     assert isinstance(examine(tried(after, tenth)), Clear)
 

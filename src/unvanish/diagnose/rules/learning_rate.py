@@ -13,6 +13,7 @@ from unvanish.core.findings import Cause, Finding, Severity
 from unvanish.core.flow import Flow
 from unvanish.core.glossary import Quantity
 from unvanish.core.records import Parameter, Recording
+from unvanish.core.scores import scores_of
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
 from unvanish.diagnose.aftermath import (
@@ -88,16 +89,18 @@ class LearningRate:
     ended above eight tenths of their first loss, and two autoencoders at the three tenths that a
     constant answer comes to.
 
-    The comparison: where a probe step takes the loss a twentieth above the first one, copies of
-    the network take 30 steps on the batches at hand, at the learning rate and at a tenth of it
-    (networks of up to 20 million parameters). A tenth of the rate has a tenth of the way to go
-    on, so that a rate that is right leads. If it is still above 0.8 of its loss
-    (`min_share_at_rate`) where the tenth is below one half (`max_share_at_tenth`), it is not time
-    that is missing. Batches this few can be learned by heart, a low hurdle that the
-    rate does not take. If it does, the tenth must be ahead by a factor of ten (`min_lead`), and
-    the layers replaced by more than 2 decades (`max_decades_replaced_if_outdone`) with a loss
-    that is no lower after the probe steps. Both are said of untrained networks alone, whose
-    matrices are as PyTorch draws them or which have a vector of zeros or ones: a step that is
+    The comparison: where a probe step takes the loss a twentieth above the first one, copies of the
+    network take 30 steps on the batches at hand, at the learning rate and at a tenth of it
+    (networks of up to 20 million parameters). A tenth of the rate has a tenth of the way to go on,
+    so that a rate that is right leads. If it is still above 0.8 of its loss (`min_share_at_rate`)
+    where the tenth is below one half (`max_share_at_tenth`), or above 0.65 of it
+    (`min_share_if_tenth_is_low`) where the tenth is below a quarter (`low_share_at_tenth`), it is
+    not time that is missing. What counts as its loss is no more than that of equal probabilities,
+    where a classifier's first answers were worse. Batches this few can be learned by heart, a low
+    hurdle that the rate does not take. If it does, the tenth must be ahead by a factor of ten
+    (`min_lead`), and the layers replaced by more than 2 decades (`max_decades_replaced_if_outdone`)
+    with a loss that is no lower after the probe steps. Both are said of untrained networks alone,
+    whose matrices are as PyTorch draws them or which have a vector of zeros or ones: a step that is
     too long for the bottom of a valley throws a trained one up, and it comes back. Nor are they
     said under RMSprop and Adadelta, whose first steps are longer than the later ones.
 
@@ -222,6 +225,8 @@ class LearningRate:
     converged: float = 100.0
     min_share_at_rate: float = 0.8
     max_share_at_tenth: float = 0.5
+    min_share_if_tenth_is_low: float = 0.65
+    low_share_at_tenth: float = 0.25
     steps_of_long_trial: int = 60
     max_share_of_rate: float = 0.8
     min_lead: float = 10.0
@@ -470,20 +475,27 @@ class LearningRate:
         optimizer = recording.context.optimizer
         if optimizer is None or optimizer.name in _FIRST_STEP_LONGEST or trial.factor > 1.0:
             return False
-        learns = trial.loss_after_scaled < self.max_share_at_tenth * trial.loss_before
+        start = _start(recording, trial)
+        learns = trial.loss_after_scaled < self.max_share_at_tenth * start
         if trial.steps >= self.steps_of_long_trial:
             learns |= trial.loss_after_scaled < self.max_share_of_rate * trial.loss_after
-        stays = trial.loss_after > self.min_share_at_rate * trial.loss_before
+        stays = trial.loss_after > self._least(recording, trial) * start
         if not stays:
             far_behind = trial.loss_after > self.min_lead * trial.loss_after_scaled
             replaced = self._replaced(recording, recording.steps[0].loss_before)
             stays = far_behind and replaced > self.max_decades_replaced_if_outdone
         return learns and stays and is_untrained(recording)
 
+    def _least(self, recording: Recording, trial: RateTrial) -> float:
+        """Return the share of its loss that a learning rate which learns does not leave."""
+        low = self.low_share_at_tenth * _start(recording, trial)
+        is_low = trial.loss_after_scaled < low
+        return self.min_share_if_tenth_is_low if is_low else self.min_share_at_rate
+
     def _outdone(self, recording: Recording, optimizer: Optimizer, trial: RateTrial) -> Finding:
-        rate, share = optimizer.lr or 0.0, trial.loss_after / trial.loss_before
+        rate, share = optimizer.lr or 0.0, trial.loss_after / _start(recording, trial)
         after = f"at {trial.loss_after:.3g}" if share < math.inf else "no number"
-        measured, limit, unit = share, self.min_share_at_rate, "of the first loss"
+        measured, limit, unit = share, self._least(recording, trial), "of the first loss"
         message = (
             f"a learning rate of {rate:g} learns next to nothing in {trial.steps} steps, and a "
             "tenth of it does"
@@ -687,6 +699,11 @@ def _rise_help(optimizer: Optimizer, first: ProbeStep) -> tuple[str, ...]:
         "or warm it up over the first hundred steps: torch.optim.lr_scheduler.LinearLR",
         "and clip: torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)",
     )
+
+
+def _start(recording: Recording, trial: RateTrial) -> float:
+    """Return the loss that a trial begins from, or that of equal probabilities, if it is less."""
+    return min([trial.loss_before, *(scores.chance for scores in scores_of(recording))])
 
 
 def _stillness_notes(optimizer: Optimizer) -> Iterator[str]:
