@@ -164,6 +164,10 @@ class ShortTraining:
             no two batches can exchange their targets.
         loss_undecayed: The loss after the steps of another copy, without weight decay; ``nan``
             where that was not asked.
+        dropped: The largest share of a signal that dropout takes, where that was asked.
+        loss_whole_before: The loss at the start with nothing dropped.
+        loss_whole_after: The loss after the steps with nothing dropped.
+        loss_undropped: The loss after the steps of another copy, of which nothing is ever dropped.
     """
 
     steps: int
@@ -171,6 +175,10 @@ class ShortTraining:
     loss_after: float = math.nan
     loss_mismatched: float = math.nan
     loss_undecayed: float = math.nan
+    dropped: float = math.nan
+    loss_whole_before: float = math.nan
+    loss_whole_after: float = math.nan
+    loss_undropped: float = math.nan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

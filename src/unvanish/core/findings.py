@@ -38,6 +38,7 @@ class Cause(StrEnum):
     PRECISION = "precision"
     LEARNING_RATE = "learning-rate"
     WEIGHT_DECAY = "weight-decay"
+    DROPOUT = "dropout"
     INPUT_SCALE = "input-scale"
     BIAS = "bias"
     ZERO_INIT = "zero-init"

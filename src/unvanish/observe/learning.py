@@ -3,11 +3,13 @@
 Theory says how small a gradient is, and not from where on an optimiser that rescales every
 parameter can no longer make up for it; that answers are far out, and not whether they come back in
 time; that decay is stronger than the gradient of one batch, and not what a hundred of them have in
-common. A copy that learns the probe batches by heart has shown that it still can.
+common; that dropout adds noise, and not whether the signal is still heard. A copy that learns the
+probe batches by heart has shown that it still can.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 from collections.abc import Sequence
@@ -21,7 +23,9 @@ from unvanish.core.flow import gradient_flow
 from unvanish.core.glossary import Quantity
 from unvanish.core.records import Recording
 from unvanish.core.scores import scores_of
-from unvanish.observe.batch import Batch, tensors_in
+from unvanish.observe.batch import Batch, call_model, tensors_in
+from unvanish.observe.dropout import WithoutDropout
+from unvanish.observe.guard import untouched
 from unvanish.observe.look import Conditions
 from unvanish.observe.optimizer import OptimizerLike, copy_with_optimizer
 from unvanish.observe.steps import Walk, needs_closure
@@ -35,6 +39,8 @@ _LEAST_LOST: Final = 3.0
 """Decades of gradient lost from which on it is asked."""
 _MOST_LOST: Final = 6.0
 """Decades from which on the answer would change nothing."""
+_MOST_DROPPED: Final = 0.5
+"""Share of a signal that dropout may take without a question."""
 _NEAR: Final = 1.0
 """Decades that a gradient may be above the decay: that of many batches is smaller."""
 
@@ -50,8 +56,8 @@ def try_to_learn(
 ) -> ShortTraining | None:
     """Train a copy of a network on the probe batches, where there is reason to ask.
 
-    The gradient all but vanishes, the first answers are sure and wrong, or the weight decay
-    outweighs the gradient.
+    The gradient all but vanishes, the first answers are sure and wrong, the weight decay outweighs
+    the gradient, or dropout takes more than half of a signal.
 
     Args:
         model: The model; only its copies are trained.
@@ -71,16 +77,18 @@ def try_to_learn(
     mismatched = _mismatched(batches)
     is_far_out = any(scores.is_far_out for scores in scores_of(recording))
     is_decayed = _outweighs(own, recording)
-    if not (is_far_out or is_decayed or (_vanishes(recording) and mismatched)):
+    dropped = _dropped(model, batches[0], conditions) if _drops(recording) else 0.0
+    is_dropped = dropped > _MOST_DROPPED
+    if not (is_far_out or is_decayed or is_dropped or (_vanishes(recording) and mismatched)):
         return None
     try:
         twin, twin_optimizer = copy_with_optimizer(model, optimizer)
         if needs_closure(twin_optimizer):
             return None
         walk = Walk(twin, twin_optimizer, conditions, clip_grad_norm)
-        before = walk.mean_loss(batches)
+        before, whole = walk.mean_loss(batches), _undropped(walk, batches)
         walk.train(batches, _STEPS)
-        undecayed = math.nan
+        undecayed = undropped = math.nan
         if is_decayed:
             freed, freed_optimizer = copy_with_optimizer(model, optimizer)
             for group in freed_optimizer.param_groups:
@@ -88,12 +96,21 @@ def try_to_learn(
             other = Walk(freed, freed_optimizer, conditions, clip_grad_norm)
             other.train(batches, _STEPS)
             undecayed = other.mean_loss(batches)
+        if is_dropped:
+            other = Walk(*copy_with_optimizer(model, optimizer), conditions, clip_grad_norm)
+            with WithoutDropout():
+                other.train(batches, _STEPS)
+            undropped = _undropped(other, batches)
         return ShortTraining(
             steps=_STEPS,
             loss_before=before,
             loss_after=walk.mean_loss(batches),
             loss_mismatched=walk.mean_loss(mismatched) if mismatched else math.nan,
             loss_undecayed=undecayed,
+            dropped=dropped if is_dropped else math.nan,
+            loss_whole_before=whole if is_dropped else math.nan,
+            loss_whole_after=_undropped(walk, batches) if is_dropped else math.nan,
+            loss_undropped=undropped,
         )
     except Exception:
         _log.debug("the probe batches could not be trained on", exc_info=True)
@@ -109,6 +126,30 @@ def _vanishes(recording: Recording) -> bool:
         return False
     most = max((flow.lost(level) for level in flow.levels), default=0.0)
     return _LEAST_LOST < most < _MOST_LOST
+
+
+def _drops(recording: Recording) -> bool:
+    """Tell whether a dropout was seen."""
+    return any("dropout" in (site.op, site.function) for site in recording.sites)
+
+
+def _dropped(model: nn.Module, batch: Batch, conditions: Conditions) -> float:
+    """Return the largest share of a signal that dropout takes; 0 where it cannot be told."""
+    without = WithoutDropout()
+    with (
+        untouched(model, seed=conditions.seed),
+        torch.no_grad(),
+        without,
+        contextlib.suppress(Exception),
+    ):
+        call_model(model, batch.inputs)
+    return without.largest
+
+
+def _undropped(walk: Walk, batches: Sequence[Batch]) -> float:
+    """Return the mean loss with nothing dropped."""
+    with WithoutDropout():
+        return walk.mean_loss(batches)
 
 
 def _outweighs(optimizer: torch.optim.Optimizer, recording: Recording) -> bool:
