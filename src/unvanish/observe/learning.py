@@ -13,6 +13,7 @@ import contextlib
 import logging
 import math
 from collections.abc import Sequence
+from statistics import median
 from typing import Final
 
 import torch
@@ -41,6 +42,9 @@ _MOST_LOST: Final = 6.0
 """Decades from which on the answer would change nothing."""
 _MOST_DROPPED: Final = 0.5
 """Share of a signal that dropout may take without a question."""
+_FEWEST_LAYERS: Final = 8
+_FLAT: Final = 1.5
+"""Median number of directions that samples differ in, below which it is asked."""
 _NEAR: Final = 1.0
 """Decades that a gradient may be above the decay: that of many batches is smaller."""
 
@@ -56,8 +60,9 @@ def try_to_learn(
 ) -> ShortTraining | None:
     """Train a copy of a network on the probe batches, where there is reason to ask.
 
-    The gradient all but vanishes, the first answers are sure and wrong, the weight decay outweighs
-    the gradient, or dropout takes more than half of a signal.
+    The gradient all but vanishes, the samples differ in one direction only, the first answers are
+    sure and wrong, the weight decay outweighs the gradient, or dropout takes more than half of a
+    signal.
 
     Args:
         model: The model; only its copies are trained.
@@ -79,7 +84,8 @@ def try_to_learn(
     is_decayed = _outweighs(own, recording)
     dropped = _dropped(model, batches[0], conditions) if _drops(recording) else 0.0
     is_dropped = dropped > _MOST_DROPPED
-    if not (is_far_out or is_decayed or is_dropped or (_vanishes(recording) and mismatched)):
+    vanishes = _vanishes(recording) and mismatched
+    if not (is_far_out or is_decayed or is_dropped or vanishes or _is_flat(recording)):
         return None
     try:
         twin, twin_optimizer = copy_with_optimizer(model, optimizer)
@@ -126,6 +132,12 @@ def _vanishes(recording: Recording) -> bool:
         return False
     most = max((flow.lost(level) for level in flow.levels), default=0.0)
     return _LEAST_LOST < most < _MOST_LOST
+
+
+def _is_flat(recording: Recording) -> bool:
+    """Tell whether most of many layers see samples that differ in one direction."""
+    ranks = [r for r in recording[Quantity.INPUT_EFFECTIVE_RANK].values.values() if r >= 0.0]
+    return len(ranks) >= _FEWEST_LAYERS and median(ranks) < _FLAT
 
 
 def _drops(recording: Recording) -> bool:

@@ -58,7 +58,9 @@ class WeightDecay:
     at 1.4 and 1.7, and 24 settings of Adam on digits (an MLP, a CNN with BatchNorm, a GRU;
     decays from 0.001 to 0.1) set these limits: the five that are warned of end at accuracies of
     0.07, 0.07, 0.08, 0.75 and 0.92 after 20 epochs, where a decay of 0.001 gives 0.95 to 0.98;
-    one at 0.09 that learns little without decay either is missed.
+    one at 0.09 that learns little without decay either is missed. Where the copy without decay
+    keeps 0.97 of its first loss (`min_share_beside`), something else holds the network back, and
+    an R beyond its limit is a note.
 
     In 177 runs (five MLPs of two to six layers, with and without a normalisation, a wide MLP, a
     CNN with BatchNorm and a small ViT, with decays from 1e-4 to 100 under SGD, AdamW and Adam,
@@ -95,6 +97,7 @@ class WeightDecay:
     max_steps: float = 300.0
     max_share: float = 1.3
     min_share_left: float = 0.7
+    min_share_beside: float = 0.97
 
     def examine(self, recording: Recording) -> Verdict:
         """Compare what decay takes of every matrix in the first step with what the rest adds."""
@@ -181,12 +184,14 @@ class WeightDecay:
     ) -> Finding:
         decay = optimizer.weight_decay or 0.0
         usual = _USUAL.get(optimizer.name, "1e-4")
+        run = recording.training
+        is_beside = run is not None and run.loss_undecayed > self.min_share_beside * run.loss_before
         held = [name for name, one in ratios.items() if one > self.max_ratio]
         steps = max(1, round(time))
         return Finding(
             code=self.code,
             name=self.name,
-            severity=Severity.WARNING,
+            severity=Severity.NOTE if is_beside else Severity.WARNING,
             message=f"a weight decay of {decay:g} takes {ratio:.2g} times as much of a direction "
             "as the gradient gives it: the weights shrink to nothing",
             sites=tuple(s for s in recording.signal_sites() if set(s.weights) & set(held)),
@@ -199,6 +204,7 @@ class WeightDecay:
             notes=(
                 f"at a learning rate of {optimizer.lr or 0.0:g} decay alone leaves a third of the "
                 f"weights after {steps} step{'s' if steps > 1 else ''}",
+                *(("without it 60 steps on the batches at hand learn nothing either",) * is_beside),
             ),
             help=(
                 f"lower it to {min(decay, 0.1 * decay / ratio):.1g} or less; usual for "
