@@ -6,8 +6,9 @@ which module's forward it is.
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -16,13 +17,14 @@ from torch import Tensor, nn
 
 from unvanish.core.operations import clean
 from unvanish.core.places import SourceLine
-from unvanish.core.stack import user_line
+from unvanish.core.stack import Owner, owner_of, user_line
 from unvanish.observe.batch import Batch, call_model
 from unvanish.observe.draws import is_a_draw
 from unvanish.observe.guard import untouched
 from unvanish.treat.differentiating import GRAD
 from unvanish.treat.following import Following
 from unvanish.treat.interception import name_of
+from unvanish.treat.turns import Turns
 
 SWITCH: Final = "set_grad_enabled"
 """What `torch.no_grad` calls when it begins and when it ends."""
@@ -123,6 +125,49 @@ def _is_lost(args: tuple[Any, ...], options: Mapping[str, Any]) -> bool:
 def stands_at(one: Met, source: SourceLine | None) -> bool:
     """Tell whether a call stands in a line of the user's."""
     return source is not None and (source.file, source.line) in one.lines
+
+
+class AtLines(Turns):
+    """Tells the calls of one function in a forward apart by the user's line that makes them.
+
+    However often a loop runs, its line is the same, in a checkpoint that runs it again as well.
+
+    Args:
+        lines: The lines that are meant, as file and number; relative to the working directory.
+    """
+
+    __slots__ = ("_lines",)
+
+    def __init__(self, lines: Iterable[tuple[str, int]]) -> None:
+        super().__init__((), 0)
+        here = os.getcwd()  # noqa: PTH109 (joined as `display_path` takes it off)
+        self._lines = frozenset(
+            (where, number)
+            for file, number in lines
+            for where in (file, os.path.join(here, file))  # noqa: PTH118 (a file may be no path)
+        )
+
+    def is_meant(self) -> bool:
+        """Tell whether the call that a mode is being asked about stands in one of the lines."""
+        return not self._lines.isdisjoint(_lines_of_call())
+
+
+def _lines_of_call() -> Iterator[tuple[str, int]]:
+    """Yield the innermost line of a library that the user calls, if any, and the user's own.
+
+    `user_line` ends at our own code, and while a treated network runs some of that stands between
+    a library's module and the user's line that calls it.
+    """
+    frame = sys._getframe(1)
+    is_within = False
+    while frame is not None:
+        owner = owner_of(frame.f_code.co_filename)
+        if owner is Owner.USER or (owner is Owner.LIBRARY and not is_within):
+            yield frame.f_code.co_filename, frame.f_lineno
+        if owner is Owner.USER:
+            return
+        is_within = is_within or owner is Owner.LIBRARY
+        frame = frame.f_back  # type: ignore[assignment]
 
 
 class PassOn(nn.Module):

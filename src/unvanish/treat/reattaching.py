@@ -32,6 +32,7 @@ from unvanish.treat.cutting import (
     NORMAL,
     NUMBERS,
     SWITCH,
+    AtLines,
     Given,
     KeepGradient,
     Met,
@@ -70,7 +71,7 @@ _PARTS: Final[dict[str, type[nn.Module]]] = {
 """What stands in the place of a call; of any other, what it was given."""
 
 _MOST: Final = 8
-"""Calls of a function in one forward that are told from others of it."""
+"""Calls of a function in one forward that are told from others of the same line, by number."""
 
 _BY_LINE: Final = frozenset({"detach", "data"}) | NUMBERS
 """Operations that cut at their own line."""
@@ -89,9 +90,10 @@ class Passage:
     Attributes:
         path: Path of the module.
         function: What is called.
-        numbers: Which calls of it; None for every one.
+        numbers: Which calls of it; None for every one, or every one of its lines.
         lines: The user's lines.
         draws: Whether a distribution calls it to draw.
+        by_line: Whether the function is called in other lines too, which are not meant.
     """
 
     path: str
@@ -99,6 +101,7 @@ class Passage:
     numbers: tuple[int, ...] | None
     lines: tuple[tuple[str, int], ...]
     draws: bool = False
+    by_line: bool = False
 
     @property
     def is_telling(self) -> bool:
@@ -199,9 +202,10 @@ def insert(surgery: Surgery, found: Sequence[Passage], *, said: bool) -> None:
         said: Whether it is written into the books.
     """
     for one in found:
+        turns = AtLines(one.lines) if one.by_line else None
         for number in one.numbers if one.numbers is not None else (None,):
             if one.function == NORMAL:
-                _insert_draw(surgery, one, number)
+                _insert_draw(surgery, one, number, turns)
                 continue
             if one.function in MAKERS:
                 given = Given()
@@ -217,6 +221,7 @@ def insert(surgery: Surgery, found: Sequence[Passage], *, said: bool) -> None:
                 "before" if derives else "instead",
                 function=one.function,
                 call=number,
+                turns=turns,
                 argument=ARGUMENT if derives else 0,
                 before=one.spoken if said else "",
                 after=("create_graph=True" if derives else "the gradient passes") if said else "",
@@ -224,7 +229,7 @@ def insert(surgery: Surgery, found: Sequence[Passage], *, said: bool) -> None:
             )
 
 
-def _insert_draw(surgery: Surgery, one: Passage, number: int | None) -> None:
+def _insert_draw(surgery: Surgery, one: Passage, number: int | None, turns: AtLines | None) -> None:
     """Draw noise of unit size, and scale and shift it behind the draw."""
     moments = Moments()
     parts = (
@@ -233,7 +238,15 @@ def _insert_draw(surgery: Surgery, one: Passage, number: int | None) -> None:
         (Reparametrised(moments), "after", 0),
     )
     for part, where, argument in parts:
-        surgery.insert(one.path, part, where, function=NORMAL, call=number, argument=argument)
+        surgery.insert(
+            one.path,
+            part,
+            where,
+            function=NORMAL,
+            call=number,
+            turns=turns,
+            argument=argument,
+        )
 
 
 def _passages(
@@ -245,7 +258,7 @@ def _passages(
     sources += [(NORMAL, one.source) for one in cuts if is_drawn(one)]
     derived = [(GRAD, one.source) for one in cuts if is_derivative(one) and one.op == GRAD]
     sources += derived
-    switched = {(one.path, one.op) for one in cuts if one.under == "no_grad"}
+    switched = _switched(recording, cuts)
     if not sources and not switched:
         return []
     seen = met(known.model, known.batch)
@@ -261,10 +274,22 @@ def _passages(
     found = []
     for (path, function, places), ours in groups.items():
         others = [o for o in seen if (o.path, o.function) == (path, function) and o not in ours]
-        numbers = None if not others else tuple(sorted({one.number for one in ours}))
+        by_line = bool(others and places) and all(o.lines != places for o in others)
+        is_every = by_line or not others
+        numbers = None if is_every else tuple(sorted({one.number for one in ours}))
         draws = any(one.draws for one in ours)
-        found.append(Passage(path, function, numbers, places, draws))
+        found.append(Passage(path, function, numbers, places, draws, by_line))
     return found if NUMBERS.isdisjoint(one.function for one in found) else _and_back(found, seen)
+
+
+def _switched(recording: Recording, cuts: Sequence[Cut]) -> set[tuple[str, str]]:
+    """Return path and operation of what ends under a `no_grad`: of a line's calls, all of them."""
+    lines = {(one.op, str(one.source)) for one in cuts if one.under == "no_grad"}
+    return {
+        (one.path, one.op)
+        for one in (*cuts, *recording.cuts)
+        if one.under == "no_grad" and (one.op, str(one.source)) in lines
+    }
 
 
 def _and_back(found: list[Passage], seen: Sequence[Met]) -> list[Passage]:

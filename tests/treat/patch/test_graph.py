@@ -395,3 +395,101 @@ def test_a_derivative_whose_options_stand_elsewhere_is_not_edited(edited) -> Non
         EQUATION.format(taken="torch.autograd.grad(u.sum(), t, **options)[0]"), "reattach"
     )
     assert "cannot be read off the call" in found.unsafe
+
+
+LOOP = """import random
+
+import torch
+from torch import nn
+
+
+def batch():
+    inputs = torch.randn(32, 12, 6)
+    return inputs, inputs[:, 0, :3].argmax(dim=1)
+
+
+def loss(output, target):
+    return nn.functional.cross_entropy(output, target)
+
+
+def optimizer(model):
+    return torch.optim.SGD(model.parameters(), lr=0.1)
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.cell = nn.LSTMCell(6, 8)
+        self.head = nn.Linear(8, 3)
+        self.trace = []
+
+    def forward(self, x):
+        h = c = x.new_zeros(len(x), 8)
+        last = x.shape[1] - 1
+        self.trace = []
+        for t in range(x.shape[1]):
+            h, c = self.cell(x[:, t], (h, c))
+{cuts}
+            self.trace.append(h.detach().mean(0))
+        return self.head(h)
+"""
+
+
+@pytest.mark.parametrize(
+    ("cuts", "left"),
+    [
+        ("(h, c) = (h.detach(), c.detach()) if t < last else (h, c)  # memory", ["# memory"]),
+        ("h, c = (h, c) if t == last else (h.detach(), c.detach())", []),
+        ("h, c = (h.detach() if t < last else h), (c.detach() if t < last else c)", []),
+        ("h, c = (h.data if t < len(x[0]) - 1 else h, c.data if t < x.size(1) - 1 else c)", []),
+        ("h, c = (1.0 * h).detach(), (c + 0.0).detach()", ["h, c = (1.0 * h), (c + 0.0)"]),
+        (
+            "h, c = torch.stack((h, c) if t == last else (h.detach(), c.detach())).unbind()",
+            ["h, c = torch.stack((h, c)).unbind()"],
+        ),
+        (
+            "h, c = (h.detach(), c.detach()) if random.random() < 2.0 else (h, c)",
+            ["h, c = (h, c) if random.random() < 2.0 else (h, c)"],
+        ),
+        (
+            "h, c = (h.detach(), c.detach()) if t < last else (2.0 * h, c)",
+            ["h, c = (h, c) if t < last else (2.0 * h, c)"],
+        ),
+    ],
+    ids=["tuple", "turned", "each", "data", "brackets", "argument", "asks by chance", "other way"],
+)
+def test_a_conditional_that_gives_the_same_either_way_goes(edited, cuts, left) -> None:
+    found = edited(LOOP.format(cuts=" " * 12 + cuts), "reattach")
+    expected = [f"-            {cuts}", *(f"+            {line}" for line in left)]
+    assert found.diff == expected
+    assert found.safety is Safety.SAFE
+
+
+def test_a_conditional_of_several_lines(edited) -> None:
+    cuts = """            # truncated
+            h, c = (
+                (h.detach(), c.detach())
+                if t < last
+                else (h, c)
+            )
+"""
+    found = edited(LOOP.format(cuts=cuts), "reattach")
+    assert found.after == LOOP.format(cuts="            # truncated\n")
+
+
+def test_behind_another_statement_of_the_line(edited) -> None:
+    cuts = "            h, c = h.detach(), c; c = c.detach() if t < last else c"
+    found = edited(LOOP.format(cuts=cuts), "reattach")
+    assert found.after == LOOP.format(cuts="            pass; pass")
+
+
+def test_a_chain_of_several_lines_keeps_its_comments(edited) -> None:
+    cuts = """            h, c = (
+                (h + 0.0)  # state
+                .detach(), c.detach(),
+            )"""
+    found = edited(LOOP.format(cuts=cuts), "reattach")
+    assert found.diff == [
+        "-                .detach(), c.detach(),",
+        "+                , c,",
+    ]

@@ -55,8 +55,8 @@ class Reattach:
     arithmetic goes on, and `torch.tensor()` stacks them. `.sample()` of a distribution that has
     `rsample()` gives what that gives, from the same random numbers. `torch.autograd.grad` is called
     with `create_graph=True` while the network trains. Other calls of the same kind
-    stay as they are. What no call of torch can be met at, such as ``float(x)`` and numpy, is
-    refused.
+    stay as they are: calls are told apart by their lines, so that a loop may be of any length.
+    What no call of torch can be met at, such as ``float(x)`` and numpy, is refused.
 
     ## What it costs
     Time and memory of the backward pass through what was cut off. Take the line out of the source:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from torch import nn
@@ -18,6 +18,8 @@ from unvanish.treat.reattaching import SPOKEN
 
 _SWITCHES: Final = frozenset({"torch.no_grad", "torch.inference_mode"})
 _CALLS: Final = frozenset({"detach", "item"})
+_QUESTIONS: Final = frozenset("len int bool isinstance min max abs size dim numel".split())
+"""Calls in a condition that do nothing but answer."""
 _GRAD: Final = "torch.autograd.grad"
 _CHECKPOINTS: Final = frozenset(
     {
@@ -98,40 +100,108 @@ def _redrawn(source: Source, line: int) -> bool:
 
 
 def _undetached(source: Source, line: int) -> bool:
-    """Take ``.detach()``, ``.item()`` and ``.data`` out of a line."""
-    done = False
+    """Take ``.detach()``, ``.item()`` and ``.data`` out of a line.
+
+    What does nothing more once they are gone goes with them: ``h = h.detach()``, and a conditional
+    that gives the same either way, as in ``h.detach() if t < last else h``.
+    """
+    cuts = _cuts(source, line)
+    statements: dict[ast.stmt, None] = {}
+    for cut in cuts:
+        if (statement := source.around(cut, ast.stmt)) is not None:
+            statements[statement] = None
+    for statement in statements:
+        if _is_idle(source, statement, cuts):
+            leave_comment(source, statement)
+            continue
+        for start, end in _removed(source, statement, cuts):
+            source.cut(start, end)
     for call in source.nodes(ast.Call, line):
         func = call.func
-        if call.lineno == line and isinstance(func, ast.Attribute) and func.attr in _CALLS:
-            if not _is_idle(source, call, func.value):
-                _, kept = source.span(func.value)
-                source.cut(kept, source.span(call)[1])
-            done = True
         if source.meaning(func) == "torch.tensor" and len(call.args) == 1 and not call.keywords:
             listed = isinstance(call.args[0], ast.List | ast.ListComp)
             if listed and any(_is_number(one) for one in ast.walk(call.args[0])):
                 source.replace(func, source.spell("torch.stack"))
+    return bool(cuts)
+
+
+def _cuts(source: Source, line: int) -> dict[ast.AST, ast.Attribute]:
+    """Return the expressions of a line that cut the gradient, with the name that does it."""
+    found: dict[ast.AST, ast.Attribute] = {}
+    for call in source.nodes(ast.Call, line):
+        func = call.func
+        if isinstance(func, ast.Attribute) and func.attr in _CALLS and _is_at(func, line):
+            found[call] = func
     for one in source.nodes(ast.Attribute, line):
-        if one.lineno == line and one.attr == "data" and isinstance(one.ctx, ast.Load):
-            if not _is_idle(source, one, one.value):
-                _, kept = source.span(one.value)
-                source.cut(kept, source.span(one)[1])
-            done = True
-    return done
+        if one.attr == "data" and isinstance(one.ctx, ast.Load) and _is_at(one, line):
+            found[one] = one
+    return found
 
 
-def _is_idle(source: Source, cut: ast.expr, kept: ast.expr) -> bool:
-    """Take out ``h = h.detach()``, which does nothing more once its call is gone."""
-    statement = source.parent(cut)
+def _is_at(named: ast.Attribute, line: int) -> bool:
+    """Tell whether Python says that an attribute is read in a line: where its name stands."""
+    return line in (named.lineno, named.end_lineno)
+
+
+def _removed(
+    source: Source, node: ast.AST, cuts: Mapping[ast.AST, ast.Attribute]
+) -> list[tuple[int, int]]:
+    """Return the stretches of text that go where a node is to cut no gradient any more.
+
+    Raises:
+        NoSafeEditError: If it cannot be told where an expression stands.
+    """
+    within = [one for child in ast.iter_child_nodes(node) for one in _removed(source, child, cuts)]
+    if node in cuts:
+        kept = source.span(cuts[node].value)[1]
+        dot = source.text.rfind(".", kept, source.span(cuts[node])[1])
+        if dot < 0:  # Python 3.11 does not tell where an expression within an f-string stands
+            raise NoSafeEditError("what cuts the gradient stands within a text")
+        between = source.text[kept:dot]  # the brackets around it, or the end of a line
+        start = dot if "#" in between else kept + len(between.rstrip())
+        return [*within, (start, source.span(node)[1])]
+    if within and isinstance(node, ast.IfExp) and _is_same_either_way(source, node, cuts):
+        start, end = source.span(node)
+        first, last = source.span(node.orelse)
+        return [(start, first), *_removed(source, node.orelse, cuts), (last, end)]
+    return within
+
+
+def _is_same_either_way(
+    source: Source, node: ast.IfExp, cuts: Mapping[ast.AST, ast.Attribute]
+) -> bool:
+    """Tell whether a conditional gives the same either way, and asking does nothing more."""
+    for one in ast.walk(node.test):
+        if isinstance(one, ast.NamedExpr | ast.Await | ast.Yield | ast.YieldFrom):
+            return False
+        if isinstance(one, ast.Call):
+            func = one.func
+            name = func.attr if isinstance(func, ast.Attribute) else source.meaning(func)
+            if name not in _QUESTIONS:
+                return False
+    return _left(source, node.body, cuts) == _left(source, node.orelse, cuts)
+
+
+def _is_idle(source: Source, statement: ast.stmt, cuts: Mapping[ast.AST, ast.Attribute]) -> bool:
+    """Tell whether a statement does nothing more once nothing in it cuts: ``h = h.detach()``."""
     if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
         return False
     target = statement.targets[0]
-    if not isinstance(target, ast.Name | ast.Attribute):
+    named = target.elts if isinstance(target, ast.Tuple) else [target]
+    if not all(isinstance(one, ast.Name | ast.Attribute) for one in named):
         return False
-    if source.segment(target) != source.segment(kept):
-        return False
-    leave_comment(source, statement)
-    return True
+    return _left(source, statement.value, cuts) == _left(source, target, {})
+
+
+def _left(source: Source, node: ast.expr, cuts: Mapping[ast.AST, ast.Attribute]) -> str:
+    """Return what is left of an expression that cuts no gradient any more, without its layout."""
+    start, end = source.span(node)
+    pieces = []
+    for first, last in sorted(_removed(source, node, cuts)):
+        pieces.append(source.text[start:first])
+        start = last
+    text = "".join([*pieces, source.text[start:end]])
+    return ast.unparse(ast.parse(f"(\n{text}\n)", mode="eval"))
 
 
 def _is_number(node: ast.AST) -> bool:
