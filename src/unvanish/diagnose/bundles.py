@@ -18,6 +18,9 @@ from unvanish.core.verdicts import Found, Verdict
 _STARVED: Final = ("UV103", "UV105", "UV106", "UV401", "UV402", "UV405", "UV502")
 """What every loss of gradient brings with it."""
 
+_STARVED_BY_A_CONSTANT: Final = frozenset({"UV101", *_STARVED} - {"UV103"})
+"""What a step brings with it that gives out the same whatever it is given."""
+
 FOLLOWS: Final[Mapping[str, frozenset[str]]] = {
     root: frozenset(followers)
     for root, followers in (
@@ -53,7 +56,7 @@ FOLLOWS: Final[Mapping[str, frozenset[str]]] = {
         ("UV507", ("UV404", "UV405", "UV502")),
         ("UV404", ("UV403", "UV405", "UV202", "UV502")),
         ("UV403", ("UV405", "UV502")),
-        ("UV401", ("UV502",)),
+        ("UV401", ("UV403", "UV502")),
         ("UV402", ("UV502", "UV401")),
     )
 }
@@ -113,10 +116,27 @@ def fold(verdicts: Mapping[str, Verdict]) -> dict[str, Verdict]:
 
 def _parent(finding: Finding, found: Mapping[str, tuple[Finding, ...]]) -> str:
     """Return the code of the finding that accounts for this one, or an empty text."""
+    constant = _constant(found)
+    if constant is not None and finding.code in _STARVED_BY_A_CONSTANT:
+        return constant.code
+    if finding is constant:
+        found = {code: rest for code, rest in found.items() if code not in _STARVED_BY_A_CONSTANT}
     for root, followers in FOLLOWS.items():
         if finding.code in followers and root in found and _accounts(found[root][0], finding):
             return root
     return ""
+
+
+def _constant(found: Mapping[str, tuple[Finding, ...]]) -> Finding | None:
+    """Return the finding of a step that gives out the same whatever it is given, if there is one.
+
+    Its own derivative is as constant as what it gives out: of the two it is the one that is said
+    first, where otherwise samples become alike as the gradient vanishes.
+    """
+    first = found.get("UV103", (None,))[0]
+    if first is None or first.severity is not Severity.ERROR:
+        return None
+    return first if first.causes[:1] == (Cause.NO_NORMALISATION,) else None
 
 
 def _accounts(root: Finding, finding: Finding) -> bool:

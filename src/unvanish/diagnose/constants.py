@@ -11,16 +11,35 @@ from unvanish.core.conditions import DataRole, DataTensor
 from unvanish.core.glossary import Quantity
 from unvanish.core.records import Parameter, Recording, Site
 from unvanish.core.wiring import Wiring
+from unvanish.diagnose.neighbours import VIEWS
 from unvanish.diagnose.sample_trail import ROUNDING
 
 _NORMS: Final = frozenset({"layer_norm", "group_norm"})
 """Normalisations whose groups do not depend on how many samples the batch holds."""
 
 _REDUCTIONS: Final = frozenset({"sum", "mean"})
+_AVERAGES: Final = _REDUCTIONS | frozenset(
+    "avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d "
+    "adaptive_avg_pool3d".split()
+)
+_CENTRING: Final = _NORMS | {"instance_norm", "batch_norm"}
+_LINEAR: Final = (
+    VIEWS
+    | _AVERAGES
+    | frozenset("mul div add sub neg linear conv conv1d conv2d conv3d addmm matmul".split())
+)
+"""Steps behind which numbers whose mean is zero still have that of a bias."""
+
 _ALL_ONES: Final = 1.0 - 1e-6
 _LOST: Final = 3.0
 """Decades that the projection of a normalisation has to take: of two numbers and fewer it
 leaves nothing, of three and more it takes a thousandth from no gradient but a made-up one."""
+
+_LOST_IN_16_BITS: Final = 2.0
+"""The same for a mean, where every number is rounded to two or three digits before."""
+
+_RESOLVED: Final = 1e-6
+"""Part of a bias's square that rounding may add to the square of what holds nothing else."""
 
 _SEEN: Final = 1e-3
 """Difference, as a share of the whole, that is more than rounding."""
@@ -41,6 +60,26 @@ class SingleWeights:
     weighed: int
     starved: tuple[str, ...]
     alone: bool
+
+
+@dataclass(frozen=True)
+class ConstantMean:
+    """An average over the very numbers from which a normalisation has just taken their mean.
+
+    Attributes:
+        site: The step that averages.
+        norm: The normalisation, or the subtraction where it is written by hand.
+        decades: By how much the average is smaller than one of as many unrelated numbers.
+        limit: From how many decades on it is taken for zero, in the format of the run.
+        opens: Whether gains that differ within what is averaged bring a part of it back, or
+            the probe steps were seen to.
+    """
+
+    site: Site
+    norm: Site
+    decades: float
+    limit: float
+    opens: bool
 
 
 def single_weights(wiring: Wiring) -> list[SingleWeights]:
@@ -92,6 +131,35 @@ def constant_norms(recording: Recording) -> dict[Site, float]:
         rest = size.get(site) ** 2 - bias**2
         if rest <= max(10.0 ** (-2.0 * _LOST) * factor**2, 1e-5 * bias**2):
             found[site] = _decades_taken(recording, site)
+    return found
+
+
+def constant_means(wiring: Wiring) -> list[ConstantMean]:
+    """Find averages over what a normalisation has centred over the same numbers.
+
+    Their mean is zero, and what is left of every sample is the bias. The graph tells where a
+    normalisation stands before an average with linear steps between them at most, and the
+    numbers tell whether both work on the same axes: the average is then a thousandth of one of
+    unrelated numbers, or less. A normalisation over other axes, such as that of each token before
+    a mean over the tokens, leaves such an average.
+
+    Args:
+        wiring: The op graph.
+    """
+    recording = wiring.recording
+    limit = _least_decades(recording)
+    found = []
+    for site in recording.signal_sites():
+        samples = recording.context.batch_size in site.shape[:2]
+        if site.op not in _AVERAGES or not samples or _is_statistic(wiring, site):
+            continue
+        way = _way_to_centring(wiring, site)
+        decades = _averaged_out(recording, site, way)
+        if way and decades > limit:
+            later = recording.later
+            after = _averaged_out(later, site, way) if later is not None else math.nan
+            opens = after <= limit or _has_gains_within(recording, site, way)
+            found.append(ConstantMean(site, way[-1], decades, limit, opens))
     return found
 
 
@@ -201,6 +269,99 @@ def _decades_taken(recording: Recording, norm: Site) -> float:
         reads = any(d.site == norm.index and _tells_apart(d) for d in recording.data)
         return math.inf if (max(sent) == -math.inf if sent else reads) else math.nan
     return taken
+
+
+def _least_decades(recording: Recording) -> float:
+    """Return by how many decades an average has to be too small in the format of the run."""
+    formats = recording.context.dtype, recording.context.autocast
+    return _LOST_IN_16_BITS if any("16" in one for one in formats) else _LOST
+
+
+def _is_statistic(wiring: Wiring, average: Site) -> bool:
+    """Tell whether an average is taken off what it is one of, as a normalisation begins."""
+    step = average
+    while len(after := wiring.consumers(step)) == 1 and after[0].op in VIEWS:
+        step = after[0]
+    subtractions = [one for one in after if one.op == "sub"]
+    taken_off = {p.index for one in subtractions for p in wiring.producers(one)}
+    return any(one.index in taken_off for one in wiring.behind(average))
+
+
+def _way_to_centring(wiring: Wiring, average: Site) -> list[Site]:
+    """Return the steps before an average, nearest first, up to one that takes a mean away.
+
+    Empty where a step that is not linear comes first, or where ways of one size join.
+    """
+    way: list[Site] = []
+    step = average
+    while True:
+        before = wiring.producers(step)
+        largest = max((one.size for one in before), default=0)
+        whole = [one for one in before if one.size == largest]  # others are spread over it
+        if len(whole) != 1:
+            return []
+        step = whole[0]
+        way.append(step)
+        if step.op in _CENTRING or _takes_own_mean(wiring, step):
+            return way
+        if step.op not in _LINEAR:
+            return []
+
+
+def _takes_own_mean(wiring: Wiring, site: Site) -> bool:
+    """Tell whether a step subtracts from a signal the mean of that signal."""
+    before = sorted(wiring.producers(site), key=lambda one: -one.size)
+    if site.op != "sub" or len(before) != 2:
+        return False
+    made_of = [before[1], *wiring.behind(before[1])]
+    mean = next((one for one in made_of if one.op not in VIEWS), None)
+    return mean is not None and mean.op in _AVERAGES and before[0] in made_of
+
+
+def _averaged_out(recording: Recording, average: Site, way: Sequence[Site]) -> float:
+    """Return by how many decades an average is smaller than one of unrelated numbers.
+
+    The bias that is added on the way has no part in either. Where it drowns them, or something
+    was not measured, the result is ``nan``.
+    """
+    size = recording[Quantity.ACTIVATION_RMS]
+    source = next((one for one in way if one in size), None)
+    if source is None or average not in size or not 0 < average.size < source.size:
+        return math.nan
+    if not 0.0 < size[source] < math.inf:
+        return math.nan
+    count = source.size / average.size
+    factor = count if average.op == "sum" else 1.0
+    bias = (_bias_on(recording, way) / size[source]) ** 2
+    usual = (1.0 - bias) / count
+    if not _RESOLVED * bias < usual / count:
+        return math.nan
+    value = (size[average] / factor / size[source]) ** 2
+    rest = abs(value - bias) - _RESOLVED * bias
+    return 0.5 * math.log10(usual / max(rest, ROUNDING * usual))
+
+
+def _bias_on(recording: Recording, way: Sequence[Site]) -> float:
+    """Return the rms of the last bias that is added on a way; 0 where there is none."""
+    named = {name: p for p in recording.parameters for name in (p.name, *p.aliases)}
+    for step in way:
+        for name in step.weights:
+            if name in named and (step.op == "add" or _is_bias(named[name])):
+                return named[name].rms
+    return 0.0
+
+
+def _has_gains_within(recording: Recording, average: Site, way: Sequence[Site]) -> bool:
+    """Tell whether gains are learned of which one average sees several."""
+    named = {name: p for p in recording.parameters for name in (p.name, *p.aliases)}
+    averages = average.size / max(1, recording.context.batch_size)
+    return any(
+        named[name].requires_grad and (step.op == "layer_norm" or averages < named[name].size > 1)
+        for step in way
+        if step.op in _CENTRING or step.op in ("mul", "div")
+        for name in step.weights
+        if name in named and not _is_bias(named[name])
+    )
 
 
 def _is_bias(parameter: Parameter) -> bool:

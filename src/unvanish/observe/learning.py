@@ -136,7 +136,9 @@ def _vanishes(recording: Recording) -> bool:
 
 def _is_flat(recording: Recording) -> bool:
     """Tell whether most of many layers see samples that differ in one direction."""
-    ranks = [r for r in recording[Quantity.INPUT_EFFECTIVE_RANK].values.values() if r >= 0.0]
+    known = recording[Quantity.INPUT_EFFECTIVE_RANK]
+    ranks = [known.get(site) for site in recording.signal_sites() if site.weights]
+    ranks = [rank for rank in ranks if rank >= 0.0]
     return len(ranks) >= _FEWEST_LAYERS and median(ranks) < _FLAT
 
 

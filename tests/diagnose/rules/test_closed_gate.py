@@ -212,6 +212,57 @@ def test_open_gates_and_chrono_initialisation_are_fine(
     assert isinstance(check(Last(kind, gate, value), torch.randn(16, 12, 4)), Clear)
 
 
+@pytest.mark.parametrize("layers", [1, 2])
+def test_biases_that_shut_a_gate_together_are_the_cause(layers: int) -> None:
+    torch.manual_seed(0)
+    model = nn.LSTM(4, 16, num_layers=layers, batch_first=True)
+    for name, parameter in model.named_parameters():
+        if name.endswith("_l0") and name.startswith("bias"):
+            with torch.no_grad():
+                parameter.zero_()[16:32] = -2.0
+    finding = only(check(Read(model), torch.randn(16, 12, 4)))
+    assert finding.causes == (Cause.BIAS, Cause.SATURATION)
+
+
+class Read(nn.Module):
+    """Scores of the last state of a recurrent layer."""
+
+    def __init__(self, rnn: nn.RNNBase) -> None:
+        super().__init__()
+        self.rnn, self.head = rnn, nn.Linear(16, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.rnn(x)[0][:, -1])
+
+
+class Shifted(nn.Module):
+    """A gate whose input is shifted by its bias, by a number in the code, or by its weights."""
+
+    def __init__(self, by: str) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.by, self.turn, self.gate = by, nn.Linear(16, 16), nn.Linear(16, 16)
+        self.head = nn.Linear(16, 4)
+        with torch.no_grad():
+            if by == "bias":
+                self.gate.bias.fill_(-9.0)
+            if by == "weight":
+                self.gate.weight.abs_().mul_(-8.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores = self.gate(x) - 9.0 if self.by == "code" else self.gate(x)
+        return self.head(torch.sigmoid(scores) * torch.relu(self.turn(x)))
+
+
+@pytest.mark.parametrize(
+    ("by", "cause"),
+    [("bias", Cause.BIAS), ("code", Cause.BIAS), ("weight", Cause.INIT_TOO_LARGE)],
+)
+def test_the_cause_is_what_makes_up_the_gate_s_input(by: str, cause: Cause) -> None:
+    finding = only(check(Shifted(by), 1.0 + 0.3 * torch.randn(32, 16)))
+    assert finding.causes[0] is cause
+
+
 class TwoGatesAtOnce(nn.Module):
     """A gated unit that computes reset and update gate in one layer and takes them apart."""
 
@@ -283,16 +334,82 @@ def test_a_gate_that_keeps_and_renews_may_do_neither_too_much(form: str) -> None
     assert "ln(steps) = 3.0" in closed.help[0]
 
 
-@pytest.mark.parametrize(("value", "shut"), [(9.0, False), (20.0, True)])
-def test_a_gru_that_keeps_everything_takes_nothing_in(value: float, shut: bool) -> None:
-    verdict = check(Last(nn.GRU, 1, value), torch.randn(16, 20, 4))
-    if not shut:
-        assert isinstance(verdict, Clear)
-        return
-    message = only(verdict).message
+def test_a_gru_that_keeps_everything_takes_nothing_in() -> None:
+    finding = only(check(Last(nn.GRU, 1, 20.0), torch.randn(16, 20, 4)))
     assert (
-        message == "the update gate of rnn is shut: it lets nothing of what is new in over 20 steps"
+        finding.message
+        == "the update gate of rnn is shut: it lets nothing of what is new in over 20 steps"
     )
+    assert finding.severity is Severity.ERROR
+
+
+@pytest.mark.parametrize(("value", "steps"), [(8.0, 8), (9.0, 20), (10.0, 100)])
+def test_a_state_that_starts_empty_and_takes_in_below_a_hundredth(value: float, steps: int) -> None:
+    finding = only(check(Last(nn.GRU, 1, value), torch.randn(16, steps, 4)))
+    assert finding.severity is Severity.WARNING
+    assert finding.measured == pytest.approx(steps / (1 + math.exp(value)), rel=0.2)
+    assert finding.limit == 1e-2
+    assert finding.causes == (Cause.BIAS, Cause.SATURATION)
+    assert "the state starts at zero" in " ".join(finding.notes)
+
+
+@pytest.mark.parametrize(
+    ("value", "steps"),
+    [
+        (1.0, 4),
+        (5.0, 4),
+        (5.0, 300),
+        (math.log(8), 8),
+        (math.log(800), 20),  # chrono initialisation for forty times the length that is shown
+        (8.0, 300),
+    ],
+)
+def test_long_memories_that_take_enough_in_are_fine(value: float, steps: int) -> None:
+    assert isinstance(check(Last(nn.GRU, 1, value), torch.randn(8, steps, 4)), Clear)
+
+
+def test_chrono_initialisation_of_a_gru_is_fine() -> None:
+    model = Last(nn.GRU, 1, 0.0)
+    with torch.no_grad():
+        model.rnn.bias_ih_l0[16:32] = torch.empty(16).uniform_(1, 783).log()
+    assert isinstance(check(model, torch.randn(8, 8, 4)), Clear)
+
+
+class Raw(nn.Module):
+    """A gated unit of bare tensors; what comes before and after the recurrence varies."""
+
+    def __init__(self, keep: float, *, start: str = "zeros", end: str = "") -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.start, self.end = start, end
+        self.w_gate, self.w_new = (nn.Parameter(torch.randn(20, 16) / 5) for _ in range(2))
+        self.b = nn.Parameter(torch.full((16,), keep))
+        self.before, self.norm, self.head = nn.Linear(4, 16), nn.LayerNorm(16), nn.Linear(16, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.before(x.mean(1)) if self.start == "signal" else x.new_zeros(len(x), 16)
+        for step in x.unbind(1):
+            seen = torch.cat([step, h], 1)
+            z = torch.sigmoid(seen @ self.w_gate + self.b)
+            h = z * h + (1 - z) * torch.tanh(seen @ self.w_new)
+        if self.end == "norm":
+            h = self.norm(h)
+        return self.head(h + self.before(x[:, 0]) if self.end == "added to" else h)
+
+
+def test_a_cell_of_bare_tensors_that_writes_next_to_nothing() -> None:
+    finding = only(check(Raw(8.0), torch.randn(16, 8, 4)))
+    assert finding.severity is Severity.WARNING
+    assert finding.causes[0] is Cause.BIAS
+    assert "of what is new in over 8 steps" in finding.message
+    assert only(check(Raw(12.0), torch.randn(16, 8, 4))).severity is Severity.ERROR
+
+
+@pytest.mark.parametrize("change", [{"start": "signal"}, {"end": "norm"}, {"end": "added to"}])
+def test_a_state_that_holds_more_or_is_brought_back_to_scale(change: dict[str, str]) -> None:
+    """What is learnt of the sequence then passes the gate once, and a thousandth will do."""
+    assert isinstance(check(Raw(8.0, **change), torch.randn(16, 8, 4)), Clear)
+    assert only(check(Raw(12.0, **change), torch.randn(16, 8, 4))).limit == 1e-3
 
 
 class Experts(nn.Module):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -512,3 +513,156 @@ def test_a_normalisation_of_single_numbers_in_front_of_everything(features, foun
     assert bool(findings) is found
     if found:
         assert "it normalises single numbers" in findings[0].message
+
+
+class Then(nn.Module):
+    """A function as a module."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x)
+
+
+def by_hand(x: Tensor) -> Tensor:
+    centred = x - x.mean((2, 3), keepdim=True)
+    return centred / torch.sqrt(x.var((2, 3), unbiased=False, keepdim=True) + 1e-5)
+
+
+def over_space() -> nn.Module:
+    return Then(lambda x: x.mean((2, 3)))
+
+
+def of_maps(*steps: nn.Module) -> nn.Module:
+    """Build a small classifier of images with some steps between its maps and its output."""
+    torch.manual_seed(0)
+    first, second = nn.Conv2d(3, 32, 3, padding=1), nn.Conv2d(32, 32, 3, padding=1)
+    return nn.Sequential(first, nn.ReLU(), second, *steps, nn.Flatten(), nn.Linear(32, 4))
+
+
+def of_tokens(*steps: nn.Module, width: int = 10) -> nn.Module:
+    """Build a small classifier of ten tokens with some steps behind the token's features."""
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 32), *steps, nn.Linear(width, 4)
+    )
+
+
+def collapses(model: nn.Module, *shape: int, dtype: torch.dtype = torch.float32) -> list[Finding]:
+    torch.manual_seed(0)
+    inputs, target = torch.randn(16, *(shape or (3, 8, 8))).to(dtype), torch.randint(4, (16,))
+
+    def loss(output: Tensor, target: Tensor) -> Tensor:
+        return F.cross_entropy(output.float(), target)
+
+    report = unvanish.checkup(model.to(dtype), (inputs, target), loss=loss, select=("UV103",))
+    return list(report.findings)
+
+
+@pytest.mark.parametrize(
+    ("steps", "place"),
+    [
+        ((nn.InstanceNorm2d(32), over_space()), "4 mean"),
+        ((nn.InstanceNorm2d(32, affine=True), over_space()), "4 mean"),
+        ((nn.InstanceNorm2d(32), nn.AdaptiveAvgPool2d(1)), "4 adaptive_avg_pool2d"),
+        ((nn.InstanceNorm2d(32), Then(lambda x: F.adaptive_avg_pool2d(x, 1))), "4 adaptive"),
+        ((nn.GroupNorm(32, 32), over_space()), "4 mean"),
+        ((nn.GroupNorm(32, 32), nn.AvgPool2d(8)), "4 avg_pool2d"),
+        ((Then(by_hand), over_space()), "4 mean"),
+        ((nn.InstanceNorm2d(32), Then(lambda x: x.mean(3).mean(2))), "4 mean #1"),
+        ((nn.InstanceNorm2d(32), Then(lambda x: 0.5 * x.flatten(2).sum(2))), "4 sum"),
+        ((nn.InstanceNorm2d(32), nn.Conv2d(32, 32, 1), over_space()), "5 mean"),
+    ],
+    ids="mean affine pool functional channels avg_pool by_hand twice sum 1x1".split(),
+)
+def test_a_mean_of_what_was_just_normalised(steps: tuple[nn.Module, ...], place: str) -> None:
+    (finding,) = collapses(of_maps(*steps))
+    assert finding.severity is Severity.ERROR
+    assert finding.causes == (Cause.NO_NORMALISATION,)
+    assert finding.message.startswith(f"every sample looks the same behind {place}")
+    assert "it averages what was just normalised over the same numbers" in finding.message
+    assert finding.measured > 5.0 > finding.limit == 3.0
+    assert "leads through it" in finding.notes[-1]
+    assert "put the activation between" in finding.help[0]
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        (nn.InstanceNorm2d(32), nn.ReLU(), over_space()),
+        (nn.BatchNorm2d(32), over_space()),
+        (nn.GroupNorm(16, 32), nn.AdaptiveAvgPool2d(1)),
+        (nn.GroupNorm(1, 32), over_space()),
+        (Then(by_hand), Then(by_hand), nn.ReLU(), over_space()),
+        (nn.InstanceNorm2d(32), Then(lambda x: x.square().mean((2, 3)))),
+    ],
+    ids="relu batch_norm pairs layer normalised_twice energy".split(),
+)
+def test_a_mean_over_other_numbers_than_those_normalised(steps: tuple[nn.Module, ...]) -> None:
+    assert not collapses(of_maps(*steps))
+
+
+def test_a_mean_of_the_tokens_or_of_their_features() -> None:
+    tokens, features = Then(lambda x: x.mean(1)), Then(lambda x: x.mean(2))
+    assert not collapses(of_tokens(nn.LayerNorm(32), tokens, width=32), 10, 8)
+    plain = nn.LayerNorm(32, elementwise_affine=False)
+    (finding,) = collapses(of_tokens(plain, features), 10, 8)
+    assert finding.severity is Severity.ERROR
+    (note,) = collapses(of_tokens(nn.LayerNorm(32), features), 10, 8)
+    assert note.severity is Severity.NOTE
+    assert "gains that differ within it" in note.notes[-1]
+
+
+def test_a_mean_of_a_sequence_normalised_over_time() -> None:
+    model = nn.Sequential(
+        nn.Conv1d(10, 32, 3),
+        nn.InstanceNorm1d(32),
+        nn.AdaptiveAvgPool1d(1),
+        nn.Flatten(),
+        nn.Linear(32, 4),
+    )
+    (finding,) = collapses(model, 10, 8)
+    assert finding.severity is Severity.ERROR
+
+
+def test_learned_biases_are_all_that_is_left_of_a_mean() -> None:
+    norm = nn.InstanceNorm2d(32, affine=True)
+    nn.init.normal_(norm.bias)
+    (finding,) = collapses(of_maps(norm, over_space()))
+    assert finding.severity is Severity.ERROR
+    pairs = nn.GroupNorm(16, 32)
+    nn.init.normal_(pairs.bias)
+    assert not collapses(of_maps(pairs, over_space()))
+    head = nn.Conv2d(32, 32, 1)  # one that starts at a prior and knows nothing yet
+    nn.init.zeros_(head.weight)
+    nn.init.constant_(head.bias, -4.6)
+    assert not any(
+        "averages" in f.message for f in collapses(of_maps(nn.GroupNorm(8, 32), head, over_space()))
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_mean_in_16_bits(dtype: torch.dtype) -> None:
+    (finding,) = collapses(of_maps(nn.InstanceNorm2d(32), over_space()), dtype=dtype)
+    assert finding.severity is Severity.ERROR
+    assert finding.limit == 2.0
+    assert not collapses(of_maps(nn.BatchNorm2d(32), over_space()), dtype=dtype)
+
+
+def test_a_gate_from_the_mean_of_what_was_normalised_is_a_note() -> None:
+    class Gated(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.norm = nn.Conv2d(3, 32, 3, padding=1), nn.InstanceNorm2d(32)
+            self.gate, self.out = nn.Linear(32, 32), nn.Linear(32, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            h = self.norm(self.conv(x))
+            gate = torch.sigmoid(self.gate(h.mean((2, 3))))
+            return self.out((h * gate[:, :, None, None]).relu().mean((2, 3)))
+
+    (finding,) = collapses(Gated())
+    assert finding.severity is Severity.NOTE
+    assert "this one carries nothing" in finding.notes[-1]

@@ -282,7 +282,9 @@ def test_a_tenth_of_the_rate_learns_and_the_rate_does_not(after):
     assert finding.help[0] == "lower the learning rate, first to 0.01"
 
 
-@pytest.mark.parametrize(("after", "tenth"), [(1.2, 0.3), (1.5, 0.6), (1.7, 1.2), (0.3, 1.5), (1.9, math.inf)])
+@pytest.mark.parametrize(
+    ("after", "tenth"), [(1.2, 0.3), (1.5, 0.6), (1.7, 1.2), (0.3, 1.5), (1.9, math.inf)]
+)
 def test_a_rate_that_learns_too_or_a_tenth_that_does_not_is_no_reason(after, tenth):
     assert isinstance(examine(tried(after, tenth)), Clear)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from unvanish.core.conditions import RunContext
+from unvanish.core.conditions import Optimizer, RunContext
 from unvanish.core.findings import Cause, Severity
 from unvanish.core.glossary import Quantity
 from unvanish.core.records import Edge, Parameter, Recording, Role, Site
@@ -325,3 +325,94 @@ def test_a_standard_deviation_of_one_sample(op, size, cause):
     finding = only(examine(recording_of("linear", op, "linear", profiles=profiles)))
     assert finding.causes == (cause,)
     assert ("drop_last" in finding.help[-1]) is (cause is Cause.NO_NORMALISATION)
+
+
+def of_pixels(rms: float, pre: float, *, end: str = "mse_loss") -> Recording:
+    """A network whose data comes in with some rms, with an exponential of a size on its way."""
+    sites = [
+        LAYER,
+        Site(index=0, path="", op="exp"),
+        Site(index=0, path="out", op="linear", weights=("out.weight",)),
+        Site(index=0, path="", op=end, role=Role.LOSS),
+    ]
+    return recording_of(
+        *sites,
+        parameters=[Parameter(name="fc.weight", shape=(64, 64), rms=0.072)],
+        context=RunContext(batch_size=64, loss="mse_loss", loss_value=math.inf),
+        profiles={
+            Quantity.NON_FINITE_FRACTION: [0.0, 0.0, 0.0, 1.0],
+            Quantity.INPUT_RMS: [rms, None, None, None],
+            Quantity.INPUT_OFFSET: [1.0, None, None, None],
+            Quantity.ACTIVATION_RMS: [pre, 3.9e22, 1.3e22, math.inf],
+        },
+    )
+
+
+@pytest.mark.parametrize("end", ["mse_loss", "pow"])
+def test_data_that_is_far_out_of_scale_is_why_numbers_overflow(end):
+    finding = only(examine(of_pixels(124.0, 40.0, end=end)))
+    assert finding.causes == (Cause.INPUT_SCALE,)
+    assert "rms 124" in finding.notes[0]
+    assert "x = (x - mean) / std" in finding.help[0]
+
+
+@pytest.mark.parametrize(("rms", "pre"), [(1.0, 40.0), (31.0, 40.0), (124.0, 2e4)])
+def test_data_in_scale_and_weights_that_add_more_are_not_the_data_s_doing(rms, pre):
+    assert only(examine(of_pixels(rms, pre))).causes == (Cause.INIT_TOO_LARGE,)
+
+
+def test_a_growth_that_no_exponential_makes_is_not_the_data_s_doing():
+    recording = of_pixels(124.0, 40.0)
+    sites = tuple(replace(s, op="square" if s.op == "exp" else s.op) for s in recording.sites)
+    assert only(examine(replace(recording, sites=sites))).causes == (Cause.INIT_TOO_LARGE,)
+
+
+ADAM = Optimizer(name="Adam", lr=1e-3, eps=1e-8)
+
+
+def stepped(*ratios: float, optimizer: Optimizer = ADAM, dtype: str = "float16", **settings):
+    """A first step that changed parameters by some ratios, from a finite loss and gradient."""
+    known = {"rms": 0.1, "log10_grad_rms": -2.0, "in_optimizer": True, "learning_rate": 1e-3}
+    parameters = [
+        Parameter(**{**known, "name": f"w{i}", "update_ratio": ratio, **settings})
+        for i, ratio in enumerate(ratios)
+    ]
+    context = RunContext(loss="cross_entropy", loss_value=2.3, dtype=dtype, optimizer=optimizer)
+    return forward("linear", [0.0], parameters=parameters, context=context)
+
+
+def test_a_step_that_divides_by_zero_leaves_no_numbers():
+    finding = only(stepped(math.nan, 0.01, math.inf, 0.01))
+    assert finding.message == (
+        "the first step of Adam leaves weights that are no numbers, in 2 of 4 parameters"
+    )
+    assert finding.parameters == ("w0", "w2")
+    assert finding.measured == 0.5
+    assert finding.causes == (Cause.PRECISION,)
+    assert "float32" in finding.help[0]
+
+
+def test_a_step_without_eps_and_one_out_of_range():
+    bare = replace(ADAM, eps=0.0)
+    finding = only(stepped(math.nan, optimizer=bare, dtype="float32"))
+    assert finding.causes == (Cause.OPTIMISER_FLOOR,)
+    assert "eps=1e-8" in finding.help[0]
+    plain = Optimizer(name="SGD", lr=1e38)
+    finding = only(stepped(math.inf, optimizer=plain, dtype="float32"))
+    assert finding.causes == (Cause.LEARNING_RATE,)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"learning_rate": math.nan},
+        {"in_optimizer": None},
+        {"in_optimizer": False},
+        {"rms": 0.0},
+        {"rms": math.inf},
+    ],
+    ids="not_stepped assumed_optimiser left_out from_zero masked".split(),
+)
+def test_a_change_that_says_nothing_about_the_step(settings):
+    assert isinstance(stepped(math.nan, **settings), Clear)
+    assert isinstance(stepped(0.01, 0.5), Clear)

@@ -9,7 +9,7 @@ from typing import ClassVar, Final, final
 
 from unvanish.core.findings import Cause, Finding, Severity
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import Parameter, Recording, Site
+from unvanish.core.records import Recording, Role, Site
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
 from unvanish.core.wiring import Wiring
@@ -40,6 +40,8 @@ class Gate:
         source: The layer that computes it.
         name: What to call it.
         carries: Whether its complement multiplies other signal, as a highway layer's carry does.
+        is_only_way: Whether the state that it lets new things into starts empty and is read as
+            small as it is, so that whatever is learnt of the sequence passes here twice.
     """
 
     sites: tuple[Site, ...]
@@ -49,6 +51,7 @@ class Gate:
     source: Site | None
     name: str
     carries: bool = False
+    is_only_way: bool = False
 
 
 @final
@@ -69,8 +72,19 @@ class ClosedGate:
 
     One gate often serves both ends of a memory: z keeps the old and 1 - z takes in the new
     (GRU, coupled gates). Nothing learns there either where it keeps too much. Over T steps a
-    state takes up at most T times the mean of 1 - z, and this has to be 0.001; the ln T of
-    chrono initialisation takes up about 1.
+    state takes up at most u = T times the mean of 1 - z, and this has to be 0.001.
+
+    A state that starts at zero holds nothing but this. What is read from it is then u times as
+    large, and so is the gradient that goes back, to the reading layer as to the cell: one step
+    changes the answers u^2 times as much as with an open gate, while the output's own bias,
+    which sets how large a learning rate may be, learns as before. At u = 0.01
+    (`min_uptake`) 10^4 steps do what one would have done; below it is a warning, as an optimiser
+    that rescales gradients makes up for one u of the two. Gates made for memories of T_max
+    steps have 1 - z = 1 / T_max or, drawn as chrono initialisation does, ln(T_max) / T_max on
+    average, so that u is T / T_max at least: 1 where T_max is the length of the sequence, and
+    above the limit up to a memory of a hundred sequences. The limit stays at 0.001 where the
+    state starts from other signal, as in a decoder or a message passing network, where other
+    signal is added to it later, or where a normalisation brings it back to scale.
 
     Shut gates are an error in half of the layers that have any; the gates of one LSTM or GRU
     are one layer, since one shut gate shuts the cell.
@@ -92,8 +106,9 @@ class ClosedGate:
     not happen to choose is not shut out as long as the router gives it some probability.
 
     ## False alarms
-    A branch that was trained to be unused can be pruned and is reported all the same. Gates
-    at the network's output are answers and are not judged.
+    A branch that was trained to be unused can be pruned and is reported all the same, as is a
+    memory for far longer sequences than those it is shown. Gates at the network's output are
+    answers and are not judged.
 
     ## What helps
     A bias of zero for the gate's layer, -1 to -3 for a highway gate, and of ln(number of
@@ -116,6 +131,7 @@ class ClosedGate:
 
     min_opening: float = 1e-3
     min_opening_of_memory: float = 10**-1.5
+    min_uptake: float = 1e-2
     max_shut_fraction: float = 0.5
     max_frozen_fraction: float = 0.5
     min_share_of_chance_spread: float = 0.5
@@ -168,7 +184,9 @@ class ClosedGate:
         return shut
 
     def _limit(self, gate: Gate) -> float:
-        return self.min_opening_of_memory if gate.keeps_memory else self.min_opening
+        if gate.keeps_memory:
+            return self.min_opening_of_memory
+        return self.min_uptake if gate.is_only_way else self.min_opening
 
     def _shut(self, recording: Recording, shut: list[Gate], gates: list[Gate]) -> Finding:
         worst = min(shut, key=lambda gate: gate.opening / self._limit(gate))
@@ -190,14 +208,17 @@ class ClosedGate:
         else:
             why = "what it multiplies and the gate itself keep no more than this of their gradient"
         notes = [why]
+        if worst.is_only_way:
+            notes.append(
+                "the state starts at zero and holds no more than this, so that what is read from "
+                "it and the gradient that goes back are both as small"
+            )
         if recording.later is not None:
             notes.append("it is still shut after a few training steps on a copy")
         return Finding(
             code=self.code,
             name=self.name,
-            severity=Severity.ERROR
-            if 2 * len({_place(gate) for gate in shut}) >= len({_place(gate) for gate in gates})
-            else Severity.WARNING,
+            severity=self._severity(shut, gates),
             message=f"{worst.name} is shut: it lets {passed} "
             f"{'of what is new in' if worst.steps else 'through'}{over}{others}",
             sites=tuple(gate.sites[0] for gate in shut),
@@ -209,6 +230,12 @@ class ClosedGate:
             notes=tuple(notes),
             help=_help(worst, causes[0], bias),
         )
+
+    def _severity(self, shut: list[Gate], gates: list[Gate]) -> Severity:
+        """Return an error where half of the layers with gates let nothing learn behind them."""
+        tight = [g for g in shut if not g.is_only_way or g.opening < self.min_opening]
+        half = len({_place(gate) for gate in gates}) / 2
+        return Severity.ERROR if len({_place(g) for g in tight}) >= half else Severity.WARNING
 
     def _left_out(self, recording: Recording, site: Site, share: float) -> Finding:
         experts = site.shape[-1]
@@ -291,30 +318,69 @@ def _recovered(recording: Recording, site: Site, share: float) -> bool:
 
 
 def _why_shut(recording: Recording, gate: Gate) -> tuple[tuple[Cause, ...], str]:
-    """Blame the bias where it is as large as what shuts the gate, the input elsewhere.
+    """Blame the constant that is added where it makes up what shuts the gate.
+
+    Samples and units that differ leave some of a gate's values open. A gate that is shut on
+    average is shut by what enters it on average, which a bias adds, or a number in the code, or
+    the weights, if what they multiply is large or has a mean.
 
     Returns:
         The causes, and the name of the largest bias or a word for it.
     """
     if gate.source is None:
         return (Cause.SATURATION,), "bias"
-    distance = -math.log(gate.opening / max(1, gate.steps)) if gate.opening > 0.0 else 3.0
-    biases = [p for p in _parameters(recording, gate.source) if "bias" in p.name.rsplit(".", 1)[-1]]
-    largest = max(biases, key=lambda p: p.rms, default=None)
+    upstream, wiring, last = Upstream(recording), Wiring(recording), gate.sites[-1]
+    layers = _added_up(wiring, last) or [gate.source]
+    biases = {p.name: p for site in layers if (p := upstream.bias(site)) is not None}
+    half = _size(recording, wiring, gate, layers) / 2
     # A cell keeps the biases of up to four gates in one vector: its rms is half of one gate's.
-    if largest is not None and 2 * largest.rms >= distance / 2:
-        return (Cause.BIAS, Cause.SATURATION), largest.name
-    return (Upstream(recording).why_large(gate.sites[-1]), Cause.SATURATION), "bias"
+    if biases and 2 * sum(p.rms for p in biases.values()) >= half:
+        return (Cause.BIAS, Cause.SATURATION), max(biases.values(), key=lambda p: p.rms).name
+    if _written_constant(wiring, last) >= half:
+        return (Cause.BIAS, Cause.SATURATION), "bias"
+    return (upstream.why_large(last), Cause.SATURATION), "bias"
 
 
-def _parameters(recording: Recording, source: Site) -> list[Parameter]:
-    """Return the parameters of a layer, and of the module that it belongs to."""
-    inside = f"{source.path}." if source.path else ""
-    return [
-        p
-        for p in recording.parameters
-        if p.name in source.weights or (inside and p.name.startswith(inside))
-    ]
+def _size(recording: Recording, wiring: Wiring, gate: Gate, layers: Sequence[Site]) -> float:
+    """Return the size of what enters a gate, and how far from zero it has to lie at least.
+
+    Inside a cell nothing of it is measured but the data that enter the first layer.
+    """
+    upstream = Upstream(recording)
+    before = wiring.producers(gate.sites[-1])
+    measured = max((upstream.rms(site) for site in before), default=0.0)
+    data = recording[Quantity.INPUT_RMS]
+    brought = [data[site] * upstream.gain(site) for site in layers if site in data]
+    distance = -math.log(gate.opening / max(1, gate.steps)) if gate.opening > 0.0 else 3.0
+    return max(distance, measured, *(size for size in brought if size > 0.0))
+
+
+def _added_up(wiring: Wiring, gate: Site) -> list[Site]:
+    """Return the layers and the biases whose sum enters a gate."""
+    found: dict[int, Site] = {}
+    stack = wiring.producers(gate)
+    seen = {site.index for site in stack}
+    while stack:
+        site = stack.pop()
+        if site.weights:
+            found[site.index] = site
+        if site.op in ("add", "sub") or (not site.weights and site.op in _MOVING):
+            fresh = [one for one in wiring.producers(site) if one.index not in seen]
+            seen.update(one.index for one in fresh)
+            stack.extend(fresh)
+    return list(found.values())
+
+
+def _written_constant(wiring: Wiring, gate: Site) -> float:
+    """Return the size of a number that the code adds before a gate, 0 where there is none."""
+    means = wiring.recording[Quantity.ACTIVATION_MEAN]
+    before, total = wiring.producers(gate), 0.0
+    while len(before) == 1 and not before[0].weights and before[0].op in ("add", "sub", *_MOVING):
+        site, before = before[0], wiring.producers(before[0])
+        if site.op in ("add", "sub") and len(before) == 1:
+            shift = means.get(site) - means.get(before[0])
+            total += 0.0 if math.isnan(shift) else shift
+    return abs(total)
 
 
 def _help(gate: Gate, cause: Cause, bias: str) -> tuple[str, ...]:
@@ -380,7 +446,8 @@ def _one_by_one(
         name = f"the {names[k]} gate of {first.path}" if inside else f"the gate {first.name}"
         carries = _carries(wiring, first)
         for opening, keeps_memory, taken in _openings(wiring, column, recurrent=recurrent):
-            yield Gate(column, opening, keeps_memory, taken, source, name, carries)
+            alone = taken > 0 and _is_only_way(wiring, column)
+            yield Gate(column, opening, keeps_memory, taken, source, name, carries, alone)
 
 
 def _openings(
@@ -416,6 +483,51 @@ def _openings(
             yield min(1.0, len(column) * _mean(taken)), False, len(column)
     elif plain:
         yield _mean(plain), False, 0
+
+
+def _is_only_way(wiring: Wiring, column: tuple[Site, ...]) -> bool:
+    """Tell whether a state holds nothing but what its gate took in, and is read as it is.
+
+    It starts as a constant; later no other signal is added to it, and no normalisation brings
+    it back to scale.
+    """
+    if any(_keeps_signal(wiring, product, column[0]) for product, _, _ in _uses(wiring, column[0])):
+        return False
+    totals = [
+        {
+            total.index: total
+            for product, _, _ in _uses(wiring, site)
+            for total in wiring.consumers(product)
+            if total.op == "add"
+        }
+        for site in column
+    ]
+    if not totals[-1]:
+        return False
+    made = _after(wiring, {index: site for step in totals for index, site in step.items()})
+    return not any(
+        "norm" in site.op
+        or (site.op in ("add", "sub") and any(p.index not in made for p in wiring.producers(site)))
+        for index, site in _after(wiring, totals[-1]).items()
+        if index not in totals[-1]
+    )
+
+
+def _after(wiring: Wiring, sites: Mapping[int, Site]) -> dict[int, Site]:
+    """Return some sites and the signal that is computed from them."""
+    found, stack = dict(sites), list(sites.values())
+    while stack:
+        for site in wiring.consumers(stack.pop()):
+            if site.index not in found and site.role is Role.SIGNAL:
+                found[site.index] = site
+                stack.append(site)
+    return found
+
+
+def _keeps_signal(wiring: Wiring, product: Site, gate: Site) -> bool:
+    """Tell whether a product takes over a signal that was there before the gate."""
+    kept = _kept(wiring, product, gate, 0.0)
+    return not math.isnan(kept) or _carries_memory(wiring, product, gate)
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -192,6 +192,7 @@ class InputScale:
             reading.kind in ("offset", "small")
             or reading.ratio > self.max_ratio_if_rescaled
             or (plain and _overshoots(recording))
+            or (bool(recording.context.loss) and not math.isfinite(recording.context.loss_value))
             or _is_felt(neighbours, reading.site, self.max_ratio)
         )
         return Severity.WARNING if sick else Severity.NOTE

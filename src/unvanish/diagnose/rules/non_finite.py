@@ -9,7 +9,7 @@ from typing import ClassVar, Final, final
 
 from unvanish.core.findings import Cause, Finding, Severity
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import Recording, Role, Site
+from unvanish.core.records import Parameter, Recording, Role, Site
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotMeasured, Verdict
 from unvanish.diagnose.neighbours import Neighbours
@@ -22,6 +22,8 @@ from unvanish.diagnose.number_format import (
     is_of_a_saturated_output,
     is_undone,
 )
+from unvanish.diagnose.optimiser import is_floor_lost
+from unvanish.diagnose.rules.input_scale import InputScale
 from unvanish.diagnose.upstream import Upstream
 
 _LOSSES: Final = frozenset({"binary_cross_entropy", "nll_loss", "cross_entropy", "kl_div"})
@@ -35,6 +37,29 @@ _ROOT_OF_RANGE: Final = 1e15
 
 _OVERFLOWING: Final = 1e30
 """Size of weights whose product with ordinary data comes near the end of float32."""
+
+_HELP_OF_SCALE: Final = (
+    "standardise the input with the statistics of the training set: x = (x - mean) / std, one "
+    "mean and std per feature",
+)
+_NOTES_OF_STEP: Final = {
+    Cause.PRECISION: (
+        "eps is zero in float16, and the square of a small gradient too: what is left is g / 0, or "
+        "0 / 0",
+    ),
+    Cause.OPTIMISER_FLOOR: ("without eps, an entry whose gradient is zero is 0 / 0",),
+}
+_HELP_OF_STEP: Final = {
+    Cause.PRECISION: (
+        "keep the weights in float32 and let torch.autocast choose the format of each step, with "
+        "torch.amp.GradScaler",
+        "or raise eps: torch.optim.Adam(model.parameters(), lr=..., eps=1e-4)",
+    ),
+    Cause.OPTIMISER_FLOOR: (
+        "give the optimiser an eps: torch.optim.Adam(model.parameters(), lr=..., eps=1e-8)",
+    ),
+    Cause.LEARNING_RATE: ("lower the learning rate until the first step stays in range",),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +110,14 @@ class NonFinite:
     that has saturated (softmax, sigmoid, ReLU), and the data where a step meets a zero that no
     parameter had a part in. A standard deviation of finite numbers is NaN where it is taken of a
     single one, which n - 1 = 0 divides: a normalisation over the samples of a batch of one has
-    nothing to normalise by. Elsewhere numbers grew too large on their way.
+    nothing to normalise by. Elsewhere numbers grew too large on their way. That is the data's
+    doing where it is too large by the measure of UV503 and the layers up to the exponential that
+    makes the largest number, or else to the step that overflows, add no more than it brings in.
+
+    An optimiser's first step, too, can make no number of finite weights and gradients: in weights
+    of float16 an eps of 1e-8 is zero, and so is the square of a small gradient (UV401), and
+    without an eps a gradient of zero is 0 / 0. It is seen on the copy that the probe steps train.
+    Weights that stay finite and a loss that does not are the matter of UV404.
 
     ## Why it hurts
     After one optimiser step with such a gradient every weight is NaN, for good.
@@ -130,11 +162,16 @@ class NonFinite:
             before = _in_forward(recording, sick) or _in_loss(recording)
             trouble = before or trouble or self._in_parameters(recording)
         erased = erasure_of(Neighbours(recording), sick) if absorbed else None
+        found: list[Finding] = []
         if erased:
-            return Found((self._of_erasure(recording, erased),))
-        if trouble:
+            found.append(self._of_erasure(recording, erased))
+        elif trouble:
             finding = self._finding(recording, trouble)
-            return Found((_of_no_harm(finding) if absorbed else finding,))
+            found.append(_of_no_harm(finding) if absorbed else finding)
+        if absorbed and (broken := _broken_by_step(recording)):
+            found.insert(0, self._of_step(recording, broken))
+        if found:
+            return Found(tuple(found))
         if not len(forward):
             return NotMeasured("share of NaN and infinite values at every step")
         within = f"; the infinities of {sick[0].name} are absorbed" if sick else ""
@@ -183,6 +220,9 @@ class NonFinite:
 
     def _finding(self, recording: Recording, trouble: _Trouble) -> Finding:
         cause = _cause(recording, trouble)
+        notes, lines = _notes(recording, trouble), _help(recording, cause, trouble)
+        if cause is Cause.INPUT_SCALE and _is_out_of_scale(recording, trouble):
+            notes, lines = _notes_of_scale(recording, trouble), _HELP_OF_SCALE
         return Finding(
             code=self.code,
             name=self.name,
@@ -195,8 +235,36 @@ class NonFinite:
             limit=self.max_non_finite_fraction,
             unit="fraction of entries",
             causes=(cause,),
-            notes=_notes(recording, trouble),
-            help=_help(recording, cause, trouble),
+            notes=notes,
+            help=lines,
+        )
+
+    def _of_step(self, recording: Recording, broken: Sequence[Parameter]) -> Finding:
+        """Report that weights are no numbers after a step whose gradient is finite."""
+        optimizer, held = recording.context.optimizer, _held(recording)
+        name = optimizer.name if optimizer else "the optimiser"
+        cause = Cause.LEARNING_RATE
+        if is_floor_lost(recording):
+            cause = Cause.PRECISION
+        elif optimizer is not None and optimizer.eps == 0.0:
+            cause = Cause.OPTIMISER_FLOOR
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=Severity.ERROR,
+            message=f"the first step of {name} leaves weights that are no numbers, in "
+            f"{len(broken)} of {len(held)} parameters",
+            parameters=tuple(p.name for p in broken),
+            measured=len(broken) / len(held),
+            expected=0.0,
+            limit=self.max_non_finite_fraction,
+            unit="fraction of parameters",
+            causes=(cause,),
+            notes=(
+                "loss and gradient are finite before it: NaN and infinity begin in the step itself",
+                *_NOTES_OF_STEP.get(cause, ()),
+            ),
+            help=_HELP_OF_STEP[cause],
         )
 
 
@@ -303,6 +371,23 @@ def _in_loss(recording: Recording) -> _Trouble | None:
     )
 
 
+def _broken_by_step(recording: Recording) -> list[Parameter]:
+    """Return the parameters that the optimiser's first step turned into no numbers.
+
+    A change that was not measured is no number either, but has no learning rate.
+    """
+    return [
+        p for p in _held(recording) if p.learning_rate >= 0.0 and not math.isfinite(p.update_ratio)
+    ]
+
+
+def _held(recording: Recording) -> list[Parameter]:
+    """Return the finite parameters that the user's optimiser steps, but for those of zeros."""
+    return [
+        p for p in recording.parameters if p.in_optimizer and p.has_grad and 0.0 < p.rms < math.inf
+    ]
+
+
 def _sender(recording: Recording, first: Site, sick: set[int]) -> Site | None:
     """Return the step that received a finite gradient and sent NaN or infinity to `first`.
 
@@ -326,10 +411,12 @@ def _cause(recording: Recording, trouble: _Trouble) -> Cause:
         return Cause.LEARNING_RATE
     if trouble.op in _LOSSES:
         return Cause.LOSS_SATURATION
-    if trouble.op in _AT_ZERO and trouble.erases is None:
-        return _cause_at_zero(recording, trouble)
     if _is_undone(recording, trouble):
         return Cause.PRECISION
+    if _is_out_of_scale(recording, trouble):
+        return Cause.INPUT_SCALE
+    if trouble.op in _AT_ZERO and trouble.erases is None:
+        return _cause_at_zero(recording, trouble)
     if _is_spread_of_one(recording, trouble):
         return Cause.NO_NORMALISATION
     if _came_with_the_data(recording, trouble):
@@ -381,6 +468,65 @@ def _came_with_the_data(recording: Recording, trouble: _Trouble) -> bool:
     largest = max((p.rms for p in recording.parameters if p.name in origin.weights), default=0.0)
     inner = any(recording.sites[index].role is not Role.WEIGHT for index in feeds)
     return not inner and bool(recording.edges) and largest < _OVERFLOWING
+
+
+def _is_out_of_scale(recording: Recording, trouble: _Trouble) -> bool:
+    """Tell whether numbers overflow since the data that they are computed from is too large.
+
+    UV503 says which data is. It is the cause where the layers on the way add no more than the
+    data brings in, as in `Upstream.why_large`: on the way to the exponential that makes the
+    largest number, or without one to the step that overflows.
+    """
+    if not trouble.sites or trouble.erases is not None:
+        return False
+    neighbours, origin = Neighbours(recording), trouble.sites[0]
+    if origin.op not in EXPONENTIALS and not _given(neighbours, origin) > _ROOT_OF_RANGE:
+        return False
+    before = _behind(neighbours, origin)
+    scale = _scale_of_data(recording, before)
+    size = recording[Quantity.ACTIVATION_RMS]
+    grown = [site for site in before if site.op in EXPONENTIALS and size.get(site) > scale**2]
+    step = max(grown, key=lambda site: size[site], default=origin)
+    return 0.0 < _given(neighbours, step) < scale**2
+
+
+def _notes_of_scale(recording: Recording, trouble: _Trouble) -> tuple[str, ...]:
+    neighbours, origin = Neighbours(recording), trouble.sites[0]
+    scale = _scale_of_data(recording, _behind(neighbours, origin))
+    return (
+        f"the data enters the network with rms {scale:.3g}, where layers are made for about 1: "
+        "see UV503",
+        f"the input of {origin.name} has rms {_given(neighbours, origin):.3g}",
+    )
+
+
+def _scale_of_data(recording: Recording, sites: Sequence[Site]) -> float:
+    """Return the largest rms of data that enters some sites, where UV503 finds it too large."""
+    verdict = InputScale().examine(recording)
+    found = verdict.findings if isinstance(verdict, Found) else ()
+    fed = {site.index for finding in found for site in finding.sites}
+    entering = recording[Quantity.INPUT_RMS]
+    scale = max((entering.get(site, 0.0) for site in sites if site.index in fed), default=0.0)
+    return scale if scale > InputScale.max_ratio else 0.0
+
+
+def _given(neighbours: Neighbours, site: Site) -> float:
+    """Return the largest finite rms of what a step works on; 0 where none was measured."""
+    size = neighbours.recording[Quantity.ACTIVATION_RMS]
+    sources = [one if one in size else neighbours.source(one) for one in neighbours.producers(site)]
+    known = [size.get(one, 0.0) for one in sources if one is not None]
+    return max((value for value in known if value < math.inf), default=0.0)
+
+
+def _behind(neighbours: Neighbours, site: Site) -> list[Site]:
+    """Return a step and all that it is computed from."""
+    waiting, found = [site], {site.index: site}
+    while waiting:
+        for producer in neighbours.producers(waiting.pop()):
+            if producer.index not in found:
+                found[producer.index] = producer
+                waiting.append(producer)
+    return list(found.values())
 
 
 def _broken_weights(recording: Recording, trouble: _Trouble) -> list[str]:
