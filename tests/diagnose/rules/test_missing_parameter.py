@@ -8,7 +8,7 @@ from dataclasses import replace
 from unvanish.core.conditions import Optimizer, RunContext
 from unvanish.core.findings import Cause, Severity
 from unvanish.core.incidents import Stray
-from unvanish.core.records import Edge, Parameter, Recording, Site, Use
+from unvanish.core.records import Edge, Parameter, Recording, Role, Site, Use
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured
 from unvanish.diagnose.rules.missing_parameter import MissingParameter
 from unvanish.testing import recording_of
@@ -211,6 +211,113 @@ def test_tuning_is_a_choice_where_the_rest_has_learned_or_another_optimiser_has_
     assert tuned("words", optimizer="Adagrad") is Severity.NOTE
     assert tuned("words", optimizer="SparseAdam") is Severity.NOTE
     assert tuned("bias", "gain", "shift", norm=True) is Severity.NOTE
+
+
+def drawn(name: str, shape: tuple[int, ...], held: bool, fan: int, factor: float = 1.0):
+    rms = factor / math.sqrt(3 * fan)
+    return Parameter(name=name, shape=shape, rms=rms, in_optimizer=held, log10_grad_rms=-2.0)
+
+
+def coded(
+    *,
+    held: str = "decoder",
+    factor: float = 1.0,
+    shift: float = 1.0,
+    width: int = 64,
+    units: int = 10,
+    module: str = "Linear",
+    norm: float | None = None,
+    more: tuple[Edge, ...] = (),
+):
+    """An encoder of two layers, one of two behind it, and a pass of the second without the first.
+
+    Args:
+        held: Which of the two the optimiser holds.
+        factor: Size of the encoder's matrices, in that of the start.
+        shift: The same of its biases.
+        width: Features that the encoder reads.
+        units: In the last layer.
+        module: Of the encoder.
+        norm: Size of the gains of a norm in the encoder.
+        more: Edges beside the chain; steps 7 and 8 are the pass without the encoder.
+    """
+    names = ["encoder.0", "encoder.1", "norm", "decoder.0", "decoder.1", "", "", *["decoder"] * 2]
+    weights = {0: ("encoder.0",), 1: ("encoder.1",), 3: ("decoder.0",), 4: ("decoder.1",)}
+    weights |= {7: ("decoder.0",), 8: ("decoder.1",)}
+    sites = [
+        Site(
+            index=0,
+            path=name,
+            op="layer_norm" if name == "norm" else "linear" if index in weights else "add",
+            module=module if "encoder" in name else "Linear",
+            weights=tuple(
+                f"{own}.{kind}" for own in weights.get(index, ()) for kind in ("weight", "bias")
+            )
+            or (("encoder.gain",) if name == "norm" and norm is not None else ()),
+            depth=1 + index % 7,
+            role=Role.LOSS if index in (5, 6) else Role.SIGNAL,
+        )
+        for index, name in enumerate(names)
+    ]
+    stacked = 192 if module == "GRU" else 64
+    shapes = {
+        "encoder.0": (stacked, width),
+        "encoder.1": (stacked, 64),
+        "decoder.0": (64, 64),
+        "decoder.1": (units, 64),
+    }
+    parameters = []
+    for name, shape in shapes.items():
+        is_held, fan = held in name, 64 if name != "encoder.0" or module == "GRU" else width
+        sizes = (1.0, 1.0) if "decoder" in name else (factor, shift)
+        parameters.append(drawn(f"{name}.weight", shape, is_held, fan, sizes[0]))
+        parameters.append(drawn(f"{name}.bias", shape[:1], is_held, fan, sizes[1]))
+    if norm is not None:
+        gain = drawn("encoder.gain", (64,), held == "encoder", 64)
+        parameters.append(replace(gain, rms=norm))
+    context = RunContext(optimizer=Optimizer(name="Adam", lr=1e-3))
+    recording = recording_of(*sites, parameters=parameters, context=context)
+    edges = (*(Edge(i, i + 1, 0.0) for i in range(6)), *more)
+    return only(MissingParameter().examine(replace(recording, edges=edges)))
+
+
+def test_an_untrained_encoder_before_a_decoder_that_is_held_was_forgotten():
+    finding = coded()
+    assert finding.severity is Severity.WARNING
+    assert "random codes" in finding.notes[1]
+    assert "parameter group" in finding.help[2]
+    assert coded(factor=1.3, norm=1.0).severity is Severity.WARNING  # the norm tells
+    assert coded(width=16, module="GRU").severity is Severity.WARNING
+
+
+def test_an_encoder_that_has_learned_something_is_a_choice():
+    assert coded(factor=1.03).severity is Severity.NOTE  # 4 standard errors
+    assert coded(shift=1.5).severity is Severity.NOTE
+    assert coded(norm=0.97).severity is Severity.NOTE
+    assert coded(width=16, module="GRU", factor=1.1).severity is Severity.NOTE
+
+
+def test_a_matrix_is_compared_with_the_draw_of_its_own_module():
+    """Both matrices grow to the size of another start: of a recurrent layer, and of attention."""
+    assert coded(width=192, factor=math.sqrt(3.0)).severity is Severity.NOTE
+    attention = math.sqrt(2 / 128) / (1 / math.sqrt(3 * 64))
+    assert coded(module="MultiheadAttention", factor=attention, shift=0.0).severity is (
+        Severity.WARNING
+    )
+    assert coded(factor=attention, shift=1.0).severity is Severity.NOTE
+
+
+def test_a_generator_before_a_discriminator_that_is_held_is_the_other_player():
+    assert coded(units=1).severity is Severity.NOTE
+    assert coded(units=2).severity is Severity.NOTE
+    assert coded(units=3).severity is Severity.WARNING
+    real = (Edge(7, 8, 0.0), Edge(8, 5, 0.0))  # is shown real data too, and tells ten classes
+    assert coded(more=real).severity is Severity.NOTE
+    assert coded(held="encoder").severity is Severity.NOTE
+
+
+def test_an_encoder_that_has_a_loss_of_its_own_is_left_alone():
+    assert coded(more=(Edge(2, 6, 0.0),)).severity is Severity.NOTE
 
 
 def test_muon_takes_matrices_only():
