@@ -498,6 +498,14 @@ def test_samples_that_come_out_anew_on_every_pass_are_drawn_as_often_as_a_run_me
     assert "4 passes were drawn" in parts.notes[-1]
 
 
+def test_whole_batches_are_drawn_anew_as_well() -> None:
+    parts = split(noisy(0), Mean(), keep=False, wanted=35, redraw=noisy)
+    assert not parts.by_rows
+    assert parts.batches == 36
+    assert inputs_of(noisy(1)) <= inputs_of(parts.training)
+    assert "4 passes were drawn" in parts.notes[-1]
+
+
 @pytest.mark.parametrize("number", [0, 3])
 def test_passes_over_the_same_samples_are_not_drawn(number: int) -> None:
     def shuffled(_: int) -> list[Pair]:

@@ -164,15 +164,15 @@ def partition(
         return _seen(_different(drawn), keep_held_out, notes)
     layouts = [row_layout(batch) for batch in drawn]
     kinds = {layout[1] if layout else None for layout in layouts}
-    if None not in kinds and len(kinds) == 1 and rows_are_independent(model, drawn[0], loss):
+    is_of_one_kind = None not in kinds and len(kinds) == 1
+    further: list[Any] = []
+    if redraw is not None and not keep_held_out and is_of_one_kind:
         missing = max(wanted, 1) - int(len(drawn) * share)
-        room = most_bytes - sum(map(bytes_of, drawn))
-        further: list[Any] = []
-        if redraw is not None and not keep_held_out:
-            further = _anew(drawn, redraw, seed, missing, room)
+        further = _anew(drawn, redraw, seed, missing, most_bytes - sum(map(bytes_of, drawn)))
+    if is_of_one_kind and rows_are_independent(model, drawn[0], loss):
         return _by_rows(drawn, further, model, keep_held_out, seed, notes)
     _check(model, drawn[0])
-    return _by_batches(drawn, keep_held_out, seed, notes)
+    return _by_batches(drawn, further, keep_held_out, seed, notes)
 
 
 def _check(model: nn.Module, batch: Any) -> None:
@@ -307,12 +307,8 @@ def _by_rows(
         )
     training = taken(whole, train)
     if further:
-        passes = 1 + math.ceil(sum(_samples(batch) for batch in further) / count)
         training = joined([training, *further])
-        notes += (
-            f"the data come out anew on every pass: {passes} passes were drawn, and samples to "
-            "choose by may have been met in another form",
-        )
+        notes += (_drawn_anew(sum(_samples(batch) for batch in further) / count),)
     return Partition(
         training=training,
         size=size,
@@ -331,7 +327,16 @@ def _batches(rows: Any, size: int) -> Iterator[Any]:
         yield taken(rows, part)
 
 
-def _by_batches(drawn: list[Any], keep: bool, seed: int, notes: tuple[str, ...]) -> Partition:
+def _drawn_anew(passes: float) -> str:
+    return (
+        f"the data come out anew on every pass: {1 + math.ceil(passes)} passes were drawn, and "
+        "samples to choose by may have been met in another form"
+    )
+
+
+def _by_batches(
+    drawn: list[Any], further: list[Any], keep: bool, seed: int, notes: tuple[str, ...]
+) -> Partition:
     different = _different(drawn)
     if 1 < len(different) < len(drawn):
         notes = _without_end(notes)
@@ -352,6 +357,9 @@ def _by_batches(drawn: list[Any], keep: bool, seed: int, notes: tuple[str, ...])
     )
     judged, word = (held_out, "judge") if keep else (validation, "choose")
     share = _overlap(train, judged)
+    if further:
+        train += further
+        notes += (_drawn_anew(len(further) / len(drawn)),)
     if share:
         notes += (f"{share:.0%} of the samples to {word} by are in the training part as well",)
     return Partition(
