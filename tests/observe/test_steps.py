@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from unvanish.core.conditions import ProbeStep
 from unvanish.core.records import Recording
@@ -174,11 +176,53 @@ def test_master_weights_are_no_ones_mistake() -> None:
 def test_a_scheduler_leaves_its_mark() -> None:
     model = nn.Linear(4, 2)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: step / 100)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: step / 100)
     batch = torch.randn(8, 4), torch.zeros(8, 2)
     described = trace(model, batch, "mse_loss", optimizer=optimizer).context.optimizer
     assert described is not None
-    assert (described.lr, described.initial_lr) == (0.0, 0.1)
+    assert (described.lr, described.initial_lr, described.unsteered) == (0.0, 0.1, False)
+    del schedule
+    described = trace(model, batch, "mse_loss", optimizer=optimizer).context.optimizer
+    assert described is not None
+    assert described.unsteered
+
+
+def warmed(model: nn.Module) -> tuple[torch.optim.Optimizer, LRScheduler]:
+    """Return an optimiser at rate zero, and the scheduler that raises it."""
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    return optimizer, LambdaLR(optimizer, lambda step: step / 100)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        warmed,
+        lambda model: [[one] for one in warmed(model)],
+        lambda model: dict(zip(("optimizer", "lr_scheduler"), warmed(model), strict=True)),
+    ],
+)
+def test_a_scheduler_that_is_returned_is_there(make: Callable[[nn.Module], Any]) -> None:
+    batch = torch.randn(8, 4), torch.zeros(8, 2)
+    described = trace(nn.Linear(4, 2), batch, "mse_loss", optimizer=make).context.optimizer
+    assert described is not None
+    assert (described.lr, described.unsteered) == (0.0, False)
+
+
+def test_a_scheduler_that_is_not_returned_is_gone() -> None:
+    batch = torch.randn(8, 4), torch.zeros(8, 2)
+    made = trace(nn.Linear(4, 2), batch, "mse_loss", optimizer=lambda m: warmed(m)[0])
+    assert made.context.optimizer is not None
+    assert made.context.optimizer.unsteered
+
+
+def test_the_copy_of_a_lazy_network_keeps_its_scheduler() -> None:
+    model = nn.Sequential(nn.Linear(4, 4), nn.LazyLinear(2))
+    optimizer, schedule = warmed(model)
+    batch = torch.randn(8, 4), torch.zeros(8, 2)
+    described = trace(model, batch, "mse_loss", optimizer=optimizer).context.optimizer
+    assert described is not None
+    assert schedule.optimizer is optimizer
+    assert not described.unsteered
 
 
 def test_what_a_step_moves_is_counted_in_short_types() -> None:

@@ -25,6 +25,8 @@ class Optimizer:
         weight_decay: Of the first group.
         clip_grad_norm: Largest total gradient norm.
         initial_lr: Learning rate that an attached scheduler started from.
+        unsteered: Whether the scheduler that set the learning rate is gone, so that nothing can
+            raise it again.
         foreign: Shapes of the tensors it holds that the network does not have, each once.
     """
 
@@ -36,6 +38,7 @@ class Optimizer:
     weight_decay: float | None = None
     clip_grad_norm: float | None = None
     initial_lr: float | None = None
+    unsteered: bool = False
     foreign: tuple[tuple[int, ...], ...] = ()
 
     def __str__(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from unvanish.core.conditions import Optimizer
 from unvanish.core.errors import BatchError, UnvanishError
-from unvanish.core.steppers import only_one, several
+from unvanish.core.steppers import is_scheduled, note_scheduled, only_one, several
 from unvanish.observe.copies import copied
 from unvanish.observe.statistics.magnitude import dense_values, dot64, norm64
 
@@ -101,7 +102,25 @@ def describe(
         weight_decay=number("weight_decay"),
         clip_grad_norm=clip_grad_norm,
         initial_lr=number("initial_lr"),
+        unsteered=_is_unsteered(optimizer),
         foreign=_foreign(optimizer, model),
+    )
+
+
+def _is_unsteered(optimizer: torch.optim.Optimizer) -> bool:
+    """Return whether a scheduler set every learning rate to zero and exists no more.
+
+    An optimiser does not hold its scheduler: one that a function made and did not return is gone.
+    """
+    groups = optimizer.param_groups
+    if not groups or any(group["lr"] != 0 or not group.get("initial_lr") for group in groups):
+        return False
+    if is_scheduled(optimizer):
+        return False
+    gc.collect()
+    kinds = torch.optim.lr_scheduler.LRScheduler
+    return not any(
+        issubclass(type(each), kinds) and each.optimizer is optimizer for each in gc.get_objects()
     )
 
 
@@ -132,7 +151,10 @@ def follow(optimizer: OptimizerLike, original: nn.Module, model: nn.Module) -> O
     memo: dict[int, Any] = {
         id(p): mine[name] for name, p in original.named_parameters() if name in mine
     }
-    return copy.deepcopy(optimizer, memo)
+    twin: torch.optim.Optimizer = copy.deepcopy(optimizer, memo)
+    if not _is_unsteered(optimizer):
+        note_scheduled(twin)
+    return twin
 
 
 def held_names(optimizer: torch.optim.Optimizer, model: nn.Module) -> frozenset[str] | None:

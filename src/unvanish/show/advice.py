@@ -78,7 +78,8 @@ def advice_lines(advice: Advice, sheet: Sheet, *, target: str = "", verbose: boo
     if verbose or not useful:
         lines += _refusals(advice, sheet)
     if target:
-        more = f"; it tries {len(advice.untried)} remedies more" if advice.untried else ""
+        count = len(advice.untried)
+        more = f"; it tries {count} {'remedy' if count == 1 else 'remedies'} more" if count else ""
         words = f"`unvanish fix {target}` shows the edit of the source{more}"
         lines += sheet.paragraph(Text(" " * 9), [sheet.prose(words)])
     return lines

@@ -132,6 +132,13 @@ def test_a_rate_of_zero_is_a_warning_and_a_note_under_a_scheduler():
     )
 
 
+def test_a_rate_of_zero_whose_scheduler_is_gone_is_an_error():
+    gone = replace(SGD, lr=0.0, initial_lr=1e-3, unsteered=True)
+    finding = only(examine(recorded(2.0, 2.0, update=0.0, optimizer=gone)))
+    assert finding.severity is Severity.ERROR
+    assert "an optimiser does not hold its scheduler" in finding.notes[1]
+
+
 def test_a_gradient_too_small_for_its_weights_is_not_the_rates_fault():
     converged = recorded(1e-9, 1e-9, update=0.0, log10=-10.0, optimizer=SGD)
     assert isinstance(examine(converged), Clear)

@@ -520,6 +520,7 @@ def test_a_sweep_leaves_network_optimiser_and_random_numbers_alone() -> None:
         (sgd(1e-4), "learning-rate-range"),
         (adamw(1.0), "learning-rate-range"),
         (adamw(1e-6), "learning-rate-range"),
+        (sgd(0.0), "learning-rate-range"),
     ],
 )
 def test_a_wrong_rate_is_put_right(factory: Factory, name: str) -> None:

@@ -363,8 +363,8 @@ class LearningRate:
             code=self.code,
             name=self.name,
             severity=self._of_stillness(optimizer, most),
-            message=f"a learning rate of {optimizer.lr or 0.0:g} moves no weight: the largest "
-            f"change is {most:.1e} of a weight's size",
+            message=f"a learning rate of {optimizer.lr or 0.0:g} moves no weight"
+            + (f": the largest change is {most:.1e} of a weight's size" if most else ""),
             parameters=tuple(p.name for p in _matrices(moving)),
             measured=most,
             limit=limit,
@@ -374,7 +374,7 @@ class LearningRate:
             help=(
                 "raise the learning rate: 1e-3 for Adam and its kin, 0.1 for SGD are places "
                 "to start",
-                "if a warm-up raises it, give the optimiser as it is afterwards",
+                _schedule_help(optimizer),
             ),
         )
 
@@ -409,6 +409,8 @@ class LearningRate:
         )
 
     def _of_stillness(self, optimizer: Optimizer, most: float) -> Severity:
+        if optimizer.unsteered:
+            return Severity.ERROR
         if optimizer.initial_lr is not None and optimizer.initial_lr > (optimizer.lr or 0.0):
             return Severity.NOTE
         lost = bool(optimizer.lr) and most < FLOAT32_ROUNDING
@@ -708,7 +710,19 @@ def _start(recording: Recording, trial: RateTrial) -> float:
 
 def _stillness_notes(optimizer: Optimizer) -> Iterator[str]:
     yield "the gradient is there: it is the learning rate that makes the steps vanish"
+    if optimizer.unsteered:
+        yield (
+            f"a scheduler took it down from {optimizer.initial_lr or 0.0:g}, and exists no more: "
+            "an optimiser does not hold its scheduler, so nothing raises the rate again"
+        )
+        return
     yield from _schedule_notes(optimizer)
+
+
+def _schedule_help(optimizer: Optimizer) -> str:
+    if optimizer.unsteered:
+        return "return the scheduler with the optimiser, and call scheduler.step() after its steps"
+    return "if a warm-up raises it, give the optimiser as it is afterwards"
 
 
 def _schedule_notes(optimizer: Optimizer) -> Iterator[str]:

@@ -17,7 +17,6 @@ from unvanish.treat.optimising.exchange import (
     RATES,
     kind_of,
     optimizer_of,
-    rate_of,
     set_rate,
 )
 from unvanish.treat.optimising.sweep import held_rates, range_test
@@ -89,8 +88,8 @@ class LearningRateRange:
         optimizer = optimizer_of(case)
         if kind_of(case) == "LBFGS":
             return NotApplicable("L-BFGS searches along each step itself")
-        if rate_of(optimizer) <= 0.0:
-            return NotApplicable("the optimiser has no learning rate above zero to start from")
+        if all(group.get("lr") is None for group in optimizer.param_groups):
+            return NotApplicable("the optimiser has no learning rate")
         lost = lost_decades(case)
         if kind_of(case) in DESCENTS and lost > _SOUND:
             return NotApplicable(too_flat(lost))
