@@ -42,6 +42,7 @@ CORPORA = {
     "fourth": ("fourth",),
     "fifth": ("fifth",),
     "sixth": ("sixth_a", "sixth_b"),
+    "seventh": ("seventh_a", "seventh_b"),
 }
 RESULTS = Path("results")
 LIMIT_SECONDS = 300
