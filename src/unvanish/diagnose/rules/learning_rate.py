@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import ClassVar, Final, final
 
@@ -25,15 +25,15 @@ from unvanish.diagnose.aftermath import (
     rise_of,
 )
 from unvanish.diagnose.optimiser import (
-    FLOAT32_ROUNDING,
-    floor_of,
     is_floor_lost,
     is_given,
+    is_plain,
     is_slow,
     trained,
 )
 from unvanish.diagnose.propagation import grown_together, growth_causes, judged_flow
 from unvanish.diagnose.replacement import decades_replaced
+from unvanish.diagnose.short_steps import CODE, NAME, ShortSteps
 from unvanish.diagnose.starts import is_untrained
 
 _FIRST_STEP_LONGEST: Final = frozenset({"RMSprop", "Adadelta"})
@@ -206,8 +206,8 @@ class LearningRate:
     Cohen and others (2021) for sharpness times learning rate and the edge of stability.
     """
 
-    code: ClassVar[str] = "UV404"
-    name: ClassVar[str] = "learning-rate"
+    code: ClassVar[str] = CODE
+    name: ClassVar[str] = NAME
     needs: ClassVar[frozenset[Quantity]] = frozenset()
     sources: ClassVar[tuple[Source, ...]] = (SOURCES["lewkowycz2020"], SOURCES["cohen2021"])
 
@@ -231,12 +231,7 @@ class LearningRate:
     max_share_of_rate: float = 0.8
     min_lead: float = 10.0
     max_decades_replaced_if_outdone: float = 2.0
-    min_update_ratio: float = 1e-6
-    min_update_ratio_of_budget: float = 1e-5
-    budget: float = 1e5
-    min_relative_gradient: float = 1e-4
-    min_update_ratio_if_slow: float = 1e-4
-    min_update_ratio_if_rescaled: float = 5e-4
+    short: ShortSteps = field(default_factory=ShortSteps)
 
     def examine(self, recording: Recording) -> Verdict:
         """Judge what the probe steps did to the loss and to the weights."""
@@ -255,12 +250,12 @@ class LearningRate:
         if not math.isfinite(before) or broken:
             return NotMeasured("a finite loss and a finite gradient: see UV403")
         dtype = recording.context.autocast or recording.context.dtype
-        still = self._stillness(optimizer, held, dtype, recording.steps[0])
+        still = self.short.stillness(optimizer, held, dtype, recording.steps[0])
         if still is not None:
             return Found((still,))
         if recording.steps[0].predicted_change > 0.0:
             return NotApplicable("the step is not made to lower this loss")
-        plain, at_stake = _is_plain(optimizer), self._at_stake(recording, held)
+        plain, at_stake = is_plain(optimizer), self._at_stake(recording, held)
         rise = rise_of(recording.steps, peak=plain, at_stake=at_stake)
         if math.isnan(rise):
             return NotMeasured("the loss after the probe steps")
@@ -284,8 +279,8 @@ class LearningRate:
             trial = recording.trial
             if trial is not None and self._is_outdone(recording, trial):
                 return Found((self._outdone(recording, optimizer, trial),))
-            if is_slow(trial) and self._is_short(recording, optimizer, held):
-                return Found((self._slowness(optimizer, held, trial),))
+            if is_slow(trial) and self.short.are_taken(recording, optimizer, held):
+                return Found((self.short.slowness(optimizer, held, trial),))
         if severity is None:
             return self._clear(recording, optimizer, rise)
         return Found((self._finding(recording, optimizer, rise, change, severity),))
@@ -330,91 +325,6 @@ class LearningRate:
             return Severity.ERROR
         lost = plain or change >= self.replaced
         return Severity.WARNING if lost and rise > self.max_rise_if_replaced else Severity.NOTE
-
-    def _stillness(
-        self, optimizer: Optimizer, held: list[Parameter], dtype: str, step: ProbeStep
-    ) -> Finding | None:
-        """Return a finding where no weight moves, and the learning rate is why."""
-        moving = [p for p in held if p.rms > 0.0 and math.isfinite(p.update_ratio)]
-        fed = [p for p in moving if math.isfinite(p.log10_grad_rms) and not _underflows(p, dtype)]
-        if not fed or len(moving) < len([p for p in held if p.rms > 0.0]):
-            return None
-        coasting = 1.0 / (1.0 - min(optimizer.momentum or 0.0, 0.99))
-        most = _largest_change(optimizer, held)
-        relative = max(p.log10_grad_rms - math.log10(p.rms) for p in fed)
-        eps = floor_of(optimizer)
-        largest = max(p.log10_grad_rms for p in fed)
-        driven = relative >= math.log10(self.min_relative_gradient)
-        promised = (optimizer.lr or 0.0) * 10.0**relative
-        if eps is not None:
-            driven = largest > math.log10(eps)
-            promised = (optimizer.lr or 0.0) / min(p.rms for p in fed)
-        ahead = -coasting * self.budget * step.predicted_change
-        short = 0.0 <= ahead < abs(step.loss_before)
-        limit = self.min_update_ratio_of_budget if short else self.min_update_ratio
-        clipped = self._clipped_away(optimizer, fed, promised, most, limit)
-        if clipped is not None:
-            return clipped
-        if promised > 100.0 * limit:
-            return None  # the steps get lost somewhere else than in the learning rate
-        if most >= limit or not (driven or optimizer.lr == 0.0):
-            return None
-        return Finding(
-            code=self.code,
-            name=self.name,
-            severity=self._of_stillness(optimizer, most),
-            message=f"a learning rate of {optimizer.lr or 0.0:g} moves no weight"
-            + (f": the largest change is {most:.1e} of a weight's size" if most else ""),
-            parameters=tuple(p.name for p in _matrices(moving)),
-            measured=most,
-            limit=limit,
-            unit="of the weight's size",
-            causes=(Cause.LEARNING_RATE,),
-            notes=tuple(_stillness_notes(optimizer)),
-            help=(
-                "raise the learning rate: 1e-3 for Adam and its kin, 0.1 for SGD are places "
-                "to start",
-                _schedule_help(optimizer),
-            ),
-        )
-
-    def _clipped_away(
-        self,
-        optimizer: Optimizer,
-        fed: list[Parameter],
-        promised: float,
-        most: float,
-        limit: float,
-    ) -> Finding | None:
-        """Return a finding where the learning rate would do, and clipping leaves no step."""
-        clip = optimizer.clip_grad_norm
-        norm = math.sqrt(sum(10.0 ** (2.0 * p.log10_grad_rms) * p.size for p in fed))
-        if not clip or not _is_plain(optimizer) or not (most < limit <= promised):
-            return None
-        if promised * clip / norm >= limit:
-            return None
-        return Finding(
-            code=self.code,
-            name=self.name,
-            severity=Severity.ERROR if most < FLOAT32_ROUNDING else Severity.WARNING,
-            message=f"clipping the gradient to a norm of {clip:g} leaves no step: the largest "
-            f"change is {most:.1e} of a weight's size",
-            parameters=tuple(p.name for p in fed),
-            measured=most,
-            limit=limit,
-            unit="of the weight's size",
-            causes=(Cause.LEARNING_RATE,),
-            notes=(f"the gradient's norm is {norm:.2g}, {norm / clip:.1g} times the limit",),
-            help=("clip to 1: torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)",),
-        )
-
-    def _of_stillness(self, optimizer: Optimizer, most: float) -> Severity:
-        if optimizer.unsteered:
-            return Severity.ERROR
-        if optimizer.initial_lr is not None and optimizer.initial_lr > (optimizer.lr or 0.0):
-            return Severity.NOTE
-        lost = bool(optimizer.lr) and most < FLOAT32_ROUNDING
-        return Severity.ERROR if lost else Severity.WARNING
 
     def _destruction(self, recording: Recording, optimizer: Optimizer, taken: Aftermath) -> Finding:
         first, steps = recording.steps[0], len(recording.steps)
@@ -530,49 +440,6 @@ class LearningRate:
             ),
         )
 
-    def _is_short(self, recording: Recording, optimizer: Optimizer, held: list[Parameter]) -> bool:
-        """Tell whether the steps of an untrained network are short by their learning rate."""
-        eps = floor_of(optimizer)
-        is_held = _is_plain(optimizer) and bool(optimizer.clip_grad_norm)
-        if eps is not None:
-            is_held = max(p.log10_grad_rms for p in _matrices(held)) <= math.log10(eps)
-        return (
-            not is_held
-            and _largest_change(optimizer, held) < self._short_step(optimizer)
-            and is_untrained(recording)
-        )
-
-    def _short_step(self, optimizer: Optimizer) -> float:
-        is_plain = _is_plain(optimizer)
-        return self.min_update_ratio_if_slow if is_plain else self.min_update_ratio_if_rescaled
-
-    def _slowness(self, optimizer: Optimizer, held: list[Parameter], trial: RateTrial) -> Finding:
-        rate, change = optimizer.lr or 0.0, _largest_change(optimizer, held)
-        higher = rate * trial.factor
-        is_warming = optimizer.initial_lr is not None and optimizer.initial_lr > rate
-        return Finding(
-            code=self.code,
-            name=self.name,
-            severity=Severity.NOTE if is_warming else Severity.WARNING,
-            message=f"a learning rate of {rate:g} learns next to nothing in {trial.steps} steps, "
-            f"and {trial.factor:g} times as much does",
-            measured=change,
-            limit=self._short_step(optimizer),
-            unit="of the weight's size",
-            causes=(Cause.LEARNING_RATE,),
-            notes=(
-                f"from {trial.loss_before:.3g} the loss is at {trial.loss_after:.3g} after "
-                f"{trial.steps} steps on the batches at hand, and at {trial.loss_after_scaled:.3g} "
-                f"with a learning rate of {higher:.2g}",
-                f"{1.0 / change:,.0f} steps in one direction change a weight by its own size",
-                *_schedule_notes(optimizer),
-            ),
-            help=(
-                f"raise the learning rate: try {higher:.1g} and what lies between",
-                "if a warm-up raises it, give the optimiser as it is afterwards",
-            ),
-        )
-
     def _clear(self, recording: Recording, optimizer: Optimizer, rise: float) -> Clear:
         first, last = recording.steps[0], last_loss(recording.steps)
         count = len(recording.steps)
@@ -592,9 +459,7 @@ class LearningRate:
         severity: Severity,
     ) -> Finding:
         first = recording.steps[0]
-        top = (
-            max(losses_of(recording.steps)) if _is_plain(optimizer) else last_loss(recording.steps)
-        )
+        top = max(losses_of(recording.steps)) if is_plain(optimizer) else last_loss(recording.steps)
         how = (
             "turns the loss into no number"
             if rise == math.inf
@@ -626,20 +491,6 @@ class LearningRate:
         )
 
 
-def _largest_change(optimizer: Optimizer, held: list[Parameter]) -> float:
-    """Return the largest relative change of a weight in a step, with what momentum adds in time.
-
-    Of vectors only where there is nothing else: a bias near zero moves by a large part of itself.
-    """
-    moving = [p for p in held if p.rms > 0.0 and math.isfinite(p.update_ratio)]
-    coasting = 1.0 / (1.0 - min(optimizer.momentum or 0.0, 0.99))
-    return coasting * max((p.update_ratio for p in _matrices(moving)), default=0.0)
-
-
-def _matrices(moving: list[Parameter]) -> list[Parameter]:
-    return [p for p in moving if len(p.shape) >= 2] or moving
-
-
 def _accelerates(losses: list[float]) -> bool:
     """Tell whether a loss rises at every step, and by the largest factor at the last."""
     if len(losses) < 4 or not all(a < b for a, b in pairwise([0.0, *losses])):
@@ -656,21 +507,11 @@ def _causes(recording: Recording, optimizer: Optimizer) -> tuple[Cause, ...]:
     where a learning rate is too large by no more than that, it would do without the growth.
     """
     first, flow = recording.steps[0], judged_flow(recording)
-    if _is_plain(optimizer) and isinstance(flow, Flow) and first.curvature_ratio > 2.0:
+    if is_plain(optimizer) and isinstance(flow, Flow) and first.curvature_ratio > 2.0:
         grown = max(grown_together(recording, flow), default=0.0)
         if grown > 1.0 and math.log10(first.curvature_ratio / 2.0) < 2.0 * grown:
             return (*growth_causes(recording, flow), Cause.LEARNING_RATE)
     return (Cause.LEARNING_RATE,)
-
-
-def _underflows(parameter: Parameter, dtype: str) -> bool:
-    """Tell whether half of a gradient is lost in its format: a matter of UV402."""
-    return parameter.underflow_fraction.get(dtype, 0.0) > 0.5
-
-
-def _is_plain(optimizer: Optimizer) -> bool:
-    """Tell whether a step is as long as the gradient is, times the learning rate."""
-    return optimizer.name in ("SGD", "ASGD")
 
 
 def _rise_notes(recording: Recording, first: ProbeStep, change: float) -> Iterator[str]:
@@ -706,28 +547,3 @@ def _rise_help(optimizer: Optimizer, first: ProbeStep) -> tuple[str, ...]:
 def _start(recording: Recording, trial: RateTrial) -> float:
     """Return the loss that a trial begins from, or that of equal probabilities, if it is less."""
     return min([trial.loss_before, *(scores.chance for scores in scores_of(recording))])
-
-
-def _stillness_notes(optimizer: Optimizer) -> Iterator[str]:
-    yield "the gradient is there: it is the learning rate that makes the steps vanish"
-    if optimizer.unsteered:
-        yield (
-            f"a scheduler took it down from {optimizer.initial_lr or 0.0:g}, and exists no more: "
-            "an optimiser does not hold its scheduler, so nothing raises the rate again"
-        )
-        return
-    yield from _schedule_notes(optimizer)
-
-
-def _schedule_help(optimizer: Optimizer) -> str:
-    if optimizer.unsteered:
-        return "return the scheduler with the optimiser, and call scheduler.step() after its steps"
-    return "if a warm-up raises it, give the optimiser as it is afterwards"
-
-
-def _schedule_notes(optimizer: Optimizer) -> Iterator[str]:
-    if optimizer.initial_lr is not None and optimizer.initial_lr > (optimizer.lr or 0.0):
-        yield (
-            f"a scheduler is attached that started from {optimizer.initial_lr:g}; if it raises "
-            "the learning rate again, all is well"
-        )
