@@ -295,10 +295,11 @@ def outside() -> None:
             row("fourth corpus, nothing looked at", "outside_fourth_first"),
             row("fifth corpus, nothing looked at", "outside_fifth_first"),
             row("sixth corpus, nothing looked at", "outside_sixth_first"),
-            row("first and second, after mending what they showed", "outside"),
+            row("seventh corpus, nothing looked at", "outside_seventh_first"),
             row("third, after mending what it showed", "outside_third"),
             row("fifth, after mending what it showed", "outside_fifth"),
             row("sixth, after mending what it showed", "outside_sixth"),
+            row("all but the seventh, after mending", "outside"),
         ],
     )
 

@@ -12,9 +12,11 @@ from unvanish.core.conditions import (
     DataRole,
     DataTensor,
     GradientNoise,
+    LossTerm,
     Optimizer,
     ProbeStep,
     RunContext,
+    TermTrial,
 )
 from unvanish.core.glossary import Quantity
 from unvanish.core.incidents import Cut, Gap
@@ -225,6 +227,21 @@ def sure(size: float | None, loss: float | None) -> Recording:
     )
 
 
+def summed(*log10_grads: tuple[float, float], **trial: float) -> Recording:
+    """Build a loss that adds a squared error and a penalty, with the gradients that both send."""
+    terms = tuple(
+        LossTerm(site=i, is_fit=i == 1, value=0.5, log10_grads=one)
+        for i, one in enumerate(log10_grads or ((), ()), start=1)
+    )
+    asked = TermTrial(term=0, steps=250, factor=100.0, before=1.0, **trial) if trial else None
+    recording = recording_of("linear", "mse_loss", "mul")
+    return replace(recording, terms=terms, term_trial=asked)
+
+
+DROWNED = ((-2.0, -2.0), (0.0, 0.0))
+"""Gradients of two terms, each at its own parameters and at those of the other one."""
+
+
 def alike(decades: float) -> Recording:
     """Build twelve layers, each of which takes some decades of the samples' differences."""
     spreads = [10.0 ** (-decades * i) if i % 2 == 0 else None for i in range(23)]
@@ -337,6 +354,11 @@ CASES = {
     "UV503": Case(entered(100.0), entered(0.5), recording_of("linear", "relu", "linear")),
     "UV506": Case(aimed(100.0), aimed(0.5), recording_of("linear")),
     "UV507": Case(sure(40.0, 60.0), sure(0.5, 2.4), sure(None, None)),
+    "UV508": Case(
+        summed(*DROWNED, after=0.5, mismatched=0.5, balanced=0.2, balanced_mismatched=0.8),
+        summed((0.0, 0.0), (0.0, 0.0)),
+        summed(),
+    ),
     "UV901": Case(gradient(Gap("the inside of LSTM", "it is one step")), gradient(), Recording()),
 }
 

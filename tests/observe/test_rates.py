@@ -72,7 +72,7 @@ def test_a_rate_a_thousand_times_too_small_is_tried_higher():
     recording = trace(convolutions(), stripes(), loss=nn.CrossEntropyLoss(), optimizer=slow)
     trial = recording.trial
     assert trial is not None
-    assert (trial.factor, trial.steps) == (100.0, 30)
+    assert (trial.factor, trial.steps) == (1000.0, 30)
     assert trial.loss_after > 0.97 * trial.loss_before
     assert trial.loss_after_scaled < trial.loss_after
     assert decode_recording(encode_recording(recording)).trial == trial
@@ -87,7 +87,16 @@ def test_a_rate_far_too_small_for_an_untrained_network_is_the_finding():
     report = unvanish.checkup(model, stripes(), loss=nn.CrossEntropyLoss(), optimizer=slow)
     (finding,) = (f for f in report.findings if f.code == "UV404")
     assert finding.severity == "warning"
-    assert "100 times as much does" in finding.message
+    assert "times as much does" in finding.message
+
+
+def test_a_rate_ten_thousand_times_too_small_is_found():
+    torch.manual_seed(0)
+    model, loss = convolutions(), nn.CrossEntropyLoss()
+    report = unvanish.checkup(model, stripes(), loss=loss, optimizer=momentum(1e-5))
+    (finding,) = (f for f in report.findings if f.code == "UV404")
+    assert finding.severity == "warning"
+    assert "10000 times as much does" in finding.message
 
 
 class Rows(nn.Module):

@@ -39,7 +39,7 @@ _KINDS: Final = {kind.kind: kind for kind in (Clear, Found, NotApplicable, NotMe
 _ADDED: Final = frozenset(
     {
         *("data", "steps", "noise", "trial", "training", "strays", "truncations", "lookups"),
-        "counterfactuals",
+        *("terms", "term_trial", "counterfactuals"),
     }
 )
 """Fields of a recording that earlier versions of this layout did not write."""

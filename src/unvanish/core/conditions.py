@@ -142,7 +142,7 @@ class RateTrial:
         loss_after: The loss after the steps at the user's learning rate; ``inf`` where it is
             no number.
         loss_after_scaled: The same at `factor` times the learning rate.
-        factor: A tenth where the rate looked too large, a hundred where it looked too small.
+        factor: A tenth where the rate looked too large, a hundred and more where too small.
     """
 
     steps: int
@@ -182,6 +182,79 @@ class ShortTraining:
     loss_whole_before: float = math.nan
     loss_whole_after: float = math.nan
     loss_undropped: float = math.nan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LossTerm:
+    """One of several terms that the loss adds up.
+
+    Attributes:
+        site: Index of the site that the term is named after: the last one that does more than
+            scale, sum or average.
+        value: What the term adds to the loss of the first batch; ``nan`` where it was not read.
+        is_fit: Whether it compares an answer with data, and cannot fall below zero.
+        log10_grads: For each of the terms, log10 of the norm of this one's gradient at the
+            parameters that both have one at; ``nan`` where there is none, and where both compare
+            with the same data, as auxiliary heads do.
+    """
+
+    site: int
+    value: float = math.nan
+    is_fit: bool = False
+    log10_grads: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TermTrial:
+    """What becomes of a term of the loss, and what where it weighs as much as those that drown it.
+
+    Two copies take the probe batches in turn. All numbers are means of the one term over those
+    batches. The mismatched ones let the answers meet the targets of other samples: what is left
+    of a term where nothing was learnt about the inputs, ``nan`` where the targets cannot be moved.
+
+    Attributes:
+        term: Index of the term in `Recording.terms`.
+        steps: Number of steps of each copy; the first one ends early where it learns.
+        factor: What its gradient was multiplied with in the second copy, to be as large as the
+            loudest one at the parameters that both reach.
+        before: The term at the start.
+        after: The term after the steps.
+        mismatched: The same, mismatched.
+        balanced: The term after the steps of the second copy; ``nan`` where the first one learnt,
+            and no second one was asked.
+        balanced_mismatched: The same, mismatched.
+    """
+
+    term: int
+    steps: int
+    factor: float
+    before: float = math.nan
+    after: float = math.nan
+    mismatched: float = math.nan
+    balanced: float = math.nan
+    balanced_mismatched: float = math.nan
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether the targets that were moved have a say in the term at all."""
+        return not math.isnan(self.balanced_mismatched) and (
+            self.balanced_mismatched != self.balanced
+        )
+
+    @property
+    def left(self) -> float:
+        """The term after the steps over what it is where nothing was learnt."""
+        return _over(self.after, self.mismatched if self.is_compared else self.before)
+
+    @property
+    def balanced_left(self) -> float:
+        """The same of the second copy."""
+        nothing = self.balanced_mismatched if self.is_compared else self.before
+        return _over(self.balanced, nothing)
+
+
+def _over(part: float, whole: float) -> float:
+    return part / whole if whole > 0.0 else math.nan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

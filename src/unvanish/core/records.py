@@ -17,10 +17,12 @@ from pathlib import Path
 from unvanish.core.conditions import (
     DataTensor,
     GradientNoise,
+    LossTerm,
     ProbeStep,
     RateTrial,
     RunContext,
     ShortTraining,
+    TermTrial,
 )
 from unvanish.core.counterfactuals import Counterfactual
 from unvanish.core.glossary import Quantity
@@ -259,6 +261,8 @@ class Recording:
             too large.
         training: What a copy learns from the probe batches, where little gradient reaches the
             early layers.
+        terms: The terms that the loss adds up, where there are several.
+        term_trial: What becomes of one that others drown, and of it where it weighs more.
         strays: Trainable tensors between inputs and outputs that are no parameters.
         truncations: Loops over time whose state passes on without its gradient.
         lookups: Rows of a table that were chosen by an index, and hand no gradient back.
@@ -281,6 +285,8 @@ class Recording:
     noise: GradientNoise | None = None
     trial: RateTrial | None = None
     training: ShortTraining | None = None
+    terms: tuple[LossTerm, ...] = ()
+    term_trial: TermTrial | None = None
     strays: tuple[Stray, ...] = ()
     truncations: tuple[Truncation, ...] = ()
     lookups: tuple[Lookup, ...] = ()

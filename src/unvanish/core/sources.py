@@ -904,6 +904,28 @@ _WORKS = (
         "Adding gradient noise improves learning for very deep networks",
         "arXiv 1511.06807",
     ),
+    Source(
+        "bowman2016",
+        "Bowman, Vilnis, Vinyals, Dai, Jozefowicz and Bengio",
+        2016,
+        "Generating sentences from a continuous space",
+        "CoNLL",
+    ),
+    Source(
+        "chen2018",
+        "Chen, Badrinarayanan, Lee and Rabinovich",
+        2018,
+        "GradNorm: gradient normalization for adaptive loss balancing in deep multitask networks",
+        "ICML",
+    ),
+    Source(
+        "wang2021",
+        "Wang, Teng and Perdikaris",
+        2021,
+        "Understanding and mitigating gradient flow pathologies in physics-informed neural "
+        "networks",
+        "SIAM Journal on Scientific Computing 43",
+    ),
 )
 
 SOURCES: Final = {work.key: work for work in _WORKS}

@@ -34,14 +34,14 @@ FOLLOWS: Final[Mapping[str, frozenset[str]]] = {
             "UV503",
             (
                 *("UV201", "UV202", "UV203", "UV302", "UV303", "UV101", "UV102", "UV403"),
-                *("UV404", "UV506", "UV507", *_STARVED),
+                *("UV404", "UV506", "UV507", "UV508", *_STARVED),
             ),
         ),
         # The start: units that are copies of each other, or weights that never open.
         ("UV104", ("UV101", "UV201", "UV202", "UV301", "UV302", "UV303", "UV501", *_STARVED)),
         # The loss: what the output tells the network.
-        ("UV204", ("UV101", "UV203", "UV404", "UV506", *_STARVED)),
-        ("UV506", ("UV404", "UV405", "UV502", "UV203")),
+        ("UV204", ("UV101", "UV203", "UV404", "UV506", "UV508", *_STARVED)),
+        ("UV506", ("UV404", "UV405", "UV502", "UV203", "UV508")),
         # The units: flat or dead, they let nothing through.
         ("UV202", ("UV101", "UV203", "UV301", *_STARVED)),
         ("UV201", ("UV101", "UV102", "UV203", "UV301", "UV404", *_STARVED)),

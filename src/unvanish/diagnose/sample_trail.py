@@ -20,6 +20,10 @@ _LAYERS: Final = frozenset({"linear", "conv1d", "conv2d", "conv3d", "conv", "bil
 """Operations that are layers even where their weights are frozen."""
 
 
+_ATTENTION: Final = frozenset({"softmax", "scaled_dot_product_attention"})
+"""Operations that weigh positions against each other."""
+
+
 @dataclass(frozen=True)
 class Trail:
     """How much the samples differ on their way to the output layer, depth by depth.
@@ -120,12 +124,28 @@ def causes_of_likeness(recording: Recording, trail: Trail) -> tuple[tuple[Cause,
     return tuple(causes), activation
 
 
-def cause_of_step(recording: Recording, layer: Site) -> Cause:
-    """Say what makes all samples the same in the step behind a layer."""
+def cause_of_step(recording: Recording, layer: Site, following: Site) -> Cause:
+    """Say what makes all samples the same in the step from one layer to the next."""
     upstream = Upstream(recording)
+    if _attends(upstream, following):
+        return Cause.SOFTMAX_SATURATION
     bias, size = upstream.bias(layer), upstream.rms(layer)
     if any(p.rms == 0.0 and len(p.shape) > 1 for p in upstream.parameters(layer)):
         return Cause.ZERO_INIT
     if bias is not None and 2.0 * bias.rms * bias.rms > size * size:
         return Cause.BIAS
     return Cause.ACTIVATION_SLOPE
+
+
+def _attends(upstream: Upstream, layer: Site) -> bool:
+    """Tell whether what enters a layer is an average that attention takes."""
+    seen: set[int] = set()
+    ahead = upstream.producers(layer)
+    while ahead:
+        site = ahead.pop()
+        if site.op in _ATTENTION:
+            return True
+        if site.index not in seen and not site.weights:
+            seen.add(site.index)
+            ahead.extend(upstream.producers(site))
+    return False

@@ -14,7 +14,7 @@ import logging
 import math
 from collections.abc import Sequence
 from statistics import median
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import nn
@@ -45,8 +45,12 @@ _MOST_DROPPED: Final = 0.5
 _FEWEST_LAYERS: Final = 8
 _FLAT: Final = 1.5
 """Median number of directions that samples differ in, below which it is asked."""
+_ALIKE: Final = 1e-6
+"""Share of the energy that tells samples apart, below which it is asked."""
 _NEAR: Final = 1.0
 """Decades that a gradient may be above the decay: that of many batches is smaller."""
+_MOST_MOMENTUM: Final = 0.99
+"""Momentum beyond which a trial ends before steps have grown any more."""
 
 
 def try_to_learn(
@@ -60,9 +64,9 @@ def try_to_learn(
 ) -> ShortTraining | None:
     """Train a copy of a network on the probe batches, where there is reason to ask.
 
-    The gradient all but vanishes, the samples differ in one direction only, the first answers are
-    sure and wrong, the weight decay outweighs the gradient, or dropout takes more than half of a
-    signal.
+    The gradient all but vanishes, the samples become alike or differ in one direction only, the
+    first answers are sure and wrong, the weight decay outweighs the gradient, or dropout takes more
+    than half of a signal.
 
     Args:
         model: The model; only its copies are trained.
@@ -85,7 +89,8 @@ def try_to_learn(
     dropped = _dropped(model, batches[0], conditions) if _drops(recording) else 0.0
     is_dropped = dropped > _MOST_DROPPED
     vanishes = _vanishes(recording) and mismatched
-    if not (is_far_out or is_decayed or is_dropped or vanishes or _is_flat(recording)):
+    is_blind = _is_flat(recording) or _is_alike(recording)
+    if not (is_far_out or is_decayed or is_dropped or vanishes or is_blind):
         return None
     try:
         twin, twin_optimizer = copy_with_optimizer(model, optimizer)
@@ -142,6 +147,14 @@ def _is_flat(recording: Recording) -> bool:
     return len(ranks) >= _FEWEST_LAYERS and median(ranks) < _FLAT
 
 
+def _is_alike(recording: Recording) -> bool:
+    """Tell whether the last layer sees next to nothing of what the samples differ by."""
+    known = recording[Quantity.INPUT_SPREAD]
+    layers = [s for s in recording.signal_sites() if s.weights and known.get(s) >= 0.0]
+    ends = [site for site in layers if site.is_output] or layers[-1:]
+    return bool(ends) and max(known[site] for site in ends) < _ALIKE
+
+
 def _drops(recording: Recording) -> bool:
     """Tell whether a dropout was seen."""
     return any("dropout" in (site.op, site.function) for site in recording.sites)
@@ -167,15 +180,27 @@ def _undropped(walk: Walk, batches: Sequence[Batch]) -> float:
 
 
 def _outweighs(optimizer: torch.optim.Optimizer, recording: Recording) -> bool:
-    """Tell whether the decay that is added to a gradient is of its size, for some matrix."""
+    """Tell whether the decay may hold the network back.
+
+    Added to a gradient that is rescaled, it counts where it is of that one's size, for some matrix;
+    else where it takes most of the weights within the steps of a trial.
+    """
+    if type(optimizer).__name__ not in RESCALES_DECAY:
+        return max(_decayed(group) for group in optimizer.param_groups) * _STEPS > 1.0
     decay = max(float(group.get("weight_decay") or 0.0) for group in optimizer.param_groups)
-    if type(optimizer).__name__ not in RESCALES_DECAY or not decay > 0.0:
+    if not decay > 0.0:
         return False
     return any(
         math.log10(decay * p.rms) + _NEAR > p.log10_grad_rms > -math.inf
         for p in recording.parameters
         if len(p.shape) >= 2 and p.rms > 0.0
     )
+
+
+def _decayed(group: dict[str, Any]) -> float:
+    """Return the share of its weights that decay takes in a step, once momentum has built up."""
+    kept = 1.0 - min(float(group.get("momentum") or 0.0), _MOST_MOMENTUM)
+    return float(group.get("lr") or 0.0) * float(group.get("weight_decay") or 0.0) / kept
 
 
 def _mismatched(batches: Sequence[Batch]) -> list[Batch]:

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from unvanish.core.conditions import ProbeStep, RateTrial
-from unvanish.core.records import Recording
+from unvanish.core.records import Parameter, Recording
 from unvanish.core.wiring import Wiring
 from unvanish.observe.batch import Batch
 from unvanish.observe.look import Conditions
@@ -29,8 +29,13 @@ _RISE: Final = 1.05
 _LOWER: Final = 0.1
 _HIGHER: Final = 100.0
 _HIGHER_IF_RELATIVE: Final = 1000.0
-"""Times the learning rate that is tried beside it. Adadelta's is a share of steps that it measures
-itself: between the 0.001 that some libraries give it and the 1 of its paper lie three decades."""
+"""Times the learning rate that is tried beside it, at least. Adadelta's is a share of steps that it
+measures itself: between the 0.001 that some libraries give it and the 1 of its paper lie three
+decades."""
+
+_WHOLE: Final = 1e-2
+"""Relative change of a matrix in a step of ordinary length: where the factor above comes to less,
+it grows to the power of ten that comes nearest to this."""
 
 _SHORT: Final = 1e-4
 _SHORT_IF_RESCALED: Final = 5e-4
@@ -43,8 +48,8 @@ holds it back."""
 
 _HELD: Final = 0.1
 
-_STILL: Final = 1e-6
-"""Below this there is no need to try."""
+_STILL: Final = 2.0**-24
+"""Below this there is no need to try: the step is lost in rounding."""
 
 _WARM_UP: Final = frozenset({"RAdam"})
 """Optimisers whose first steps are shorter than the later ones, whatever the rate."""
@@ -94,8 +99,7 @@ def try_other_rate(
         Where both led; None where nothing was tried, or a copy could not be trained.
     """
     if _looks_slow(model, taken, recording, own):
-        is_relative = type(own).__name__ == "Adadelta"
-        steps, factor = _STEPS, _HIGHER_IF_RELATIVE if is_relative else _HIGHER
+        steps, factor = _STEPS, _higher(recording, own)
     else:
         steps, factor = _steps(model, taken, recording), _LOWER
     if not steps:
@@ -144,11 +148,7 @@ def _looks_slow(
     model: nn.Module, taken: Sequence[ProbeStep], recording: Recording, own: torch.optim.Optimizer
 ) -> bool:
     """Tell whether the first step changed all matrices next to nothing, and the right way."""
-    moved = [
-        p
-        for p in recording.parameters
-        if len(p.shape) >= 2 and p.rms > 0.0 and math.isfinite(p.update_ratio)
-    ]
+    moved = _moved(recording)
     if type(own).__name__ in _WARM_UP or "warmup_steps" in own.defaults:
         return False
     rescales = "eps" in own.defaults
@@ -161,6 +161,23 @@ def _looks_slow(
         and taken[0].predicted_change < 0.0
         and sum(p.numel() for p in model.parameters()) <= _LARGEST
     )
+
+
+def _higher(recording: Recording, own: torch.optim.Optimizer) -> float:
+    """Return the factor at which the largest change of a matrix is an ordinary one."""
+    if type(own).__name__ == "Adadelta":
+        return _HIGHER_IF_RELATIVE
+    largest = max(p.update_ratio for p in _moved(recording))
+    return float(max(_HIGHER, 10.0 ** round(math.log10(_WHOLE / largest))))
+
+
+def _moved(recording: Recording) -> list[Parameter]:
+    """Return the matrices with the relative change of the first step."""
+    return [
+        p
+        for p in recording.parameters
+        if len(p.shape) >= 2 and p.rms > 0.0 and math.isfinite(p.update_ratio)
+    ]
 
 
 def _normalised_sums(recording: Recording) -> int:

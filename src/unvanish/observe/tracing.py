@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from unvanish.core.conditions import RunContext
+from unvanish.core.conditions import LossTerm, RunContext
 from unvanish.core.errors import BatchError, UnvanishError
 from unvanish.core.glossary import Quantity
 from unvanish.core.incidents import Gap
@@ -68,6 +68,7 @@ from unvanish.observe.standing import data_that_stands, said_of, standing_tensor
 from unvanish.observe.steps import take_steps
 from unvanish.observe.strays import strays
 from unvanish.observe.stuck import stuck_outputs
+from unvanish.observe.terms import read_terms, try_terms
 from unvanish.observe.truncation import truncations
 
 _log = logging.getLogger(__name__)
@@ -139,13 +140,17 @@ def trace(
         conditions = Conditions(loss, seed, autocast, built or {})
         try:
             looks: list[Look] = []
+            terms: tuple[LossTerm, ...] = ()
             for one in probe_batches:
                 looks.append(look(model, one, conditions, factors=not looks))
+                if one is first:
+                    terms = read_terms(looks[0], model)
                 snapshot.restore()  # every look starts from the same buffers
                 if one is first and (names := _standing(looks[0], model)):
                     said.append(said_of(names, model))
                     conditions = replace(conditions, standing=names)
                     looks = [look(model, one, conditions, factors=True)]
+                    terms = read_terms(looks[0], model)
                     snapshot.restore()
             bad = None
             if data is not None and batches > 1:
@@ -157,7 +162,7 @@ def trace(
                     f"the first batch is fine; the one {number} after it has a gradient that is no "
                     "number, and was looked at"
                 )
-                first = _ordinary(as_batch(raw, model))
+                first, terms = _ordinary(as_batch(raw, model)), ()
                 probe_batches = [first, *probe_batches][: len(probe_batches)]
                 looks = [look(model, first, conditions, factors=True), *looks][: len(looks)]
                 snapshot.restore()
@@ -182,8 +187,11 @@ def trace(
         )
         held = held_names(own, model) if optimizer is not None else None
         recording = _record(model, looks, deep, held, steps.updates)
-        trial = training = None
+        trial = training = term_trial = None
         if optimizer is not None:
+            term_trial = try_terms(
+                model, optimizer, probe_batches, conditions, clip_grad_norm, terms
+            )
             training = try_to_learn(
                 model, optimizer, probe_batches, conditions, clip_grad_norm, recording, own
             )
@@ -240,6 +248,8 @@ def trace(
         steps=taken,
         trial=trial,
         training=training,
+        terms=terms,
+        term_trial=term_trial,
         strays=unregistered,
         truncations=truncated,
         lookups=looked_up,

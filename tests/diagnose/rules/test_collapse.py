@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -11,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import unvanish
-from unvanish.core.conditions import Optimizer, RunContext
+from unvanish.core.conditions import Optimizer, RunContext, ShortTraining
 from unvanish.core.findings import Cause, Finding, Severity
 from unvanish.core.glossary import Quantity
 from unvanish.core.records import Parameter, Profile, Recording, Site
@@ -108,6 +109,26 @@ def test_a_collapse_in_one_step_is_a_note() -> None:
     assert finding.severity is Severity.NOTE
     assert [site.path for site in finding.sites] == ["layers.4", "layers.3"]
     assert finding.measured == pytest.approx(7.0)
+
+
+@pytest.mark.parametrize(
+    ("after", "mismatched", "severity"),
+    [
+        (0.99, math.nan, Severity.WARNING),
+        (0.50, 0.505, Severity.WARNING),
+        (0.50, 0.80, Severity.NOTE),
+        (0.50, math.nan, Severity.NOTE),
+    ],
+)
+def test_a_collapse_in_one_step_is_asked_what_it_learns(
+    after: float, mismatched: float, severity: Severity
+) -> None:
+    run = ShortTraining(steps=60, loss_before=1.0, loss_after=after, loss_mismatched=mismatched)
+    finding = only(examine(replace(chain(1.0, 0.5, 0.5, 0.4, 0.0, 0.0), training=run)))
+    assert finding.severity is severity
+    assert any("learn next to nothing" in note for note in finding.notes) == (
+        severity is Severity.WARNING
+    )
 
 
 def test_a_collapse_that_ends_within_the_probe_steps_is_clear() -> None:

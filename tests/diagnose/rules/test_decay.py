@@ -165,3 +165,80 @@ def test_decay_that_adam_rescales(decay, found):
     )
     assert (recording.training is not None) is found
     assert isinstance(examine(recording), Found if found else Clear)
+
+
+@pytest.mark.parametrize("name", ["SGD", "AdamW"])
+def test_sixty_steps_count_for_a_decay_that_is_not_rescaled_too(name):
+    """The first gradient outweighs the decay, and the trial shows what becomes of it."""
+    run = ShortTraining(steps=60, loss_before=1.4, loss_after=1.38, loss_undecayed=0.01)
+    recording = replace(recorded(0.5, 0.5, name=name), training=run)
+    verdict = examine(recording)
+    assert isinstance(verdict, Found)
+    (finding,) = verdict.findings
+    assert finding.measured == pytest.approx(138.0)
+    assert finding.message.endswith("60 steps leave a loss of 1.38, and 0.01 without it")
+    assert "after 20 steps" in finding.notes[0]
+    assert finding.help[0].startswith("lower it to 0.005 or less; usual")
+
+
+def test_a_slow_start_without_decay_excuses_no_other_optimiser_than_adams_kin():
+    run = ShortTraining(steps=60, loss_before=1.0, loss_after=1.0, loss_undecayed=0.99)
+    verdict = examine(replace(recorded(0.02, 2.0), training=run))
+    assert isinstance(verdict, Found)
+    assert verdict.findings[0].severity is Severity.WARNING
+
+
+class Normalised(nn.Module):
+    """Weights before a norm: their size does not matter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers = [
+            part
+            for before in (20, 64, 64)
+            for part in (nn.Linear(before, 64, bias=False), nn.BatchNorm1d(64), nn.ReLU())
+        ]
+        self.net = nn.Sequential(*layers, nn.Linear(64, 4))
+
+    def forward(self, x):
+        return self.net(x)
+
+
+def plain():
+    return nn.Sequential(
+        nn.Linear(20, 64),
+        nn.ReLU(),
+        nn.Linear(64, 64),
+        nn.ReLU(),
+        nn.Linear(64, 64),
+        nn.ReLU(),
+        nn.Linear(64, 4),
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "rate", "decay", "asked", "found"),
+    [
+        (plain, 0.1, 0.1, True, True),
+        (plain, 0.1, 0.05, True, True),
+        (plain, 0.1, 0.02, True, False),
+        (plain, 0.1, 5e-4, False, False),
+        (plain, 0.01, 0.01, False, False),
+        (Normalised, 0.1, 5e-4, False, False),
+        (Normalised, 0.1, 0.05, True, False),
+        (Normalised, 0.1, 0.5, True, True),
+    ],
+)
+def test_decay_under_momentum(make, rate, decay, asked, found):
+    def sgd(model):
+        return torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9, weight_decay=decay)
+
+    torch.manual_seed(0)
+    x = torch.randn(192, 20)
+    y = 2 * (x[:, 0] + x[:, 1] > 0).long() + (x[:, 2] + x[:, 3] > 0).long()
+    batches = list(zip(x.split(64), y.split(64), strict=True))
+    recording = trace(
+        make(), batches[0], nn.functional.cross_entropy, optimizer=sgd, data=batches[1:]
+    )
+    assert (recording.training is not None) is asked
+    assert isinstance(examine(recording), Found if found else Clear)

@@ -10,6 +10,7 @@ from unvanish.diagnose.rules.critical_depth import CriticalDepth
 from unvanish.diagnose.rules.dead import DeadUnits
 from unvanish.diagnose.rules.decay import WeightDecay
 from unvanish.diagnose.rules.detached import DetachedParameter
+from unvanish.diagnose.rules.drowned_term import DrownedTerm
 from unvanish.diagnose.rules.exploding import ExplodingGradient
 from unvanish.diagnose.rules.frozen import FrozenEarlyLayers
 from unvanish.diagnose.rules.gradient_trap import GradientTrap
@@ -60,5 +61,6 @@ BUILTIN_RULES: Final[tuple[Rule, ...]] = (
     GradientTrap(),
     TargetScale(),
     OverconfidentStart(),
+    DrownedTerm(),
     CouldNotMeasure(),
 )

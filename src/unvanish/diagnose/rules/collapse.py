@@ -9,6 +9,7 @@ from itertools import pairwise
 from statistics import median
 from typing import ClassVar, Final, final
 
+from unvanish.core.conditions import ShortTraining
 from unvanish.core.findings import Cause, Chart, Finding, Mark, Point, Severity
 from unvanish.core.glossary import Quantity
 from unvanish.core.records import Recording, Site
@@ -49,6 +50,8 @@ _HELP: Final = {
         "or put a batch normalisation before each activation",
     ),
 }
+
+_LEARNS_NOTHING: Final = "60 steps on the batches at hand learn next to nothing"
 
 _HELP_HOPS: Final = (
     "average fewer times, or keep a part of what went in at each: "
@@ -141,8 +144,10 @@ class ForwardCollapse:
     carries the differences on; where the inputs are already alike; where a gate that starts
     at zero opens within the probe steps. Where one step takes more than half of what is lost,
     as a dead layer does, or a discrete code of which one entry is in use, it is a note:
-    nothing compounds, and other rules look at such steps. It does compound, and is judged like
-    the rest, where many operations lie between two layers and none of them takes half, as
+    nothing compounds, and other rules look at such steps. It is a warning where a copy takes 60
+    steps on the probe batches and learns nothing by them: its loss stays above 0.97 of the first
+    one, or of that with the targets of other samples. It does compound, and is judged like the
+    rest, where many operations lie between two layers and none of them takes half, as
     where a graph's neighbours are averaged a hundred times: what is left of the differences
     is then the second eigenvalue of the average to the power of the number of times.
 
@@ -306,10 +311,11 @@ class ForwardCollapse:
         steps = trail.steps
         place = max(range(len(steps)), key=lambda i: steps[i])
         before, after = trail.layers[place], trail.layers[place + 1]
+        is_blind = self._is_blind(recording.training)
         return Finding(
             code=self.code,
             name=self.name,
-            severity=Severity.NOTE,
+            severity=Severity.WARNING if is_blind else Severity.NOTE,
             message=f"every sample looks the same to {after.name}: their differences end between "
             f"{before.name} and there",
             sites=(after, before),
@@ -317,20 +323,33 @@ class ForwardCollapse:
             expected=0.0,
             limit=limit,
             unit="decades",
-            causes=(cause_of_step(recording, before),),
-            notes=("it happens in a single step, so no depth compounds it",),
+            causes=(cause_of_step(recording, before, after),),
+            notes=(
+                "it happens in a single step, so no depth compounds it",
+                *((_LEARNS_NOTHING,) * is_blind),
+            ),
             help=(
                 f"look at what {after.name} receives for two samples: a dead layer, a constant, "
-                "a bias far above the signal, or a code of which one entry is in use",
+                "a bias far above the signal, a mask that leaves the samples out and the padding "
+                "in, or a code of which one entry is in use",
             ),
         )
+
+    def _is_stuck(self, run: ShortTraining | None) -> bool:
+        """Tell whether a short training learnt nothing."""
+        return run is not None and run.loss_after > self.max_share_left * run.loss_before > 0.0
+
+    def _is_blind(self, run: ShortTraining | None) -> bool:
+        """Tell whether a short training learnt nothing that depends on the samples."""
+        if run is None or self._is_stuck(run):
+            return run is not None
+        return run.loss_after > self.max_share_left * run.loss_mismatched > 0.0
 
     def _flat(self, recording: Recording, trail: Trail) -> Finding:
         flow = propagation_flow(recording)
         causes = structure(recording, flow) if flow is not None else ()
         flat = [i for i, rank in enumerate(trail.ranks) if rank < self.min_last_rank]
-        is_deep, run = self._is_deep(recording, trail), recording.training
-        is_stuck = run is not None and run.loss_after > self.max_share_left * run.loss_before > 0.0
+        is_deep, is_stuck = self._is_deep(recording, trail), self._is_stuck(recording.training)
         return Finding(
             code=self.code,
             name=self.name,
@@ -348,7 +367,7 @@ class ForwardCollapse:
                 f"{trail.layers[0].name}, and in {trail.ranks[-1]:.2f} where it enters "
                 f"{trail.layers[-1].name}",
                 "gradient and signal may keep their size all the while",
-                *(("60 steps on the batches at hand learn next to nothing",) * is_stuck),
+                *((_LEARNS_NOTHING,) * is_stuck),
             ),
             help=_HELP[Cause.DEPTH_WITHOUT_SKIP],
         )

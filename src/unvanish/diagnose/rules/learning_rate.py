@@ -138,15 +138,17 @@ class LearningRate:
     The slowness: where no matrix changes by more than 5e-4 of itself in the first step
     (`min_update_ratio_if_rescaled`), or 1e-4 under SGD (`min_update_ratio_if_slow`), whose
     steps grow as a network learns, so that thousands of steps in one direction are what it
-    takes, copies of the network take 30 steps at the learning rate and at a hundred times of it
-    (a thousand times under Adadelta, whose own rate is 1). The rate is too small for a network
-    whose matrices are as PyTorch draws them if the loss is still above 0.97 of what it was, and
-    below 0.6 at a hundred times the rate: it is not the gradient that is missing. Of 54 runs of
+    takes, copies of the network take 30 steps at the learning rate and at a hundred times of it,
+    or at the power of ten that lets a matrix change by 0.01 of itself in a step (a thousand times
+    under Adadelta, whose own rate is 1). The rate is too small for a network whose matrices are as
+    PyTorch draws them if the loss is still above 0.97 of what it was, and below 0.6 at the higher
+    rate: it is not the gradient that is missing. Of 54 runs of
     five drawn networks (`benchmarks.drawn`, seeds 7000 to 7004; Adam, AdamW, SGD with and
     without momentum, from the right rate down to a thousandth of it) five are warned of. After
     1,600 steps they had come 0.24, 0.46, 0.72, 0.77 and 0.83 of the way from chance, where the
-    right rate comes 0.94 to 1.00. Slower ones are missed where a hundred times is too little as
-    well, and so is a recurrent network that learns next to nothing in 30 steps at any rate.
+    right rate comes 0.94 to 1.00. Slower ones were missed there, where a hundred times was too
+    little as well: hence the power of ten, which was not tried on these runs. A recurrent network
+    that learns next to nothing in 30 steps at any rate is missed.
 
     The curvature, which explains the rise: the loss along the step is L + s t + c t^2 / 2,
     with s from the gradient and c from one reading of the loss. A quadratic rises where c / -s

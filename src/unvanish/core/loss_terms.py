@@ -1,0 +1,40 @@
+"""Which term of a loss lies behind which other, by the gradients that both send."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from unvanish.core.conditions import LossTerm
+
+LEAST_DECADES: Final = 0.5
+"""Decades that a term's gradient lies behind another's from which on training is asked: a prior
+that lies one behind makes an autoencoder collapse, and training says for sure."""
+
+
+def decades_behind(terms: Sequence[LossTerm], term: int, other: int) -> float:
+    """Return by how many decades a term's gradient lies behind another's where they share.
+
+    Args:
+        terms: All the terms of the loss.
+        term: Index of the one in question.
+        other: Index of the one it is compared with.
+
+    Returns:
+        The decades; 0 where they are fewer than count, or share no parameters.
+    """
+    if term == other:
+        return 0.0
+    lost = terms[other].log10_grads[term] - terms[term].log10_grads[other]
+    return lost if lost > LEAST_DECADES else 0.0
+
+
+def most_drowned(terms: Sequence[LossTerm]) -> int | None:
+    """Return the term of those that fit data which lies behind another by most, if one does."""
+    most = {
+        i: max(decades_behind(terms, i, j) for j in range(len(terms)))
+        for i, term in enumerate(terms)
+        if term.is_fit
+    }
+    worst = max(most, key=lambda i: most[i], default=None)
+    return worst if worst is not None and most[worst] > 0.0 else None
