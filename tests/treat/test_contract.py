@@ -286,6 +286,30 @@ class Codes(nn.Module):
         return self.head(self.book(torch.cdist(x, self.book.weight).argmin(-1)))
 
 
+class Drawn(nn.Module):
+    """A code that is drawn by what an encoder makes, and the size of that beside the answer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.head = nn.Linear(12, 8), nn.Linear(8, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.body(x)
+        return torch.cat([self.head(torch.normal(x, 0.5)), 0.1 * x[:, :1]], 1)
+
+
+class Angles(nn.Module):
+    """Scores that are cosines times 0.07."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.prototypes = nn.Linear(12, 8), nn.Parameter(torch.randn(5, 8))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        cosines = F.linear(F.normalize(self.body(x)), F.normalize(self.prototypes))
+        return 0.07 * cosines
+
+
 class Detached(nn.Module):
     """A body that a line cuts off from its head."""
 
@@ -386,6 +410,8 @@ WARD = {
     "routed": Bed(Mixture, ROWS, None, adam),
     "words": Bed(Words, ROWS, None, adam),
     "codes": Bed(Codes, ROWS, None, adam),
+    "drawn": Bed(Drawn, ROWS, None, adam),
+    "angles": Bed(Angles, ROWS, None, adam),
     "detached": Bed(Detached, ROWS, None, adam),
     "roots of zero": Bed(lambda: Plain(lambda x: F.relu(x).sqrt(), depth=2), ROWS, None, adam),
     "logarithms of zero": Bed(lambda: Plain(lambda x: F.relu(x).log(), depth=1), ROWS, None, adam),

@@ -919,6 +919,20 @@ _WORKS = (
         "ICML",
     ),
     Source(
+        "radford2021",
+        "Radford and others",
+        2021,
+        "Learning transferable visual models from natural language supervision",
+        "ICML",
+    ),
+    Source(
+        "wang2017",
+        "Wang, Xiang, Cheng and Yuille",
+        2017,
+        "NormFace: L2 hypersphere embedding for face verification",
+        "ACM Multimedia",
+    ),
+    Source(
         "wang2021",
         "Wang, Teng and Perdikaris",
         2021,

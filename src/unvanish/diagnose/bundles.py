@@ -69,6 +69,7 @@ _SPOKEN_BY: Final[Mapping[str, frozenset[Cause]]] = {
     "UV302": frozenset({Cause.SOFTMAX_SATURATION}),
     "UV404": frozenset({Cause.LEARNING_RATE}),
     "UV401": frozenset({Cause.OPTIMISER_FLOOR}),
+    "UV205": frozenset({Cause.DETACHED_GRAPH}),
     "UV501": frozenset({Cause.DETACHED_GRAPH}),
     "UV505": frozenset({Cause.DETACHED_GRAPH}),
 }

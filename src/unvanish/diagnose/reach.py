@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from unvanish.core.glossary import Quantity
-from unvanish.core.records import Site
+from unvanish.core.records import Role, Site
 from unvanish.diagnose.neighbours import VIEWS, Neighbours
 
 RANGES: Final[Mapping[str, tuple[float, float]]] = {
@@ -27,6 +27,12 @@ RANGES: Final[Mapping[str, tuple[float, float]]] = {
 }
 """Functions by what they can answer. hardtanh and clamp are left out: their ends are free."""
 
+_PRODUCTS: Final = frozenset({"matmul", "mm", "bmm", "linear", "einsum"})
+_LENGTHS: Final = frozenset({"linalg_vector_norm", "norm"})
+_DIVISIONS: Final = frozenset({"div", "normalize"})
+_BESIDE: Final = VIEWS | {"clamp_min", "clamp", "maximum", "add"}
+"""What stands between a length and the division by it."""
+
 _FACTORS: Final = frozenset({"mul", "div", "neg"})
 _SHIFTS: Final = frozenset({"add", "sub"})
 _THROUGH: Final = VIEWS | {"dropout", "masked_fill"}
@@ -40,11 +46,13 @@ class Reach:
         site: The step whose function bounds them.
         low: Smallest value, after constant factors; ``-inf`` where there is no end.
         high: Largest value.
+        is_cosine: Whether they are cosines, which are as far apart as the vectors can be turned.
     """
 
     site: Site
     low: float = -math.inf
     high: float = math.inf
+    is_cosine: bool = False
 
     @property
     def width(self) -> float:
@@ -68,8 +76,11 @@ def reach_of(neighbours: Neighbours, loss: Site, *, shifts: bool = False) -> Rea
     site, factor = loss, 1.0
     while (step := neighbours.source(site, _THROUGH)) is not None:
         if step.op not in through:
-            ends = sorted(_times(end, factor) for end in RANGES.get(step.op, _ANYTHING))
-            return Reach(step, *ends)
+            most = _largest_cosine(neighbours, step)
+            is_cosine = not math.isnan(most)
+            span = (-most, most) if is_cosine else RANGES.get(step.op, _ANYTHING)
+            low, high = sorted(_times(end, factor) for end in span)
+            return Reach(step, low, high, is_cosine)
         before = neighbours.source(step, _THROUGH)
         if step.weights or before is None:
             return None
@@ -96,6 +107,37 @@ def classes_of(neighbours: Neighbours, loss: Site, output: Site) -> int:
         return loss.shape[-1] if loss.shape else 1
     shape = loss.shape if loss.op == "log_softmax" else output.shape
     return shape[1] if len(shape) > 1 else shape[0] if shape else 1
+
+
+def _largest_cosine(neighbours: Neighbours, step: Site) -> float:
+    """Return the largest product of two vectors of constant length; ``nan`` for other steps."""
+    if step.function == "cosine_similarity":
+        return 1.0
+    vectors = neighbours.producers(step)
+    if step.op not in _PRODUCTS or len(vectors) != 2:
+        return math.nan
+    return math.prod(_length(neighbours, vector) for vector in vectors)
+
+
+def _length(neighbours: Neighbours, vector: Site) -> float:
+    """Return the length of vectors that were divided by their own; ``nan`` of others."""
+    length = 1.0
+    while vector.op in VIEWS | _FACTORS and len(before := neighbours.producers(vector)) == 1:
+        if vector.role is not Role.WEIGHT:
+            if vector.weights:
+                return math.nan
+            length *= 1.0 if vector.op in VIEWS else abs(_factor(neighbours, vector, before[0]))
+        elif vector.op not in VIEWS:
+            break
+        vector = before[0]
+    parts = neighbours.producers(vector)
+    if vector.op not in _DIVISIONS or not parts:
+        return math.nan
+    *divided, by = parts  # a parameter that is divided has no step of its own
+    while by.op in _BESIDE and len(before := neighbours.producers(by)) == 1:
+        by = before[0]
+    is_own = by.op in _LENGTHS and divided == neighbours.producers(by)
+    return length if is_own and (divided or vector.role is Role.WEIGHT) else math.nan
 
 
 _ANYTHING: Final = (-math.inf, math.inf)

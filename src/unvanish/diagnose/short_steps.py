@@ -10,7 +10,7 @@ from typing import Final, final
 from unvanish.core.conditions import Optimizer, ProbeStep, RateTrial
 from unvanish.core.findings import Cause, Finding, Severity
 from unvanish.core.records import Parameter, Recording
-from unvanish.diagnose.optimiser import FLOAT32_ROUNDING, floor_of, is_plain
+from unvanish.diagnose.optimiser import FLOAT32_ROUNDING, floor_of, is_plain, is_slow
 from unvanish.diagnose.starts import is_untrained
 
 CODE: Final = "UV404"
@@ -29,6 +29,10 @@ class ShortSteps:
         min_relative_gradient: Of the weights, below which it is the gradient that is missing.
         min_update_ratio_if_slow: Relative change below which SGD's steps are short.
         min_update_ratio_if_rescaled: The same for Adam and its kin.
+        min_update_ratio_if_fine: The same for these at a rate that is usual for fine-tuning.
+        largest_fine_rate: That rate.
+        min_share_if_fine: Of the first loss, which has to be left there.
+        max_share_if_fine: Of the first loss, below which the higher rate has to come there.
     """
 
     min_update_ratio: float = 1e-6
@@ -37,6 +41,10 @@ class ShortSteps:
     min_relative_gradient: float = 1e-4
     min_update_ratio_if_slow: float = 1e-4
     min_update_ratio_if_rescaled: float = 5e-4
+    min_update_ratio_if_fine: float = 1.5e-3
+    largest_fine_rate: float = 5e-5
+    min_share_if_fine: float = 0.95
+    max_share_if_fine: float = 0.1
 
     def stillness(
         self, optimizer: Optimizer, held: list[Parameter], dtype: str, step: ProbeStep
@@ -123,17 +131,36 @@ class ShortSteps:
         lost = bool(optimizer.lr) and most < FLOAT32_ROUNDING
         return Severity.ERROR if lost else Severity.WARNING
 
-    def are_taken(self, recording: Recording, optimizer: Optimizer, held: list[Parameter]) -> bool:
-        """Tell whether the steps of an untrained network are short by their learning rate."""
+    def are_taken(
+        self,
+        recording: Recording,
+        optimizer: Optimizer,
+        held: list[Parameter],
+        trial: RateTrial,
+    ) -> bool:
+        """Tell whether steps of an untrained network are short by their rate, and lead nowhere."""
+        change = _largest_change(optimizer, held)
+        if change < self._short_step(optimizer):
+            is_outdone = is_slow(trial)
+        else:
+            is_outdone = (
+                self._is_fine(optimizer)
+                and change < self.min_update_ratio_if_fine
+                and is_slow(
+                    trial, min_share=self.min_share_if_fine, max_share=self.max_share_if_fine
+                )
+            )
+        if not is_outdone:
+            return False
         eps = floor_of(optimizer)
         is_held = is_plain(optimizer) and bool(optimizer.clip_grad_norm)
         if eps is not None:
             is_held = max(p.log10_grad_rms for p in _matrices(held)) <= math.log10(eps)
-        return (
-            not is_held
-            and _largest_change(optimizer, held) < self._short_step(optimizer)
-            and is_untrained(recording)
-        )
+        return not is_held and is_untrained(recording)
+
+    def _is_fine(self, optimizer: Optimizer) -> bool:
+        rate = optimizer.lr or 0.0
+        return not is_plain(optimizer) and 0.0 < rate <= self.largest_fine_rate
 
     def _short_step(self, optimizer: Optimizer) -> float:
         if is_plain(optimizer):
@@ -145,6 +172,7 @@ class ShortSteps:
         rate, change = optimizer.lr or 0.0, _largest_change(optimizer, held)
         higher = rate * trial.factor
         is_warming = optimizer.initial_lr is not None and optimizer.initial_lr > rate
+        is_fine = self._is_fine(optimizer)
         return Finding(
             code=CODE,
             name=NAME,
@@ -152,7 +180,10 @@ class ShortSteps:
             message=f"a learning rate of {rate:g} learns next to nothing in {trial.steps} steps, "
             f"and {trial.factor:g} times as much does",
             measured=change,
-            limit=self._short_step(optimizer),
+            limit=max(
+                self._short_step(optimizer),
+                self.min_update_ratio_if_fine if self._is_fine(optimizer) else 0.0,
+            ),
             unit="of the weight's size",
             causes=(Cause.LEARNING_RATE,),
             notes=(
@@ -160,6 +191,7 @@ class ShortSteps:
                 f"{trial.steps} steps on the batches at hand, and at {trial.loss_after_scaled:.3g} "
                 f"with a learning rate of {higher:.2g}",
                 f"{1.0 / change:,.0f} steps in one direction change a weight by its own size",
+                *(("a rate for fine-tuning, under a network that was never trained",) * is_fine),
                 *_schedule_notes(optimizer),
             ),
             help=(

@@ -48,14 +48,27 @@ holds it back."""
 
 _HELD: Final = 0.1
 
+_SHORT_IF_FINE: Final = 1.5e-3
+_FINE: Final = 5e-5
+"""The same at a rate that is usual for fine-tuning, and that rate, under optimisers of Adam's
+kin."""
+
 _STILL: Final = 2.0**-24
 """Below this there is no need to try: the step is lost in rounding."""
 
 _WARM_UP: Final = frozenset({"RAdam"})
 """Optimisers whose first steps are shorter than the later ones, whatever the rate."""
 
+_LITTLE: Final = 0.6
+"""Share of the first loss above which little was learnt."""
+
 _LARGEST: Final = 20_000_000
 """Parameters of the largest network that is trained so long."""
+
+_SLOWER: Final = 150
+_LEADS: Final = 10.0
+"""Steps of each run where neither rate has learnt in the first ones, but the higher one has taken
+this many times as much off the loss. SGD's steps grow as a network learns."""
 
 _LONGER: Final = 60
 """Steps of each run of a network whose sums are normalised: at a tenth of its learning rate it
@@ -104,18 +117,19 @@ def try_other_rate(
         steps, factor = _steps(model, taken, recording), _LOWER
     if not steps:
         return None
-    ends: list[float] = []
-    before = math.nan
+    walks = []
     try:
         for part in (1.0, factor):
             twin, twin_optimizer = copy_with_optimizer(model, optimizer)
             if needs_closure(twin_optimizer):
                 return None
             _scale(twin_optimizer, part)
-            walk = Walk(twin, twin_optimizer, conditions, clip_grad_norm)
-            before = walk.mean_loss(batches)
-            walk.train(batches, steps)
-            ends.append(walk.mean_loss(batches))
+            walks.append(Walk(twin, twin_optimizer, conditions, clip_grad_norm))
+        before = walks[0].mean_loss(batches)
+        ends = [_end(walk, batches, steps) for walk in walks]
+        if factor > 1.0 and _leads(before, *ends):
+            ends = [_end(walk, batches, _SLOWER - steps) for walk in walks]
+            steps = _SLOWER
     except Exception:
         _log.debug("the learning rates could not be compared", exc_info=True)
         return None
@@ -123,6 +137,18 @@ def try_other_rate(
     return RateTrial(
         steps=steps, loss_before=before, loss_after=after, loss_after_scaled=scaled, factor=factor
     )
+
+
+def _end(walk: Walk, batches: Sequence[Batch], steps: int) -> float:
+    """Return the mean loss over the batches after further steps."""
+    walk.train(batches, steps)
+    return walk.mean_loss(batches)
+
+
+def _leads(before: float, after: float, scaled: float) -> bool:
+    """Tell whether both rates have learnt little, and the higher one far more than the other."""
+    ahead = before - scaled > _LEADS * max(0.0, before - after)
+    return ahead and min(after, scaled) > _LITTLE * before
 
 
 def _steps(model: nn.Module, taken: Sequence[ProbeStep], recording: Recording) -> int:
@@ -153,7 +179,9 @@ def _looks_slow(
         return False
     rescales = "eps" in own.defaults
     is_held = rescales and all(p.update_ratio * p.rms < _HELD * p.learning_rate for p in moved)
-    short = _SHORT_IF_HELD if is_held else _SHORT_IF_RESCALED if rescales else _SHORT
+    is_fine = rescales and max((p.learning_rate for p in moved), default=1.0) <= _FINE
+    short = _SHORT_IF_RESCALED if rescales else _SHORT
+    short = _SHORT_IF_FINE if is_fine else _SHORT_IF_HELD if is_held else short
     return (
         bool(taken)
         and _STILL <= max((p.update_ratio for p in moved), default=0.0) < short

@@ -42,6 +42,7 @@ class Call:
         shape: Shape of what it returns.
         before: Calls that made its signal, one entry an argument; -1 for data.
         weights: Names of the parameters it computes with.
+        cuts: Whether no gradient comes back from it: it was detached, or is no number to derive.
     """
 
     index: int
@@ -53,6 +54,7 @@ class Call:
     shape: tuple[int, ...]
     before: tuple[int, ...]
     weights: tuple[str, ...]
+    cuts: bool = False
 
 
 @dataclass(frozen=True)
@@ -196,6 +198,7 @@ class _Tape(Following):
                 shape=tuple(made[0].shape),
                 before=tuple(signal),
                 weights=weights,
+                cuts=not made[0].requires_grad and any(t.requires_grad for t, _ in behind),
             )
         )
         for tensor in made:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Final
 
@@ -15,6 +16,8 @@ from unvanish.treat.protocol import Case, Remedy
 from unvanish.treat.ranking import CURED, codes_aside, order_of
 from unvanish.treat.registry import remedy_of
 
+_log = logging.getLogger(__name__)
+
 _PAIRED: Final = 6
 """How many of the best single remedies are combined with each other."""
 _MOST_PAIRS: Final = 12
@@ -24,13 +27,23 @@ _MOST_PAIRS: Final = 12
 def fitting(
     chosen: Iterable[Remedy], case: Case, *, wanted: bool
 ) -> tuple[list[Prescription], Mapping[str, str]]:
-    """Ask every remedy whether it fits; those that treat none of the findings are left out."""
+    """Ask every remedy whether it fits; those that treat none of the findings are left out.
+
+    One that fails is named among those that do not fit, and the others go on, unless it is wanted.
+    """
     fitting: list[Prescription] = []
     refused: dict[str, str] = {}
     for remedy in chosen:
         if not (wanted or remedy.treats & case.codes):
             continue
-        found = remedy.assess(case)
+        try:
+            found = remedy.assess(case)
+        except Exception as error:
+            if wanted:
+                raise
+            _log.debug("%s could not be assessed", remedy.name, exc_info=True)
+            refused[remedy.name] = f"unvanish itself failed, please report it: {error!r}"
+            continue
         if isinstance(found, NotApplicable):
             refused[remedy.name] = found.reason
         elif reason := untrue(case.recording, found.change):

@@ -93,7 +93,7 @@ class _Watch(Following):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         name = clean(name_of(func))
-        if self._running and args:
+        if self._running and (args or (name == NORMAL and "mean" in (kwargs or {}))):
             if name in _WATCHED:
                 number = self._count(name)
                 if name != GRAD or _is_lost(args, kwargs or {}):

@@ -11,6 +11,9 @@ from torch import Tensor, nn
 from unvanish.treat.relay import Relay
 from unvanish.treat.turns import Turns
 
+FIRST: Final = ("input", "mean")
+"""Names by which the first argument of a function may be given: `torch.normal` has a mean."""
+
 _REFLECTED: Final = frozenset({"__rtruediv__", "__rdiv__"})
 
 

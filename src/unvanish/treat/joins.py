@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from torch import nn
@@ -47,6 +48,9 @@ class Branch:
 def branches_of(calls: Calls, model: nn.Module) -> list[Branch]:
     """Return the sums of a signal and of what is computed from it.
 
+    What no gradient comes back through is no branch: in ``z + (q - z).detach()``, the estimator of
+    a discrete code, it holds the whole of the signal.
+
     A loop that is fed at each step, ``h = f(W h + u)``, adds as well; what it adds is the next
     step, which holds the ones before it, and no branch beside a stream.
     """
@@ -61,12 +65,14 @@ def branches_of(calls: Calls, model: nn.Module) -> list[Branch]:
         sides = _sides(calls, *ways)
         if sides is None:
             continue
-        layers = [[c for c in side if _has_matrix(c)] for side in sides]
+        layers = [[c for c in side if _has_matrix(c, wide)] for side in sides]
         branch = 0 if len(layers[0]) > len(layers[1]) else 1
         other = layers[1 - branch]
         if len(layers[branch]) <= len(other) or len(other) > 1:
             continue
         if any(c.function in ACTIVATIONS for c in sides[1 - branch]):
+            continue
+        if any(c.cuts for c in sides[branch]):
             continue
         steps = [start_of(c, model) for c in layers[branch]]
         if steps.count(steps[-1]) > 1:
@@ -92,8 +98,9 @@ def branches_of(calls: Calls, model: nn.Module) -> list[Branch]:
     return [branch for branch in found.values() if branch.layers[-1] not in looping]
 
 
-def _has_matrix(call: Call) -> bool:
-    return bool(call.weights) and call.function not in NORMS and call.function != "prelu"
+def _has_matrix(call: Call, wide: Collection[str]) -> bool:
+    is_layer = call.function not in NORMS and call.function != "prelu"
+    return is_layer and any(name in wide for name in call.weights)
 
 
 def _sides(calls: Calls, one: int, other: int) -> tuple[list[Call], list[Call]] | None:

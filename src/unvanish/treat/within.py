@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 from unvanish.core.errors import UnvanishError
 from unvanish.core.operations import clean
 from unvanish.treat.insertions import (
+    FIRST,
     Insertion,
     call_with,
     is_due,
@@ -117,9 +118,10 @@ class Watch(TorchFunctionMode):
         options: Mapping[str, Any] = kwargs or {}
         raw = name_of(func)
         wanted = self._by_function.get(clean(raw)) if self._below == 0 else None
-        if wanted and not args and "input" in options:
+        named = next((one for one in FIRST if one in options), "") if wanted and not args else ""
+        if named:
             options = dict(options)
-            args = (options.pop("input"),)
+            args = (options.pop(named),)
         if not wanted or not args:
             return func(*args, **options)
         due = self._due(clean(raw), wanted)

@@ -12,10 +12,11 @@ import torch.nn.functional as F
 from tests.diagnose.test_contract import sure
 from torch import Tensor, nn
 
-from unvanish import checkup
-from unvanish.core.conditions import ShortTraining
+from unvanish import Report, checkup
+from unvanish.core.conditions import LossTerm, RunContext, ShortTraining
 from unvanish.core.findings import Cause, Severity
 from unvanish.core.records import Parameter, Recording
+from unvanish.core.scores import scores_of
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
 from unvanish.diagnose.rules.overconfident import OverconfidentStart
 
@@ -24,8 +25,22 @@ def examine(recording: Recording) -> Verdict:
     return OverconfidentStart().examine(recording)
 
 
-def trained(recording: Recording, after: float) -> Recording:
-    return replace(recording, training=ShortTraining(steps=60, loss_before=60.0, loss_after=after))
+def trained(recording: Recording, after: float, before: float = 60.0) -> Recording:
+    run = ShortTraining(steps=60, loss_before=before, loss_after=after)
+    return replace(recording, training=run)
+
+
+def binary(size: float, loss: float) -> Recording:
+    """Build the same, of 320 answers yes or no."""
+    seen = sure(size, loss)
+    error = replace(seen.sites[2], index=1, op="binary_cross_entropy_with_logits")
+    values = {0: size, 1: loss}
+    return replace(
+        seen,
+        sites=(seen.sites[0], error),
+        edges=seen.edges[:1],
+        profiles={q: replace(p, values=values) for q, p in seen.profiles.items()},
+    )
 
 
 @pytest.mark.parametrize(
@@ -103,3 +118,153 @@ def test_a_summed_loss_is_no_loud_one() -> None:
     net = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 4))
     report = checkup(net, (x, y), loss=nn.CrossEntropyLoss(reduction="sum"))
     assert isinstance(report.diagnosis.verdicts["UV507"], Clear)
+
+
+def test_what_knowing_nothing_costs() -> None:
+    (classes,), (yes,) = scores_of(sure(40.0, 60.0)), scores_of(binary(11.5, 4.3))
+    assert (classes.classes, classes.answers, yes.classes, yes.answers) == (10, 32, 2, 320)
+    assert yes.chance == yes.of_nothing == pytest.approx(math.log(2))
+    assert yes.is_far_out
+    (weighted,) = scores_of(binary(10.0, 8.0))  # twice what a coin would cost
+    assert weighted.of_nothing == pytest.approx(2 * math.log(2))
+    (total,) = scores_of(binary(0.5, 224.0))  # a sum over the answers
+    assert total.chance == pytest.approx(320 * math.log(2))
+    assert not total.is_far_out
+
+
+@pytest.mark.parametrize(
+    ("recording", "kind"),
+    [
+        (trained(binary(11.5, 4.3), 3.0, 4.3), Found),
+        (trained(binary(11.5, 4.3), 0.4, 4.3), Clear),
+        (binary(0.5, 0.72), Clear),
+        (binary(4.6, 0.1), Clear),  # a bias of -4.6, and next to nothing to find
+        (binary(0.5, 14.0), Clear),  # weights of some 20
+    ],
+)
+def test_answers_of_yes_or_no(recording: Recording, kind: type) -> None:
+    assert isinstance(examine(recording), kind)
+
+
+def test_the_other_terms_of_a_loss_may_stay() -> None:
+    """A loss of 4.3 and 6 comes to no less than 0.69 and 6 where the scores know nothing."""
+    seen = replace(binary(11.5, 4.3), context=RunContext(loss_value=10.3))
+    terms = (LossTerm(site=1, value=4.3), LossTerm(site=7, value=6.0))
+    for after, kind in ((6.5, Clear), (7.0, Found)):
+        run = ShortTraining(steps=60, loss_before=10.3, loss_after=after)
+        assert isinstance(examine(replace(seen, training=run, terms=terms)), kind)
+
+
+class Dots(nn.Module):
+    """Users and things, of which those match whose embeddings do."""
+
+    def __init__(self, deviation: float) -> None:
+        super().__init__()
+        self.users, self.things = nn.Embedding(50, 64), nn.Embedding(60, 64)
+        for table in (self.users, self.things):
+            nn.init.normal_(table.weight, std=deviation)
+
+    def forward(self, pairs: Tensor) -> Tensor:
+        return (self.users(pairs[:, 0]) * self.things(pairs[:, 1])).sum(-1)
+
+
+def severities(report: Report) -> list[Severity]:
+    return [f.severity for f in report.findings if f.code == "UV507"]
+
+
+@pytest.mark.parametrize(("deviation", "said"), [(1.0, [Severity.WARNING]), (0.02, [])])
+def test_products_of_embeddings(deviation: float, said: list[Severity]) -> None:
+    torch.manual_seed(0)
+    pairs = torch.stack([torch.randint(50, (3, 512)), torch.randint(60, (3, 512))], -1)
+    batches = [(row, (row.sum(1) % 3 == 0).float()) for row in pairs]
+    loss = nn.BCEWithLogitsLoss()
+    report = checkup(Dots(deviation), data=batches, loss=loss, optimizer=adam)
+    assert severities(report) == said
+
+
+@pytest.mark.parametrize(("deviation", "said"), [(1.0, [Severity.WARNING]), (0.02, [])])
+def test_classes_with_places_behind_them(deviation: float, said: list[Severity]) -> None:
+    words = torch.randint(32, (3, 8, 17), generator=torch.Generator().manual_seed(0))
+    batches = [(rows[:, :-1], rows[:, 1:]) for rows in words]
+    torch.manual_seed(0)
+    report = checkup(
+        Tied(deviation),
+        data=batches,
+        loss=lambda o, t: F.cross_entropy(o.transpose(1, 2), t),
+        optimizer=adam,
+    )
+    (scores,) = scores_of(report.recording)
+    assert (scores.classes, scores.answers) == (32, 128)
+    assert severities(report) == said
+
+
+def convolutions(outputs: int) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, outputs, 3, padding=1)
+    )
+
+
+def with_prior() -> nn.Module:
+    net = convolutions(4)
+    nn.init.constant_(net[2].bias, -4.6)  # type: ignore[index,arg-type]
+    return net
+
+
+PICTURES = torch.randn(8, 3, 12, 12, generator=torch.Generator().manual_seed(0))
+RARE = (torch.rand(8, 4, 12, 12, generator=torch.Generator().manual_seed(1)) < 0.01).float()
+
+
+@pytest.mark.parametrize(
+    ("net", "target", "loss", "answers"),
+    [
+        (convolutions, PICTURES.argmax(1) + 1, nn.CrossEntropyLoss(), 8 * 144),
+        (convolutions, RARE, nn.BCEWithLogitsLoss(), 4 * 8 * 144),
+        (convolutions, RARE, nn.BCEWithLogitsLoss(pos_weight=torch.tensor(99.0)), 4 * 8 * 144),
+        (convolutions, RARE, nn.BCEWithLogitsLoss(weight=1.0 + 50.0 * RARE), 4 * 8 * 144),
+        (convolutions, RARE, nn.BCEWithLogitsLoss(reduction="sum"), 4 * 8 * 144),
+        (lambda _: with_prior(), RARE, nn.BCEWithLogitsLoss(), 4 * 8 * 144),
+        (
+            convolutions,
+            RARE,
+            lambda o, t: F.binary_cross_entropy_with_logits(o, t, reduction="none").sum(1).mean(),
+            4 * 8 * 144,
+        ),
+    ],
+)
+def test_usual_starts_are_clear(
+    net: Callable[[int], nn.Module], target: Tensor, loss: Callable[..., Tensor], answers: int
+) -> None:
+    torch.manual_seed(0)
+    report = checkup(net(4), (PICTURES, target), loss=loss, optimizer=adam)
+    assert [scores.answers for scores in scores_of(report.recording)] == [answers]
+    assert isinstance(report.diagnosis.verdicts["UV507"], Clear)
+
+
+def test_loud_features_that_training_makes_quiet() -> None:
+    """Features of size 60, and weights of 20 for a yes."""
+    torch.manual_seed(0)
+    x = 60.0 * torch.randn(256, 16)
+    y = (x[:, :1] + 0.5 * torch.randn(256, 1) > 0).float()
+    net = nn.Sequential(
+        nn.Linear(16, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 1)
+    )
+    weighted = nn.BCEWithLogitsLoss(pos_weight=torch.tensor(20.0))
+    report = checkup(
+        net, (x, y), loss=weighted, optimizer=lambda m: torch.optim.Adam(m.parameters(), lr=3e-3)
+    )
+    (scores,) = scores_of(report.recording)
+    assert scores.is_far_out
+    assert isinstance(report.diagnosis.verdicts["UV507"], Clear)
+
+
+def test_a_network_that_is_sure_and_right() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(256, 16)
+    y = (x[:, :5] > 0).float()
+    net = nn.Sequential(nn.Linear(16, 5))
+    with torch.no_grad():
+        net[0].weight.copy_(40.0 * torch.eye(5, 16))  # type: ignore[operator]
+    report = checkup(net, (x, y), loss=nn.BCEWithLogitsLoss(), optimizer=adam)
+    (scores,) = scores_of(report.recording)
+    assert scores.size > 30.0 > 1.0 > scores.loss
+    assert severities(report) == []

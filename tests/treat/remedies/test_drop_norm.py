@@ -136,3 +136,130 @@ def batch():
 
 loss = nn.MSELoss()
 """
+
+
+class Blocks(nn.Module):
+    """Blocks of convolution and normalisation, with an average over time behind the last."""
+
+    def __init__(self, norm=nn.InstanceNorm1d, *, shared: bool = False, between: bool = False):
+        super().__init__()
+        self.stem = nn.Conv1d(1, 8, 3, padding=1)
+        self.first, self.second = nn.Conv1d(8, 8, 3, padding=1), nn.Conv1d(8, 8, 3, padding=1)
+        self.norm = norm(8)
+        self.last = self.norm if shared else norm(8)
+        self.head = nn.Linear(8, 3)
+        self.between = between
+
+    def forward(self, x):
+        h = self.norm(self.first(torch.relu(self.stem(x))))
+        h = self.last(self.second(torch.relu(h)))
+        if self.between:
+            h = torch.relu(h)
+        return self.head(h.mean(-1))
+
+
+def waves():
+    torch.manual_seed(3)
+    return torch.randn(32, 1, 20), torch.randint(0, 3, (32,))
+
+
+def looked_at(model):
+    torch.manual_seed(0)
+    return case_of(model, waves(), "cross_entropy")
+
+
+def test_the_norm_before_an_average_over_the_same_axes_goes_and_the_one_before_it_stays():
+    torch.manual_seed(0)
+    model = Blocks()
+    found = remedy_of("drop-norm").assess(looked_at(model))
+    assert isinstance(found, Prescription)
+    assert found.places == ("last",)
+    assert "last instance_norm takes away the mean, which is all that" in found.why
+    treated = treat(model, found, waves(), "cross_entropy").model
+    assert isinstance(treated.last, nn.Identity)
+    assert isinstance(treated.norm, nn.InstanceNorm1d)
+    with torch.no_grad():
+        assert float(treated(waves()[0]).std(0).min()) > 1e-2
+        assert float(model(waves()[0]).std(0).max()) < 1e-5
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [{"between": True}, {"norm": nn.BatchNorm1d}, {"norm": lambda n: nn.GroupNorm(1, n)}],
+    ids=["activation between", "over the batch", "over all channels"],
+)
+def test_an_average_that_differs_keeps_its_norm(kind):
+    torch.manual_seed(0)
+    found = remedy_of("drop-norm").assess(looked_at(Blocks(**kind)))
+    assert isinstance(found, NotApplicable)
+    assert "none takes away the mean" in found.reason
+
+
+def test_a_norm_that_is_shared_does_not_go_where_it_does_no_harm():
+    torch.manual_seed(0)
+    model = Blocks(shared=True)
+    found = remedy_of("drop-norm").assess(looked_at(model))
+    assert isinstance(found, NotApplicable)
+    assert "edit that line by hand" in found.reason
+
+
+STACK = """
+import torch
+from torch import nn
+
+
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv1d(8, 8, 3, padding=1)
+        self.norm = nn.InstanceNorm1d(8)
+
+    def forward(self, x):
+        return self.norm(self.conv(torch.relu(x)))
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv1d(1, 8, 3, padding=1)
+        self.blocks = nn.Sequential(Block(), Block())
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x):
+        return self.head(self.blocks(self.stem(x)).mean(-1))
+
+
+def model():
+    return Net()
+
+
+def batch():
+    return torch.randn(32, 1, 20), torch.randint(0, 3, (32,))
+
+
+loss = nn.CrossEntropyLoss()
+"""
+LISTED = STACK.replace(
+    "nn.Sequential(Block(), Block())", "nn.Sequential(Block(), nn.Conv1d(8, 8, 3), LAST)"
+).replace("LAST", "nn.InstanceNorm1d(8)")
+
+
+def test_a_line_that_makes_several_is_refused_with_what_to_write(tmp_path):
+    file = tmp_path / "stack.py"
+    file.write_text(STACK)
+    told = unvanish.fix(str(file), remedy="drop-norm")
+    assert told.patch is not None
+    assert not told.patch.files
+    assert "also makes blocks.0.norm instance_norm, which stays" in told.patch.unsafe
+    assert told.patch.unsafe.endswith(
+        "write self.blocks[1].norm = nn.Identity() at the end of Net.__init__"
+    )
+
+
+def test_a_norm_of_its_own_line_is_edited(tmp_path):
+    file = tmp_path / "listed.py"
+    file.write_text(LISTED)
+    patch = unvanish.fix(str(file), remedy="drop-norm").patch
+    assert patch is not None
+    assert any("nn.Conv1d(8, 8, 3), nn.Identity())" in line for line in patch.files[0].diff())
+    assert patch.agrees

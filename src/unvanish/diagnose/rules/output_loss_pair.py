@@ -83,6 +83,12 @@ class OutputLossPair:
     before it cannot give a negative less than one half. The limit is 0.9
     (`min_best_probability`).
 
+    Cosines times a factor s span R = 2 s, and are as a rule meant: contrastive losses and
+    classifiers by angle divide them by a temperature. Half of it, at a few hundred samples, leaves
+    0.37 of a guess's loss and trains; they are a warning where more than 0.7 of it stays
+    (`max_share_of_cosines`), as where they are multiplied by the temperature in place of divided,
+    or go to thousands of classes without a factor.
+
     ReLU bounds the scores on one side only, so that the loss can fall as far as it likes; but a
     class whose score is cut off has no gradient. One that scores zero on every sample, of 32 or
     more (`min_samples`), is a warning: a class that would score above zero on a tenth of them
@@ -145,20 +151,25 @@ class OutputLossPair:
 
     ## Source
     Bridle (1990) for softmax with the logarithmic score; LeCun, Bottou, Orr and Müller (1998),
-    section 4.5, for targets within reach of the output's function. The bounds are derived
-    above.
+    section 4.5, for targets within reach of the output's function; Wang, Xiang, Cheng and Yuille
+    (2017), proposition 2, for cosines. The bounds are derived above.
     """
 
     code: ClassVar[str] = "UV204"
     name: ClassVar[str] = "output-loss-mismatch"
     needs: ClassVar[frozenset[Quantity]] = frozenset()
-    sources: ClassVar[tuple[Source, ...]] = (SOURCES["bridle1990"], SOURCES["lecun1998"])
+    sources: ClassVar[tuple[Source, ...]] = (
+        SOURCES["bridle1990"],
+        SOURCES["lecun1998"],
+        SOURCES["wang2017"],
+    )
 
     min_best_probability: float = 0.9
     max_half_widths: float = 1.0
     max_negative_fraction: float = 0.25
     max_share_of_note: float = 1 / 3
     max_lost_decades: float = 3.0
+    max_share_of_cosines: float = 0.7
     min_samples: int = 32
 
     def examine(self, recording: Recording) -> Verdict:
@@ -202,6 +213,9 @@ class OutputLossPair:
                 yield _Pair(output=reach.site, loss=loss)
                 continue
             best = 1.0 / (1.0 + (classes - 1) * math.exp(-reach.width))
+            if reach.is_cosine:
+                yield self._cosines(loss, reach, classes, best)
+                continue
             mild = -math.log(best) < self.max_share_of_note * math.log(classes)
             yield _Pair(
                 output=reach.site,
@@ -215,6 +229,26 @@ class OutputLossPair:
                 help=_take_away(reach.site, "cross_entropy"),
                 severity=Severity.NOTE if mild else Severity.WARNING,
             )
+
+    def _cosines(self, loss: Site, reach: Reach, classes: int, best: float) -> _Pair:
+        """Judge cosines, whose differences are small unless they are divided by a temperature."""
+        least, guess = -math.log(best), math.log(classes)
+        return _Pair(
+            output=reach.site,
+            loss=loss,
+            measured=least / guess,
+            expected=0.0,
+            limit=self.max_share_of_cosines,
+            unit="of a guess's loss",
+            message=f"the scores of {_name(loss)} are cosines times {reach.high:.2g}: the right "
+            f"one of {classes} gets a probability of {best:.2g} at most",
+            note=f"the loss cannot fall below {least:.3g}, where a guess among {classes} has "
+            f"{guess:.3g}, and its gradient stays that of a guess",
+            help=(
+                f"divide the cosines by a temperature, such as 0.07: a factor of "
+                f"{1.0 / 0.07:.0f} in place of {reach.high:.2g}",
+            ),
+        )
 
     def _clipped(self, neighbours: Neighbours, loss: Site, reach: Reach, classes: int) -> _Pair:
         """Judge scores of classes that cannot fall below zero, and have no slope there."""

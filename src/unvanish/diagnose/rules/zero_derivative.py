@@ -16,10 +16,11 @@ from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Ver
 from unvanish.diagnose.cuts import named
 from unvanish.diagnose.neighbours import Neighbours
 from unvanish.diagnose.number_format import product_lost_to_zero
+from unvanish.diagnose.sampled import DRAWS, DeafDraw, deaf_draws
 from unvanish.diagnose.second_derivatives import flat_derivatives
 
-_STEPS: Final = frozenset("sign sgn round floor ceil trunc fix bernoulli div heaviside".split())
-"""Functions of steps; ``div`` is one where it rounds."""
+_STEPS: Final = DRAWS | frozenset("sign sgn round floor ceil trunc fix div heaviside".split())
+"""Functions of steps and of chance; ``div`` is one where it rounds."""
 
 _CLAMPS: Final = frozenset("clamp clip clamp_min clamp_max minimum maximum".split())
 
@@ -58,14 +59,14 @@ class ZeroDerivative:
 
     ## What it measures
     Two kinds of steps. Functions of steps (sign, round, floor, ceil, trunc, a rounded
-    division, a Bernoulli draw) and clamps whose every entry is out of range have a derivative
-    of exactly zero: a gradient arrives and nothing leaves; so do a minimum and a maximum that
-    always take the other number. Choices (argmax, the indices of topk, a comparison, a cast to
-    integers, a multinomial draw) give out no gradient at all. Both are harmless where
-    another way leads round them, so what is counted is the trainable parameters behind such
-    a step that get an exact zero, or nothing, from the whole loss. The limit is none
-    (`max_starved_parameters`): a derivative that is zero everywhere does not become another
-    one by training.
+    division), draws (torch.normal, torch.bernoulli, torch.poisson) and clamps whose every entry
+    is out of range have a derivative of exactly zero: a gradient arrives and nothing leaves; so do
+    a minimum and a maximum that always take the other number. Choices (argmax, the indices of
+    topk, a comparison, a cast to integers, a multinomial draw) give out no gradient at all. Both
+    are harmless where another way leads round them, so what is counted is the trainable parameters
+    behind such a step that get an exact zero, or nothing, from the whole loss. The limit is none
+    (`max_starved_parameters`): a derivative that is zero everywhere does not become another one by
+    training.
 
     A clamp may hold a zero that is the number format's: a product of many probabilities is
     smaller than float32 can say, comes out as zero and is clamped away from there. Then the
@@ -82,6 +83,12 @@ class ZeroDerivative:
     commitment term pulls what it makes towards the rows, until both are one point. It is found
     where no gradient from such a layer comes back to the encoder by any way, although the
     encoder has a gradient, and is a warning.
+
+    A draw need not starve what it is drawn by either: an encoder whose code comes out of
+    torch.normal(mean, std) still learns from the divergence of that code from its prior, and hears
+    nothing of the reconstruction. A draw is a warning where layers with trainable weights work on
+    it and get a gradient, and no way but through it leads from them back to parameters that it is
+    drawn by.
 
     A derivative inside of the loss has a derivative of its own. That of a network of ReLUs is
     constant between its kinks, so what `torch.autograd.grad` returns the second time is zero and
@@ -101,30 +108,39 @@ class ZeroDerivative:
     codebook, Gumbel-softmax, the likelihood of what was chosen); on rows that are chosen by data or
     by networks that are frozen or run under `no_grad`, and on those that only the loss sees, or a
     layer behind a `.detach()`; on steps that only data, constants and frozen parameters pass; on
-    clamps inside the loss, where a margin that is kept is a zero on purpose.
+    clamps inside the loss, where a margin that is kept is a zero on purpose. On draws that reach
+    the loss without a layer between, on those whose likelihood is computed, as that of an action,
+    on dropout by hand, on the samples of a Boltzmann machine, whose weights stand on both sides,
+    and on noise where another call of the same layers sees what it was drawn by.
 
     ## False alarms
     Parameters that another method trains (evolution, a running average) while they ask for a
     gradient are counted, unless the optimiser is known and leaves them out. A target network whose
     twin learns is left out too. A network that is fed the word it finds likeliest, by an embedding
     that is its output layer too, may be meant to have no gradient through it. A clamp may be out of
-    range on this batch alone.
+    range on this batch alone. Of two networks that learn from each other's draws, as those of wake
+    and sleep do, neither is meant to hear the other.
 
     ## What helps
     A straight-through estimator: forward the hard value, backward the soft one; for a codebook the
     gradient of the rows, handed on to what they were compared with. Or a soft step: a sigmoid or a
     softmax with a temperature, Gumbel-softmax for a choice, a score function estimator (REINFORCE)
-    for a draw.
+    for a draw; `mean + std * torch.randn_like(std)` for a normal one.
 
     ## Source
     Bengio, Léonard and Courville (2013) on steps without a gradient and the straight-through
-    estimator; van den Oord, Vinyals and Kavukcuoglu (2017), section 3.2, on codebooks.
+    estimator; van den Oord, Vinyals and Kavukcuoglu (2017), section 3.2, on codebooks; Kingma and
+    Welling (2014), section 2.4, on draws.
     """
 
     code: ClassVar[str] = "UV205"
     name: ClassVar[str] = "zero-derivative"
     needs: ClassVar[frozenset[Quantity]] = frozenset()
-    sources: ClassVar[tuple[Source, ...]] = (SOURCES["bengio2013"], SOURCES["oord2017"])
+    sources: ClassVar[tuple[Source, ...]] = (
+        SOURCES["bengio2013"],
+        SOURCES["oord2017"],
+        SOURCES["kingma2014"],
+    )
 
     max_starved_parameters: int = 0
 
@@ -155,6 +171,8 @@ class ZeroDerivative:
             (one, hit) for one in recording.lookups if (hit := _taught_beside(one, recording))
         ]
         findings += [self._looked_up(one, hit) for one, hit in looked_up]
+        said = {site for finding in findings for site in finding.sites}
+        findings += [self._drawn(one) for one in deaf_draws(recording) if one.sites[0] not in said]
         flat = list(flat_derivatives(neighbours))
         if flat:
             findings.append(self._flat(flat))
@@ -222,6 +240,30 @@ class ZeroDerivative:
                 "where the loss has no term for the rows, give the layers "
                 "z_q + (z_e - z_e.detach())",
             ),
+        )
+
+    def _drawn(self, draw: DeafDraw) -> Finding:
+        site = draw.sites[0]
+        place = f"at {site.source}" if site.source else f"in {site.path or 'the model'}"
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=Severity.WARNING,
+            message=f"torch.{site.op}() {place} has a derivative of zero: {named(draw.deaf)} "
+            f"learn{'s' if len(draw.deaf) == 1 else ''} nothing from what {draw.feeds[0]} makes of "
+            "the draw",
+            sites=draw.sites,
+            parameters=tuple(parameter.name for parameter in draw.deaf),
+            measured=float(len(draw.deaf)),
+            expected=0.0,
+            limit=float(self.max_starved_parameters),
+            unit="parameters",
+            causes=(Cause.DETACHED_GRAPH,),
+            notes=(
+                "what gradient they get comes from the rest of the loss, such as a divergence from "
+                "a prior, which alone takes everything out of the draw",
+            ),
+            help=_help(site),
         )
 
     def _blind(self, cuts: Sequence[Cut]) -> Finding:
@@ -398,6 +440,17 @@ def _help(site: Site) -> tuple[str, ...]:
         return (
             "choose bounds that the values can meet, or scale the values into them",
             "or use a smooth bound, such as torch.tanh or torch.sigmoid",
+        )
+    if site.op == "normal":
+        return (
+            "use mean + std * torch.randn_like(std) in place of torch.normal(mean, std): the same "
+            "numbers, with the gradient of both",
+            "where the draw is an action, put its log_prob() into the loss",
+        )
+    if site.op == "poisson":
+        return (
+            "use a score function estimator: loss = (log_prob * reward.detach()).mean()",
+            "or hand the gradient on to the rate: y = rate + (sample - rate).detach()",
         )
     if site.op in ("bernoulli", "multinomial"):
         return (

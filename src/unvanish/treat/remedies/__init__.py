@@ -50,6 +50,7 @@ from unvanish.treat.remedies.leaky_relu import LeakyRelu
 from unvanish.treat.remedies.learning_rate_range import LearningRateRange
 from unvanish.treat.remedies.lecun import LeCun
 from unvanish.treat.remedies.less_dropout import LessDropout
+from unvanish.treat.remedies.logit_scale import LogitScale
 from unvanish.treat.remedies.logits_loss import LogitsLoss
 from unvanish.treat.remedies.looks_linear import LooksLinear
 from unvanish.treat.remedies.loss_scaling import LossScaling
@@ -69,6 +70,7 @@ from unvanish.treat.remedies.query_key_norm import QueryKeyNorm
 from unvanish.treat.remedies.reattach import Reattach
 from unvanish.treat.remedies.recurrent_layer_norm import RecurrentLayerNorm
 from unvanish.treat.remedies.relu import Relu
+from unvanish.treat.remedies.reparameterise import Reparameterise
 from unvanish.treat.remedies.residual import Residual
 from unvanish.treat.remedies.revive_dead_units import ReviveDeadUnits
 from unvanish.treat.remedies.rezero import ReZero
@@ -170,6 +172,7 @@ BUILTIN_REMEDIES: Final[tuple[Remedy, ...]] = (
     PositiveOutput(),
     LogitsLoss(),
     DropInnerSoftmax(),
+    LogitScale(),
     DropNorm(),
     LessDropout(),
     NonSaturatingGan(),
@@ -177,6 +180,7 @@ BUILTIN_REMEDIES: Final[tuple[Remedy, ...]] = (
     StraightThroughChoice(),
     StraightThroughCodes(),
     SurrogateGradient(),
+    Reparameterise(),
     Reattach(),
     CheckpointGradient(),
     TrainParameter(),

@@ -9,17 +9,28 @@ from typing import ClassVar, Final, final
 from unvanish.core.conditions import DataRole
 from unvanish.core.glossary import Quantity
 from unvanish.core.prescriptions import Change, Keeps, Prescription
+from unvanish.core.records import Site
+from unvanish.core.scores import Scores, scores_of
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import NotApplicable
+from unvanish.core.wiring import Wiring
+from unvanish.observe.copies import copied
+from unvanish.observe.tracing import trace
 from unvanish.treat.anatomy import Layer
 from unvanish.treat.drawing import each, free, is_trained, set_weight
 from unvanish.treat.gains import EXCHANGES, STARTS
 from unvanish.treat.protocol import Case, Patient
+from unvanish.treat.surgery import Surgery
 
 _UNDECIDED: Final = 0.5
 """Root mean square of an undecided answer: the +-1/2 of UV203."""
 _ENOUGH: Final = 2.0
 """An output that is this many times as large as it should be is scaled."""
+_ROUNDS: Final = 5
+"""How often a factor of several weights is corrected by what came of it."""
+_TABLE: Final = 0.02
+"""Root mean square of embeddings that are compared with others: that of BERT and GPT-2."""
+_TABLES: Final = frozenset({"embedding", "embedding_bag"})
 
 
 @final
@@ -36,11 +47,17 @@ class OutputScale:
     the first batch have a root mean square of 0.5, or that of the targets where a regression
     has no function at its end. Layers that are small enough already are left as they are.
 
+    Where no such layer makes the scores of a cross entropy, since they are products of embeddings
+    or of two branches, or the output matrix is the table of embeddings, all weights that meet there
+    are multiplied by one factor, and with one table of embeddings all others, which are added to
+    it. Embeddings come to 0.02, the start of BERT and GPT-2, or less if the scores are still sure:
+    those of unseen pairs are noise that many steps have to unlearn. The rest is found on copies.
+
     ## What it costs
     The gradient that reaches all earlier layers shrinks by the same factor in the first steps.
 
     ## Settings
-    ``<weight> factor``: what each output layer is multiplied by.
+    ``<weight> factor``: what each weight is multiplied by.
 
     ## Where we differ
     Andrychowicz and others shrink the last layer of a policy by 100, whatever it says; we
@@ -70,8 +87,6 @@ class OutputScale:
     def assess(self, case: Case) -> Prescription | NotApplicable:
         """Fit networks whose output layer answers louder than it should."""
         outputs = [layer for layer in free(case) if layer.is_output]
-        if not outputs:
-            return NotApplicable("it has no trained output layer")
         size = case.recording[Quantity.ACTIVATION_RMS]
         factors, quiet = {}, []
         for layer in outputs:
@@ -83,13 +98,22 @@ class OutputScale:
                 factors[layer.weight] = wanted / loud
             else:
                 quiet.append(f"{layer.weight} answers {loud:.3g}")
-        if not factors:
+        if factors:
+            loudest = min(factors, key=lambda name: factors[name])
+            why = f"the answers of {loudest} are {1.0 / factors[loudest]:.3g} times too large"
+        elif loud_scores := [s for s in scores_of(case.recording) if _is_loud(s.size)]:
+            found = _shrunk(case, max(loud_scores, key=lambda scores: scores.size))
+            if isinstance(found, NotApplicable):
+                return found
+            factors, why = found
+        elif not outputs:
+            return NotApplicable("it has no trained output layer")
+        else:
             said = ", ".join(quiet) or "its answers are not finite or were not measured"
             return NotApplicable(f"no output is too large: {said}")
-        loudest = min(factors, key=lambda name: factors[name])
         return Prescription(
             remedy=self.name,
-            why=f"the answers of {loudest} are {1.0 / factors[loudest]:.3g} times too large",
+            why=why,
             change=self.change,
             keeps=self.keeps,
             settings={f"{name} factor": factor for name, factor in factors.items()},
@@ -99,12 +123,90 @@ class OutputScale:
 
     def apply(self, patient: Patient, prescription: Prescription) -> None:
         """Multiply weights and biases."""
-        for layer, weight, _ in each(patient, prescription.places):
-            factor = float(prescription.settings[f"{layer.weight} factor"])
-            set_weight(patient, layer, weight * factor)
-            if layer.bias and is_trained(patient, layer.bias):
-                bias = patient.surgery.weight_of(layer.bias)
-                patient.surgery.set_values(layer.bias, bias * factor)
+        factors = {p: float(prescription.settings[f"{p} factor"]) for p in prescription.places}
+        _multiply(patient, factors)
+
+
+def _multiply(patient: Patient, factors: dict[str, float]) -> None:
+    """Multiply weights, and the biases that belong to them."""
+    for layer, weight, _ in each(patient, tuple(factors)):
+        factor = factors[layer.weight]
+        set_weight(patient, layer, weight * factor)
+        if layer.bias and is_trained(patient, layer.bias):
+            bias = patient.surgery.weight_of(layer.bias)
+            patient.surgery.set_values(layer.bias, bias * factor)
+
+
+def _is_loud(size: float) -> bool:
+    return _ENOUGH * _UNDECIDED < size < math.inf
+
+
+def _shrunk(case: Case, scores: Scores) -> tuple[dict[str, float], str] | NotApplicable:
+    """Return one factor for all weights that meet in some scores, and why; tried on copies.
+
+    The size of the scores is a power of the factor between 1, for an output matrix behind a
+    normalisation, and 2 or more, for a product: it is read off the last try.
+    """
+    names, tables = _meeting(case, scores.site)
+    if not names:
+        return NotApplicable("no trained weights make the scores")
+    loudest = max((p.rms for p in case.recording.parameters if p.name in tables), default=0.0)
+    tried = [(0.0, scores.size)]
+    decades = math.log10(_TABLE / loudest) if loudest > _TABLE else _decades_to_go(tried)
+    for _ in range(_ROUNDS):
+        factors = dict.fromkeys(names, 10.0**decades)
+        size = _size_with(case, factors)
+        if not 0.0 < size < math.inf:
+            break
+        if not _is_loud(size) and (tables or size > _UNDECIDED / _ENOUGH):
+            return factors, f"{', '.join(names)} make scores of rms {scores.size:.3g}"
+        tried.append((decades, size))
+        decades = _decades_to_go(tried)
+    return NotApplicable(f"the scores do not become small with {', '.join(names)}")
+
+
+def _decades_to_go(tried: list[tuple[float, float]]) -> float:
+    """Return the factor in decades for undecided scores, from the factors and sizes so far."""
+    exponent, (decades, size) = 2.0, tried[-1]
+    if len(tried) > 1 and decades != tried[-2][0]:
+        grown = math.log10(size / tried[-2][1]) / (decades - tried[-2][0])
+        exponent = min(max(grown, 0.5), 4.0)
+    return decades + math.log10(_UNDECIDED / size) / exponent
+
+
+def _size_with(case: Case, factors: dict[str, float]) -> float:
+    """Return how large the scores of a copy are where weights are multiplied."""
+    twin = Patient(
+        surgery=Surgery(copied(case.model)),
+        batch=case.batch,
+        loss=case.loss,
+        anatomy=case.anatomy,
+    )
+    _multiply(twin, factors)
+    seen = trace(twin.model, case.batch, case.loss, batches=1, probe_steps=0)
+    return max((scores.size for scores in scores_of(seen)), default=math.nan)
+
+
+def _meeting(case: Case, scores: Site) -> tuple[tuple[str, ...], frozenset[str]]:
+    """Return the trained matrices that scores are made of with no other one between.
+
+    With one table of embeddings among them, all others; the tables are named again.
+    """
+    known = {layer.weight for layer in case.anatomy.layers if is_trained(case, layer.weight)}
+    shapes = {p.name: p.shape for p in case.recording.parameters}
+    wiring, found, seen = Wiring(case.recording), dict[str, None](), {scores.index}
+    waiting = [scores]
+    while waiting:
+        site = waiting.pop(0)
+        own = [name for name in site.weights if len(shapes.get(name, ())) > 1]
+        found.update(dict.fromkeys(own))
+        before = [] if own else [s for s in wiring.producers(site) if s.index not in seen]
+        seen.update(one.index for one in before)
+        waiting.extend(before)
+    tables = {n for s in case.recording.sites if s.op in _TABLES for n in s.weights if n in known}
+    tables = tables if not tables.isdisjoint(found) else set()
+    found.update(dict.fromkeys(sorted(tables)))
+    return tuple(name for name in found if name in known), frozenset(tables)
 
 
 def _wanted(layer: Layer, case: Case) -> float:

@@ -17,6 +17,7 @@ from unvanish.core.records import Edge, Parameter, Recording, Role, Site
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Found, NotApplicable
 from unvanish.diagnose.rules.zero_derivative import ZeroDerivative
+from unvanish.diagnose.sampled import deaf_draws
 from unvanish.observe.batch import call_model
 from unvanish.observe.guard import untouched
 from unvanish.treat.probing import Spot, calls_of, passing
@@ -41,7 +42,7 @@ class StraightThroughEstimator:
     ## When to use
     Parameters whose only way to the loss leads through a function of steps (UV205): binary
     activations and weights, quantised codes, Bernoulli units, a clamp whose every entry is beyond
-    its bounds.
+    its bounds. Bernoulli draws also where the rest of the loss reaches what they are drawn by.
 
     ## What it changes
     The derivative, and nothing else: the network computes what it computed. Rounding and Bernoulli
@@ -168,6 +169,8 @@ class StraightThroughEstimator:
 def walls_of(recording: Recording) -> list[Site]:
     """Return the steps that pass no gradient on, with trainable parameters starving behind them.
 
+    A draw is one too where what layers make of it is kept from the parameters behind it.
+
     Args:
         recording: One look at the network.
     """
@@ -176,6 +179,7 @@ def walls_of(recording: Recording) -> list[Site]:
         if 0 <= edge.producer < edge.consumer:
             into.setdefault(edge.consumer, []).append(edge)
     starved = {p.name: p for p in recording.parameters if _is_starved(p)}
+    deaf = {site.index for draw in deaf_draws(recording) for site in draw.sites}
     gradient = recording[Quantity.LOG10_ACTIVATION_GRAD_RMS]
     found = []
     for site in recording.sites:
@@ -188,7 +192,7 @@ def walls_of(recording: Recording) -> list[Site]:
         behind = {site.index, *_behind(into, site)}
         names = {name for index in behind for name in recording.sites[index].weights}
         uses = {p.name for p in starved.values() if any(u.site in behind for u in p.uses)}
-        if starved.keys() & (names | uses):
+        if starved.keys() & (names | uses) or site.index in deaf:
             found.append(site)
     # Where none gets a gradient, it ends somewhere else.
     return found if any(gradient.get(site) > -math.inf for site in found) else []

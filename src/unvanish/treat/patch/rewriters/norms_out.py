@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Collection
 from typing import Final
 
 from unvanish.treat.patch.source import NoSafeEditError, Source
@@ -28,11 +29,29 @@ def rewrite(work: Work) -> None:
             raise NoSafeEditError(f"{site.name} is called as a function")
         for other in norms:
             if other.path not in places and other.built == site.built:
-                raise NoSafeEditError(f"{site.built} also makes {other.name}, which stays")
+                raise NoSafeEditError(
+                    f"{site.built} also makes {other.name}, which stays: {_by_hand(work, places)}"
+                )
         source = work.source(site.built)
         if (site.built.file, site.built.line) not in done:
             _exchange(source, site.built.line, wanted)
         done.add((site.built.file, site.built.line))
+
+
+def _by_hand(work: Work, places: Collection[str]) -> str:
+    """Say what to write where one line makes normalisations that go and such that stay."""
+    kind = type(work.model)
+    is_own = not kind.__module__.startswith("torch.")
+    name = "self" if is_own else "model"
+    where = f"at the end of {kind.__name__}.__init__" if is_own else "behind what makes the network"
+    lines = "; ".join(f"{_named(name, path)} = nn.Identity()" for path in sorted(places))
+    return f"write {lines} {where}"
+
+
+def _named(name: str, path: str) -> str:
+    """Write the path ``blocks.2.norm`` as code: ``self.blocks[2].norm``."""
+    parts = (f"[{part}]" if part.isdigit() else f".{part}" for part in path.split("."))
+    return name + "".join(parts)
 
 
 def _exchange(source: Source, line: int, wanted: str) -> None:
