@@ -30,6 +30,7 @@ import sys
 import time
 import traceback
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -62,8 +63,9 @@ def judged(target: str, truth: Any, seed: int, parts: Any) -> float:
     from unvanish.observe.loss import compute_loss
     from unvanish.recipe import load
 
-    data = load(target, seed=seed).data
-    assert data is not None, f"{target} has no data()"
+    recipe = load(target, seed=seed)
+    assert recipe.batch is not None, f"{target} has no data()"
+    data = list(chain([recipe.batch], recipe.data or ()))
     torch.manual_seed(seed)
     model, optimizer, loss = parts(seed)
     model.train()

@@ -209,6 +209,20 @@ def test_by_a_metric_without_a_goal_a_network_that_fits_is_left_alone():
     assert len(fits.asked) == 5
 
 
+@pytest.mark.parametrize("falls", [True, False])
+def test_a_loss_that_rises_before_it_falls_is_given_more_steps(falls):
+    class Rises(Oracle):
+        def run(self, experiment, jobs):
+            for run in super().run(experiment, jobs):
+                late = 0.1 if falls and run.job.steps > 100 else 1.2
+                yield replace(run, losses=(1.0, late), loss_steps=(1, run.job.steps))
+
+    made, _ = trial({}, endpoint=Endpoint(name="loss", higher_is_better=False), is_suspect=False)
+    made.engine = rises = Rises({((), 1.0): 0.5, (("he",), 1.0): 0.1})
+    assert (made.run().conclusion is Conclusion.HEALTHY) is falls
+    assert (len(rises.asked) == 8) is falls
+
+
 @pytest.mark.parametrize(
     ("own", "conclusion"), [(-3.0, Conclusion.IMPROVED), (-0.4, Conclusion.HEALTHY)]
 )
