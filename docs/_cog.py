@@ -206,7 +206,7 @@ def cures_outside(name: str) -> None:
     file = ROOT / "results" / f"{name}.json"
     rows = json.loads(file.read_text(encoding="utf-8"))["networks"]
     sick = [row for row in rows if row["sick"]]
-    healthy = [row for row in rows if not row["sick"]]
+    healthy = [row for row in rows if row["sick"] is False]
     judged = [row for row in rows if "cure" in row]
     worse = sum(row["cure"]["seeds"] < row["nothing"]["seeds"] for row in judged)
     _write(

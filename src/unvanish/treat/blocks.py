@@ -1,4 +1,4 @@
-"""Blocks that nothing leads round: a layer, or two, and the functions behind them.
+"""Blocks that nothing leads round: a layer, or two, and the functions behind them; an attention.
 
 A block begins with the input of a layer and ends behind the function that follows it, with one
 way between the two. What leads round it already, such as the skip of a residual network or of a
@@ -8,7 +8,7 @@ U-Net, or another step of a loop over time, leaves it alone.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -41,7 +41,7 @@ class Block:
         entering: Shape of the input.
         leaving: Shape of the output.
         axes: Axes behind the channels: 0 for a linear layer, 2 for images.
-        activation: The function that it ends in.
+        activation: The function that it ends in; empty for an attention.
         shared: Whether other places call the end as well.
         passes: Calls of the end between start and end that are not meant.
         mixed: Whether another block that ends at the same place begins within it.
@@ -68,21 +68,28 @@ class Block:
         return self.entering[axis], self.leaving[axis]
 
     @property
+    def is_attention(self) -> bool:
+        """Whether it mixes tokens, and ends in no function."""
+        return not self.activation
+
+    @property
     def keeps_shape(self) -> bool:
         """Whether the input can be added to the output as it is."""
         return self.entering == self.leaving
 
 
 @dataclass(frozen=True, slots=True)
-class _Chain:
-    """Layers with the calls between the first one's input and the last one's output."""
+class Chain:
+    """Layers, or an attention, with all that lies between its input and its output."""
 
     layers: tuple[Call, ...]
     end: Call
-    activation: str
+    activation: str = ""
+    whole: str = ""
+    """Path of the module whose call is the whole of it, such as an attention of PyTorch's."""
 
 
-def chains_of(calls: Calls) -> tuple[list[_Chain], dict[str, int]]:
+def chains_of(calls: Calls) -> tuple[list[Chain], dict[str, int]]:
     """Return the layers with a function of their own, and why others are left alone.
 
     Args:
@@ -90,23 +97,23 @@ def chains_of(calls: Calls) -> tuple[list[_Chain], dict[str, int]]:
     """
     left: dict[str, int] = {}
     found = []
-    computed = _computed(calls)
-    hidden = _hidden(calls)
+    computed = computed_of(calls)
+    hidden = hidden_of(calls)
     for call in calls:
         if not is_layer(call):
             continue
         if call.before[0] < 0 or call.before[0] not in computed:
             _count(left, "that read the data")
             continue
-        end = _end_of(calls, call)
+        end = end_of(calls, call)
         if end is None:
             if call.index in hidden:
                 _count(left, "with no function of their own behind them")
         elif end[0].index not in hidden:
             continue
         else:
-            found.append(_Chain((call,), *end))
-    open_ = _not_bypassed(calls, found)
+            found.append(Chain((call,), *end))
+    open_ = not_bypassed(calls, found)
     if len(open_) < len(found):
         left[BYPASSED] = len(found) - len(open_)
     return open_, left
@@ -116,7 +123,7 @@ def _count(left: dict[str, int], reason: str) -> None:
     left[reason] = left.get(reason, 0) + 1
 
 
-def _computed(calls: Calls) -> set[int]:
+def computed_of(calls: Calls) -> set[int]:
     """Return the calls with a weight at them or before them."""
     found: set[int] = set()
     for call in calls:
@@ -125,7 +132,7 @@ def _computed(calls: Calls) -> set[int]:
     return found
 
 
-def _hidden(calls: Calls) -> set[int]:
+def hidden_of(calls: Calls) -> set[int]:
     """Return the calls that a layer follows."""
     found: set[int] = set()
     for call in reversed(calls.calls):
@@ -134,7 +141,7 @@ def _hidden(calls: Calls) -> set[int]:
     return found
 
 
-def _end_of(calls: Calls, layer: Call) -> tuple[Call, str] | None:
+def end_of(calls: Calls, layer: Call) -> tuple[Call, str] | None:
     """Return the function that stands behind a layer, or the dropout behind it, and its name."""
     here, activation = layer, ""
     while True:
@@ -160,7 +167,7 @@ def _belongs_to_layer(call: Call) -> bool:
     return call.function in _PRODUCTS and len(call.before) == 2
 
 
-def pairs_of(calls: Calls, chains: Sequence[_Chain]) -> list[_Chain]:
+def pairs_of(calls: Calls, chains: Sequence[Chain]) -> list[Chain]:
     """Join every two chains of which one feeds the other alone."""
     starts = {chain.layers[0].index: chain for chain in chains}
     taken: set[int] = set()
@@ -171,13 +178,27 @@ def pairs_of(calls: Calls, chains: Sequence[_Chain]) -> list[_Chain]:
         if first.layers[0].index in taken or second is None:
             continue
         taken.update((first.layers[0].index, second.layers[0].index))
-        found.append(_Chain(first.layers + second.layers, second.end, second.activation))
+        found.append(Chain(first.layers + second.layers, second.end, second.activation))
     return found
 
 
-def _not_bypassed(calls: Calls, chains: Sequence[_Chain]) -> list[_Chain]:
-    """Leave out the chains that signal of their own leads round and meets behind them."""
-    edges = sorted((p, c.index) for c in calls for p in set(c.before) if p >= 0 and p + 1 < c.index)
+def not_bypassed(
+    calls: Calls, chains: Sequence[Chain], among: Collection[int] | None = None
+) -> list[Chain]:
+    """Leave out the chains that signal of their own leads round and meets behind them.
+
+    Args:
+        calls: All calls.
+        chains: The chains.
+        among: Calls whose results count as such signal; None for all. What masks attention is
+            computed from the data alone.
+    """
+    edges = sorted(
+        (p, c.index)
+        for c in calls
+        for p in set(c.before)
+        if p >= 0 and p + 1 < c.index and (among is None or p in among)
+    )
     active: list[tuple[int, int]] = []
     above: list[int] | None = None
     found, position = [], 0
@@ -208,9 +229,7 @@ def _ancestors(calls: Calls) -> list[int]:
     return above
 
 
-def _meets(
-    calls: Calls, above: list[int], chain: _Chain, active: Sequence[tuple[int, int]]
-) -> bool:
+def _meets(calls: Calls, above: list[int], chain: Chain, active: Sequence[tuple[int, int]]) -> bool:
     start, end = chain.layers[0], chain.end.index
     for producer, consumer in active:
         inside = above[end] >> producer & 1 and not above[start.index] >> producer & 1
@@ -224,11 +243,11 @@ def _meets(
     return False
 
 
-def blocks_of(calls: Calls, chains: Sequence[_Chain], model: nn.Module) -> list[Block]:
+def blocks_of(calls: Calls, chains: Sequence[Chain], model: nn.Module) -> list[Block]:
     """Tell the places of chains apart; several runs of one are one block."""
-    by_place: dict[tuple[Place, Place], list[_Chain]] = {}
+    by_place: dict[tuple[Place, Place], list[Chain]] = {}
     for chain in chains:
-        key = (start_of(chain.layers[0], model), _end_place(chain.end))
+        key = (start_place(chain, model), _end_place(chain.end))
         by_place.setdefault(key, []).append(chain)
     ends: dict[Place, int] = {}
     for call in calls:
@@ -245,7 +264,7 @@ def blocks_of(calls: Calls, chains: Sequence[_Chain], model: nn.Module) -> list[
                 end=end,
                 weights=tuple(weight_of(call) for call in one.layers),
                 last=one.layers[-1].place,
-                entering=layer.first,
+                entering=one.end.shape if one.whole else layer.first,
                 leaving=one.end.shape,
                 axes=axes_of(layer),
                 activation=one.activation,
@@ -258,6 +277,16 @@ def blocks_of(calls: Calls, chains: Sequence[_Chain], model: nn.Module) -> list[
     return found
 
 
+def start_place(chain: Chain, model: nn.Module) -> Place:
+    """Return the place whose first argument is the input of layers, or of an attention.
+
+    Args:
+        chain: The layers.
+        model: The network.
+    """
+    return (chain.whole, "", None) if chain.whole else start_of(chain.layers[0], model)
+
+
 def _end_place(call: Call) -> Place:
     """Return the place of an end: of a function, its next call in that forward, whichever it is.
 
@@ -267,10 +296,10 @@ def _end_place(call: Call) -> Place:
     return path, function, None
 
 
-def _mixed(chains: Sequence[_Chain]) -> set[int]:
+def _mixed(chains: Sequence[Chain]) -> set[int]:
     """Return the chains, by first call, within which another one begins that ends at one place."""
     found: set[int] = set()
-    last: dict[Place, _Chain] = {}
+    last: dict[Place, Chain] = {}
     for chain in chains:
         end = _end_place(chain.end)
         before = last.get(end)
@@ -293,14 +322,14 @@ def unfit(calls: Calls, block: Block, runs: Sequence[Call], *, has_skips: bool) 
     single = len(block.weights) == 1
     if block.shared and single:
         # What is shared must be followed by the same wherever it runs, or the ends get mixed up.
-        ends = [_end_of(calls, run) for run in runs]
+        ends = [end_of(calls, run) for run in runs]
         if any(end is None or _end_place(end[0]) != block.end for end in ends):
             return "that run in several places with different functions behind them"
     if block.mixed:
         return "that run by turns with others and end in the same function"
     if len(runs) > block.calls and not single:
         return "that run several times within one block"
-    if any(_is_next_step(calls, *pair) for pair in itertools.pairwise(runs[: _PAIRS + 1])):
+    if any(is_next_step(calls, *pair) for pair in itertools.pairwise(runs[: _PAIRS + 1])):
         return "that a loop over time runs"
     if block.keeps_shape:
         return ""
@@ -316,7 +345,7 @@ def unfit(calls: Calls, block: Block, runs: Sequence[Call], *, has_skips: bool) 
     return ""
 
 
-def _is_next_step(calls: Calls, first: Call, second: Call) -> bool:
+def is_next_step(calls: Calls, first: Call, second: Call) -> bool:
     """Tell whether a call works on another one's result and on signal that is new since."""
     reached = {first.index}
     for call in calls.calls[first.index + 1 : second.index + 1]:

@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 from torch import nn
 
+from unvanish.core.findings import Cause
 from unvanish.core.prescriptions import Change, Keeps, Prescription
 from unvanish.core.verdicts import NotApplicable
 from unvanish.theory.activations import activation
@@ -34,12 +35,18 @@ EXCHANGES_BEFORE: Final = frozenset(
 
 NEW: Final = "new"
 PRESENT: Final = "present"
+ATTENTIONS: Final = "attentions"
+"""Setting: how many of the blocks are attentions. There is none where none is."""
+_OF_NO_USE: Final = "the tokens are not alike for want of a way round attention"
+ALIKE: Final = "UV302"
+"""Code of attention whose tokens are alike, or that has chosen for good."""
 
 
 def fit(
     case: Case,
     *,
     remedy: str,
+    treats: frozenset[str] = frozenset(),
     keeps: frozenset[Keeps],
     layers: int,
     settings: Callable[[int], Mapping[str, float | str | bool]],
@@ -50,11 +57,14 @@ def fit(
     Args:
         case: The network.
         remedy: Name of the remedy.
+        treats: Codes that it treats, where attention is among them.
         keeps: What it keeps.
         layers: Layers a block holds.
         settings: Number of blocks to the remedy's own settings.
         shortcut: What stands where a block changes the width: ``"projection"`` or ``"pad"``.
     """
+    if not is_of_use(case, remedy, treats):
+        return NotApplicable(_OF_NO_USE)
     paths = paths_of(case, layers=layers)
     if not paths.blocks or len(paths.blocks) < len(paths.branches):
         return NotApplicable(_why_not(paths))
@@ -67,8 +77,7 @@ def fit(
     cost.append("the input of a block is held until its end")
     return Prescription(
         remedy=remedy,
-        why=f"nothing leads round {_blocks(len(paths.blocks))} of {layers} "
-        f"{'layer' if layers == 1 else 'layers'} with a function behind{width}",
+        why=f"nothing leads round {_said(paths, layers)}{width}",
         change=Change.PATH,
         keeps=keeps,
         settings={
@@ -76,6 +85,7 @@ def fit(
             "layers_per_block": layers,
             "blocks": count,
             "shortcut": shortcut,
+            **({ATTENTIONS: paths.attentions} if paths.attentions else {}),
             **settings(count),
         },
         places=tuple(dict.fromkeys(block.weights[0] for block in paths.blocks)),
@@ -113,6 +123,7 @@ def fit_either(
     case: Case,
     *,
     remedy: str,
+    treats: frozenset[str] = frozenset(),
     keeps: frozenset[Keeps],
     layers: int,
     settings: Callable[[int], Mapping[str, float | str | bool]],
@@ -124,18 +135,22 @@ def fit_either(
     Args:
         case: The network.
         remedy: Name of the remedy.
+        treats: Codes that it treats, where attention is among them.
         keeps: What it keeps.
         layers: Layers a new block holds.
         settings: Number of branches to the remedy's own settings.
         centre: Whether a new block loses what its function adds to every unit.
         shortcut: As in `fit`.
     """
+    if not is_of_use(case, remedy, treats):
+        return NotApplicable(_OF_NO_USE)
     paths = paths_of(case)
     if paths.branches:
         return fit_branches(paths, remedy=remedy, keeps=keeps, settings=settings)
     return fit(
         case,
         remedy=remedy,
+        treats=treats,
         keeps=keeps,
         layers=layers,
         settings=lambda blocks: {**settings(blocks), "centre": centre},
@@ -276,8 +291,36 @@ def _around(path: str, paths: Paths) -> str:
     return path
 
 
-def _blocks(count: int) -> str:
-    return "one block" if count == 1 else f"{count} blocks"
+def _said(paths: Paths, layers: int) -> str:
+    attentions = paths.attentions
+    count = len(paths.blocks) - attentions
+    said = []
+    if count:
+        kind = f"{'layer' if layers == 1 else 'layers'} with a function behind"
+        said.append(f"{'one block' if count == 1 else f'{count} blocks'} of {layers} {kind}")
+    if attentions:
+        said.append("one attention" if attentions == 1 else f"{attentions} attentions")
+    return " and ".join(said)
+
+
+def is_of_use(case: Case, remedy: str, treats: frozenset[str]) -> bool:
+    """Tell whether connections may help what was found: not attention that has chosen for good.
+
+    One code stands for it and for tokens that have become alike for want of a way round. A remedy
+    that was asked for by name is tried all the same.
+
+    Args:
+        case: The network.
+        remedy: Name of the remedy.
+        treats: Codes that it treats.
+    """
+    if case.codes & treats != {ALIKE} or remedy in case.asked:
+        return True
+    return any(
+        Cause.DEPTH_WITHOUT_SKIP in finding.causes
+        for finding in case.diagnosis.findings
+        if finding.code == ALIKE
+    )
 
 
 def _why_not(paths: Paths) -> str:

@@ -27,11 +27,12 @@ class Residual:
     ## When to use
     A deep network without skips whose gradient dies in its layers, whatever kills it there: a
     saturated or a flat function, small weights, rank collapse. It helps where no initialisation
-    does, as with sigmoids.
+    does, as with sigmoids. A stack of attention without skips, whose tokens become alike.
 
     ## What it changes
-    A block is a layer with the normalisation, function and dropout behind it. Its input is led
-    to its output and added. Where the width changes, a trained projection that starts orthogonal
+    A block is a layer with the normalisation, function and dropout behind it, or attention of
+    tokens to their own sequence, before the normalisation that follows. Its input is led to its
+    output and added. Where the width changes, a trained projection that starts orthogonal
     stands on the way; strides and cut edges are followed. The layer that reads the data, the
     output, layers whose output is reshaped, recurrences, and whatever has a way round it already
     are left alone.
@@ -60,7 +61,8 @@ class Residual:
     seed, test accuracy before and after: sigmoid 0.11 and 0.94, softplus 0.11 and 0.96, tanh 0.08
     and 0.96, ReLU 0.08 and 0.94. The gradient lost 25.5 decades on its way in the sigmoid network,
     and changes by 0.7 after. Without `centre`: sigmoid 0.63, softplus 0.26
-    (``python -m benchmarks.paths``).
+    (``python -m benchmarks.paths``). The six attention layers without skips of the zoo, 250 steps
+    of Adam (1e-3), two seeds: 0.30 of the symbols right before and 1.00 after.
 
     ## Source
     He, Zhang, Ren and Sun (2016).
@@ -68,7 +70,7 @@ class Residual:
 
     name: ClassVar[str] = "residual"
     treats: ClassVar[frozenset[str]] = frozenset(
-        {"UV101", "UV103", "UV105", "UV106", "UV201", "UV202", "UV401"}
+        {"UV101", "UV103", "UV105", "UV106", "UV201", "UV202", "UV302", "UV401"}
     )
     change: ClassVar[Change] = Change.PATH
     keeps: ClassVar[frozenset[Keeps]] = frozenset({Keeps.WEIGHTS, Keeps.STATE_NAMES})
@@ -85,6 +87,7 @@ class Residual:
         return fit(
             case,
             remedy=self.name,
+            treats=self.treats,
             keeps=self.keeps,
             layers=self.layers_per_block,
             settings=lambda blocks: {"centre": self.centre},  # noqa: ARG005

@@ -34,8 +34,9 @@ class ReZero:
 
     ## What it changes
     Where nothing leads round a block (a layer with the normalisation, function and dropout
-    behind it), its input is led to its output, and the block is scaled by a trained number.
-    Where the network has residual branches, each gets such a number instead.
+    behind it, or attention of tokens to their own sequence), its input is led to its
+    output, and the block is scaled by a trained number. Where the network has residual branches,
+    each gets such a number instead.
 
     ## What it costs
     One parameter a block, a product and an addition, and the memory of one activation. In the
@@ -67,7 +68,7 @@ class ReZero:
 
     name: ClassVar[str] = "rezero"
     treats: ClassVar[frozenset[str]] = frozenset(
-        {"UV101", "UV102", "UV103", "UV105", "UV106", "UV201", "UV202", "UV401"}
+        {"UV101", "UV102", "UV103", "UV105", "UV106", "UV201", "UV202", "UV302", "UV401"}
     )
     change: ClassVar[Change] = Change.PATH
     keeps: ClassVar[frozenset[Keeps]] = frozenset({Keeps.WEIGHTS, Keeps.STATE_NAMES})
@@ -85,6 +86,7 @@ class ReZero:
         return fit_either(
             case,
             remedy=self.name,
+            treats=self.treats,
             keeps=self.keeps,
             layers=self.layers_per_block,
             settings=lambda blocks: {"start": self.start},  # noqa: ARG005

@@ -34,10 +34,10 @@ class ScaledResidual:
     with its depth.
 
     ## What it changes
-    Where nothing leads round a block (a layer with the normalisation, function and dropout
-    behind it), its input is led to its output. Where the network has residual branches, these
-    are scaled. L blocks of energy chi each then grow by (1 + chi / L)^L < e^chi in all, for any
-    depth, where a plain sum grows by (1 + chi)^L.
+    Where nothing leads round a block (a layer with the normalisation, function and dropout behind
+    it, or attention of tokens to their own sequence), its input is led to its output. Where the
+    network has residual branches, these are scaled. L blocks of energy chi each then grow by (1 +
+    chi / L)^L < e^chi in all, for any depth, where a plain sum grows by (1 + chi)^L.
 
     ## What it costs
     An addition, a product, and the memory of one activation a block; a matrix where the width
@@ -68,7 +68,7 @@ class ScaledResidual:
 
     name: ClassVar[str] = "scaled-residual"
     treats: ClassVar[frozenset[str]] = frozenset(
-        {"UV101", "UV102", "UV103", "UV105", "UV106", "UV201", "UV202", "UV401"}
+        {"UV101", "UV102", "UV103", "UV105", "UV106", "UV201", "UV202", "UV302", "UV401"}
     )
     change: ClassVar[Change] = Change.PATH
     keeps: ClassVar[frozenset[Keeps]] = frozenset({Keeps.WEIGHTS, Keeps.STATE_NAMES})
@@ -85,6 +85,7 @@ class ScaledResidual:
         return fit_either(
             case,
             remedy=self.name,
+            treats=self.treats,
             keeps=self.keeps,
             layers=self.layers_per_block,
             settings=_scale,

@@ -11,7 +11,7 @@ from torch import nn
 from unvanish.core.places import SourceLine
 from unvanish.core.records import Site
 from unvanish.treat.anatomy import Layer
-from unvanish.treat.connections import PRESENT
+from unvanish.treat.connections import ATTENTIONS, PRESENT
 from unvanish.treat.patch.rewriters.branches import write_branches
 from unvanish.treat.patch.rewriters.factors import Kind, factor_of_loop, free_name
 from unvanish.treat.patch.rewriters.normalisation import outputs_of, with_wrappers
@@ -52,6 +52,8 @@ def rewrite(work: Work) -> None:
     if work.prescription.settings.get("paths") == PRESENT:
         write_branches(work)
         return
+    if work.prescription.settings.get(ATTENTIONS):
+        raise NoSafeEditError("no edit leads a connection round attention")
     kind = _kind_of(work)
     blocks = [
         layer
