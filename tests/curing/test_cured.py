@@ -216,3 +216,48 @@ def test_a_given_network_is_cured_in_one_call() -> None:
     assert "given in Python" not in repr(found)
     with pytest.raises(UnvanishError, match="nothing to write: nothing is to be changed"):
         found.write()
+
+
+class Coding(nn.Module):
+    """A variational autoencoder of ten numbers that four numbers make."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = nn.Sequential(nn.Linear(10, 32), nn.Tanh(), nn.Linear(32, 4))
+        self.decoder = nn.Sequential(nn.Linear(2, 32), nn.Tanh(), nn.Linear(32, 10))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        mean, logvar = self.encoder(x).chunk(2, dim=-1)
+        noise = torch.randn_like(mean) if self.training else torch.zeros_like(mean)
+        return self.decoder(mean + (0.5 * logvar).exp() * noise), mean, logvar
+
+
+def summed_prior(output: tuple[Tensor, Tensor, Tensor], target: Tensor) -> Tensor:
+    answer, mean, logvar = output
+    prior = -0.5 * (1 + logvar - mean.square() - logvar.exp()).sum()
+    return nn.functional.mse_loss(answer, target) + prior
+
+
+def test_a_drowned_term_is_raised_and_judged_by_itself() -> None:
+    torch.manual_seed(0)
+    x = torch.tanh(torch.randn(640, 4) @ torch.randn(4, 10))
+    cured = unvanish.cure(
+        Coding,
+        data=[(one, one) for one in x.split(64)],
+        loss=summed_prior,
+        optimizer=lambda model: torch.optim.Adam(model.parameters(), lr=5e-3),
+        remedy="loss-balancing",
+        budget="300steps",
+        seeds=3,
+        engine="inline",
+    )
+    assert cured.proof is not None
+    assert cured.proof.endpoint.name == "mse_loss"
+    control, treated = (
+        next(arm for arm in cured.proof.arms if arm.remedies == names)
+        for names in ((), ("loss-balancing",))
+    )
+    assert max(treated.metrics) < 0.6 * min(control.metrics)
+    model = cured.build(seed=0)
+    answer = model(x[:64])
+    assert cured.loss(answer, x[:64]) > 10.0 * summed_prior(answer, x[:64]).detach()

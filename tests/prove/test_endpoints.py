@@ -18,6 +18,7 @@ from unvanish.prove.endpoints import endpoint_of, measure, metric_wants_batches,
 from unvanish.prove.experiment import Experiment, Subject
 from unvanish.prove.metrics import metric_value
 from unvanish.prove.partition import Partition, partition
+from unvanish.treat.balancing import BalancedLoss, OneTerm
 from unvanish.treat.losses import Replacement
 from unvanish.treat.precision import Scale, ScaledLoss
 
@@ -566,3 +567,43 @@ def test_which_metric_wants_batches() -> None:
         metric_wants_batches(of("model, loader"))
     with pytest.raises(UnvanishError, match="metric needs 3 arguments: a, b, c"):
         metric_wants_batches(of("a, b, c"))
+
+
+class Coded(nn.Module):
+    """Answers what it is told, and gives out a code whose size is penalised."""
+
+    def __init__(self, answer: float) -> None:
+        super().__init__()
+        self.answer = nn.Parameter(torch.tensor(answer))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self.answer + 0.0 * x, 3.0 * x * self.answer
+
+
+def with_a_prior(output: tuple[Tensor, Tensor], target: Tensor) -> Tensor:
+    return F.mse_loss(output[0], target) + output[1].square().sum()
+
+
+def test_where_a_term_is_drowned_it_is_what_networks_are_judged_by() -> None:
+    term = OneTerm(with_a_prior, 0, 2, "mse_loss", "line 5, which is drowned")
+    x = torch.randn(200, 1)
+    parts = data_of(x, torch.full_like(x, 3.3), Coded(0.0))
+    endpoint = endpoint_of(Coded(0.0), parts, with_a_prior, judge=term)
+    assert (endpoint.name, endpoint.higher_is_better) == ("mse_loss", False)
+    assert "line 5, which is drowned, on samples" in endpoint.origin
+    experiment = Experiment(
+        target="net",
+        make=lambda _: Coded(0.0),
+        partition=parts,
+        loss=with_a_prior,
+        model=Coded(0.0),
+        endpoint=endpoint,
+        judge=term,
+    )
+    for answer in (0.5, 2.0):
+        for loss in (with_a_prior, BalancedLoss(with_a_prior, 0, 2, 30.0)):
+            model = Coded(answer).eval()
+            step = torch.optim.SGD(model.parameters(), lr=0.1)
+            subject = Subject(model=model, optimizer=step, loss=loss)
+            assert measure(experiment, subject) == pytest.approx((answer - 3.3) ** 2, rel=1e-5)
+            assert score(experiment, subject) == pytest.approx(-((answer - 3.3) ** 2), rel=1e-5)

@@ -54,6 +54,23 @@ class Plain(nn.Module):
         return self.head(x)
 
 
+class Coded(nn.Module):
+    """An autoencoder that gives out its code as well."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder, self.decoder = nn.Linear(12, 4), nn.Linear(4, 12)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        code = self.encoder(x)
+        return self.decoder(code), code
+
+
+def with_a_prior(output: Any, target: torch.Tensor) -> torch.Tensor:
+    answer, code = output
+    return F.mse_loss(answer, target) + code.square().sum()
+
+
 class Recurrent(nn.Module):
     def __init__(self, cell: type[nn.Module]) -> None:
         super().__init__()
@@ -436,6 +453,13 @@ WARD = {
         "mse_loss",
         adam,
     ),
+    "a row for a column": Bed(
+        lambda: nn.Sequential(nn.Linear(12, 16), nn.Tanh(), nn.Linear(16, 1)),
+        (ROWS[0], numbers(32)),
+        lambda output, target: (output - target).square().mean(),
+        adam,
+    ),
+    "drowned": Bed(Coded, (ROWS[0], ROWS[0]), with_a_prior, adam),
 }
 
 

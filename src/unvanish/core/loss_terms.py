@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from unvanish.core.conditions import LossTerm
+from unvanish.core.records import Recording
 
 LEAST_DECADES: Final = 0.5
 """Decades that a term's gradient lies behind another's from which on training is asked: a prior
@@ -38,3 +39,15 @@ def most_drowned(terms: Sequence[LossTerm]) -> int | None:
     }
     worst = max(most, key=lambda i: most[i], default=None)
     return worst if worst is not None and most[worst] > 0.0 else None
+
+
+def named_term(recording: Recording, term: LossTerm) -> str:
+    """Return a term as the user would point at it: by its loss function and its line.
+
+    Args:
+        recording: What the term was read from.
+        term: One of its terms.
+    """
+    site = recording.sites[term.site]
+    what = f"the {site.function or site.op}" if term.is_fit else "the term"
+    return f"{what} of line {site.source.line}" if site.source is not None else what

@@ -912,6 +912,13 @@ _WORKS = (
         "CoNLL",
     ),
     Source(
+        "harris2020",
+        "Harris, Millman, van der Walt and others",
+        2020,
+        "Array programming with NumPy",
+        "Nature 585",
+    ),
+    Source(
         "chen2018",
         "Chen, Badrinarayanan, Lee and Rabinovich",
         2018,

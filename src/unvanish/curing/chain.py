@@ -153,7 +153,7 @@ def cure(
         keep_architecture=keep_architecture,
     )
     try:
-        experiment = experiment_from(origin, recipe, known.reload)
+        experiment = experiment_from(origin, recipe, known.reload, known.judge)
     except NoDataError as error:
         return _untried(known, error, start)
     trained = execute(experiment, Job(steps=_TIMED_STEPS, judged=True))

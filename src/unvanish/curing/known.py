@@ -10,10 +10,16 @@ from typing import Any
 
 from unvanish.core.cures import Origin
 from unvanish.core.findings import Diagnosis, Severity
+from unvanish.core.loss_terms import named_term
 from unvanish.core.records import Recording
 from unvanish.curing.loading import reloaded
 from unvanish.curing.sources import Sources
+from unvanish.diagnose.rules.drowned_term import DrownedTerm
+from unvanish.diagnose.rules.output_loss_pair import is_broadcast
 from unvanish.recipe import Recipe
+from unvanish.treat.balancing import OneTerm
+from unvanish.treat.judges import Judge
+from unvanish.treat.matching import MatchedLoss
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +47,30 @@ class Known:
     data: Iterable[Any] | str | None
     names: tuple[str, ...]
     keep_architecture: bool
+
+    @property
+    def judge(self) -> Judge | None:
+        """What stands for the loss where networks are compared; None for the loss itself.
+
+        A term that others drown hardly shows in their sum, and a loss that compares every output
+        with every target is least where nothing was learnt.
+        """
+        findings = self.diagnosis.findings
+        if any(map(is_broadcast, findings)):
+            return MatchedLoss(self.recipe.loss)
+        trial = self.before.term_trial
+        if trial is None or all(f.code != DrownedTerm.code for f in findings):
+            return None
+        terms = self.before.terms
+        site = self.before.sites[terms[trial.term].site]
+        said = named_term(self.before, terms[trial.term])
+        return OneTerm(
+            loss=self.recipe.loss,
+            term=trial.term,
+            terms=len(terms),
+            name=site.function or site.op,
+            said=f"{said}, which other terms of the loss drown",
+        )
 
     @property
     def is_suspect(self) -> bool:

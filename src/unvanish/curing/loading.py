@@ -13,6 +13,7 @@ from unvanish.core.errors import UnvanishError
 from unvanish.prove.building import experiment_of
 from unvanish.prove.experiment import Experiment
 from unvanish.recipe import Batches, Recipe, load, seeded
+from unvanish.treat.judges import Judge
 from unvanish.treat.operable import operable
 
 UNKNOWN: Final = "the batch is not known yet"
@@ -79,7 +80,10 @@ def with_data(recipe: Recipe, data: Iterable[Any] | str) -> Recipe:
 
 
 def experiment_from(
-    origin: Origin, recipe: Recipe, reload: Callable[[int], Recipe] | None = None
+    origin: Origin,
+    recipe: Recipe,
+    reload: Callable[[int], Recipe] | None = None,
+    judge: Judge | None = None,
 ) -> Experiment:
     """Set up what a network is trained on, and what it is judged by.
 
@@ -87,6 +91,7 @@ def experiment_from(
         origin: What it was loaded from, and the steps that data are drawn for.
         recipe: What it was loaded as, with its data.
         reload: Loads it anew from a seed; None to load it as `origin` says.
+        judge: What stands for the loss where networks are compared, if not the loss itself.
 
     Returns:
         The experiment: equal arguments give equal data in equal parts.
@@ -96,5 +101,8 @@ def experiment_from(
         return reloaded(replace(origin, seed=seed))
 
     return experiment_of(
-        recipe, steps=origin.steps, reload=None if origin.is_given else reload or again
+        recipe,
+        steps=origin.steps,
+        reload=None if origin.is_given else reload or again,
+        judge=judge,
     )

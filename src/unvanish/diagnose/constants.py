@@ -111,18 +111,22 @@ def constant_norms(recording: Recording) -> dict[Site, float]:
 
     Two things tell them. The projection that takes mean and size out of the gradient leaves
     nothing, and the output is no larger than the bias: with the factor gamma, less than a
-    thousandth of gamma remains.
+    thousandth of gamma remains. Of one that is written out the graph tells: it takes from a signal
+    a mean that is as large as the signal.
 
     Args:
         recording: What was measured.
 
     Returns:
-        The decades of gradient that each takes.
+        The decades of gradient that each takes; of one that is written out, its subtraction.
     """
+    wiring = Wiring(recording)
     size = recording[Quantity.ACTIVATION_RMS]
     named = {name: p for p in recording.parameters for name in (p.name, *p.aliases)}
     found = {}
     for site in recording.signal_sites():
+        if _takes_itself(wiring, site):
+            found[site] = math.inf
         if site.op not in _NORMS or not _decades_taken(recording, site) > _LOST:
             continue
         own = [named[name] for name in site.weights if name in named]
@@ -316,6 +320,20 @@ def _takes_own_mean(wiring: Wiring, site: Site) -> bool:
     made_of = [before[1], *wiring.behind(before[1])]
     mean = next((one for one in made_of if one.op not in VIEWS), None)
     return mean is not None and mean.op in _AVERAGES and before[0] in made_of
+
+
+def _takes_itself(wiring: Wiring, site: Site) -> bool:
+    """Tell whether a step subtracts from a signal its mean over single numbers: the signal."""
+    before = wiring.producers(site)
+    if site.op != "sub" or len(before) != 2:
+        return False
+    for mean, whole in (before, before[::-1]):
+        above = wiring.producers(mean)
+        while mean.op in VIEWS and len(above) == 1:
+            mean, above = above[0], wiring.producers(above[0])
+        if mean.op == "mean" and above == [whole] and mean.size == whole.size:
+            return True
+    return False
 
 
 def _averaged_out(recording: Recording, average: Site, way: Sequence[Site]) -> float:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import GradientEdge
 from torch.overrides import TorchFunctionMode
 
 from unvanish.core.conditions import LossTerm, TermTrial
@@ -395,11 +396,35 @@ class _WeighedWalk(Walk):
         """Return one term of the loss of a batch where the copy stands."""
         with _Numbers() as numbers:
             loss = Walk._forward(self, batch)
-        return abs(float(numbers.of[terms_of(loss.grad_fn)[term]].double().mean()))
+        return abs(float(numbers.of[terms_of(loss.grad_fn)[term]].detach().double().mean()))
+
+
+def added_up(loss: Callable[[], Tensor]) -> tuple[Tensor, list[Tensor]]:
+    """Compute a loss, and return what each of its terms adds to it.
+
+    Args:
+        loss: Computes it, with a graph.
+
+    Returns:
+        The loss, and its terms as `terms_of` has them, each a scalar with a graph; no terms where
+        there is but one, or where the numbers of one are not met in Python.
+    """
+    with _Numbers() as numbers:
+        value = loss()
+    nodes = terms_of(value.grad_fn) if value.grad_fn is not None else []
+    if not all(node in numbers.of for node in nodes):
+        return value, []
+    if not nodes:
+        return value, []
+    edges = [GradientEdge(node, 0) for node in nodes]
+    weights = torch.autograd.grad(value, edges, retain_graph=True)
+    return value, [
+        (numbers.of[node] * weight).sum() for weight, node in zip(weights, nodes, strict=True)
+    ]
 
 
 class _Numbers(TorchFunctionMode):
-    """Within this block the numbers are kept that each node of few dimensions gives out."""
+    """Within this block what each node gives out is kept, if it has few dimensions."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -422,7 +447,8 @@ class _Numbers(TorchFunctionMode):
 
     def _keep(self, tensor: Any) -> None:
         if isinstance(tensor, Tensor) and tensor.ndim < 2 and tensor.grad_fn is not None:
-            self.of.setdefault(tensor.grad_fn, tensor.detach().clone())
+            # What is added in place later must not change it.
+            self.of.setdefault(tensor.grad_fn, tensor.clone())
 
 
 def _mean(walk: _WeighedWalk, batches: Sequence[Batch], term: int) -> float:

@@ -188,10 +188,11 @@ def trace(
         held = held_names(own, model) if optimizer is not None else None
         recording = _record(model, looks, deep, held, steps.updates)
         trial = training = term_trial = None
-        if optimizer is not None:
+        if optimizer is not None and probe_steps > 0:
             term_trial = try_terms(
                 model, optimizer, probe_batches, conditions, clip_grad_norm, terms
             )
+        if optimizer is not None:
             training = try_to_learn(
                 model, optimizer, probe_batches, conditions, clip_grad_norm, recording, own
             )

@@ -23,6 +23,7 @@ from unvanish.prove.partition import partition
 from unvanish.recipe.batches import Batches
 from unvanish.recipe.record import Recipe
 from unvanish.recipe.seeding import seeded
+from unvanish.treat.judges import Judge
 
 
 class NoDataError(BatchError):
@@ -43,6 +44,7 @@ def experiment_of(
     steps: int,
     data: Iterable[Any] | None = None,
     reload: Callable[[int], Recipe] | None = None,
+    judge: Judge | None = None,
 ) -> Experiment:
     """Freeze a recipe's data, split them, and settle what the runs are judged by.
 
@@ -52,6 +54,7 @@ def experiment_of(
         data: Batches in place of the recipe's own.
         reload: Loads the recipe anew from a seed; needed for other initial weights where the
             target is a finished network.
+        judge: What stands for the loss where networks are compared, if not the loss itself.
 
     Returns:
         The experiment.
@@ -87,6 +90,7 @@ def experiment_of(
             goal=recipe.goal,
             higher_is_better=recipe.higher_is_better,
             autocast=recipe.autocast,
+            judge=judge,
         )
     return Experiment(
         target=recipe.target,
@@ -100,6 +104,7 @@ def experiment_of(
         autocast=recipe.autocast,
         clip_grad_norm=recipe.clip_grad_norm,
         surroundings=recipe.running,
+        judge=judge,
         fingerprint=_fingerprint(recipe, parts.digest()),
     )
 

@@ -6,6 +6,7 @@ import inspect
 import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
@@ -28,8 +29,11 @@ from unvanish.prove.readings import (
     replaced,
 )
 from unvanish.recipe.usercode import reported
+from unvanish.treat.balancing import BalancedLoss
 from unvanish.treat.guarding import GuardedLoss, GuardedModule
+from unvanish.treat.judges import Judge
 from unvanish.treat.losses import Replacement
+from unvanish.treat.matching import MatchedLoss
 from unvanish.treat.precision import ScaledLoss
 
 __all__ = ["bounds_of", "endpoint_of", "measure", "metric_wants_batches", "score"]
@@ -55,6 +59,7 @@ def endpoint_of(
     goal: float | None = None,
     higher_is_better: bool = True,
     autocast: str = "",
+    judge: Judge | None = None,
 ) -> Endpoint:
     """Settle what the runs of a trial are judged by, before the first of them.
 
@@ -66,9 +71,11 @@ def endpoint_of(
         goal: Value that counts as trained.
         higher_is_better: Direction of `metric`.
         autocast: ``"bfloat16"``, ``"float16"`` or ``""``.
+        judge: What stands for the loss where networks are compared, if not the loss itself.
 
     Returns:
-        The endpoint: the metric, else accuracy where the target says classes, else the loss.
+        The endpoint: the metric, else accuracy where the target says classes, else what stands for
+        the loss, else the loss.
     """
     with untouched(model, seed=0):
         model.eval()
@@ -78,7 +85,7 @@ def endpoint_of(
             with reported(
                 "the network, asked in evaluation mode,", kind=BatchError, help=METRIC_HELP
             ):
-                return _inferred(model, partition, loss, goal, autocast)
+                return _inferred(model, partition, loss, goal, autocast, judge)
         except BatchError as error:
             raise BatchError(
                 f"there is no metric, and the network cannot be judged by its loss: {error.what}",
@@ -148,7 +155,7 @@ def bounds_of(experiment: Experiment) -> tuple[float, float]:
             model.eval()
             reading = reading_on(model, batches, experiment.loss, experiment.autocast)
             if reading.kind == "loss":
-                error = _chance_of_loss(model, batches, experiment.loss, experiment.autocast)
+                error = _chance_of_loss(model, batches, experiment.judged_loss, experiment.autocast)
                 chance, perfect = (-error, 0.0) if error > 0.0 else (math.nan, math.nan)
             elif labels := _labels(model, batches, reading, experiment.autocast):
                 chance, perfect = majority(labels), 1.0
@@ -205,7 +212,12 @@ def _of_metric(
 
 
 def _inferred(
-    model: nn.Module, partition: Partition, loss: Loss, goal: float | None, autocast: str
+    model: nn.Module,
+    partition: Partition,
+    loss: Loss,
+    goal: float | None,
+    autocast: str,
+    judge: Judge | None,
 ) -> Endpoint:
     batches = partition.held_out
     reading = reading_on(model, batches, loss, autocast)
@@ -213,6 +225,16 @@ def _inferred(
     labels = [] if reading.kind == "loss" else _labels(model, batches, reading, autocast)
     if not labels or majority(labels) >= _SAME:
         mean_loss(model, batches[:1], loss, autocast)  # one that cannot be asked shows now
+        if judge is not None:
+            return Endpoint(
+                name=judge.name,
+                higher_is_better=False,
+                goal=goal,
+                samples=partition.samples,
+                held_out=held_out,
+                chance=_chance_of_loss(model, batches, judge, autocast),
+                origin=f"no metric was given: {judge.said}, on {_part(partition)}",
+            )
         called = _spoken(loss, model, batches, autocast)
         said = "the loss" if called == "loss" else f"the loss {called}"
         return Endpoint(
@@ -316,18 +338,21 @@ def _comparable(
 ) -> tuple[Loss, Callable[[Any], Any] | None] | None:
     """Return the loss of the network as it was, and what it takes the new answers through."""
     loss = subject.loss
-    while isinstance(loss, ScaledLoss):
+    while isinstance(loss, ScaledLoss | BalancedLoss | MatchedLoss):
         loss = loss.loss
+    judged = experiment.judged_loss
     if loss is experiment.loss or (isinstance(loss, str) and loss == experiment.loss):
-        return experiment.loss, None
+        return judged, None
     if isinstance(loss, GuardedLoss | GuardedModule):
         # The same loss, but for entries at which it has no value.
-        return (loss, None) if loss.loss is experiment.loss else None
+        if loss.loss is not experiment.loss:
+            return None
+        return (loss if experiment.judge is None else replace(experiment.judge, loss=loss)), None
     if not isinstance(loss, Replacement):
         return None
     before, after = _end(experiment, experiment.model), _end(experiment, subject.model)
     if before == after:
-        return experiment.loss, None
+        return judged, None
     if after or before not in {"Sigmoid", "Softmax"}:
         return None
     axis = loss.axis
@@ -339,7 +364,7 @@ def _comparable(
         new = main.sigmoid() if before == "Sigmoid" else main.softmax(axis)
         return replaced(output, new)
 
-    return experiment.loss, through
+    return judged, through
 
 
 def _end(experiment: Experiment, model: nn.Module | None) -> str:

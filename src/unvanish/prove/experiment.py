@@ -14,6 +14,7 @@ from unvanish.observe.optimizer import OptimizerLike, build_optimizer, follow, s
 from unvanish.prove.partition import Partition
 from unvanish.prove.twins import deepen
 from unvanish.recipe.seeding import seeded
+from unvanish.treat.judges import Judge
 from unvanish.treat.treatment import treat
 
 
@@ -55,6 +56,8 @@ class Experiment:
         autocast: As in `Subject`.
         clip_grad_norm: As in `Subject`.
         surroundings: What a run of the user's code needs around it, entered for every run.
+        judge: What stands for the loss where networks are compared: a term that the others drown,
+            or the loss without a broadcast that a check found; None for the loss itself.
         fingerprint: Text that differs where the user's files do; part of what a journal checks.
     """
 
@@ -69,7 +72,13 @@ class Experiment:
     autocast: str = ""
     clip_grad_norm: float | None = None
     surroundings: Callable[[], Any] | None = None
+    judge: Judge | None = None
     fingerprint: str = ""
+
+    @property
+    def judged_loss(self) -> Callable[..., Any] | str | None:
+        """The loss by which networks are compared."""
+        return self.loss if self.judge is None else self.judge
 
     def subject(self, job: Job) -> Subject:
         """Build the network of a run, treat it, and set its learning rate.

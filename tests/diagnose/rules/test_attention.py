@@ -546,7 +546,8 @@ class Cosines(nn.Module):
     [
         (None, 96, False, True),
         (20.0, 96, False, False),
-        (None, 16, False, False),
+        (None, 16, False, True),
+        (None, 6, False, False),
         (None, 96, True, False),
     ],
 )

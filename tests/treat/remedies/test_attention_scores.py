@@ -213,3 +213,33 @@ def test_sound_scores_and_other_softmaxes_are_left_alone() -> None:
     said = remedy_of("attention-scale").assess(case_of(plain, DATA))
     assert isinstance(said, NotApplicable)
     assert "no softmax weighs values" in said.reason
+
+
+class Reader(nn.Module):
+    """A memory that is read by the cosines of a question and its keys."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.query, self.key, self.value = (nn.Linear(24, 24) for _ in range(3))
+        self.out = nn.Linear(24, 8)
+
+    def forward(self, question: Tensor, keys: Tensor, values: Tensor, scale: float = 1.0) -> Tensor:
+        q = F.normalize(self.query(question)[:, None], dim=-1)
+        cosines = q @ F.normalize(self.key(keys), dim=-1).transpose(1, 2)
+        return self.out(((scale * cosines).softmax(-1) @ self.value(values))[:, 0])
+
+
+def test_cosines_are_multiplied_until_one_key_can_be_chosen() -> None:
+    torch.manual_seed(0)
+    inputs = torch.randn(48, 24), torch.randn(48, 16, 24), torch.randn(48, 16, 24)
+    model = Reader()
+    treated = treat(model, "attention-scale", (inputs, torch.randint(8, (48,))), F.cross_entropy)
+    assert dict(treated.prescriptions[0].settings) == {"": 10.0}
+    torch.testing.assert_close(treated.model(*inputs), model(*inputs, scale=10.0))
+
+
+def test_cosines_of_few_keys_stay() -> None:
+    torch.manual_seed(0)
+    inputs = torch.randn(48, 24), torch.randn(48, 6, 24), torch.randn(48, 6, 24)
+    case = case_of(Reader(), (inputs, torch.randint(8, (48,))), F.cross_entropy)
+    assert isinstance(remedy_of("attention-scale").assess(case), NotApplicable)

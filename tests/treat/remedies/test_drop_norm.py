@@ -263,3 +263,45 @@ def test_a_norm_of_its_own_line_is_edited(tmp_path):
     assert patch is not None
     assert any("nn.Conv1d(8, 8, 3), nn.Identity())" in line for line in patch.files[0].diff())
     assert patch.agrees
+
+
+class OwnNorm(nn.Module):
+    """Layer normalisation, written out."""
+
+    def __init__(self, features):
+        super().__init__()
+        self.gain, self.shift = nn.Parameter(torch.ones(features)), nn.Parameter(torch.ones(1))
+
+    def forward(self, x):
+        mean = x.mean(dim=-1, keepdim=True)
+        variance = (x - mean).pow(2).mean(dim=-1, keepdim=True)
+        return self.gain * (x - mean) * torch.rsqrt(variance + 1e-5) + self.shift
+
+
+class Within(nn.Module):
+    """The same in a forward that does more."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers, self.head = nn.Linear(6, 8), nn.Linear(8, 1)
+
+    def forward(self, x):
+        x = self.head(torch.relu(self.layers(x)))
+        return x - x.mean(-1, keepdim=True)
+
+
+def test_one_that_is_written_out_goes_where_it_is_over_single_numbers():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 8), OwnNorm(8), nn.GELU(), nn.Linear(8, 1), OwnNorm(1))
+    report = unvanish.checkup(model, batch(), loss="mse_loss", select=("UV103",))
+    (finding,) = report.findings
+    assert "4 sub: it normalises single numbers, and its output is its bias" in finding.message
+    treated = treat(model, "drop-norm", batch(), "mse_loss").model
+    inputs, _ = batch()
+    torch.testing.assert_close(treated(inputs), model[:4](inputs))
+
+
+def test_one_within_a_larger_forward_is_left_to_the_user():
+    found = judged(Within())
+    assert isinstance(found, NotApplicable)
+    assert "takes from every number its own mean, in a forward that does more" in found.reason

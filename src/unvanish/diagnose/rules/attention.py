@@ -83,9 +83,13 @@ class AttentionCollapse:
     decades, by 0.7 at 4.2 and by 0.5 at 5.2; at 1e-3 by 0.7 at 3.2 and by 0.4 from 4.2 on.
 
     Cosines as scores lie between -1 and 1, and the best of n keys gets at most
-    1 / (1 + (n - 1) e^-2) of the weight: a third of it among 16 keys, 7 % among 96. Below a tenth
-    (`min_largest_weight`, from 68 keys on) it is found where an input reaches the output by these
-    weights alone, so that it can hardly be heard. Elsewhere an average may be all that is asked.
+    1 / (1 + (n - 1) e^-2) of the weight: a third of it among 16 keys, 7 % among 96. Below one half
+    (`min_largest_weight`, from 9 keys on) all other keys together outweigh the one that is asked
+    for. It is found where an input reaches the output by these weights alone. Elsewhere an average
+    may be all that is asked. A lookup among n pairs, 4 heads, was trained by Adam at 2e-3 for 700
+    steps: with n = 6, 12, 16, 24 and 48 it was right in 94, 71, 65, 48 and 36 % of new cases, and
+    in 100 % of all with the cosines times 10. After 2,800 steps it was right in 94, 68, 60, 98 and
+    86 %.
 
     Nothing to choose from. A softmax over an axis of one entry is 1 whatever its score, and the
     parameters that make the scores get exactly no gradient. It is an error where several things
@@ -149,7 +153,7 @@ class AttentionCollapse:
     max_lost_decades: float = 3.0
     max_lost_decades_if_rescaled: float = 5.0
     hopeless_lost_decades: float = 6.0
-    min_largest_weight: float = 0.1
+    min_largest_weight: float = 0.5
     min_cosine_of_no_content: float = 0.99
 
     def examine(self, recording: Recording) -> Verdict:
@@ -186,7 +190,7 @@ class AttentionCollapse:
         limit = self._limit_of_shrinking(recording)
         if max(shrunk.values(), default=0.0) > limit:
             found.append(self._even(wiring, shrunk, limit, len(seen)))
-        bounded = [site for site in seen if self._is_bounded(wiring, site)]
+        bounded = [site for site in seen if self.is_bounded(wiring, site)]
         if bounded:
             found.append(self._bounded(bounded))
         if max(alike.values(), default=0.0) > self.max_lost_decades:
@@ -251,8 +255,13 @@ class AttentionCollapse:
         """Spread at which chance freezes the share allowed of drawn rows, over that of half."""
         return math.log(2.0) / -math.log(self.max_frozen_fraction_if_drawn)
 
-    def _is_bounded(self, wiring: Wiring, site: Site) -> bool:
-        """Tell whether no key can ever get much, and a question is heard by the weights alone."""
+    def is_bounded(self, wiring: Wiring, site: Site) -> bool:
+        """Tell whether no key can ever get much, and a question is heard by the weights alone.
+
+        Args:
+            wiring: The op graph.
+            site: A softmax that weighs values.
+        """
         most = most_of_cosines(number_of_choices(site))
         return (
             most < self.min_largest_weight

@@ -431,7 +431,8 @@ def _of_one(recording: Recording, norms: Mapping[Site, float]) -> Finding:
     alone = [site for site in norms if stands_alone(wiring, site)]
     is_all = bool(alone) or (len(norms) > 1 and stands_alone(wiring, *norms))
     worst = next(iter(alone or norms))
-    others = f", and so is that of {len(norms) - 1} more" if len(norms) > 1 else ""
+    places = len({(one.path, one.op) for one in norms})
+    others = f", and so is that of {places - 1} more" if places > 1 else ""
     return Finding(
         code=ForwardCollapse.code,
         name=ForwardCollapse.name,

@@ -9,7 +9,7 @@ from typing import ClassVar, final
 from unvanish.core.conditions import LossTerm, TermTrial
 from unvanish.core.findings import Cause, Finding, Severity
 from unvanish.core.glossary import Quantity
-from unvanish.core.loss_terms import decades_behind, most_drowned
+from unvanish.core.loss_terms import decades_behind, most_drowned, named_term
 from unvanish.core.records import Recording, Site
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
@@ -55,9 +55,9 @@ class DrownedTerm:
     have been learnt. 250 steps say nothing about that.
 
     ## What helps
-    The factor in the help line. More often than not a mean stands beside a sum: reduce both over
-    the same axes. Targets in large units become standardised ones. A prior may begin with a factor
-    of zero that rises to one.
+    The factor in the help line, or the remedy `loss-balancing`. More often than not a mean stands
+    beside a sum: reduce both over the same axes. Targets in large units become standardised ones. A
+    prior may begin with a factor of zero that rises to one.
 
     ## Source
     Bowman and others (2016), section 3.1, on a prior that drowns the reconstruction, and the rising
@@ -91,7 +91,7 @@ class DrownedTerm:
         drowned = most_drowned(terms)
         if drowned is None:
             return Clear(summary=f"none of {len(terms)} terms of the loss drowns another")
-        said = f"{_named(recording, terms[drowned])} gets a small share of the gradient"
+        said = f"{named_term(recording, terms[drowned])} gets a small share of the gradient"
         if trial is None or trial.term != drowned:
             return Clear(summary=f"{said}; whether it is learnt was not tried")
         if not self._is_drowned(trial):
@@ -117,7 +117,7 @@ class DrownedTerm:
         term = terms[trial.term]
         behind = [decades_behind(terms, trial.term, i) for i in range(len(terms))]
         loudest = terms[max(range(len(terms)), key=lambda i: behind[i])]
-        named, louder = _named(recording, term), _named(recording, loudest)
+        named, louder = named_term(recording, term), named_term(recording, loudest)
         nothing = trial.mismatched if trial.is_compared else trial.before
         judged = "beside the targets of other samples" if trial.is_compared else "at the start"
         balanced = trial.balanced_mismatched if trial.is_compared else trial.before
@@ -158,10 +158,3 @@ def _indices(recording: Recording) -> range:
 
 def _site(recording: Recording, term: LossTerm) -> Site:
     return recording.sites[term.site]
-
-
-def _named(recording: Recording, term: LossTerm) -> str:
-    """Return a term as the user would point at it: by its loss function and its line."""
-    site = _site(recording, term)
-    what = f"the {site.function or site.op}" if term.is_fit else "the term"
-    return f"{what} of line {site.source.line}" if site.source is not None else f"{what}"

@@ -26,6 +26,7 @@ _CLIPPED: Final = frozenset({"relu", "relu6"})
 """Functions that answer zero, without a slope, to everything below it."""
 
 _LINEAR: Final = VIEWS | {"neg", "mean", "sum"}
+_COMPARED: Final = "comparisons for each output"
 _ROUNDING: Final = 1e-3
 """How far targets that were meant to lie in 0 … 1 may miss it."""
 
@@ -490,6 +491,15 @@ class OutputLossPair:
         )
 
 
+def is_broadcast(finding: Finding) -> bool:
+    """Tell whether a finding of this rule is about outputs that are compared with all targets.
+
+    Args:
+        finding: The finding.
+    """
+    return finding.code == OutputLossPair.code and finding.unit == _COMPARED
+
+
 def _calls(neighbours: Neighbours) -> Iterator[_Pair]:
     """Judge the calls of torch's other losses by what each asks of its arguments."""
     for call in loss_calls(neighbours):
@@ -524,7 +534,7 @@ def _broadcast(neighbours: Neighbours, pair: Comparison, target: DataTensor) -> 
         loss=pair.site,
         measured=compared / alone,
         limit=1.0,
-        unit="comparisons for each output",
+        unit=_COMPARED,
         message=f"{pair.name} compares every output with every target: their shapes are "
         f"{pair.value.shape} and {target.shape}",
         note="each output is drawn to the mean of all targets, whatever its input",

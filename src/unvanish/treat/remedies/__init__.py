@@ -53,10 +53,12 @@ from unvanish.treat.remedies.less_dropout import LessDropout
 from unvanish.treat.remedies.logit_scale import LogitScale
 from unvanish.treat.remedies.logits_loss import LogitsLoss
 from unvanish.treat.remedies.looks_linear import LooksLinear
+from unvanish.treat.remedies.loss_balancing import LossBalancing
 from unvanish.treat.remedies.loss_scaling import LossScaling
 from unvanish.treat.remedies.lower_epsilon import LowerEpsilon
 from unvanish.treat.remedies.lstm_cell import LstmCell
 from unvanish.treat.remedies.lsuv import LSUV
+from unvanish.treat.remedies.match_shapes import MatchShapes
 from unvanish.treat.remedies.muon import MuonRemedy
 from unvanish.treat.remedies.non_saturating_gan import NonSaturatingGan
 from unvanish.treat.remedies.open_gate import OpenGate
@@ -171,6 +173,8 @@ BUILTIN_REMEDIES: Final[tuple[Remedy, ...]] = (
     BoundExponent(),
     PositiveOutput(),
     LogitsLoss(),
+    LossBalancing(),
+    MatchShapes(),
     DropInnerSoftmax(),
     LogitScale(),
     DropNorm(),

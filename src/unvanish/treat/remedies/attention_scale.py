@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final, final
 
 from torch import nn
 
 from unvanish.core.prescriptions import Change, Keeps, Prescription
+from unvanish.core.records import Recording
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import NotApplicable
+from unvanish.core.wiring import Wiring
+from unvanish.diagnose.rules.attention import AttentionCollapse
 from unvanish.observe.copies import copied
 from unvanish.observe.tracing import trace
 from unvanish.treat.anatomy import Anatomy
@@ -23,6 +26,8 @@ _BOTH: Final = 2
 """Queries and keys."""
 _NARROW: Final = 0.25
 """Spread below which a factor was too small."""
+_OF_COSINES: Final = 10.0
+"""Factor of cosines: the best of a hundred keys may then have all of the weight."""
 _ROUNDS: Final = 3
 """How often factors are corrected by what came of them."""
 _WIDE: Final = 2.0
@@ -38,14 +43,15 @@ class AttentionScale:
     Attention whose softmax has chosen for good because its scores were not divided by sqrt(d),
     or because the weights that make queries and keys are too large. Any other softmax that weighs
     values, by sums of products, by distances or by what a layer gives out, and has chosen likewise.
+    Attention whose scores are cosines, so that no key can get half of the weight.
 
     ## What it changes
     Where nothing scales the scores they are divided by sqrt(d), and by their spread where that is
     not enough. Where they are scaled and still too far apart, the weights and biases that make
     queries and keys are multiplied with 1 / sqrt(spread) each; where one matrix makes values too,
     and cannot be told apart by its rows, the scores are divided by the spread. So they are where no
-    matrix product makes them. Where a division is added, the prescription calls it a change of the
-    activation: it is the temperature of a softmax.
+    matrix product makes them. Cosines are multiplied by 10. Where a factor is added, the
+    prescription calls it a change of the activation: it is the temperature of a softmax.
 
     ## What it costs
     A trained network computes something else. A division a layer, where one is added.
@@ -86,6 +92,8 @@ class AttentionScale:
         if not found:
             return NotApplicable("no attention was seen: no softmax weighs values")
         wide = [one for one in found if one.spread > _WIDE]
+        if not wide and (narrow := _bounded(case.recording, found)):
+            return self._wider(narrow)
         if not wide:
             most = max((one.spread for one in found if one.spread >= 0.0), default=math.nan)
             if math.isnan(most):
@@ -110,10 +118,29 @@ class AttentionScale:
             cost="what the scores were",
         )
 
+    def _wider(self, narrow: list[Attention]) -> Prescription:
+        """Multiply cosines, which the softmax cannot choose by as they are."""
+        places = {_called_in(one): _OF_COSINES for one in narrow}
+        return Prescription(
+            remedy=self.name,
+            why="the scores are cosines, and give no key half of the weight",
+            change=Change.ACTIVATION,
+            keeps=self.keeps - {Keeps.ARCHITECTURE},
+            settings=places,
+            places=tuple(places),
+            cost="what the scores were",
+        )
+
     def apply(self, patient: Patient, prescription: Prescription) -> None:
         """Scale weights, or what is multiplied or taken the softmax of."""
         factors = {place: float(prescription.settings[place]) for place in prescription.places}
         _scale(patient.surgery, patient.anatomy, factors)
+
+
+def _bounded(recording: Recording, found: Sequence[Attention]) -> list[Attention]:
+    """Return the attention whose scores are cosines that UV302 finds too near to each other."""
+    wiring, rule = Wiring(recording), AttentionCollapse()
+    return [one for one in found if rule.is_bounded(wiring, one.softmax)]
 
 
 def _measured(case: Case, wide: list[Attention]) -> dict[str, float]:

@@ -79,6 +79,11 @@ class DropNorm:
                 "none takes away the mean that is all that goes on"
             )
         for site in found:
+            if _is_written_out(site) and not _is_replaced(case, site):
+                return NotApplicable(
+                    f"{site.name} takes from every number its own mean, in a forward that does "
+                    "more than that: take it out there"
+                )
             refused = "" if _is_replaced(case, site) else why_out_of_reach(case, site)
             if refused:
                 return NotApplicable(refused)
@@ -118,7 +123,9 @@ def _norms(known: Case | Patient) -> list[Site]:
     alone = constant_norms(known.anatomy.recording)
     found = [site for site in known.anatomy.norms if _is_at_end(site) or site in alone]
     paths = {site.path for site in found}
-    return found + [site for site in _averaged(known) if site.path not in paths]
+    rest = [*(site for site in alone if _is_written_out(site)), *_averaged(known)]
+    first = {site.path: site for site in reversed(rest)}
+    return found + [site for path, site in reversed(first.items()) if path not in paths]
 
 
 def _averaged(known: Case | Patient) -> dict[Site, Site]:
@@ -140,15 +147,20 @@ def _is_replaced(known: Case | Patient, norm: Site) -> bool:
 
     A module before an average may also be called elsewhere, where it does no harm.
     """
-    kind = type(known.model.get_submodule(norm.path))
-    if not kind.__module__.startswith("torch.nn.modules"):
-        return False
+    module = known.model.get_submodule(norm.path)
+    if not type(module).__module__.startswith("torch.nn.modules"):
+        return _is_written_out(norm) and bool(norm.path) and not [*module.children()]
     calls = [
         one
         for one in known.anatomy.recording.signal_sites()
         if (one.path, one.op) == (norm.path, norm.op)
     ]
     return len(calls) < 2 or norm not in _averaged(known)
+
+
+def _is_written_out(norm: Site) -> bool:
+    """Tell whether a normalisation is arithmetic of the user's own, told by its subtraction."""
+    return norm.op not in NORMS
 
 
 def _is_at_end(site: Site) -> bool:

@@ -6,6 +6,7 @@ from typing import Final
 from unvanish.treat.patch.rewriters import (
     activation,
     attention,
+    balance,
     cell,
     data,
     draws,
@@ -21,6 +22,7 @@ from unvanish.treat.patch.rewriters import (
     optimiser,
     path,
     precision,
+    shapes,
     singularity,
     start,
     symmetry,
@@ -34,6 +36,7 @@ REWRITERS: Final[dict[str, Callable[[Work], None]]] = {
     for module in (
         activation,
         attention,
+        balance,
         cell,
         data,
         draws,
@@ -49,6 +52,7 @@ REWRITERS: Final[dict[str, Callable[[Work], None]]] = {
         optimiser,
         path,
         precision,
+        shapes,
         singularity,
         start,
         symmetry,

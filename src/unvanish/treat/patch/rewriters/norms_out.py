@@ -20,6 +20,10 @@ def rewrite(work: Work) -> None:
     """
     places = frozenset(work.prescription.places)
     norms = work.anatomy.norms
+    if not places.issubset(site.path for site in norms):
+        raise NoSafeEditError(
+            f"the normalisation is written out in a class of your own: {_by_hand(work, places)}"
+        )
     done: set[tuple[str, int]] = set()
     for site in norms:
         if site.path not in places:
