@@ -1,5 +1,4 @@
 """Semi-supervised node classification, one graph, GCNII (Chen et al. 2020), 16 layers."""
-
 import math
 
 import torch
@@ -38,10 +37,7 @@ class GCNII(nn.Module):
         super().__init__()
         self.fcs = nn.ModuleList([nn.Linear(NUM_FEATS, hidden), nn.Linear(hidden, NUM_CLASSES)])
         self.convs = nn.ParameterList(
-            [
-                nn.Parameter(torch.empty(hidden, hidden).uniform_(-(hidden**-0.5), hidden**-0.5))
-                for _ in range(layers)
-            ]
+            [nn.Parameter(torch.empty(hidden, hidden).uniform_(-hidden ** -0.5, hidden ** -0.5)) for _ in range(layers)]
         )
         self.alpha, self.lamda, self.dropout = alpha, lamda, dropout
 

@@ -27,7 +27,7 @@ class PositionalEncoding(nn.Module):
         self.register_buffer("pe", pe)
 
     def forward(self, x):
-        return x + self.pe[:, : x.size(1)]
+        return x + self.pe[:, :x.size(1)]
 
 
 class TransformerClassifier(nn.Module):
@@ -51,7 +51,7 @@ model = TransformerClassifier
 def data():
     idx = torch.randperm(len(Xtr))
     for i in range(0, len(idx), 48):
-        yield Xtr[idx[i : i + 48]], ytr[idx[i : i + 48]]
+        yield Xtr[idx[i:i + 48]], ytr[idx[i:i + 48]]
 
 
 loss = nn.CrossEntropyLoss()

@@ -2,24 +2,12 @@
 
 usage: loss = negative Cox partial log-likelihood over the mini-batch
 """
-
 import numpy as np
 import torch
 import torch.nn as nn
 
-COLUMNS = [
-    "age",
-    "anaemia",
-    "creatinine_phosphokinase",
-    "diabetes",
-    "ejection_fraction",
-    "high_blood_pressure",
-    "platelets",
-    "serum_creatinine",
-    "serum_sodium",
-    "sex",
-    "smoking",
-]
+COLUMNS = ["age", "anaemia", "creatinine_phosphokinase", "diabetes", "ejection_fraction",
+           "high_blood_pressure", "platelets", "serum_creatinine", "serum_sodium", "sex", "smoking"]
 
 
 def simulate_cohort(n, seed):
@@ -31,32 +19,12 @@ def simulate_cohort(n, seed):
     creat = np.exp(rng.normal(0.2, 0.4, n)).clip(0.5, 9)
     sodium = rng.normal(136.6, 4.4, n).clip(113, 148)
     flags = rng.integers(0, 2, (n, 5))
-    risk = (
-        0.9 * (age - 61) / 12
-        - 0.9 * (ef - 38) / 12
-        + 0.7 * np.log(creat) / 0.4
-        - 0.5 * (sodium - 136.6) / 4.4
-        + 0.4 * flags[:, 2]
-        + 0.6 * np.abs((platelets - 263000) / 90000)
-    )
+    risk = (0.9 * (age - 61) / 12 - 0.9 * (ef - 38) / 12 + 0.7 * np.log(creat) / 0.4
+            - 0.5 * (sodium - 136.6) / 4.4 + 0.4 * flags[:, 2] + 0.6 * np.abs((platelets - 263000) / 90000))
     t = rng.exponential(180 * np.exp(-risk))
     censor = rng.uniform(30, 290, n)
-    x = np.stack(
-        [
-            age,
-            flags[:, 0],
-            cpk,
-            flags[:, 1],
-            ef,
-            flags[:, 2],
-            platelets,
-            creat,
-            sodium,
-            flags[:, 3],
-            flags[:, 4],
-        ],
-        axis=1,
-    )
+    x = np.stack([age, flags[:, 0], cpk, flags[:, 1], ef, flags[:, 2], platelets, creat, sodium,
+                  flags[:, 3], flags[:, 4]], axis=1)
     y = np.stack([np.minimum(t, censor), (t <= censor).astype(float)], axis=1)
     return torch.tensor(x, dtype=torch.float32), torch.tensor(y, dtype=torch.float32)
 
@@ -69,10 +37,8 @@ class DeepSurv(nn.Module):
     def __init__(self, n_in=len(COLUMNS), hidden=(32, 32)):
         super().__init__()
         self.body = nn.Sequential(
-            nn.Linear(n_in, hidden[0]),
-            nn.ReLU(),
-            nn.Linear(hidden[0], hidden[1]),
-            nn.ReLU(),
+            nn.Linear(n_in, hidden[0]), nn.ReLU(),
+            nn.Linear(hidden[0], hidden[1]), nn.ReLU(),
             nn.Linear(hidden[1], 1),
         )
 

@@ -2,7 +2,6 @@
 
 In-batch negatives, symmetric cross-entropy. The loss sits at ln(64) = 4.16 and does not move.
 """
-
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -11,8 +10,8 @@ torch.set_default_dtype(torch.float32)
 gen = torch.Generator().manual_seed(1234)
 
 LATENT = 10
-_to_imu = torch.randn(LATENT, 48, generator=gen) / LATENT**0.5
-_to_txt = torch.randn(LATENT, 32, generator=gen) / LATENT**0.5
+_to_imu = torch.randn(LATENT, 48, generator=gen) / LATENT ** 0.5
+_to_txt = torch.randn(LATENT, 32, generator=gen) / LATENT ** 0.5
 
 
 def make_pairs(n):
@@ -30,10 +29,8 @@ class Tower(nn.Module):
     def __init__(self, d_in, d_model=96, d_out=32):
         super().__init__()
         self.net = nn.Sequential(
-            nn.Linear(d_in, d_model),
-            nn.GELU(),
-            nn.Linear(d_model, d_model),
-            nn.GELU(),
+            nn.Linear(d_in, d_model), nn.GELU(),
+            nn.Linear(d_model, d_model), nn.GELU(),
         )
         self.proj = nn.Linear(d_model, d_out, bias=False)
 

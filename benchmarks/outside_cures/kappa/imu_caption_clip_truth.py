@@ -22,11 +22,7 @@ def metric(model):
 def cured():
     net = user.model()
     net.temperature = 1 / 0.07
-    return (
-        net,
-        torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4),
-        user.loss,
-    )
+    return net, torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4), user.loss
 
 
 EVIDENCE = (

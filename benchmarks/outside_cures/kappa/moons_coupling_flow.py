@@ -18,12 +18,8 @@ class Coupling(nn.Module):
     def __init__(self, flip, width=64):
         super().__init__()
         self.flip = flip
-        self.s = nn.Sequential(
-            nn.Linear(1, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1)
-        )
-        self.t = nn.Sequential(
-            nn.Linear(1, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1)
-        )
+        self.s = nn.Sequential(nn.Linear(1, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1))
+        self.t = nn.Sequential(nn.Linear(1, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1))
 
     def forward(self, x):
         a, b = x[:, :1], x[:, 1:]
@@ -50,7 +46,7 @@ class RealNVP(nn.Module):
 
 def nll(output, _=None):
     z, log_det = output
-    log_pz = -0.5 * (z**2).sum(1) - math.log(2 * math.pi)
+    log_pz = -0.5 * (z ** 2).sum(1) - math.log(2 * math.pi)
     return -(log_pz + log_det).mean()
 
 

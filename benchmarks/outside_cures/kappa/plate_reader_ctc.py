@@ -5,7 +5,6 @@ Stripped-down repro for the tracker: the training loss is fine, the very same im
 rubbish on validation.  Ported from our old TensorFlow/slim code base (hyper-parameters kept).
 Images are 8-bit, rendered from six 8x5 glyphs, four to a plate.
 """
-
 import torch
 from torch import nn
 
@@ -25,7 +24,7 @@ def render(n, generator):
         x = int(torch.randint(0, 4, (1,), generator=generator))
         for c in labels[i].tolist():
             y = int(torch.randint(0, 3, (1,), generator=generator))
-            img[i, 0, y : y + 8, x : x + 5] = GLYPHS[c]
+            img[i, 0, y:y + 8, x:x + 5] = GLYPHS[c]
             x += 6 + int(torch.randint(0, 3, (1,), generator=generator))
     img += 0.15 * torch.randn(img.shape, generator=generator)
     img = (40 + 150 * img).round().clamp(0, 255)
@@ -41,13 +40,8 @@ class PlateReader(nn.Module):
         super().__init__()
         bn = dict(eps=1e-3, momentum=1 - 0.9997)  # slim: decay 0.9997, epsilon 0.001
         self.features = nn.Sequential(
-            nn.Conv2d(1, width, 3, padding=1, bias=False),
-            nn.BatchNorm2d(width, **bn),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
-            nn.Conv2d(width, width * 2, (5, 3), padding=(0, 1), bias=False),
-            nn.BatchNorm2d(width * 2, **bn),
-            nn.ReLU(),
+            nn.Conv2d(1, width, 3, padding=1, bias=False), nn.BatchNorm2d(width, **bn), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(width, width * 2, (5, 3), padding=(0, 1), bias=False), nn.BatchNorm2d(width * 2, **bn), nn.ReLU(),
         )
         self.rnn = nn.LSTM(width * 2, hidden, bidirectional=True, batch_first=True)
         self.classifier = nn.Linear(2 * hidden, N_GLYPH + 1)

@@ -28,9 +28,7 @@ def sample(kind, n, g):
         pts = torch.stack([r * a.cos(), r * a.sin(), 1 - 2 * r])
     else:
         b = 2 * math.pi * v
-        pts = torch.stack(
-            [(0.75 + 0.25 * b.cos()) * a.cos(), (0.75 + 0.25 * b.cos()) * a.sin(), 0.25 * b.sin()]
-        )
+        pts = torch.stack([(0.75 + 0.25 * b.cos()) * a.cos(), (0.75 + 0.25 * b.cos()) * a.sin(), 0.25 * b.sin()])
     q, _ = torch.linalg.qr(0.35 * torch.randn(3, 3, generator=g) + torch.eye(3))
     q = q * torch.sign(torch.diagonal(q))
     return (q @ pts + 0.04 * torch.randn(3, n, generator=g)).t()

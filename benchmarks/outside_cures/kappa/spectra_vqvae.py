@@ -2,7 +2,6 @@
 
 Losses as in van den Oord et al. 2017, codebook drawn from a batch of encodings on first use.
 """
-
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -16,7 +15,7 @@ def spectra(n, seed):
         centre = torch.rand(n, 1, generator=g)
         height = 0.4 + torch.rand(n, 1, generator=g)
         width = 0.03 + 0.04 * torch.rand(n, 1, generator=g)
-        s += height * torch.exp(-(((grid - centre) / width) ** 2))
+        s += height * torch.exp(-((grid - centre) / width) ** 2)
     return (s + 0.02 * torch.randn(s.shape, generator=g)).unsqueeze(1)
 
 
@@ -51,23 +50,16 @@ class VQVAE(nn.Module):
     def __init__(self, dim=16, n_codes=32, ch=32):
         super().__init__()
         self.enc = nn.Sequential(
-            nn.Conv1d(1, ch, 4, 2, 1),
-            nn.ReLU(),
-            nn.Conv1d(ch, ch, 4, 2, 1),
-            nn.ReLU(),
-            nn.Conv1d(ch, ch, 4, 2, 1),
-            nn.ReLU(),
-            nn.Conv1d(ch, dim, 1),
-            nn.BatchNorm1d(dim, affine=False),
+            nn.Conv1d(1, ch, 4, 2, 1), nn.ReLU(),
+            nn.Conv1d(ch, ch, 4, 2, 1), nn.ReLU(),
+            nn.Conv1d(ch, ch, 4, 2, 1), nn.ReLU(),
+            nn.Conv1d(ch, dim, 1), nn.BatchNorm1d(dim, affine=False),
         )
         self.vq = VectorQuantizer(n_codes, dim)
         self.dec = nn.Sequential(
-            nn.Conv1d(dim, ch, 3, 1, 1),
-            nn.ReLU(),
-            nn.ConvTranspose1d(ch, ch, 4, 2, 1),
-            nn.ReLU(),
-            nn.ConvTranspose1d(ch, ch, 4, 2, 1),
-            nn.ReLU(),
+            nn.Conv1d(dim, ch, 3, 1, 1), nn.ReLU(),
+            nn.ConvTranspose1d(ch, ch, 4, 2, 1), nn.ReLU(),
+            nn.ConvTranspose1d(ch, ch, 4, 2, 1), nn.ReLU(),
             nn.ConvTranspose1d(ch, 1, 4, 2, 1),
         )
 

@@ -1,5 +1,4 @@
 """Route support tickets to one of five queues. TextCNN (Kim 2014)."""
-
 from __future__ import annotations
 
 import numpy as np
@@ -26,9 +25,7 @@ dev_docs, dev_queue = fake_tickets(500, _rng, _topics)
 
 
 class TextCNN(nn.Module):
-    def __init__(
-        self, emb: int = 48, maps: int = 32, sizes: tuple[int, ...] = (2, 3, 4), drop: float = 0.3
-    ):
+    def __init__(self, emb: int = 48, maps: int = 32, sizes: tuple[int, ...] = (2, 3, 4), drop: float = 0.3):
         super().__init__()
         self.embed = nn.Embedding(VOCAB_SIZE, emb)
         self.convs = nn.ModuleList(nn.Conv1d(emb, maps, k) for k in sizes)

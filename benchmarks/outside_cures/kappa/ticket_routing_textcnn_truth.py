@@ -20,11 +20,7 @@ def metric(model):
 
 def cured():
     net = user.model()
-    return (
-        net,
-        torch.optim.AdamW(net.parameters(), lr=user.LR, weight_decay=user.WEIGHT_DECAY),
-        user.loss,
-    )
+    return net, torch.optim.AdamW(net.parameters(), lr=user.LR, weight_decay=user.WEIGHT_DECAY), user.loss
 
 
 EVIDENCE = (

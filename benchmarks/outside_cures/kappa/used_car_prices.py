@@ -23,16 +23,8 @@ def load_frame(n=3000, seed=SEED):
     km = (age * rs.normal(14, 4, n)).clip(0.1, None)
     power = rs.normal(90, 25, n).clip(40, None)
     accidents = rs.binomial(2, 0.15, n)
-    logp = (
-        10.0
-        + make_value[make]
-        + region_value[region]
-        - 0.11 * age
-        - 0.002 * km
-        + 0.006 * (power - 90)
-        - 0.2 * accidents
-        + rs.normal(0, 0.08, n)
-    )
+    logp = (10.0 + make_value[make] + region_value[region] - 0.11 * age - 0.002 * km
+            + 0.006 * (power - 90) - 0.2 * accidents + rs.normal(0, 0.08, n))
     num = np.stack([age, km, power, accidents], 1)
     return make, region, num, logp
 

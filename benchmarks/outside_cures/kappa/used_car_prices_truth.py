@@ -11,7 +11,7 @@ CAUSE = (
     "output (N, 1) against target (N,): MSELoss broadcasts to (N, N), every prediction is pulled to every target,"
     " and the best answer is the mean"
 )
-C, N, Y = user.CAT[user.N_TRAIN :], user.NUM[user.N_TRAIN :], user.Y[user.N_TRAIN :]
+C, N, Y = user.CAT[user.N_TRAIN:], user.NUM[user.N_TRAIN:], user.Y[user.N_TRAIN:]
 
 
 @torch.no_grad()

@@ -3,7 +3,6 @@
 My manager thinks the network is broken because the predictions hug the mean: they have a standard
 deviation of 0.4 where the target's is 1, and the training loss only goes from 1.0 to about 0.8.
 """
-
 import torch
 import torch.nn as nn
 

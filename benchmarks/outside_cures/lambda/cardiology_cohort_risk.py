@@ -4,7 +4,6 @@ Columns: age [y], ejection fraction [%], serum creatinine [mg/dl], serum sodium 
 platelets [1/ul], CPK [U/l], systolic pressure [mmHg], diabetes, smoking
 Outcome: follow-up [days], event (1 = died, 0 = censored)
 """
-
 import numpy as np
 import torch
 from torch import nn
@@ -23,12 +22,8 @@ def cohort(n, seed):
     sbp = r.normal(125, 18, n)
     diab, smoke = r.binomial(1, 0.42, n), r.binomial(1, 0.32, n)
     eta = (
-        0.06 * (age - 61)
-        - 0.07 * (ef - 38)
-        + 1.6 * np.log(crea)
-        - 0.12 * (sodium - 136.6)
-        + 0.0007 * (sbp - 125) ** 2
-        + 0.7 * diab * smoke
+        0.06 * (age - 61) - 0.07 * (ef - 38) + 1.6 * np.log(crea) - 0.12 * (sodium - 136.6)
+        + 0.0007 * (sbp - 125) ** 2 + 0.7 * diab * smoke
     )
     t = r.exponential(400 * np.exp(-eta))
     c = r.uniform(60, 900, n)
@@ -72,7 +67,7 @@ def model():
 
 
 _x, _y = cohort(2400, seed=3)
-data = [(_x[i : i + 80], _y[i : i + 80]) for i in range(0, 2400, 80)]
+data = [(_x[i:i + 80], _y[i:i + 80]) for i in range(0, 2400, 80)]
 loss = CoxPartialLikelihood()
 
 

@@ -3,7 +3,6 @@ Gait classification with an echo state network (seminar "unconventional computin
 
 The reservoir is random and fixed, only the readout learns: that is the whole point of the method.
 """
-
 import torch
 from torch import nn
 

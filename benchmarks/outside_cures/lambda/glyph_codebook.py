@@ -1,5 +1,4 @@
 """Compress 8x8 glyphs to four codebook indices each (small VQ-VAE after van den Oord et al.)"""
-
 import torch
 import torch.nn.functional as F
 from sklearn.datasets import load_digits
@@ -30,13 +29,9 @@ class GlyphVQ(nn.Module):
     def __init__(self, dim=8, slots=4):
         super().__init__()
         self.slots, self.dim = slots, dim
-        self.enc = nn.Sequential(
-            nn.Flatten(), nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, slots * dim)
-        )
+        self.enc = nn.Sequential(nn.Flatten(), nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, slots * dim))
         self.vq = Quantiser(dim=dim)
-        self.dec = nn.Sequential(
-            nn.Linear(slots * dim, 128), nn.ReLU(), nn.Linear(128, 64), nn.Unflatten(1, (1, 8, 8))
-        )
+        self.dec = nn.Sequential(nn.Linear(slots * dim, 128), nn.ReLU(), nn.Linear(128, 64), nn.Unflatten(1, (1, 8, 8)))
 
     def forward(self, x):
         z = self.enc(x).view(-1, self.slots, self.dim)

@@ -3,7 +3,6 @@
 Instead of a raster of heights we keep the weights of a small sine network (after SIREN).
 Survey points are scattered, coordinates go from -1 to 1, heights have zero mean and unit variance.
 """
-
 import math
 import torch
 from torch import nn
@@ -57,7 +56,7 @@ XY, H = survey(4000, seed=8)
 def data():
     order = torch.randperm(len(XY))
     for k in range(0, len(order), 200):
-        pick = order[k : k + 200]
+        pick = order[k:k + 200]
         yield XY[pick], H[pick]
 
 

@@ -2,7 +2,6 @@
 
 Single kiosks are very noisy (one school class more or less...), planning only needs the expectation.
 """
-
 import numpy as np
 import torch
 import torch.nn as nn
@@ -11,11 +10,8 @@ import torch.nn as nn
 def expectation(x):
     temp, rain, hour, weekend, event = x[:, 0], x[:, 1], x[:, 2], x[:, 3], x[:, 4]
     return (
-        0.6 * np.tanh(temp)
-        - 0.5 * rain * (weekend > 0)
-        + 0.4 * np.sin(3 * hour)
-        + 0.5 * event * (temp > 0)
-        - 0.1
+        0.6 * np.tanh(temp) - 0.5 * rain * (weekend > 0) + 0.4 * np.sin(3 * hour)
+        + 0.5 * event * (temp > 0) - 0.1
     )
 
 
@@ -39,13 +35,9 @@ class TurnoverNet(nn.Module):
     def __init__(self):
         super().__init__()
         self.net = nn.Sequential(
-            nn.Linear(9, 48),
-            nn.LayerNorm(48),
-            Swish(),
+            nn.Linear(9, 48), nn.LayerNorm(48), Swish(),
             nn.Dropout(0.1),
-            nn.Linear(48, 48),
-            nn.LayerNorm(48),
-            Swish(),
+            nn.Linear(48, 48), nn.LayerNorm(48), Swish(),
             nn.Linear(48, 1),
         )
 

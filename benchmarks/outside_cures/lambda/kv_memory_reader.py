@@ -5,7 +5,6 @@ Thesis, chapter 4: a key/value memory that is read by content.
 A dialogue state is a list of (slot, value) pairs in arbitrary order; a question names one slot and
 the network has to say its value. Toy version: 40 slot names, 12 values, 24 pairs in memory.
 """
-
 import torch
 import torch.nn as nn
 import torch.nn.functional as F

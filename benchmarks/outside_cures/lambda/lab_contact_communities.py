@@ -5,7 +5,6 @@ Every graph has 24 people in two departments; people mostly meet within the depa
 a noisy questionnaire of 8 numbers. Predict each person's department (0: the one with the higher
 answers to the first questions).
 """
-
 import torch
 from torch import nn
 import torch.nn.functional as F

@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 
 def load():
     d = load_digits()
-    x = torch.from_numpy(d.images).float().unsqueeze(1) / 16.0
+    x = torch.from_numpy(d.images).float().unsqueeze(1) / 16.
     y = torch.from_numpy(d.target).long()
     p = torch.randperm(len(y), generator=torch.Generator().manual_seed(99))
     return x[p], y[p]
@@ -32,7 +32,7 @@ def glorot_uniform(module):
 class KerasCNN(nn.Module):
     def __init__(self, num_classes=10):
         super(KerasCNN, self).__init__()
-        self.conv2d = nn.Conv2d(1, 16, kernel_size=3)  # "valid"
+        self.conv2d = nn.Conv2d(1, 16, kernel_size=3)      # "valid"
         self.conv2d_1 = nn.Conv2d(16, 32, kernel_size=3)
         self.max_pooling2d = nn.MaxPool2d(2)
         self.dropout = nn.Dropout(0.25)
@@ -57,7 +57,7 @@ def model():
 def data():
     perm = torch.randperm(N_TRAIN)
     for start in range(0, N_TRAIN, 56):
-        sel = perm[start : start + 56]
+        sel = perm[start:start + 56]
         yield x_train[sel], y_train[sel]
 
 

@@ -2,7 +2,6 @@
 
 Input: two feature vectors; output: how much more attractive the first one is (logit).
 """
-
 from typing import Sequence
 
 import torch
@@ -12,13 +11,7 @@ N_FEATURES = 18
 
 
 def _utility(x: Tensor) -> Tensor:
-    return (
-        x[:, 0] * x[:, 1]
-        + 1.5 * torch.sin(2 * x[:, 2])
-        - x[:, 3].abs()
-        + 0.8 * x[:, 4]
-        - 0.5 * x[:, 5] * (x[:, 6] > 0)
-    )
+    return x[:, 0] * x[:, 1] + 1.5 * torch.sin(2 * x[:, 2]) - x[:, 3].abs() + 0.8 * x[:, 4] - 0.5 * x[:, 5] * (x[:, 6] > 0)
 
 
 def click_log(n: int, seed: int, noise: float = 0.3) -> tuple[Tensor, Tensor, Tensor]:

@@ -2,7 +2,6 @@
 
 Five process variables lie near a curved surface. Everything the flow finds unlikely is to raise an alarm.
 """
-
 import math
 import torch
 from torch import nn
@@ -14,7 +13,7 @@ def operation(n, seed):
     g = torch.Generator().manual_seed(seed)
     e = torch.randn(n, DIM, generator=g)
     load = e[:, 0]
-    temp = 0.5 * load**2 - 0.5 + 0.2 * e[:, 1]
+    temp = 0.5 * load ** 2 - 0.5 + 0.2 * e[:, 1]
     flow = torch.sin(2 * load) + 0.2 * e[:, 2]
     valve = 0.7 * temp - flow + 0.15 * e[:, 3]
     level = torch.tanh(2 * valve) + 0.3 * (1 + load.abs()) * e[:, 4]
@@ -26,11 +25,7 @@ class Coupling(nn.Module):
         super().__init__()
         self.register_buffer("mask", mask)
         self.net = nn.Sequential(
-            nn.Linear(DIM, hidden),
-            nn.ReLU(),
-            nn.Linear(hidden, hidden),
-            nn.ReLU(),
-            nn.Linear(hidden, 2 * DIM),
+            nn.Linear(DIM, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 2 * DIM)
         )
         # every layer starts as the identity (as in Glow)
         nn.init.zeros_(self.net[-1].weight)

@@ -1,5 +1,4 @@
 """recipe_taste_factors.py -- rating prediction for the recipe app (matrix factorisation with biases)"""
-
 import torch
 import torch.nn as nn
 

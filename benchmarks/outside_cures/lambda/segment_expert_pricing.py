@@ -5,7 +5,6 @@ Sales wants "one simple formula per customer segment", so: six linear experts an
 that sends every offer to exactly one of them. The segments themselves are not in the data, the
 router must discover them from the features.
 """
-
 import numpy as np
 import torch
 import torch.nn as nn

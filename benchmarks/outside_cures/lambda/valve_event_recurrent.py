@@ -4,7 +4,6 @@ Each record has 70 time steps of 6 sensor channels. Somewhere in the first dozen
 is operated, which leaves a short signature on the channels. After that only normal operation (noise).
 At the end of the record we need to know which valve it was.
 """
-
 import math
 import torch
 from torch import nn
@@ -19,7 +18,7 @@ def records(n, seed):
     y = torch.randint(0, VALVES, (n,), generator=g)
     t0 = torch.randint(0, 10, (n,), generator=g)
     for i in range(n):
-        x[i, t0[i] : t0[i] + 3] += _sig[y[i]]
+        x[i, t0[i]:t0[i] + 3] += _sig[y[i]]
     return x, y
 
 
