@@ -217,7 +217,8 @@ def sure(size: float | None, loss: float | None) -> Recording:
     shape = (32, 10)
     scores = Site(index=0, path="layers.0", op="linear", shape=shape, size=320, weights=("w", "b"))
     softmax = Site(index=1, path="", op="log_softmax", role=Role.LOSS, shape=shape, size=320)
-    error = Site(index=2, path="", op="nll_loss", role=Role.LOSS, size=1)
+    name = "cross_entropy"
+    error = Site(index=2, path="", op="nll_loss", function=name, role=Role.LOSS, size=1)
     return recording_of(
         scores,
         softmax,

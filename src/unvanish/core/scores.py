@@ -9,11 +9,12 @@ from typing import Final
 
 from unvanish.core.glossary import Quantity
 from unvanish.core.operations import VIEW_OPS
-from unvanish.core.records import Recording, Site
+from unvanish.core.records import Profile, Recording, Site
 
-CLASS_ERRORS: Final = frozenset({"nll_loss", "nll_loss2_d"})
+_CLASS_ERRORS: Final = frozenset({"nll_loss", "nll_loss2_d"})
 """What compares log-probabilities with classes: scores (N, C), and scores (N, C, d1, ...)."""
 _BINARY_ERROR: Final = "binary_cross_entropy_with_logits"
+_JOINS: Final = frozenset({"stack", "cat"})
 _FAR: Final = 3.0
 """Times the cross entropy of equal probabilities."""
 _LOUD: Final = 5.0
@@ -97,7 +98,7 @@ def scores_of(recording: Recording) -> list[Scores]:
     for error in recording.sites:
         is_binary = error.op == _BINARY_ERROR
         compared = before_of.get(error.index, [])
-        if len(compared) != 1 or not (is_binary or error.op in CLASS_ERRORS):
+        if len(compared) != 1 or not (is_binary or error.op in _CLASS_ERRORS):
             continue
         shape, made = compared[0].shape, compared[0]
         classes = 2 if is_binary else _classes(shape)
@@ -107,12 +108,22 @@ def scores_of(recording: Recording) -> list[Scores]:
             if softmax.op != "log_softmax" or len(inputs) != 1:
                 continue
             made = inputs[0]
-        made = _unmoved(made, before_of)
-        if classes > 1 and size.get(made) >= 0.0:
+        made, spread = _made(made, before_of, size)
+        if classes > 1 and spread >= 0.0:
             answers = max(1, math.prod(shape) // (1 if is_binary else classes))
-            loss = mean.get(error, size.get(error)) if error.shape else size.get(error)
-            found.append(Scores(made, error, classes, answers, size[made], loss, is_binary))
+            value = _smoothed(recording, error)
+            loss = mean.get(value, size.get(value)) if value.shape else size.get(value)
+            found.append(Scores(made, error, classes, answers, spread, loss, is_binary))
     return found
+
+
+def _smoothed(recording: Recording, error: Site) -> Site:
+    """Return the sum that smoothed labels make of an error, which alone has a value then."""
+    if error in recording[Quantity.ACTIVATION_RMS]:
+        return error
+    behind = recording.sites[error.index + 1 : error.index + 3]  # a multiplication, and the sum
+    ours = [one for one in behind if one.op == "add" and one.function == error.function]
+    return ours[0] if ours else error
 
 
 def _classes(shape: tuple[int, ...]) -> int:
@@ -120,6 +131,27 @@ def _classes(shape: tuple[int, ...]) -> int:
     if not shape:
         return 0
     return shape[1] if len(shape) > 1 else shape[0]
+
+
+def _made(site: Site, before_of: Mapping[int, list[Site]], size: Profile) -> tuple[Site, float]:
+    """Return the step that made some scores, and their root mean square; ``nan`` where unknown.
+
+    Scores that are put together of several keep the first of their makers. A layer is recorded as
+    a product, which its size stands at, and the sum with its bias where its input has several axes
+    and lies scattered.
+    """
+    site = _unmoved(site, before_of)
+    before = before_of.get(site.index, [])
+    if site in size or not before:
+        return site, size.get(site, math.nan)
+    if site.op in _JOINS:
+        parts = [_made(one, before_of, size) for one in before]
+        total = sum(one.size for one in before)
+        squares = sum(one.size * part[1] ** 2 for one, part in zip(before, parts, strict=True))
+        return parts[0][0], math.sqrt(squares / total) if total else math.nan
+    if site.op == "add" and site.function == "linear" and len(before) == 1:
+        return _made(before[0], before_of, size)
+    return site, math.nan
 
 
 def _unmoved(site: Site, before_of: Mapping[int, list[Site]]) -> Site:

@@ -268,3 +268,53 @@ def test_a_network_that_is_sure_and_right() -> None:
     (scores,) = scores_of(report.recording)
     assert scores.size > 30.0 > 1.0 > scores.loss
     assert severities(report) == []
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_smoothed_labels_are_a_cross_entropy_too(reduction: str, weighted: bool) -> None:
+    torch.manual_seed(0)
+    weight = torch.ones(5) if weighted else None
+    own = nn.CrossEntropyLoss(weight=weight, label_smoothing=0.1, reduction=reduction)
+    batch = torch.randn(32, 8), torch.randint(5, (32,))
+    model = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 5))
+
+    def loss(output: Tensor, target: Tensor) -> Tensor:
+        return own(output, target).mean()
+
+    report = checkup(model, batch, loss=loss, select=("UV507",))
+    assert isinstance(examine(report.recording), Clear)
+    (scores,) = scores_of(report.recording)
+    per_answer = scores.loss / (32 if reduction == "sum" else 1)
+    assert 1.4 < per_answer < 2.0
+
+
+class Steps(nn.Module):
+    """Scores of every step of a sequence, as recurrent networks and decoders give them."""
+
+    def __init__(self, joined: str) -> None:
+        super().__init__()
+        self.cell, self.head = nn.GRU(6, 16), nn.Linear(16, 5)
+        self.joined = joined
+
+    def forward(self, x: Tensor) -> Tensor:
+        h, _ = self.cell(x)
+        if self.joined == "stack":
+            return torch.stack([self.head(one) for one in h]).flatten(0, 1)
+        if self.joined == "cat":
+            return torch.cat([self.head(one) for one in h])
+        return self.head(h.transpose(0, 1)[:, ::2]).flatten(0, 1)
+
+
+@pytest.mark.parametrize("joined", ["stack", "cat", "scattered"])
+def test_scores_of_every_step_are_measured(joined: str) -> None:
+    torch.manual_seed(0)
+    model, x = Steps(joined), torch.randn(8, 32, 6)
+    nn.init.normal_(model.head.bias, 2.0)
+    answers = model(x).detach()
+    batch = x, torch.randint(5, (len(answers),))
+    report = checkup(model, batch, loss=F.cross_entropy, select=("UV507",))
+    assert isinstance(examine(report.recording), Clear)
+    (scores,) = scores_of(report.recording)
+    assert scores.size == pytest.approx(float(answers.square().mean().sqrt()), rel=0.05)
+    assert "head.weight" in scores.site.weights

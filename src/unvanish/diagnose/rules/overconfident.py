@@ -10,7 +10,7 @@ from unvanish.core.conditions import ShortTraining
 from unvanish.core.findings import Cause, Finding, Severity
 from unvanish.core.glossary import Quantity
 from unvanish.core.records import Recording
-from unvanish.core.scores import CLASS_ERRORS, Scores, scores_of
+from unvanish.core.scores import Scores, scores_of
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
 from unvanish.diagnose.starts import is_untrained
@@ -71,7 +71,7 @@ class OverconfidentStart:
     def examine(self, recording: Recording) -> Verdict:
         """Compare the first cross entropy with that of equal probabilities."""
         known = [scores for scores in scores_of(recording) if math.isfinite(scores.loss)]
-        if not known and any(site.op in CLASS_ERRORS for site in recording.sites):
+        if not known and any(site.function == "cross_entropy" for site in recording.sites):
             return NotMeasured("the scores that a cross entropy reads")
         if not known:
             return NotApplicable("no cross entropy reads scores")
