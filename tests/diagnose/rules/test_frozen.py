@@ -225,3 +225,10 @@ def test_a_gradient_that_is_lost_behind_all_weights_leaves_none_to_move():
 )
 def test_other_reasons_to_stand_still_are_not_it(healthy):
     assert not isinstance(examine(healthy), Found)
+
+
+def test_a_single_number_has_no_direction_to_turn_to():
+    layers = [weight(i, 1e-3, -2.0) for i in range(3)]
+    gain = weight(3, math.nan, -2.0, shape=(1, 1, 1))  # of a weight normalisation of one output
+    sites = recording_of("linear", "linear", "linear", "linear", parameters=[*layers, gain])
+    assert isinstance(examine(sites), Clear)

@@ -377,6 +377,7 @@ def _layers(recording: Recording) -> list[tuple[int, Parameter]]:
         if p.name in place
         and p.name not in left_out
         and len(p.shape) >= 2
+        and p.size > 1  # a single number cannot turn
         and p.rms > 0.0
         and not math.isnan(p.log10_grad_rms)
         and p.learning_rate != 0.0
