@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from tests.curing.test_cured import Coding, summed_prior
 from torch import Tensor, nn
 
 from unvanish import trace, treat
@@ -140,3 +141,29 @@ def test_a_forced_look_says_by_how_much() -> None:
     assert isinstance(said, Prescription)
     assert "times smaller than another term's" in said.why
     assert said.settings["terms"] == 2
+
+
+@pytest.mark.slow
+def test_a_lead_teaches_what_equal_gradients_do_not() -> None:
+    torch.manual_seed(0)
+    x = torch.tanh(torch.randn(640, 4) @ torch.randn(4, 10))
+    held = x[576:]
+    errors: dict[float, list[float]] = {}
+    for share in (10.0**-0.5, 1.0):  # of the factor: equal gradients, and ours
+        for seed in range(5):
+            torch.manual_seed(seed)
+            model = Coding()
+            treated = treat(model, "loss-balancing", (x[:64], x[:64]), summed_prior, seed=seed)
+            factor = share * float(treated.prescriptions[0].settings["factor"])
+            loss = BalancedLoss(summed_prior, 0, 2, factor)
+            optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
+            for step in range(600):
+                rows = x[64 * (step % 9) : 64 * (step % 9) + 64]
+                optimizer.zero_grad()
+                loss(model(rows), rows).backward()
+                optimizer.step()
+            error = F.mse_loss(model.eval()(held)[0], held)
+            errors.setdefault(share, []).append(float(error.detach()))
+    equal, ours = errors.values()
+    assert max(ours) < 0.25
+    assert min(equal) > 0.3
