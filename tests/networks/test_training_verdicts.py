@@ -126,8 +126,10 @@ def _sharpness(model: nn.Module, batch: tuple[Tensor, Tensor]) -> float:
 def test_a_warm_up_at_its_start_is_a_note() -> None:
     model = mlp(3)
     optimizer = AdamW(model.parameters(), lr=1e-3)
-    torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: step / 100)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: step / 100)
     assert findings(model, optimizer=optimizer)["UV404"].severity is Severity.NOTE
+    del scheduler  # without it the rate would stay at zero, which is an error
+    assert findings(model, optimizer=optimizer)["UV404"].severity is Severity.ERROR
 
 
 def test_a_converged_network_is_left_in_peace() -> None:
