@@ -18,7 +18,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-COG := $(BIN)/cog -I docs --verbosity=1
+COG := OMP_NUM_THREADS=1 $(BIN)/cog -I docs --verbosity=1
 PAGES := $(wildcard *.md docs/*.md)
 
 .PHONY: help demo test test-slow lint format docs bench clean
