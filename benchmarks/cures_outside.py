@@ -30,7 +30,7 @@ import sys
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -65,7 +65,7 @@ def judged(target: str, truth: Any, seed: int, parts: Any) -> float:
 
     recipe = load(target, seed=seed)
     assert recipe.batch is not None, f"{target} has no data()"
-    data = list(chain([recipe.batch], recipe.data or ()))
+    data = list(islice(chain([recipe.batch], recipe.data or ()), truth.STEPS))
     torch.manual_seed(seed)
     model, optimizer, loss = parts(seed)
     model.train()

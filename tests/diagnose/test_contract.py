@@ -19,8 +19,9 @@ from unvanish.core.conditions import (
     TermTrial,
 )
 from unvanish.core.glossary import Quantity
-from unvanish.core.incidents import Cut, Gap
+from unvanish.core.incidents import Crossing, Cut, Gap
 from unvanish.core.records import Parameter, Profile, Recording, Role, Site
+from unvanish.core.running_statistics import RunningStatistics
 from unvanish.core.verdicts import Verdict
 from unvanish.diagnose.rules import BUILTIN_RULES
 from unvanish.testing import check_rule, recording_of
@@ -239,6 +240,11 @@ def summed(*log10_grads: tuple[float, float], **trial: float) -> Recording:
     return replace(recording, terms=terms, term_trial=asked)
 
 
+def kept(one: RunningStatistics) -> Recording:
+    """Build a network with a normalisation that keeps running statistics."""
+    return replace(recording_of("linear", "batch_norm", "relu"), running_statistics=(one,))
+
+
 DROWNED = ((-2.0, -2.0), (0.0, 0.0))
 """Gradients of two terms, each at its own parameters and at those of the other one."""
 
@@ -359,6 +365,19 @@ CASES = {
         summed(*DROWNED, after=0.5, mismatched=0.5, balanced=0.2, balanced_mismatched=0.8),
         summed((0.0, 0.0), (0.0, 0.0)),
         summed(),
+    ),
+    "UV509": Case(
+        kept(RunningStatistics(site=1, momentum=0.0, at_start=True)),
+        kept(RunningStatistics(site=1, momentum=0.1, at_start=True)),
+        kept(RunningStatistics(site=9, momentum=0.0, at_start=True)),
+    ),
+    "UV510": Case(
+        replace(
+            recording_of("lstm", "linear"),
+            crossing=Crossing(others=7, changed=7, share=0.3, op="lstm", path="layers.0"),
+        ),
+        replace(recording_of("lstm"), crossing=Crossing(others=7, changed=0, share=0.0)),
+        replace(recording_of("lstm"), crossing=Crossing(others=7, changed=7, share=math.nan)),
     ),
     "UV901": Case(gradient(Gap("the inside of LSTM", "it is one step")), gradient(), Recording()),
 }

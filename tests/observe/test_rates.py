@@ -135,3 +135,52 @@ def test_a_rate_at_which_a_post_norm_stack_sinks_is_found():
         optimizer=lambda model: torch.optim.Adam(model.parameters(), lr=0.02),
     )
     assert any(f.code == "UV404" and "60 steps" in f.message for f in report.findings)
+
+
+def test_adagrad_becomes_slower_by_itself():
+    def slow(model):
+        return torch.optim.Adagrad(model.parameters(), lr=1e-4)
+
+    torch.manual_seed(0)
+    report = unvanish.checkup(convolutions(), stripes(), loss=nn.CrossEntropyLoss(), optimizer=slow)
+    (finding,) = (f for f in report.findings if f.code == "UV404")
+    assert "100 times as much does" in finding.message
+
+
+class Votes(nn.Module):
+    """Answers with a cube of what its own small weights make, so that steps grow as it learns."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 32))
+        self.weight = nn.Parameter(0.01 * torch.randn(32, 4))
+
+    def forward(self, images):
+        return 30.0 * (self.body(images) @ self.weight) ** 3
+
+
+def test_where_a_far_higher_rate_makes_the_loss_rise_one_between_is_tried():
+    torch.manual_seed(0)
+    recording = trace(Votes(), stripes(), loss=nn.CrossEntropyLoss(), optimizer=momentum(1e-3))
+    trial = recording.trial
+    assert trial is not None
+    assert trial.factor == pytest.approx(1000.0**0.5)
+    assert trial.loss_after_scaled < 0.6 * trial.loss_before
+
+
+@pytest.mark.parametrize(("rate", "found"), [(1.0, True), (0.01, False)])
+def test_a_heavy_momentum_is_given_time_to_gather_speed(rate, found):
+    def heavy(model):
+        return torch.optim.SGD(model.parameters(), lr=rate, momentum=0.999)
+
+    torch.manual_seed(0)
+    model, loss = convolutions(), nn.CrossEntropyLoss()
+    report = unvanish.checkup(model, stripes(), loss=loss, optimizer=heavy)
+    trial = report.recording.trial
+    assert trial is not None
+    assert (trial.steps, trial.factor) == (150, pytest.approx(0.01))
+    findings = [f for f in report.findings if f.code == "UV404"]
+    assert bool(findings) is found
+    if found:
+        assert "with a momentum of 0.999 learns next to nothing" in findings[0].message
+        assert findings[0].help[0] == "lower the momentum to 0.9"

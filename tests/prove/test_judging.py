@@ -168,6 +168,19 @@ def test_a_gain_beyond_what_the_control_differs_from_itself_stands():
     assert within.conclusion is Conclusion.INCONCLUSIVE
 
 
+def test_a_gain_on_an_error_near_zero_is_told_by_logarithms():
+    """It can be no larger than all of what the control has, as the control differs from itself."""
+    error = replace(LOSS, chance=NAN)
+    before, redrawn = (4.0, 4.5, 3.6, 4.2, 3.9), (1.4, 1.2, 1.5, 1.3, 1.1)
+    null = arm("control, redrawn", redrawn, Role.NULL)
+    assert said(error, before, (0.002, 0.003, 0.001, 0.002, 0.002), null=null).conclusion in {
+        Conclusion.CURED,
+        Conclusion.IMPROVED,
+    }
+    within = said(error, before, (0.9, 1.1, 0.8, 1.0, 0.9), null=null)
+    assert within.conclusion is Conclusion.INCONCLUSIVE
+
+
 def test_what_chance_alone_does_as_well_is_no_effect_of_the_treatment():
     """The null arm swings as far, on average, though not surely."""
     null = arm("control, redrawn", (0.9, 0.9, 0.1), Role.NULL)

@@ -72,9 +72,9 @@ def with_a_prior(output: Any, target: torch.Tensor) -> torch.Tensor:
 
 
 class Recurrent(nn.Module):
-    def __init__(self, cell: type[nn.Module]) -> None:
+    def __init__(self, cell: type[nn.Module], *, batch_first: bool = True) -> None:
         super().__init__()
-        self.cell = cell(6, 8, batch_first=True)
+        self.cell = cell(6, 8, batch_first=batch_first)
         self.head = nn.Linear(8, 3)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -355,6 +355,24 @@ class Checkpointed(nn.Module):
             return self.head(checkpoint(self.body, x, use_reentrant=True))
 
 
+class Narrow(torch.autograd.Function):
+    """A step whose derivative is made up, and too narrow."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(x)
+        return (x > 0.0).to(x.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> torch.Tensor:
+        (x,) = ctx.saved_tensors
+        return grads[0] / (1.0 + 300.0 * x.abs()) ** 2
+
+
+def narrow(x: torch.Tensor) -> torch.Tensor:
+    return Narrow.apply(x)  # type: ignore[no-any-return, no-untyped-call]
+
+
 def head_only(model: nn.Module) -> torch.optim.Optimizer:
     return torch.optim.Adam(list(model.parameters())[-2:], lr=1e-3)
 
@@ -423,6 +441,7 @@ WARD = {
     "shut": Bed(Shut, ROWS, None, adam),
     "fading": Bed(Fading, ROWS, None, adam),
     "spikes": Bed(Spikes, ROWS, None, adam),
+    "narrow spikes": Bed(lambda: Plain(narrow, depth=3), ROWS, None, adam),
     "curved": Bed(Curved, (numbers(32, 12), numbers(32, 1)), "mse_loss", adam),
     "routed": Bed(Mixture, ROWS, None, adam),
     "words": Bed(Words, ROWS, None, adam),
@@ -459,6 +478,15 @@ WARD = {
         lambda output, target: (output - target).square().mean(),
         adam,
     ),
+    "a decay for a momentum": Bed(
+        lambda: nn.Sequential(
+            nn.Linear(12, 12), nn.BatchNorm1d(12, momentum=0.9997), nn.ReLU(), nn.Linear(12, 5)
+        ),
+        ROWS,
+        None,
+        adam,
+    ),
+    "batch as time": Bed(lambda: Recurrent(nn.LSTM, batch_first=False), SERIES, None, adam),
     "drowned": Bed(Coded, (ROWS[0], ROWS[0]), with_a_prior, adam),
 }
 

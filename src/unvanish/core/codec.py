@@ -39,7 +39,7 @@ _KINDS: Final = {kind.kind: kind for kind in (Clear, Found, NotApplicable, NotMe
 _ADDED: Final = frozenset(
     {
         *("data", "steps", "noise", "trial", "training", "strays", "truncations", "lookups"),
-        *("terms", "term_trial", "counterfactuals"),
+        *("terms", "term_trial", "counterfactuals", "crossing", "running_statistics"),
     }
 )
 """Fields of a recording that earlier versions of this layout did not write."""
@@ -259,6 +259,7 @@ def _check_indices(recording: Recording) -> None:
         *(use.site for parameter in recording.parameters for use in parameter.uses),
         *(gap.site for gap in recording.gaps if gap.site is not None),
         *(stray.site for stray in recording.strays),
+        *(one.site for one in recording.running_statistics),
         *(one.target for one in recording.counterfactuals),
         *(one.origin for one in recording.counterfactuals if one.origin is not None),
         *(tensor.site for tensor in recording.data if tensor.site is not None),

@@ -46,6 +46,8 @@ class Cause(StrEnum):
     LOSS_SATURATION = "loss-saturation"
     SOFTMAX_SATURATION = "softmax-saturation"
     OPTIMISER_FLOOR = "optimiser-floor"
+    BATCH_LAYOUT = "batch-layout"
+    RUNNING_STATISTICS = "running-statistics"
 
 
 class Mark(StrEnum):

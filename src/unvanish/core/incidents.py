@@ -106,6 +106,32 @@ class Lookup:
     feeds: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crossing:
+    """Whether answers depend on other samples of the batch, and the call that mixes them.
+
+    Attributes:
+        others: Samples of the batch beside the one whose input was exchanged for another's.
+        changed: Those among them whose answers changed with it.
+        share: Root mean square of the change of their answers, over that of the changed sample's.
+        op: What mixes them: ``"lstm"``, ``"softmax"``; empty where nothing does, or something
+            that is meant to.
+        path: Path of the module that calls it.
+        is_torn: Whether no dimension of what came to that call was that of the samples any more.
+        is_single: Whether the sequence that was meant to be is of one step.
+        shape: Shape of what came to that call.
+    """
+
+    others: int
+    changed: int
+    share: float
+    op: str = ""
+    path: str = ""
+    is_torn: bool = False
+    is_single: bool = False
+    shape: tuple[int, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Gap:
     """Something that could not be seen, and why. Not measured is not healthy."""

@@ -26,8 +26,9 @@ from unvanish.core.conditions import (
 )
 from unvanish.core.counterfactuals import Counterfactual
 from unvanish.core.glossary import Quantity
-from unvanish.core.incidents import Cut, Gap, Lookup, Stray, Truncation
+from unvanish.core.incidents import Crossing, Cut, Gap, Lookup, Stray, Truncation
 from unvanish.core.places import SourceLine
+from unvanish.core.running_statistics import RunningStatistics
 
 SCHEMA = 1
 
@@ -266,6 +267,8 @@ class Recording:
         strays: Trainable tensors between inputs and outputs that are no parameters.
         truncations: Loops over time whose state passes on without its gradient.
         lookups: Rows of a table that were chosen by an index, and hand no gradient back.
+        crossing: Whether answers depend on other samples; None where that was not asked.
+        running_statistics: What normalisations keep of the batches for evaluation mode.
         counterfactuals: What happened to the gradient when one thing was swapped, where a
             finding asked for it.
         later: The same network after a few probe steps on a copy, where they were taken:
@@ -290,6 +293,8 @@ class Recording:
     strays: tuple[Stray, ...] = ()
     truncations: tuple[Truncation, ...] = ()
     lookups: tuple[Lookup, ...] = ()
+    crossing: Crossing | None = None
+    running_statistics: tuple[RunningStatistics, ...] = ()
     counterfactuals: tuple[Counterfactual, ...] = ()
     later: Recording | None = None
     schema: int = SCHEMA

@@ -284,6 +284,13 @@ _WORKS = (
         "Software: Practice and Experience 4",
     ),
     Source(
+        "karpathy2019",
+        "Karpathy",
+        2019,
+        "A recipe for training neural networks",
+        "karpathy.github.io",
+    ),
+    Source(
         "paszke2019",
         "Paszke and others",
         2019,
@@ -341,6 +348,14 @@ _WORKS = (
         2018,
         "SuperSpike: supervised learning in multilayer spiking neural networks",
         "Neural Computation 30(6)",
+    ),
+    Source(
+        "zenke2021",
+        "Zenke and Vogels",
+        2021,
+        "The remarkable robustness of surrogate gradient learning for instilling complex function "
+        "in spiking neural networks",
+        "Neural Computation 33(4)",
     ),
     Source(
         "neftci2019",

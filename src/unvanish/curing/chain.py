@@ -183,7 +183,7 @@ def cure(
         further=counsel.further,
         bounds=bounds_of(experiment),
         is_forced=bool(names),
-        is_suspect=known.is_suspect,
+        is_suspect=known.is_suspect or known.lags(plan.steps),
         journal=journal,
         progress=progress,
         seed=seed,

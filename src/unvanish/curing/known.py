@@ -77,6 +77,14 @@ class Known:
         """Whether something is found at or above a warning."""
         return any(f.severity is not Severity.NOTE for f in self.diagnosis.findings)
 
+    def lags(self, steps: int) -> bool:
+        """Tell whether evaluation would show what the network was before training, not after it.
+
+        Args:
+            steps: How many steps a run has.
+        """
+        return any(one.lags_after(steps) for one in self.before.running_statistics)
+
     def reload(self, seed: int | None = None) -> Recipe:
         """Load the network anew, from the files as they were.
 

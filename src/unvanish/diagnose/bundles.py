@@ -28,6 +28,8 @@ FOLLOWS: Final[Mapping[str, frozenset[str]]] = {
         ("UV505", ("UV501", "UV504", "UV502", "UV101", "UV202")),
         ("UV205", ("UV501", "UV504", "UV101", *_STARVED)),
         ("UV501", ("UV502", "UV101")),
+        # The layout: what runs from sample to sample runs along no sequence.
+        ("UV510", ("UV301", "UV302", "UV303", "UV103", "UV405", "UV502")),
         ("UV504", ("UV502", "UV404")),
         # The data: a scale that every later step inherits.
         (

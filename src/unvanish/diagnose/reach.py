@@ -70,25 +70,26 @@ def reach_of(neighbours: Neighbours, loss: Site, *, shifts: bool = False) -> Rea
             notice them, as cross entropy.
 
     Returns:
-        The range; None where the way branches, or a factor is learned or not known.
+        The range; None where the way branches, or a factor is not known, or is learned and not
+        below 1: a network may raise it, but from there it has far to go.
     """
     through = _FACTORS | (_SHIFTS if shifts else frozenset())
-    site, factor = loss, 1.0
-    while (step := neighbours.source(site, _THROUGH)) is not None:
+    step, factor = neighbours.source(loss, _THROUGH), 1.0
+    while step is not None:
         if step.op not in through:
             most = _largest_cosine(neighbours, step)
             is_cosine = not math.isnan(most)
             span = (-most, most) if is_cosine else RANGES.get(step.op, _ANYTHING)
             low, high = sorted(_times(end, factor) for end in span)
             return Reach(step, low, high, is_cosine)
-        before = neighbours.source(step, _THROUGH)
-        if step.weights or before is None:
+        before = _scaled(neighbours, step)
+        if before is None:
             return None
         if step.op in _FACTORS:
             factor *= _factor(neighbours, step, before)
         if math.isnan(factor):
             return None
-        site = step
+        step = before if before.op not in _THROUGH else neighbours.source(before, _THROUGH)
     return None
 
 
@@ -122,10 +123,14 @@ def _largest_cosine(neighbours: Neighbours, step: Site) -> float:
 def _length(neighbours: Neighbours, vector: Site) -> float:
     """Return the length of vectors that were divided by their own; ``nan`` of others."""
     length = 1.0
-    while vector.op in VIEWS | _FACTORS and len(before := neighbours.producers(vector)) == 1:
+    while vector.op in VIEWS | _FACTORS:
+        before = neighbours.producers(vector)
+        if len(before) != 1 or vector.weights:
+            scaled = _learned(neighbours, vector) if vector.role is not Role.WEIGHT else None
+            if scaled is None:
+                break
+            before = [scaled]
         if vector.role is not Role.WEIGHT:
-            if vector.weights:
-                return math.nan
             length *= 1.0 if vector.op in VIEWS else abs(_factor(neighbours, vector, before[0]))
         elif vector.op not in VIEWS:
             break
@@ -138,6 +143,26 @@ def _length(neighbours: Neighbours, vector: Site) -> float:
         by = before[0]
     is_own = by.op in _LENGTHS and divided == neighbours.producers(by)
     return length if is_own and (divided or vector.role is Role.WEIGHT) else math.nan
+
+
+def _scaled(neighbours: Neighbours, step: Site) -> Site | None:
+    """Return what a step multiplies by a constant, or by a small factor that is learned."""
+    before = neighbours.source(step, _THROUGH)
+    if before is not None and not step.weights:
+        return before
+    return _learned(neighbours, step)
+
+
+def _learned(neighbours: Neighbours, step: Site) -> Site | None:
+    """Return what a step multiplies by one number that is learned, while that is below 1."""
+    producers = neighbours.producers(step)
+    signals = [p for p in producers if p.role is not Role.WEIGHT]
+    sizes = {p.name: p.size for p in neighbours.recording.parameters}
+    numbers = [p.size for p in producers if p.role is Role.WEIGHT]
+    numbers += [sizes.get(name, 0) for name in step.weights if len(numbers) == 0]
+    if step.op not in {"mul", "div"} or len(signals) != 1 or numbers != [1]:
+        return None
+    return signals[0] if abs(_factor(neighbours, step, signals[0])) < 1.0 else None
 
 
 _ANYTHING: Final = (-math.inf, math.inf)

@@ -11,7 +11,7 @@ from unvanish.core.conditions import Optimizer, ProbeStep, RateTrial
 from unvanish.core.findings import Cause, Finding, Severity
 from unvanish.core.records import Parameter, Recording
 from unvanish.diagnose.optimiser import FLOAT32_ROUNDING, floor_of, is_plain, is_slow
-from unvanish.diagnose.starts import is_untrained
+from unvanish.diagnose.starts import is_partly_untrained
 
 CODE: Final = "UV404"
 NAME: Final = "learning-rate"
@@ -29,6 +29,7 @@ class ShortSteps:
         min_relative_gradient: Of the weights, below which it is the gradient that is missing.
         min_update_ratio_if_slow: Relative change below which SGD's steps are short.
         min_update_ratio_if_rescaled: The same for Adam and its kin.
+        min_update_ratio_if_waning: The same for Adagrad, whose steps become shorter in time.
         min_update_ratio_if_fine: The same for these at a rate that is usual for fine-tuning.
         largest_fine_rate: That rate.
         min_share_if_fine: Of the first loss, which has to be left there.
@@ -41,6 +42,7 @@ class ShortSteps:
     min_relative_gradient: float = 1e-4
     min_update_ratio_if_slow: float = 1e-4
     min_update_ratio_if_rescaled: float = 5e-4
+    min_update_ratio_if_waning: float = 5e-3
     min_update_ratio_if_fine: float = 1.5e-3
     largest_fine_rate: float = 5e-5
     min_share_if_fine: float = 0.95
@@ -156,7 +158,7 @@ class ShortSteps:
         is_held = is_plain(optimizer) and bool(optimizer.clip_grad_norm)
         if eps is not None:
             is_held = max(p.log10_grad_rms for p in _matrices(held)) <= math.log10(eps)
-        return not is_held and is_untrained(recording)
+        return not is_held and is_partly_untrained(recording)
 
     def _is_fine(self, optimizer: Optimizer) -> bool:
         rate = optimizer.lr or 0.0
@@ -165,6 +167,8 @@ class ShortSteps:
     def _short_step(self, optimizer: Optimizer) -> float:
         if is_plain(optimizer):
             return self.min_update_ratio_if_slow
+        if optimizer.name == "Adagrad":
+            return self.min_update_ratio_if_waning
         return self.min_update_ratio_if_rescaled
 
     def slowness(self, optimizer: Optimizer, held: list[Parameter], trial: RateTrial) -> Finding:

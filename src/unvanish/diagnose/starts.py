@@ -15,6 +15,10 @@ _UNIFORM_ERROR: Final = 1 / math.sqrt(5)
 _NORMAL_ERROR: Final = 1 / math.sqrt(2)
 """The same for normal entries."""
 
+_STANDARD_ERRORS: Final = 3.0
+_FEW: Final = 100
+"""Entries of a matrix whose size says whether it is as it was drawn, and how far off it may be."""
+
 
 def is_untrained(recording: Recording) -> bool:
     """Tell whether vectors are still all zeros or ones, or matrices as PyTorch draws them.
@@ -23,8 +27,25 @@ def is_untrained(recording: Recording) -> bool:
     """
     vectors = [p for p in recording.parameters if len(p.shape) == 1 and p.size > 1]
     return any(p.requires_grad and p.rms in {0.0, 1.0} for p in vectors) or are_at_start(
-        recording.parameters, embeddings(recording), max_standard_errors=3.0, min_entries=100
+        recording.parameters,
+        embeddings(recording),
+        max_standard_errors=_STANDARD_ERRORS,
+        min_entries=_FEW,
     )
+
+
+def is_partly_untrained(recording: Recording) -> bool:
+    """Tell whether a network is untrained, or two matrices at least, and half of all, are.
+
+    Those of layers that the user draws otherwise tell nothing. A new head on a body that was
+    trained is less than half of all.
+    """
+    if is_untrained(recording):
+        return True
+    tables = embeddings(recording)
+    matrices = [p for p in recording.parameters if len(p.shape) >= 2 and p.size >= _FEW]
+    fresh = sum(_is_at_start(p, tables, _STANDARD_ERRORS) for p in matrices)
+    return fresh >= max(2, len(matrices) / 2)
 
 
 def are_at_start(
@@ -47,11 +68,14 @@ def are_at_start(
     """
     matrices = [p for p in parameters if len(p.shape) >= 2 and p.size >= min_entries]
     return len(matrices) >= 2 and all(
-        any(
-            abs(p.rms / size - 1.0) * math.sqrt(p.size) <= max_standard_errors * error
-            for size, error in _starts(p, is_table=p.name in tables)
-        )
-        for p in matrices
+        _is_at_start(p, tables, max_standard_errors) for p in matrices
+    )
+
+
+def _is_at_start(parameter: Parameter, tables: Collection[str], standard_errors: float) -> bool:
+    return any(
+        abs(parameter.rms / size - 1.0) * math.sqrt(parameter.size) <= standard_errors * error
+        for size, error in _starts(parameter, is_table=parameter.name in tables)
     )
 
 

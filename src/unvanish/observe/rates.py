@@ -42,6 +42,10 @@ _SHORT_IF_RESCALED: Final = 5e-4
 """Relative change of a matrix in a step below which the rate looks too small, unless it is far
 below: see `_STILL`."""
 
+_SHORT_IF_WANING: Final = 5e-3
+_WANING: Final = frozenset({"Adagrad"})
+"""The same under optimisers whose steps become shorter by themselves, as 1 / sqrt(t), and these."""
+
 _SHORT_IF_HELD: Final = 1e-3
 """The same where the step is less than a tenth of what the learning rate says: something like eps
 holds it back."""
@@ -62,6 +66,11 @@ _WARM_UP: Final = frozenset({"RAdam"})
 _LITTLE: Final = 0.6
 """Share of the first loss above which little was learnt."""
 
+_USUAL: Final = 0.9
+_HEAVY: Final = 0.99
+"""Momentum of most recipes, and the one from which on a network is trained to see where it leads:
+the steps of the probe are over before it has gathered speed."""
+
 _LARGEST: Final = 20_000_000
 """Parameters of the largest network that is trained so long."""
 
@@ -73,6 +82,12 @@ this many times as much off the loss. SGD's steps grow as a network learns."""
 _LONGER: Final = 60
 """Steps of each run of a network whose sums are normalised: at a tenth of its learning rate it
 is slow, at the whole it sinks without a rise of the loss."""
+
+_SLOW_AT_LEAST: Final = 0.8
+_AHEAD: Final = 0.9
+_AHEAD_BY_FAR: Final = 0.8
+"""Share of the first loss that is left where little was learnt, and shares of it between which the
+loss at a tenth of the rate says that as many steps again are worth their time."""
 
 _LARGEST_LONGER: Final = 2_000_000
 """The same of the largest network that is trained for so many steps."""
@@ -111,25 +126,37 @@ def try_other_rate(
     Returns:
         Where both led; None where nothing was tried, or a copy could not be trained.
     """
+    coasting = _coasting(model, own)
     if _looks_slow(model, taken, recording, own):
         steps, factor = _STEPS, _higher(recording, own)
+    elif coasting:
+        steps, factor = _SLOWER, coasting
     else:
         steps, factor = _steps(model, taken, recording), _LOWER
     if not steps:
         return None
-    walks = []
+    if needs_closure(own):
+        return None
+
+    def walk_at(part: float) -> Walk:
+        twin, twin_optimizer = copy_with_optimizer(model, optimizer)
+        _scale(twin_optimizer, part)
+        return Walk(twin, twin_optimizer, conditions, clip_grad_norm)
+
     try:
-        for part in (1.0, factor):
-            twin, twin_optimizer = copy_with_optimizer(model, optimizer)
-            if needs_closure(twin_optimizer):
-                return None
-            _scale(twin_optimizer, part)
-            walks.append(Walk(twin, twin_optimizer, conditions, clip_grad_norm))
+        walks = [walk_at(1.0), walk_at(factor)]
         before = walks[0].mean_loss(batches)
         ends = [_end(walk, batches, steps) for walk in walks]
+        if factor > 1.0 and not ends[1] <= before:
+            factor = math.sqrt(factor)
+            walks[1] = walk_at(factor)
+            ends[1] = _end(walks[1], batches, steps)
         if factor > 1.0 and _leads(before, *ends):
             ends = [_end(walk, batches, _SLOWER - steps) for walk in walks]
             steps = _SLOWER
+        elif steps == _LONGER and _may_lead(before, *ends):
+            ends = [_end(walk, batches, _LONGER) for walk in walks]
+            steps = 2 * _LONGER
     except Exception:
         _log.debug("the learning rates could not be compared", exc_info=True)
         return None
@@ -151,6 +178,11 @@ def _leads(before: float, after: float, scaled: float) -> bool:
     return ahead and min(after, scaled) > _LITTLE * before
 
 
+def _may_lead(before: float, after: float, lower: float) -> bool:
+    """Tell whether a lower rate is ahead of one that has learnt little, and not by enough yet."""
+    return after > _SLOW_AT_LEAST * before and _AHEAD_BY_FAR * after < lower < _AHEAD * after
+
+
 def _steps(model: nn.Module, taken: Sequence[ProbeStep], recording: Recording) -> int:
     """Return how many steps at a lower rate are worth their time; 0 for none.
 
@@ -170,6 +202,19 @@ def _steps(model: nn.Module, taken: Sequence[ProbeStep], recording: Recording) -
     return _STEPS if may_go_on and size <= _LARGEST and max(losses) > _RISE * losses[0] else 0
 
 
+def _coasting(model: nn.Module, own: torch.optim.Optimizer) -> float:
+    """Return the part of the rate that adds up, at its momentum, to what it would at 0.9.
+
+    0 where the momentum is an ordinary one, or the network large.
+    """
+    given = [group.get("momentum") or group.get("betas", (0.0,))[0] for group in own.param_groups]
+    most = max((float(momentum) for momentum in given), default=0.0)
+    size = sum(p.numel() for p in model.parameters())
+    if not _HEAVY <= most < 1.0 or size > _LARGEST_LONGER:
+        return 0.0
+    return (1.0 - most) / (1.0 - _USUAL)
+
+
 def _looks_slow(
     model: nn.Module, taken: Sequence[ProbeStep], recording: Recording, own: torch.optim.Optimizer
 ) -> bool:
@@ -182,6 +227,7 @@ def _looks_slow(
     is_fine = rescales and max((p.learning_rate for p in moved), default=1.0) <= _FINE
     short = _SHORT_IF_RESCALED if rescales else _SHORT
     short = _SHORT_IF_FINE if is_fine else _SHORT_IF_HELD if is_held else short
+    short = _SHORT_IF_WANING if type(own).__name__ in _WANING else short
     return (
         bool(taken)
         and _STILL <= max((p.update_ratio for p in moved), default=0.0) < short

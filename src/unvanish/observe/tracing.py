@@ -34,6 +34,7 @@ from unvanish.observe.batch import (
 from unvanish.observe.codes import lookups
 from unvanish.observe.context import common_dtype, leaf_modules, unseen, versions
 from unvanish.observe.copies import copied
+from unvanish.observe.crossing import read_crossing
 from unvanish.observe.data import data_records
 from unvanish.observe.deeper import first_line, grad_dtype, look_deeper
 from unvanish.observe.failures import (
@@ -63,6 +64,7 @@ from unvanish.observe.optimizer import (
     held_names,
 )
 from unvanish.observe.rates import try_other_rate
+from unvanish.observe.running_statistics import RunningReader
 from unvanish.observe.scan import first_without_numbers
 from unvanish.observe.standing import data_that_stands, said_of, standing_tensors
 from unvanish.observe.steps import take_steps
@@ -138,11 +140,13 @@ def trace(
         optimizer = follow(optimizer, original, model) if model is not original else optimizer
         probe_batches = _probe_batches(first, data, batches, model, gaps)
         conditions = Conditions(loss, seed, autocast, built or {})
+        kept = RunningReader(model)
         try:
             looks: list[Look] = []
             terms: tuple[LossTerm, ...] = ()
             for one in probe_batches:
                 looks.append(look(model, one, conditions, factors=not looks))
+                kept.note()
                 if one is first:
                     terms = read_terms(looks[0], model)
                 snapshot.restore()  # every look starts from the same buffers
@@ -208,6 +212,7 @@ def trace(
             )
         truncated = truncations(looks[0])
         looked_up = lookups(looks[0])
+        running_statistics = kept.records(looks[0])
         unregistered = strays(looks[0], own if optimizer is not None else None)
         later, taken = None, steps.taken
         if steps.model is not None:
@@ -217,6 +222,8 @@ def trace(
         tensors = data_records(first, standing, looks[0].tape.data, looks[0].graph)
         profiles = {**recording.profiles, **stuck_outputs(model, looks[0], first, conditions)}
         recording = replace(recording, data=tensors, profiles=profiles)
+        snapshot.restore()
+        crossing = read_crossing(model, first, looks[0], conditions)
     if looks[0].said:
         said.insert(0, looks[0].said)
     if not model.training:
@@ -254,6 +261,8 @@ def trace(
         strays=unregistered,
         truncations=truncated,
         lookups=looked_up,
+        running_statistics=running_statistics,
+        crossing=crossing,
         later=later,
     )
 

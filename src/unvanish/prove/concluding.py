@@ -35,7 +35,7 @@ from statistics import median
 from typing import Final
 
 from unvanish.core.proofs import Arm, Comparison, Conclusion, Endpoint, Harm, Role
-from unvanish.prove.pairing import PROPORTION, against, worst_of
+from unvanish.prove.pairing import PROPORTION, against, have_decades, worst_of
 from unvanish.prove.sentences import interval, level, reaches, results
 from unvanish.prove.statistics import could_matter, exceeds_by_chance, is_better, is_worse
 
@@ -347,12 +347,35 @@ class _Case:
                 self.null, self.control, self.endpoint, worst=self.worst, confidence=_CERTAIN
             )
             differs = is_better(null) or is_worse(null)
-            if differs and (self.learns(self.null) or not _is_beyond(compared, null)):
+            if differs and (self.learns(self.null) or not self._is_beyond(best, compared, null)):
                 return (
                     "the control differs from itself with other initial weights, by "
                     f"{interval(null)}: what is measured is not the treatment"
                 )
         return ""
+
+    def _is_beyond(self, best: Arm, compared: Comparison | None, null: Comparison) -> bool:
+        """Tell whether a gain is more than the control differs from itself.
+
+        An error near zero can gain no more than all of what the control has: where it is a
+        fraction of that, it is the logarithms that tell.
+        """
+        if _is_beyond(compared, null):
+            return True
+        if self.null is None or not have_decades(self.endpoint, best, self.null, self.control):
+            return False
+        gain, drawn = (
+            against(
+                arm,
+                self.control,
+                self.endpoint,
+                worst=self.worst,
+                confidence=_CERTAIN,
+                decades=True,
+            )
+            for arm in (best, self.null)
+        )
+        return _is_beyond(gain, drawn)
 
     def is_as_good(self, tuned: Arm, best: Arm | None) -> bool:
         """Tell whether the learning rate alone does what the treatment does."""

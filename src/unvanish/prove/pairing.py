@@ -52,6 +52,7 @@ def against(
     worst: float,
     confidence: float = 0.95,
     instead: Mapping[int, float] | None = None,
+    decades: bool | None = None,
 ) -> Comparison:
     """Compare an arm with another one on the seeds that both have.
 
@@ -65,9 +66,11 @@ def against(
         worst: What a run without a result counts as, from `worst_of`.
         confidence: What the interval is to cover.
         instead: Seed to a result that replaces the one of the treated arm.
+        decades: Whether to compare the logarithms of the errors; None to let the arms decide.
     """
     controls = {run.job.seed: run for run in control.runs if not run.failed}
-    decades = in_decades(endpoint, treated, control)
+    if decades is None:
+        decades = in_decades(endpoint, treated, control)
     rows = [
         (run.metric if instead is None else instead.get(run.job.seed, math.nan), other.metric)
         for run in treated.runs
@@ -97,12 +100,17 @@ def in_decades(endpoint: Endpoint, *arms: Arm) -> bool:
         endpoint: What the arms are judged by.
         arms: The arms.
     """
-    if endpoint.higher_is_better or math.isfinite(endpoint.chance):
+    if not have_decades(endpoint, *arms):
         return False
     known = [[m for m in arm.metrics if math.isfinite(m)] for arm in arms]
-    if any(value <= 0.0 for values in known for value in values):
-        return False
     return any(values and max(values) > _DECADE * min(values) for values in known)
+
+
+def have_decades(endpoint: Endpoint, *arms: Arm) -> bool:
+    """Tell whether results are errors of one sign, whose logarithms can be compared."""
+    if endpoint.higher_is_better or math.isfinite(endpoint.chance):
+        return False
+    return all(m > 0.0 for arm in arms for m in arm.metrics if math.isfinite(m))
 
 
 def is_proportion(endpoint: Endpoint) -> bool:

@@ -46,9 +46,9 @@ GENERAL: Final = (
 MENDS: Final = frozenset(
     "less-dropout drop-norm drop-inner-softmax logits-loss straight-through reattach "
     "train-parameter lower-epsilon weight-decay-off float32-weights break-symmetry "
-    "straight-through-choice straight-through-codes surrogate-gradient carry-gate "
+    "straight-through-choice straight-through-codes surrogate-gradient surrogate-width carry-gate "
     "smooth-activation standardise-target reparameterise logit-scale loss-balancing "
-    "match-shapes".split()
+    "match-shapes running-statistics batch-first".split()
 )
 """Remedies that fit only where one thing is wrong: where they fit, they are worth a try."""
 _STEPS: Final = frozenset(

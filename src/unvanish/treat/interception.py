@@ -134,6 +134,7 @@ class ShadowForward:
                 one.fired += 1
                 one.turns.begin()
             elif one.where == "scope" and one.relay is not None:
+                one.fired += 1
                 relays.append(one.relay)
         for relay in relays:
             relay.enter()

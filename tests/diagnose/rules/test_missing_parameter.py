@@ -344,3 +344,36 @@ def test_teachers_and_frozen_parts_are_silent():
 def test_whose_optimiser_is_not_known():
     assert isinstance(examine(parameter("a", None)), NotApplicable)
     assert isinstance(MissingParameter().examine(Recording()), NotMeasured)
+
+
+def normed(gain: float, *held: str) -> Severity | None:
+    """Look at two layers with a norm between them, of which the optimiser holds some."""
+    names = {"body": (8, 8), "gain": (8,), "shift": (8,), "head": (4, 8), "bias": (4,)}
+    weights = (("body",), ("gain", "shift"), ("head", "bias"))
+    recording = Recording(
+        sites=tuple(
+            Site(index=i, op=op, path=f"layer{i}", weights=weights[i], depth=i + 1)
+            for i, op in enumerate(("linear", "batch_norm", "linear"))
+        ),
+        edges=(Edge(0, 1, 0.0), Edge(1, 2, 0.0)),
+        parameters=tuple(
+            Parameter(
+                name=name,
+                shape=shape,
+                in_optimizer=name in held,
+                rms=gain if name == "gain" else 0.0 if name == "shift" else 0.37,
+                log10_grad_rms=-1.0,
+                uses=(Use(next(i for i, row in enumerate(weights) if name in row), -1.0),),
+            )
+            for name, shape in names.items()
+        ),
+    )
+    verdict = MissingParameter().examine(recording)
+    return verdict.findings[0].severity if isinstance(verdict, Found) else None
+
+
+def test_norms_standardise_without_their_gains() -> None:
+    assert normed(1.0, "body", "head", "bias") is Severity.NOTE
+    assert normed(1.0, "body", "head", "bias", "gain") is Severity.NOTE
+    assert normed(0.0, "body", "head", "bias") is Severity.WARNING  # nothing passes it
+    assert normed(1.0, "body", "bias") is Severity.WARNING  # a layer is missing as well

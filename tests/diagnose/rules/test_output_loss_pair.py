@@ -16,6 +16,7 @@ from unvanish.core.findings import Cause, Finding, Severity
 from unvanish.core.glossary import Quantity
 from unvanish.core.verdicts import Clear, Found, NotApplicable, Verdict
 from unvanish.diagnose.rules.output_loss_pair import OutputLossPair
+from unvanish.observe import trace
 from unvanish.testing import recording_of
 
 examine = OutputLossPair().examine
@@ -346,3 +347,30 @@ def test_a_frozen_critic_and_an_optimiser_that_climbs_may_have_a_negative_error(
     climbing = torch.optim.SGD(net.parameters(), lr=0.1, maximize=True)
     made = checkup(net, (X, LABELS), loss=upside_down, optimizer=climbing, select=["UV204"])
     assert not isinstance(made.diagnosis.verdicts["UV204"], Found)
+
+
+class Towers(nn.Module):
+    """Cosines between two views of 24 samples, times a factor that is learned."""
+
+    def __init__(self, factor: float, how: str) -> None:
+        super().__init__()
+        self.left, self.right = nn.Linear(10, 8), nn.Linear(10, 8)
+        self.scale = nn.Parameter(torch.tensor(factor if how == "plain" else math.log(factor)))
+        self.how = how
+
+    def forward(self, x: Tensor) -> Tensor:
+        left, right = F.normalize(self.left(x), dim=-1), F.normalize(self.right(x), dim=-1)
+        if self.how == "inside":
+            return self.scale.exp() * left @ right.T
+        return left @ right.T * (self.scale if self.how == "plain" else self.scale.exp())
+
+
+@pytest.mark.parametrize("how", ["plain", "inside", "outside"])
+@pytest.mark.parametrize(("factor", "found"), [(0.07, True), (14.3, False), (1.0, False)])
+def test_a_learned_factor_below_one_leaves_cosines_as_flat(how, factor, found) -> None:
+    torch.manual_seed(0)
+    batch = (torch.randn(24, 10), torch.arange(24))
+    verdict = OutputLossPair().examine(trace(Towers(factor, how), batch, F.cross_entropy))
+    assert isinstance(verdict, Found) is found
+    if found:
+        assert "are cosines times 0.07" in verdict.findings[0].message

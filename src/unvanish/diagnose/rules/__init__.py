@@ -15,8 +15,10 @@ from unvanish.diagnose.rules.exploding import ExplodingGradient
 from unvanish.diagnose.rules.frozen import FrozenEarlyLayers
 from unvanish.diagnose.rules.gradient_trap import GradientTrap
 from unvanish.diagnose.rules.input_scale import InputScale
+from unvanish.diagnose.rules.lagging_statistics import LaggingStatistics
 from unvanish.diagnose.rules.learning_rate import LearningRate
 from unvanish.diagnose.rules.missing_parameter import MissingParameter
+from unvanish.diagnose.rules.mixed_samples import MixedSamples
 from unvanish.diagnose.rules.noisy import NoisyUpdates
 from unvanish.diagnose.rules.non_finite import NonFinite
 from unvanish.diagnose.rules.not_measured import CouldNotMeasure
@@ -62,5 +64,7 @@ BUILTIN_RULES: Final[tuple[Rule, ...]] = (
     TargetScale(),
     OverconfidentStart(),
     DrownedTerm(),
+    LaggingStatistics(),
+    MixedSamples(),
     CouldNotMeasure(),
 )

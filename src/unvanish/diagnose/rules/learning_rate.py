@@ -103,10 +103,16 @@ class LearningRate:
     too long for the bottom of a valley throws a trained one up, and it comes back. Nor are they
     said under RMSprop and Adadelta, whose first steps are longer than the later ones.
 
+    With a momentum of 0.99 or more (`heavy_momentum`; the first beta of Adam and its kin) the steps
+    of the probe are over before it has gathered speed, in 1 / (1 - momentum) steps. Copies take 150
+    steps (networks of up to 2 million parameters), one of them at the rate that adds up to what the
+    user's would with 0.9.
+
     Stacks of six or more sums that are normalised before anything else uses them (post-norm
     transformers of up to 2 million parameters) sink without a rise of the loss, and slowly: their
-    copies take 60 steps (`steps_of_long_trial`) whatever the probe steps say, and it is enough
-    that the tenth is below 0.8 of the loss at the rate (`max_share_of_rate`). An encoder of 6
+    copies take 60 steps (`steps_of_long_trial`) whatever the probe steps say, and as many more
+    where the tenth is ahead by less than is asked for. It is enough that the tenth is below 0.8 of
+    the loss at the rate (`max_share_of_rate`). An encoder of 6
     layers on the rows of digits (Adam, seed 0) ended 300 steps at 0.26, 0.08, 0.04 and 0.90 of its
     first loss at 3e-4, 1e-3, 3e-3 and 1e-2, and the last one is found. With 10 layers 3e-3 ended
     at 0.92 and is not: nothing is learnt at a tenth in 60 steps either. Four of other people's
@@ -135,14 +141,16 @@ class LearningRate:
     either.
 
     The slowness: where no matrix changes by more than 5e-4 of itself in the first step
-    (`min_update_ratio_if_rescaled`), or 1e-4 under SGD (`min_update_ratio_if_slow`), whose
-    steps grow as a network learns, so that thousands of steps in one direction are what it
-    takes, copies of the network take 30 steps at the learning rate and at a hundred times of it,
-    or at the power of ten that lets a matrix change by 0.01 of itself in a step (a thousand times
-    under Adadelta, whose own rate is 1), and 150 where the higher rate takes ten times as much off
-    the loss, and not yet enough. The rate is too small for a network whose matrices are as
-    PyTorch draws them if the loss is still above 0.97 of what it was, and below 0.6 at the higher
-    rate: it is not the gradient that is missing. At the rates of fine-tuning, up to 5e-5 under Adam
+    (`min_update_ratio_if_rescaled`), 1e-4 under SGD (`min_update_ratio_if_slow`), whose steps
+    grow as a network learns, or 5e-3 under Adagrad (`min_update_ratio_if_waning`), whose steps
+    become shorter, so that thousands of steps in one direction are what it takes, copies of the
+    network take 30 steps at the learning rate and at a hundred times of it, or at the power of ten
+    that lets a matrix change by 0.01 of itself in a step (a thousand times under Adadelta, whose
+    own rate is 1), or at the root of that where the loss rises, and 150 where the higher rate takes
+    ten times as much off the loss, and not yet enough. The rate is too small for a network whose
+    matrices are as PyTorch draws them, two at least and half of all, if the loss is still above
+    0.97 of what it was, and below 0.6 at the higher rate: it is not the gradient that is missing.
+    At the rates of fine-tuning, up to 5e-5 under Adam
     and its kin (`largest_fine_rate`), matrices may change by 1.5e-3 (`min_update_ratio_if_fine`),
     and the losses have to be above 0.95 and below 0.1. Of 54 runs of
     five drawn networks (`benchmarks.drawn`, seeds 7000 to 7004; Adam, AdamW, SGD with and
@@ -235,6 +243,7 @@ class LearningRate:
     max_share_of_rate: float = 0.8
     min_lead: float = 10.0
     max_decades_replaced_if_outdone: float = 2.0
+    heavy_momentum: float = 0.99
     short: ShortSteps = field(default_factory=ShortSteps)
 
     def examine(self, recording: Recording) -> Verdict:
@@ -412,15 +421,18 @@ class LearningRate:
         rate, share = optimizer.lr or 0.0, trial.loss_after / _start(recording, trial)
         after = f"at {trial.loss_after:.3g}" if share < math.inf else "no number"
         measured, limit, unit = share, self._least(recording, trial), "of the first loss"
+        momentum = self._heavy_momentum(optimizer)
+        part = f"{trial.factor:.2g}" if momentum else "a tenth"
+        heavy = f" with a momentum of {momentum:g}" if momentum else ""
         message = (
-            f"a learning rate of {rate:g} learns next to nothing in {trial.steps} steps, and a "
-            "tenth of it does"
+            f"a learning rate of {rate:g}{heavy} learns next to nothing in {trial.steps} steps, "
+            f"and {part} of it does"
         )
         if share <= limit:
             measured = self._replaced(recording, recording.steps[0].loss_before)
             limit, unit = self.max_decades_replaced_if_outdone, "decades"
             message = (
-                f"a learning rate of {rate:g} replaces the layers one after another, and a tenth "
+                f"a learning rate of {rate:g} replaces the layers one after another, and {part} "
                 f"of it learns more in {trial.steps} steps"
             )
         return Finding(
@@ -434,15 +446,26 @@ class LearningRate:
             causes=(Cause.LEARNING_RATE,),
             notes=(
                 f"from {trial.loss_before:.3g} the loss is {after} after {trial.steps} steps on "
-                f"the batches at hand, and at {trial.loss_after_scaled:.3g} with a tenth of the "
+                f"the batches at hand, and at {trial.loss_after_scaled:.3g} with {part} of the "
                 "learning rate",
+                *(
+                    f"steps in one direction add up to {1.0 / (1.0 - momentum):.0f} times the "
+                    "learning rate",
+                )
+                * bool(momentum),
                 *_rise_notes(recording, recording.steps[0], math.nan),
             ),
             help=(
-                f"lower the learning rate, first to {rate / 10:.1g}",
+                *("lower the momentum to 0.9",) * bool(momentum),
+                f"lower the learning rate, first to {rate * trial.factor:.1g}",
                 "or warm it up over the first hundred steps: torch.optim.lr_scheduler.LinearLR",
             ),
         )
+
+    def _heavy_momentum(self, optimizer: Optimizer) -> float:
+        """Return the momentum where it is heavy, else 0."""
+        momentum = optimizer.momentum or (optimizer.betas or (0.0,))[0]
+        return momentum if self.heavy_momentum <= momentum < 1.0 else 0.0
 
     def _clear(self, recording: Recording, optimizer: Optimizer, rise: float) -> Clear:
         first, last = recording.steps[0], last_loss(recording.steps)

@@ -46,6 +46,7 @@ _RANDOM: Final = (
 _RANDOM_HELP: Final = (
     "where a second optimiser has them: give the check one with a parameter group for each"
 )
+_NORMS: Final = frozenset({"batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm"})
 _GATES: Final = {"GRU": 3, "LSTM": 4, "RNN": 1}
 """Matrices that PyTorch stacks in one of a recurrent module, all drawn by its hidden size."""
 _JUDGEMENT: Final = 2
@@ -86,7 +87,8 @@ class MissingParameter:
     (BitFit, one player of a GAN), where the missing part is a branch of its own with
     several layers (the other player), where all hidden matrices are left out and what stands
     beside them is held (Muon has them), and under Muon and SparseAdam, which take a part of the
-    network and leave the rest to a second optimiser. `requires_grad_(False)` on the rest makes
+    network and leave the rest to a second optimiser, and where all that is missing are gains and
+    shifts of norms, which standardise without them. `requires_grad_(False)` on the rest makes
     it clear.
 
     Some patterns are nobody's choice, and stay a warning: a single layer or embedding tables
@@ -278,6 +280,8 @@ class MissingParameter:
         name = recording.context.optimizer.name if recording.context.optimizer else ""
         if any(word in name.casefold() for word in _PARTIAL):
             return f"{name} takes a part of a network; a second optimiser usually has the rest"
+        if _are_of_norms(recording, missing) and not _are_of_norms(recording, held):
+            return "they are of norms alone, which standardise without them"
         if _replaced(recording, missing) or _is_one_layer(recording, held, missing):
             return ""
         at_start = self._are_at_start(recording, missing)
@@ -420,6 +424,14 @@ def _is_one_layer(
     others = [p for p in held if len(p.shape) >= 2 and p.name not in tables]
     alone = len(layers) <= 1 and not any(p.name in tables for p in missing)
     return len(others) >= 2 and (not layers or alone)
+
+
+def _are_of_norms(recording: Recording, parameters: Sequence[Parameter]) -> bool:
+    """Tell whether all parameters are gains, which are not zero, and shifts of norms."""
+    norms = [site.weights for site in recording.sites if site.op in _NORMS and site.weights]
+    gains = {weights[0] for weights in norms}
+    names = {name for weights in norms for name in weights}
+    return all(p.name in names and (p.rms > 0.0 or p.name not in gains) for p in parameters)
 
 
 def _is_one_kind(

@@ -88,7 +88,8 @@ class OutputLossPair:
     classifiers by angle divide them by a temperature. Half of it, at a few hundred samples, leaves
     0.37 of a guess's loss and trains; they are a warning where more than 0.7 of it stays
     (`max_share_of_cosines`), as where they are multiplied by the temperature in place of divided,
-    or go to thousands of classes without a factor.
+    or go to thousands of classes without a factor. A factor that is learned counts where it is
+    below 1: it has a long way to go.
 
     ReLU bounds the scores on one side only, so that the loss can fall as far as it likes; but a
     class whose score is cut off has no gradient. One that scores zero on every sample, of 32 or

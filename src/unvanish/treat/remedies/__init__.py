@@ -7,6 +7,7 @@ from typing import Final
 
 from unvanish.treat.protocol import Remedy
 from unvanish.treat.remedies.attention_scale import AttentionScale
+from unvanish.treat.remedies.batch_first import BatchFirst
 from unvanish.treat.remedies.batch_norm import BatchNorm
 from unvanish.treat.remedies.bfloat16 import BFloat16
 from unvanish.treat.remedies.bound_exponent import BoundExponent
@@ -77,6 +78,7 @@ from unvanish.treat.remedies.residual import Residual
 from unvanish.treat.remedies.revive_dead_units import ReviveDeadUnits
 from unvanish.treat.remedies.rezero import ReZero
 from unvanish.treat.remedies.rms_norm import RmsNorm
+from unvanish.treat.remedies.running_statistics import RunningMomentum
 from unvanish.treat.remedies.scaled_residual import ScaledResidual
 from unvanish.treat.remedies.selu import Selu
 from unvanish.treat.remedies.shampoo import ShampooRemedy
@@ -93,6 +95,7 @@ from unvanish.treat.remedies.straight_through import StraightThroughEstimator
 from unvanish.treat.remedies.straight_through_choice import StraightThroughChoice
 from unvanish.treat.remedies.straight_through_codes import StraightThroughCodes
 from unvanish.treat.remedies.surrogate_gradient import SurrogateGradient
+from unvanish.treat.remedies.surrogate_width import SurrogateWidth
 from unvanish.treat.remedies.t_fixup import TFixup
 from unvanish.treat.remedies.tailored_activation import TailoredActivation
 from unvanish.treat.remedies.train_parameter import TrainParameter
@@ -175,15 +178,18 @@ BUILTIN_REMEDIES: Final[tuple[Remedy, ...]] = (
     LogitsLoss(),
     LossBalancing(),
     MatchShapes(),
+    BatchFirst(),
     DropInnerSoftmax(),
     LogitScale(),
     DropNorm(),
+    RunningMomentum(),
     LessDropout(),
     NonSaturatingGan(),
     StraightThroughEstimator(),
     StraightThroughChoice(),
     StraightThroughCodes(),
     SurrogateGradient(),
+    SurrogateWidth(),
     Reparameterise(),
     Reattach(),
     CheckpointGradient(),
