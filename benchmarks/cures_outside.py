@@ -79,6 +79,8 @@ def judged(target: str, truth: Any, seed: int, parts: Any) -> float:
                 return math.nan
             if value.grad_fn is not None:
                 value.backward()
+            if recipe.clip_grad_norm is not None:
+                torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_grad_norm)
             optimizer.step()
             steps += 1
             if steps >= truth.STEPS:

@@ -16,6 +16,7 @@ _PROBABILITIES: Final = frozenset({"softmax", "sigmoid", "hardsigmoid"})
 _SCORES: Final = frozenset(
     "linear conv conv1d conv2d conv3d bilinear relu relu6 leaky_relu elu gelu silu softplus".split()
 )
+_LAYERS: Final = frozenset({"linear", "conv", "conv1d", "conv2d", "conv3d"})
 _NEVER_NEGATIVE: Final = _PROBABILITIES | {"relu", "relu6", "softplus", "exp"}
 _OF_SEVERAL: Final = frozenset({"cosine_embedding_loss", "margin_ranking_loss"})
 """Losses that compare outputs with each other; what is asked of the labels is the same."""
@@ -163,7 +164,7 @@ def _hinge(neighbours: Neighbours, product: Site, target: DataTensor) -> LossCal
 
 def _log_probabilities(call: LossCall) -> Breach | None:
     """Judge what has to be logarithms of probabilities."""
-    raw = call.output.op in _SCORES
+    raw = bool({call.output.op, call.output.function} & _SCORES)  # a layer over steps is several
     if not raw and call.output.op not in _PROBABILITIES:
         return None
     what = "raw scores" if raw else "probabilities"
@@ -223,7 +224,7 @@ def _counts(call: LossCall) -> Breach | None:
                 f"or remove the {call.output.op} and let the network answer its logarithm",
             ),
         )
-    if call.output.op not in {"linear", "conv", "conv1d", "conv2d", "conv3d"} or call.finite:
+    if not {call.output.op, call.output.function} & _LAYERS or call.finite:
         return None
     return Breach(
         measured=1.0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -21,6 +22,12 @@ from unvanish.treat.unstandardising import slopes_of
 
 _FEWEST: Final = 8
 """Numbers of a feature that its mean and deviation are taken from, at least."""
+
+_PART: Final = " (part "
+"""What stands in the name of a part of a target behind that of the whole."""
+
+_SAME: Final = 1e-4
+"""Relative difference of two numbers that are the same but for rounding."""
 
 _CONSTANT: Final = 1e-6
 """Deviation over mean below which only rounding makes a target vary: that of UV506."""
@@ -80,7 +87,12 @@ def judged(known: Case | Patient, pair: Comparison) -> Answer | str:
     recording, site = known.anatomy.recording, pair.value
     assert pair.target is not None
     name = pair.target.name
-    target = dict(named_tensors(known.batch)).get(name)
+    targets = dict(named_tensors(known.batch))
+    target = targets.get(name)
+    columns: list[int] = []
+    if target is None and (whole := targets.get(name.partition(_PART)[0])) is not None:
+        columns = _columns(known, pair, whole)
+        target = whole if columns else None
     if target is None or target.numel() != site.size:
         return f"{site.name} and the {name} are of different shapes"
     shapes = [[size for size in one if size != 1] for one in (site.shape, target.shape)]
@@ -101,7 +113,12 @@ def judged(known: Case | Patient, pair: Comparison) -> Answer | str:
     wanted = target.detach().double().reshape(output.shape)
     if not bool(wanted.isfinite().all()) or not bool(output.isfinite().all()):
         return f"the {name} or what {site.name} answers holds NaN or infinite numbers"
+    if columns:  # the others are not compared as they stand: they stay
+        wanted = torch.stack(
+            [(wanted if i in columns else output)[:, i] for i in range(output.shape[1])], 1
+        )
     axis = -FROM_THE_END.get(site.function, 1) if output.ndim > 1 else 0
+    axis = -1 if columns else axis
     rows, answers = _features(wanted, axis), _features(output, axis)
     if rows.shape[1] < _FEWEST:
         return (
@@ -111,6 +128,12 @@ def judged(known: Case | Patient, pair: Comparison) -> Answer | str:
     if not bool((rows.std(1, correction=0) > _CONSTANT * rows.mean(1).abs()).any()):
         return f"the {name} is constant: there is nothing to explain"
     own = moments(rows)
+    if columns:
+        chosen = torch.tensor([i in columns for i in range(len(rows))], device=rows.device)
+        some = moments(rows[chosen])
+        mean, deviation = torch.zeros_like(own.mean), torch.ones_like(own.mean)
+        mean[chosen], deviation[chosen] = some.mean, some.deviation
+        own = replace(some, mean=mean, deviation=deviation, is_common=False)
     if site.op in _POSITIVE:
         if bool((rows < 0.0).any()):
             return f"{site.op} answers nothing below zero, where the {name} is in part"
@@ -118,6 +141,33 @@ def judged(known: Case | Patient, pair: Comparison) -> Answer | str:
         own = replace(own, mean=torch.zeros_like(own.mean), deviation=size)
     said, standard = _scale(rows, answers, own, name, site)
     return standard or Answer(pair, axis, target, wanted, own, said)
+
+
+def _columns(known: Case | Patient, pair: Comparison, whole: Tensor) -> list[int]:
+    """Return the columns of a target that regressions compare with those of one output.
+
+    A recording says of a part of a target what its numbers are like, and not where it stands: it
+    is the column of the same mean and deviation.
+    """
+    assert pair.target is not None
+    name = pair.target.name.partition(_PART)[0]
+    if whole.ndim != 2 or tuple(whole.shape) != pair.value.shape:
+        return []
+    table = whole.detach().double()
+    means, deviations = table.mean(0), table.std(0, correction=0)
+    found: list[int] = []
+    for one in comparisons(Neighbours(known.anatomy.recording)):
+        part = one.target
+        if one.value.index != pair.value.index or one.name in BINARY or part is None:
+            continue
+        if part.name.partition(_PART)[0] != name or math.prod(part.shape) != len(table):
+            continue
+        same = torch.isclose(means, torch.tensor(part.mean, dtype=means.dtype), rtol=_SAME)
+        same &= torch.isclose(deviations, torch.tensor(part.std, dtype=means.dtype), rtol=_SAME)
+        if int(same.sum()) != 1:
+            return []
+        found.append(int(same.nonzero()))
+    return found
 
 
 def _scale(rows: Tensor, answers: Tensor, own: Moments, name: str, site: Site) -> tuple[str, str]:

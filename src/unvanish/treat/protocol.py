@@ -58,8 +58,17 @@ class Case:
 
     @property
     def codes(self) -> frozenset[str]:
-        """Codes of the findings."""
-        return frozenset(finding.code for finding in self.diagnosis.findings)
+        """Codes of the findings, and of what they come to.
+
+        A forward pass that ends in no number since the start is too large explodes (UV102), further
+        than the gradient could be measured.
+        """
+        found = {finding.code for finding in self.diagnosis.findings}
+        overflows = any(
+            finding.code == "UV403" and finding.causes[:1] == (Cause.INIT_TOO_LARGE,)
+            for finding in self.diagnosis.findings
+        )
+        return frozenset(found | {"UV102"} if overflows else found)
 
     @property
     def causes(self) -> frozenset[Cause]:

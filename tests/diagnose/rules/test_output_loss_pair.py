@@ -374,3 +374,34 @@ def test_a_learned_factor_below_one_leaves_cosines_as_flat(how, factor, found) -
     assert isinstance(verdict, Found) is found
     if found:
         assert "are cosines times 0.07" in verdict.findings[0].message
+
+
+class Tagger(nn.Module):
+    """Scores for each step of a sequence, from a layer that is recorded as several steps."""
+
+    def __init__(self, *, logarithms: bool) -> None:
+        super().__init__()
+        self.rnn, self.head = nn.GRU(5, 8, batch_first=True), nn.Linear(8, 4)
+        self.logarithms = logarithms
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores = self.head(self.rnn(x)[0])
+        return scores.log_softmax(-1) if self.logarithms else scores
+
+
+def steps_of_ctc(o: Tensor, t: Tensor) -> Tensor:
+    lengths = torch.full((6,), 12), torch.full((6,), 3)
+    return F.ctc_loss(o.transpose(0, 1), t[:, :3] + 1, *lengths)
+
+
+@pytest.mark.parametrize("logarithms", [True, False])
+@pytest.mark.parametrize(
+    "loss", [lambda o, t: F.nll_loss(o.flatten(0, 1), t.flatten()), steps_of_ctc]
+)
+def test_raw_scores_of_every_step(loss, logarithms) -> None:
+    torch.manual_seed(0)
+    batch = torch.randn(6, 12, 5), torch.randint(0, 3, (6, 12))
+    verdict = OutputLossPair().examine(trace(Tagger(logarithms=logarithms), batch, loss))
+    assert isinstance(verdict, Found) is not logarithms
+    if not logarithms:
+        assert "raw scores" in verdict.findings[0].message

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from unvanish import trace
+from unvanish import checkup, trace
 from unvanish.core.prescriptions import Prescription
 from unvanish.core.verdicts import NotApplicable
 from unvanish.diagnose import diagnose
@@ -630,3 +630,44 @@ def test_settings_are_obeyed_and_undone() -> None:
         treat(once.model, "logits-loss", (ROWS, YES), once.loss)
     once.undo()
     assert torch.equal(once.model(ROWS), model(ROWS))
+
+
+@pytest.mark.parametrize("last", ["softmax", "nothing"])
+def test_ctc_gets_logarithms_over_the_last_axis(last) -> None:
+    class Reader(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.rnn, self.head = nn.GRU(5, 8, batch_first=True), nn.Linear(8, 4)
+
+        def forward(self, x):
+            scores = self.head(self.rnn(x)[0])
+            return scores.softmax(-1) if last == "softmax" else scores
+
+    def loss(output, target):
+        lengths = torch.full((6,), 12), torch.full((6,), 3)
+        return nn.functional.ctc_loss(output.transpose(0, 1), target, *lengths)
+
+    torch.manual_seed(0)
+    batch = torch.randn(6, 12, 5), torch.randint(1, 4, (6, 3))
+    treated = treat(Reader(), "drop-inner-softmax", batch, loss)
+    output = treated.model(batch[0])
+    assert torch.allclose(output.exp().sum(-1), torch.ones(6, 12), atol=1e-5)
+
+
+def test_a_start_that_overflows_is_offered_what_holds_it() -> None:
+    class Growing(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = nn.ModuleList(nn.Linear(16, 16) for _ in range(7))
+
+        def forward(self, x):
+            for layer in self.layers:
+                x = x + 30.0 * layer(x).square()
+            return x[:, :1]
+
+    torch.manual_seed(0)
+    batch = torch.randn(32, 16), torch.randn(32, 1)
+    report = checkup(Growing(), batch, loss="mse_loss", advise="short")
+    assert [f.code for f in report.findings] == ["UV403"]
+    offered = {name for option in report.advice.options for name in option.remedies}
+    assert {"layer-norm", "rezero"} & offered

@@ -304,3 +304,42 @@ def test_an_answer_whose_derivative_is_asked_for_is_left_alone() -> None:
         return F.mse_loss(output[0], target) + output[1].square().mean()
 
     assert "derivative" in reason(Field(), DOLLARS, loss)
+
+
+class TwoTasks(nn.Module):
+    """A trunk whose heads say yes or no, and a price, side by side in one output."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trunk = nn.Sequential(nn.Linear(6, 16), nn.ReLU())
+        self.yes, self.price = nn.Linear(16, 1), nn.Linear(16, 1)
+
+    def forward(self, x):
+        h = self.trunk(x)
+        return torch.cat([self.yes(h), self.price(h)], 1)
+
+
+def both(output, target):
+    yes = nn.functional.binary_cross_entropy_with_logits(output[:, 0], target[:, 0])
+    return yes + nn.functional.mse_loss(output[:, 1], target[:, 1])
+
+
+def test_a_column_of_a_target_that_has_others_beside_it() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(256, 6)
+    y = torch.stack([(x[:, 0] > 0.0).float(), 3000.0 + 800.0 * x[:, 1]], 1)
+    model = TwoTasks()
+    treated = treat(
+        model,
+        "standardise-target",
+        (x, y),
+        both,
+        optimizer=lambda m: torch.optim.SGD(m.parameters(), lr=0.01),
+    )
+    before, after = model(x), treated.model(x)
+    assert torch.allclose(before[:, 0], after[:, 0])
+    assert float(after[:, 1].mean()) == pytest.approx(float(y[:, 1].mean()), rel=0.2)
+    both(after, y).backward()
+    heads = treated.model.yes.weight.grad, treated.model.price.weight.grad
+    sizes = [float(grad.abs().mean()) for grad in heads]
+    assert max(sizes) < 30.0 * min(sizes)

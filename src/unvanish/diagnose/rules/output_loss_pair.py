@@ -297,7 +297,11 @@ class OutputLossPair:
                         "or remove it and use torch.nn.functional.cross_entropy",
                     ),
                 )
-            elif (output.op in _LAYERS and output.weights) or output.op in _RECTIFIERS:
+            elif (
+                (output.op in _LAYERS and output.weights)
+                or output.function in _LAYERS  # one over steps is several
+                or output.op in _RECTIFIERS
+            ):
                 yield _Pair(
                     output=output,
                     loss=loss,

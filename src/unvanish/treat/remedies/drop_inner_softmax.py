@@ -26,10 +26,12 @@ _SOFTMAX: Final = "softmax"
 _PROBABILITIES: Final = frozenset({"softmax", "sigmoid"})
 _RECTIFIERS: Final = frozenset({"relu", "relu6"})
 _TAKE_SCORES: Final = frozenset({"log_softmax", "binary_cross_entropy_with_logits"})
+_CTC: Final = "share of outputs that are no logarithms of probabilities"
 _NLL: Final = frozenset(
     {
         "share of the gradient of cross entropy",
         "share of outputs that are logarithms of probabilities",
+        _CTC,
     }
 )
 
@@ -100,7 +102,8 @@ class DropInnerSoftmax:
             if refused := why_out_of_reach(case, site):
                 reason = reason or refused
                 continue
-            axis = 1 if action == _SOFTMAX else _axis(case, site)
+            by_steps = finding.unit == _CTC
+            axis = 1 if action == _SOFTMAX else _axis(case, site, by_steps=by_steps)
             return self._prescription(site, action, axis, _first(finding.message))
         return NotApplicable(reason)
 
@@ -188,11 +191,11 @@ def _by_hand(finding: Finding) -> str:
     return f"it is the loss{where} that has to change, which is your own code: {help_}"
 
 
-def _axis(case: Case, site: Site) -> int:
-    """Return the axis over classes."""
+def _axis(case: Case, site: Site, *, by_steps: bool) -> int:
+    """Return the axis over classes; the last one where there are scores for each step."""
     if site.op in ("softmax", "log_softmax"):
         return summed_axis(case, site)
-    return 1 if len(site.shape) > 1 else -1
+    return 1 if len(site.shape) > 1 and not by_steps else -1
 
 
 def _first(message: str) -> str:
