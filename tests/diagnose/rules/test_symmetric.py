@@ -18,6 +18,7 @@ from unvanish.core.glossary import Quantity
 from unvanish.core.records import Edge, Parameter, Recording, Site
 from unvanish.core.verdicts import Clear, Found, NotApplicable, NotMeasured, Verdict
 from unvanish.diagnose.rules.symmetric import SymmetricOrZeroInit
+from unvanish.observe import trace
 from unvanish.testing import recording_of
 
 examine = SymmetricOrZeroInit().examine
@@ -80,14 +81,19 @@ def test_equal_units_that_stay_equal() -> None:
         hidden(1.0, 1.0),
         hidden(0.6, 0.6),
         hidden(1 / 64, 1.0),
-        hidden(1 / 64, 1 / 64, bias=(1.0, 1.0)),
         hidden(1 / 64, 1 / 64, bias=(1 / 64, 1.0)),
         hidden(math.nan, 1.0, requires_grad=False),
     ],
-    ids=["ordinary", "a few copies", "part", "biases differ", "biases part", "frozen"],
+    ids=["ordinary", "a few copies", "part", "biases part", "frozen"],
 )
 def test_units_that_differ_or_part_are_clear(recording: Recording) -> None:
     assert not isinstance(examine(recording), Found)
+
+
+def test_biases_alone_that_differ_are_a_warning() -> None:
+    verdict = examine(hidden(1 / 64, 1 / 64, bias=(1.0, 1.0)))
+    assert isinstance(verdict, Found)
+    assert [f.severity for f in verdict.findings] == [Severity.WARNING]
 
 
 def test_steps_that_move_nothing_cannot_tell() -> None:
@@ -621,3 +627,26 @@ def test_components_of_one_number_each(name: str, parts: int, sick: bool) -> Non
         select=("UV104",),
     )
     assert len(report.findings) == sick
+
+
+@pytest.mark.parametrize(
+    ("start", "found"), [("constant", True), ("random", False), ("zero", False)]
+)
+def test_units_that_differ_by_their_biases_alone(start, found) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Linear(8, 12), nn.ReLU(), nn.Linear(12, 12), nn.ReLU(), nn.Linear(12, 3)
+    )
+    for layer in (model[0], model[2]):
+        if start != "random":
+            nn.init.constant_(layer.weight, 0.1 if start == "constant" else 0.0)
+    batch = torch.randn(32, 8), torch.randint(0, 3, (32,))
+    recording = trace(
+        model,
+        batch,
+        "cross_entropy",
+        optimizer=lambda model: torch.optim.Adam(model.parameters(), lr=1e-3),
+    )
+    verdict = SymmetricOrZeroInit().examine(recording)
+    findings = verdict.findings if isinstance(verdict, Found) else ()
+    assert any("differ by their biases alone" in f.message for f in findings) is found

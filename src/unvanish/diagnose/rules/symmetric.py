@@ -98,6 +98,11 @@ class SymmetricOrZeroInit:
     finding where fewer than half of the units differ (`min_distinct_fraction`), the typical
     unit being a copy, and an error where this is so in half of the hidden layers or more.
 
+    Where the weights of the units agree and their biases do not, as under `constant_` beside
+    PyTorch's own biases, the units part, and slowly: all of them read one number of what comes in.
+    That is a warning. Four layers of 64 units on digits with 0.05 throughout answer 28 % right
+    after 300 steps of Adam, and 92 % from a start at random.
+
     Whole layers can be copies as well, such as experts or the members of an ensemble: three or
     more weights, side by side at one depth, that hold the same numbers, and still do (to 2e-6)
     after steps that moved them a hundred times as far. They are worth one; what is left may
@@ -176,6 +181,7 @@ class SymmetricOrZeroInit:
         findings = [
             *self._zero(recording, [one for one in shut if not one.frozen]),
             *self._symmetric(equal, layers),
+            *self._shifted([one for one in layers if one not in suspects]),
             *self._copied(recording, trained),
             *self._parts(recording, trained),
             *self._frozen([one for one in shut if one.frozen]),
@@ -237,6 +243,29 @@ class SymmetricOrZeroInit:
                 "draw the weights at random: torch.nn.init.kaiming_normal_(layer.weight), and "
                 "torch.manual_seed(0) where runs have to repeat",
             ),
+        )
+
+    def _shifted(self, layers: Sequence[_Layer]) -> Iterator[Finding]:
+        shifted = [one for one in layers if one.distinct() < self.min_distinct_fraction]
+        if not shifted:
+            return
+        worst = min(shifted, key=lambda one: one.distinct() * one.units)
+        others = f", and so do those of {len(shifted) - 1} more layers" if len(shifted) > 1 else ""
+        yield self._finding(
+            Severity.WARNING,
+            f"the {worst.units} units of {worst.site.name} read the same of what comes in, and "
+            f"differ by their biases alone{others}",
+            sites=tuple(one.site for one in shifted),
+            parameters=tuple(one.weight.name for one in shifted),
+            measured=worst.distinct(),
+            expected=1.0,
+            limit=self.min_distinct_fraction,
+            unit="fraction of units",
+            notes=(
+                "whatever comes in leaves as one number for each sample; steps part the units, and "
+                "first have to undo what they have in common",
+            ),
+            help=("draw the weights at random: torch.nn.init.kaiming_normal_(layer.weight)",),
         )
 
     def _copied(self, recording: Recording, trained: Sequence[Parameter]) -> Iterator[Finding]:
