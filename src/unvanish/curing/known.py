@@ -14,11 +14,13 @@ from unvanish.core.loss_terms import named_term
 from unvanish.core.records import Recording
 from unvanish.curing.loading import reloaded
 from unvanish.curing.sources import Sources
+from unvanish.diagnose.contracts import NO_LOGARITHMS
 from unvanish.diagnose.rules.drowned_term import DrownedTerm
 from unvanish.diagnose.rules.output_loss_pair import is_broadcast
 from unvanish.recipe import Recipe
 from unvanish.treat.balancing import OneTerm
 from unvanish.treat.judges import Judge
+from unvanish.treat.logarithms import LoggedLoss
 from unvanish.treat.matching import MatchedLoss
 
 
@@ -53,11 +55,14 @@ class Known:
         """What stands for the loss where networks are compared; None for the loss itself.
 
         A term that others drown hardly shows in their sum, and a loss that compares every output
-        with every target is least where nothing was learnt.
+        with every target is least where nothing was learnt. One that wants logarithms and is given
+        probabilities has another size when it gets what it wants.
         """
         findings = self.diagnosis.findings
         if any(map(is_broadcast, findings)):
             return MatchedLoss(self.recipe.loss)
+        if any(finding.unit == NO_LOGARITHMS for finding in findings):
+            return LoggedLoss(self.recipe.loss)
         trial = self.before.term_trial
         if trial is None or all(f.code != DrownedTerm.code for f in findings):
             return None

@@ -12,6 +12,9 @@ from unvanish.core.glossary import Quantity
 from unvanish.core.records import Role, Site
 from unvanish.diagnose.neighbours import VIEWS, Neighbours
 
+NO_LOGARITHMS: Final = "share of outputs that are no logarithms of probabilities"
+"""Unit of a finding about outputs over steps that should be logarithms of probabilities."""
+
 _PROBABILITIES: Final = frozenset({"softmax", "sigmoid", "hardsigmoid"})
 _SCORES: Final = frozenset(
     "linear conv conv1d conv2d conv3d bilinear relu relu6 leaky_relu elu gelu silu softplus".split()
@@ -170,7 +173,7 @@ def _log_probabilities(call: LossCall) -> Breach | None:
     what = "raw scores" if raw else "probabilities"
     return Breach(
         measured=1.0,
-        unit="share of outputs that are no logarithms of probabilities",
+        unit=NO_LOGARITHMS,
         message=f"{call.name} wants logarithms of probabilities, {call.output.name} gives it "
         f"{what}",
         note="nothing holds the scores together, so the loss has no lower end"

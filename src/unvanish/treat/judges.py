@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from unvanish.treat.balancing import OneTerm
+from unvanish.treat.logarithms import LoggedLoss
 from unvanish.treat.matching import MatchedLoss
 
-Judge = OneTerm | MatchedLoss
+Judge = OneTerm | MatchedLoss | LoggedLoss

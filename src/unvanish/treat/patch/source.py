@@ -185,6 +185,30 @@ class Source:
         _, end = self.span(node)
         self._add(_Splice(end, end, text))
 
+    def set_keyword(self, call: ast.Call, keyword: str, value: str, *, also: str = "") -> None:
+        """Give a call a keyword, in the place of its own where it has it.
+
+        Args:
+            call: The call.
+            keyword: The keyword.
+            value: What it is given, as code.
+            also: What is written behind it where it is new.
+
+        Raises:
+            NoSafeEditError: If the call takes its options from elsewhere.
+        """
+        for one in call.keywords:
+            if one.arg == keyword:
+                self.replace(one.value, value)
+                return
+        if any(one.arg is None for one in call.keywords):
+            raise NoSafeEditError(f"line {call.lineno} takes its options from elsewhere")
+        given = [*call.args, *(one.value for one in call.keywords)]
+        if given:
+            self.insert_after(given[-1], f", {keyword}={value}{also}")
+        else:
+            self.replace(call, f"{self.segment(call.func)}({keyword}={value}{also})")
+
     def add_lines(self, after: ast.stmt, lines: Sequence[str]) -> None:
         """Put statements behind a statement, with its indentation."""
         end = self._lines[after.end_lineno or after.lineno]

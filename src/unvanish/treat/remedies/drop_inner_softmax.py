@@ -12,6 +12,7 @@ from unvanish.core.prescriptions import Change, Keeps, Prescription
 from unvanish.core.records import Recording, Role, Site
 from unvanish.core.sources import SOURCES, Source
 from unvanish.core.verdicts import Found, NotApplicable
+from unvanish.diagnose.contracts import NO_LOGARITHMS
 from unvanish.diagnose.neighbours import Neighbours
 from unvanish.diagnose.reach import RANGES
 from unvanish.diagnose.rules.output_loss_pair import OutputLossPair
@@ -26,12 +27,11 @@ _SOFTMAX: Final = "softmax"
 _PROBABILITIES: Final = frozenset({"softmax", "sigmoid"})
 _RECTIFIERS: Final = frozenset({"relu", "relu6"})
 _TAKE_SCORES: Final = frozenset({"log_softmax", "binary_cross_entropy_with_logits"})
-_CTC: Final = "share of outputs that are no logarithms of probabilities"
 _NLL: Final = frozenset(
     {
         "share of the gradient of cross entropy",
         "share of outputs that are logarithms of probabilities",
-        _CTC,
+        NO_LOGARITHMS,
     }
 )
 
@@ -102,7 +102,7 @@ class DropInnerSoftmax:
             if refused := why_out_of_reach(case, site):
                 reason = reason or refused
                 continue
-            by_steps = finding.unit == _CTC
+            by_steps = finding.unit == NO_LOGARITHMS
             axis = 1 if action == _SOFTMAX else _axis(case, site, by_steps=by_steps)
             return self._prescription(site, action, axis, _first(finding.message))
         return NotApplicable(reason)

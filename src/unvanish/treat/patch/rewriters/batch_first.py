@@ -8,7 +8,7 @@ from typing import Final
 from torch import nn
 
 from unvanish.treat.patch.optimisers import files_of
-from unvanish.treat.patch.source import NoSafeEditError, Source
+from unvanish.treat.patch.source import NoSafeEditError
 from unvanish.treat.patch.work import Work
 
 REMEDIES: Final = frozenset({"batch-first"})
@@ -49,7 +49,7 @@ def rewrite(work: Work) -> None:
         raise NoSafeEditError("none of the files makes the layer itself")
     if isinstance(layer, nn.RNNBase | nn.MultiheadAttention):
         for source, call in made:
-            _set(source, call, "batch_first", "True")
+            source.set_keyword(call, "batch_first", "True")
         return
     if len(made) != 1:
         raise NoSafeEditError(f"a softmax is made in {len(made)} places of the files")
@@ -57,19 +57,4 @@ def rewrite(work: Work) -> None:
     if call.args:
         source.replace(call.args[0], "-1")
     else:
-        _set(source, call, "dim", "-1")
-
-
-def _set(source: Source, call: ast.Call, keyword: str, value: str) -> None:
-    """Give a call a keyword, in the place of its own where it has it."""
-    for one in call.keywords:
-        if one.arg == keyword:
-            source.replace(one.value, value)
-            return
-    if any(one.arg is None for one in call.keywords):
-        raise NoSafeEditError(f"line {call.lineno} takes its options from elsewhere")
-    last = [*call.args, *(one.value for one in call.keywords)]
-    if last:
-        source.insert_after(last[-1], f", {keyword}={value}")
-    else:
-        source.replace(call, f"{source.segment(call.func)}({keyword}={value})")
+        source.set_keyword(call, "dim", "-1")

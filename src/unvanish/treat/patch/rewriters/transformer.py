@@ -29,7 +29,7 @@ def rewrite(work: Work) -> None:
     if not all(isinstance(owner, nn.TransformerEncoderLayer) for owner in owners):
         raise NoSafeEditError("its blocks are your own: the norm is to be moved by hand")
     source, layer = _only(work, _LAYER)
-    _set(source, layer, "norm_first", "True")
+    source.set_keyword(layer, "norm_first", "True")
     if not any(name.startswith("final_norm") for one in owners for name, _ in one.named_children()):
         return
     source, stack = _only(work, _STACK)
@@ -38,12 +38,12 @@ def rewrite(work: Work) -> None:
         raise NoSafeEditError(f"line {stack.lineno} says a norm of its own")
     norm = source.spell("torch.nn.LayerNorm")
     # A stack whose layers begin with a norm takes no nested tensors, and would warn of it.
-    _set(
-        source,
+    has_said = any(one.arg == "enable_nested_tensor" for one in stack.keywords)
+    source.set_keyword(
         stack,
         "norm",
         f"{norm}({_width(source, layer)})",
-        also=", enable_nested_tensor=False",
+        also="" if has_said else ", enable_nested_tensor=False",
     )
 
 
@@ -66,17 +66,3 @@ def _width(source: Source, layer: ast.Call) -> str:
     if given is None:
         raise NoSafeEditError(f"line {layer.lineno} does not say how wide the layer is")
     return source.segment(given)
-
-
-def _set(source: Source, call: ast.Call, keyword: str, value: str, *, also: str = "") -> None:
-    """Give a call a keyword, in the place of its own where it has it."""
-    for one in call.keywords:
-        if one.arg == keyword:
-            source.replace(one.value, value)
-            return
-    if any(one.arg is None for one in call.keywords):
-        raise NoSafeEditError(f"line {call.lineno} takes its options from elsewhere")
-    last = [*call.args, *(one.value for one in call.keywords)][-1]
-    if also and any(one.arg == "enable_nested_tensor" for one in call.keywords):
-        also = ""
-    source.insert_after(last, f", {keyword}={value}{also}")
