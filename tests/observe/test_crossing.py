@@ -187,3 +187,40 @@ def test_a_network_that_goes_on_from_where_it_was_is_not_asked() -> None:
     model = Carrying()
     assert crossing(model) is None
     assert model.state is None
+
+
+class Nodes(nn.Module):
+    """Attention among the nodes of one graph, written in several ways."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.how = how
+        self.lift, self.score, self.head = nn.Linear(FEATURES, 8), nn.Linear(8, 2), nn.Linear(8, 2)
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=how != "rows")
+        ring = torch.eye(SAMPLES) + torch.eye(SAMPLES).roll(1, 0) + torch.eye(SAMPLES).roll(-1, 0)
+        self.register_buffer("near", ring)
+
+    def forward(self, x):
+        h = self.lift(x)
+        if self.how == "edges":
+            left, right = self.score(h).unbind(-1)
+            scores = (left[:, None] + right).masked_fill(self.near == 0.0, -1e9)
+            return self.head(scores.softmax(-1) @ h)
+        if self.how == "context":
+            return self.head(h + (self.score(h).softmax(0)[:, :1] * h).sum(0))
+        if self.how == "heads":
+            parts = h.view(1, SAMPLES, 2, 4).transpose(1, 2)
+            mixed = F.scaled_dot_product_attention(parts, parts, parts)
+            return self.head(mixed.transpose(1, 2).reshape(SAMPLES, 8))
+        rows = h[:, None] if self.how == "rows" else h[None]
+        return self.head(self.attention(rows, rows, rows)[0].reshape(SAMPLES, 8))
+
+
+@pytest.mark.parametrize("how", ["edges", "context", "heads", "rows", "batch"])
+def test_nodes_of_a_graph_are_made_to_see_each_other(how) -> None:
+    torch.manual_seed(2)
+    data = (torch.randn(SAMPLES, FEATURES), torch.randint(0, 2, (SAMPLES,)))
+    found = crossing(Nodes(how), data)
+    assert found is not None
+    assert found.changed
+    assert found.op == ""

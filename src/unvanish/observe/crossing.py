@@ -31,12 +31,8 @@ from unvanish.observe.opaque import in_the_open
 _log = logging.getLogger(__name__)
 
 _RECURRENCES: Final = frozenset({"lstm", "gru", "rnn_tanh", "rnn_relu"})
-_ALONG: Final = _RECURRENCES | {
-    "multi_head_attention_forward",
-    "scaled_dot_product_attention",
-    "softmax",
-    "log_softmax",
-}
+_SOFTMAXES: Final = frozenset({"softmax", "log_softmax"})
+_ALONG: Final = _RECURRENCES | _SOFTMAXES | {"multi_head_attention_forward"}
 """Functions that work along one dimension of what they are given, and mix what stands along it."""
 
 _FEWEST: Final = 3
@@ -115,7 +111,7 @@ def _measured(
     if [passage.op for passage in plain] != [passage.op for passage in changed]:
         return found
     for before, after in zip(plain, changed, strict=True):
-        how = _how_crossed(before, after, size)
+        how = _how_crossed(before, after, answers, size)
         if not how:
             continue
         if _is_time(before.before, size) or _is_one_for_each_step(
@@ -186,17 +182,25 @@ def _is_one_for_each_step(answers: Tensor, target: Any, entering: Tensor) -> boo
     )
 
 
-def _how_crossed(plain: _Passage, changed: _Passage, size: int) -> str:
-    """Tell how a call mixes samples: ``"along"``, ``"torn"``, ``"single"``, or empty."""
+def _how_crossed(plain: _Passage, changed: _Passage, answers: Tensor, size: int) -> str:
+    """Tell how a call mixes samples: ``"along"``, ``"torn"``, ``"single"``, or empty.
+
+    What is meant to see all rows, as the nodes of a graph do, has no other dimension to work along,
+    and mixes them by sums that are no such call, before a softmax or behind it.
+    """
     if plain.before.shape != changed.before.shape or plain.after.shape != changed.after.shape:
         return ""
     entered, left = plain.before != changed.before, plain.after != changed.after
     if not bool(entered.any()) or not bool(left.any()) or _is_sorted(left, size):
         return ""
+    if plain.op in _SOFTMAXES:
+        is_last = torch.equal(plain.after, answers) and answers.shape[-1] > 1
+        return "along" if _is_sorted(entered, size) and (is_last or left.ndim > 2) else ""
+    if len([length for length in plain.before.shape[:-1] if length > 1]) == 1:
+        is_kept = plain.op in _RECURRENCES and _is_sorted(entered, size)
+        return "single" if is_kept else ""
     if _is_sorted(entered, size):
-        between = [n for n in plain.before.shape[:-1] if n > 1]
-        alone = plain.op in _RECURRENCES and len(between) == 1
-        return "single" if alone else "along"
+        return "along"
     worth = float(entered.double().mean()) * size
     return "torn" if worth < _TORN < float(left.double().mean()) * size else ""
 
