@@ -45,11 +45,11 @@ class MixedSamples:
     ## When it stays silent
     On networks without such calls; on graphs, sets, similarities between all pairs and whatever
     else mixes samples in another way; on attention among rows that has no other dimension to go
-    along; on a softmax over the rows of a table, unless it is the answer; on batch normalisation, which evaluation mode stills; where
-    the number of answers or of targets is not that of the samples; and where each step of a
-    sequence that stands first has an answer and a target of its own. A recurrence along a first
-    dimension beside which all others are 1 is a note: rows of a table or one long sequence, nobody
-    can say.
+    along; on a softmax over the rows of a table, unless it is the answer; on batch normalisation,
+    which evaluation mode stills; where the number of answers or of targets is not that of the
+    samples; and where each step of a sequence that stands first has an answer and a target of its
+    own. A recurrence along a first dimension beside which all others are 1 is a note: rows of a
+    table or one long sequence, nobody can say.
 
     ## False alarms
     A network that is meant to let samples see each other by attention, as to label some from the
