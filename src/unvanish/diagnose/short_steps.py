@@ -182,7 +182,7 @@ class ShortSteps:
             name=NAME,
             severity=Severity.NOTE if is_warming else Severity.WARNING,
             message=f"a learning rate of {rate:g} learns next to nothing in {trial.steps} steps, "
-            f"and {trial.factor:g} times as much does",
+            f"and {trial.factor:.0f} times as much does",
             measured=change,
             limit=max(
                 self._short_step(optimizer),

@@ -17,8 +17,7 @@ from unvanish.observe.loss import compute_loss
 from unvanish.prove.freezing import fresh
 from unvanish.prove.readings import Loss, Reading, reading_of
 from unvanish.prove.rows import row_layout, taken
-from unvanish.treat.logarithms import LoggedLoss
-from unvanish.treat.matching import MatchedLoss
+from unvanish.treat.restating import RestatedLoss
 
 _FEW: Final = 32
 """Rows of a batch that show how its answers are read."""
@@ -126,6 +125,6 @@ def casting(autocast: str, model: nn.Module) -> AbstractContextManager[Any]:
 
 def calm(loss: Loss) -> Loss:
     """Return a copy of a loss that counts or averages as it is called."""
-    if isinstance(loss, MatchedLoss | LoggedLoss):
+    if isinstance(loss, RestatedLoss):
         return loss.calm()
     return copied(loss) if isinstance(loss, nn.Module) else loss

@@ -360,7 +360,7 @@ class _Case:
         An error near zero can gain no more than all of what the control has: where it is a
         fraction of that, it is the logarithms that tell.
         """
-        if _is_beyond(compared, null):
+        if _exceeds(compared, null):
             return True
         if self.null is None or not have_decades(self.endpoint, best, self.null, self.control):
             return False
@@ -375,7 +375,7 @@ class _Case:
             )
             for arm in (best, self.null)
         )
-        return _is_beyond(gain, drawn)
+        return _exceeds(gain, drawn)
 
     def is_as_good(self, tuned: Arm, best: Arm | None) -> bool:
         """Tell whether the learning rate alone does what the treatment does."""
@@ -423,7 +423,7 @@ class _Case:
         return Judged(conclusion=conclusion, said=said, chosen=best.name, comparison=compared)
 
 
-def _is_beyond(compared: Comparison | None, null: Comparison) -> bool:
+def _exceeds(compared: Comparison | None, null: Comparison) -> bool:
     """Tell whether all of a gain is more than the control differs from itself, either way."""
     return (
         compared is not None

@@ -2,50 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from unvanish.observe.batch import Batch
-from unvanish.observe.copies import copied
-from unvanish.observe.loss import compute_loss, loss_name
-
-Loss = Callable[..., Any] | str | None
+from unvanish.treat.restating import RestatedLoss
 
 _ROUNDING: Final = 1e-3
 """How far a sum of probabilities may be off from one."""
 
 
 @dataclass(frozen=True, eq=False)
-class LoggedLoss:
-    """A loss of the logarithms of what a network answers as probabilities or as scores.
+class LoggedLoss(RestatedLoss):
+    """A loss that wants logarithms of probabilities over the last axis, and is given them."""
 
-    Attributes:
-        loss: As in `unvanish.trace`; it wants logarithms of probabilities over the last axis.
-    """
-
-    loss: Loss
     said: ClassVar[str] = "the loss of the logarithms of what the network answers"
 
-    @property
-    def name(self) -> str:
-        """What a trial calls it."""
-        return "loss"
-
-    @property
-    def __name__(self) -> str:
-        return loss_name(self.loss)
-
-    def __call__(self, output: Any, target: Any = None) -> Tensor:
-        """Return the loss of what a network answers."""
-        return compute_loss(self.loss, logged(output), Batch(None, target))[0]
-
-    def calm(self) -> LoggedLoss:
-        """Return it around a copy of a loss that counts or averages as it is called."""
-        return LoggedLoss(copied(self.loss)) if isinstance(self.loss, nn.Module) else self
+    def restated(self, output: Any, target: Any) -> tuple[Any, Any]:
+        """Take the logarithms of what is answered as probabilities or as scores."""
+        return logged(output), target
 
 
 def logged(output: Any) -> Any:

@@ -2,46 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from unvanish.observe.batch import Batch, main_output
-from unvanish.observe.copies import copied
-from unvanish.observe.loss import compute_loss, loss_name
-
-Loss = Callable[..., Any] | str | None
+from unvanish.observe.batch import main_output
+from unvanish.treat.restating import RestatedLoss
 
 
 @dataclass(frozen=True, eq=False)
-class MatchedLoss:
-    """A loss that compares each output with its own target: ``loss(output, target)``.
+class MatchedLoss(RestatedLoss):
+    """A loss that compares each output with its own target."""
 
-    Attributes:
-        loss: As in `unvanish.trace`.
-    """
-
-    loss: Loss
     said: ClassVar[str] = "the loss of each output beside its own target"
 
-    @property
-    def name(self) -> str:
-        """What a trial calls it."""
-        return "loss"
-
-    @property
-    def __name__(self) -> str:
-        return loss_name(self.loss)
-
-    def __call__(self, output: Any, target: Any = None) -> Tensor:
-        """Return the loss of what a network answers."""
-        return compute_loss(self.loss, output, Batch(None, matched(output, target)))[0]
-
-    def calm(self) -> MatchedLoss:
-        """Return it around a copy of a loss that counts or averages as it is called."""
-        return MatchedLoss(copied(self.loss)) if isinstance(self.loss, nn.Module) else self
+    def restated(self, output: Any, target: Any) -> tuple[Any, Any]:
+        """Give the target the shape of the output."""
+        return output, matched(output, target)
 
 
 def matched(output: Any, target: Any) -> Any:

@@ -113,12 +113,12 @@ def judged(known: Case | Patient, pair: Comparison) -> Answer | str:
     wanted = target.detach().double().reshape(output.shape)
     if not bool(wanted.isfinite().all()) or not bool(output.isfinite().all()):
         return f"the {name} or what {site.name} answers holds NaN or infinite numbers"
+    axis = -FROM_THE_END.get(site.function, 1) if output.ndim > 1 else 0
     if columns:  # the others are not compared as they stand: they stay
+        axis = -1
         wanted = torch.stack(
             [(wanted if i in columns else output)[:, i] for i in range(output.shape[1])], 1
         )
-    axis = -FROM_THE_END.get(site.function, 1) if output.ndim > 1 else 0
-    axis = -1 if columns else axis
     rows, answers = _features(wanted, axis), _features(output, axis)
     if rows.shape[1] < _FEWEST:
         return (
@@ -127,13 +127,7 @@ def judged(known: Case | Patient, pair: Comparison) -> Answer | str:
         )
     if not bool((rows.std(1, correction=0) > _CONSTANT * rows.mean(1).abs()).any()):
         return f"the {name} is constant: there is nothing to explain"
-    own = moments(rows)
-    if columns:
-        chosen = torch.tensor([i in columns for i in range(len(rows))], device=rows.device)
-        some = moments(rows[chosen])
-        mean, deviation = torch.zeros_like(own.mean), torch.ones_like(own.mean)
-        mean[chosen], deviation[chosen] = some.mean, some.deviation
-        own = replace(some, mean=mean, deviation=deviation, is_common=False)
+    own = _moments_of(rows, columns) if columns else moments(rows)
     if site.op in _POSITIVE:
         if bool((rows < 0.0).any()):
             return f"{site.op} answers nothing below zero, where the {name} is in part"
@@ -141,6 +135,14 @@ def judged(known: Case | Patient, pair: Comparison) -> Answer | str:
         own = replace(own, mean=torch.zeros_like(own.mean), deviation=size)
     said, standard = _scale(rows, answers, own, name, site)
     return standard or Answer(pair, axis, target, wanted, own, said)
+
+
+def _moments_of(rows: Tensor, columns: list[int]) -> Moments:
+    """Return what brings some features to mean 0 and deviation 1, and leaves the others."""
+    own = moments(rows[columns])
+    mean, deviation = torch.zeros_like(rows[:, 0]), torch.ones_like(rows[:, 0])
+    mean[columns], deviation[columns] = own.mean, own.deviation
+    return replace(own, mean=mean, deviation=deviation, is_common=False)
 
 
 def _columns(known: Case | Patient, pair: Comparison, whole: Tensor) -> list[int]:

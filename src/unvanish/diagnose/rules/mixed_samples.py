@@ -105,7 +105,7 @@ class MixedSamples:
             measured=crossing.share,
             expected=0.0,
             limit=0.0,
-            unit="of its own change",
+            unit="of the sample's own change",
             notes=(
                 f"the input of one sample was exchanged for another's: {crossing.changed} of "
                 f"{crossing.others} other answers changed, by {crossing.share:.2g} of its own "

@@ -79,7 +79,8 @@ class BatchFirst:
             for path, module in case.model.named_modules()
             if isinstance(module, kind) and not module.batch_first
         )
-        return self._prescription(f"{len(places)} layers run along the batch", places)
+        layers = "a layer runs" if len(places) == 1 else f"{len(places)} layers run"
+        return self._prescription(f"{layers} along the batch", places)
 
     def _prescription(self, why: str, places: tuple[str, ...]) -> Prescription:
         return Prescription(
